@@ -1,0 +1,83 @@
+"""What a feature is: a function from the candles known at a time to one value at that time.
+
+Everything else about a feature (its table column, Feast field, Dagster metadata, lineage, version and tests) is derived
+from the declaration.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a feature table.
+
+    Args:
+        name: Column name, unique in its group.
+        expression: A Polars expression over one symbol's input rows in time order; `None` for a group that declares a
+            function.
+        description: Its definition, as documentation shows it.
+        unit: Unit of the value: `"ratio"`, `"quote currency"`, `"days"`, ...
+        dtype: Type of the column.
+    """
+
+    name: str
+    expression: pl.Expr | None
+    description: str
+    unit: str
+    dtype: type[pl.DataType] = pl.Float64
+
+
+@dataclass(frozen=True)
+class Input:
+    """A table that a group reads.
+
+    Args:
+        table: `candles`, `daily_candles`, `regime_model` or the name of another group.
+        lookback: How long before the start of a partition its rows are needed.
+    """
+
+    table: str
+    lookback: timedelta
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """The features that share bars, inputs and a time to live: one table, one Feast view, one asset.
+
+    Args:
+        name: Name of the table, the view and the asset.
+        description: What the group is for.
+        interval: Length of its bars; `None` for the base interval of the platform.
+        ttl: How old a value may be when it is used.
+        inputs: Tables it reads. The first holds the bars: the table has one row for each of its rows. The others are
+            joined to it as of the bar's close.
+        features: Its columns.
+        function: Computes every column of the group from the input tables, in place of expressions.
+    """
+
+    name: str
+    description: str
+    interval: timedelta | None
+    ttl: timedelta
+    inputs: tuple[Input, ...]
+    features: tuple[Feature, ...]
+    function: Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame] | None = None
+
+
+@dataclass(frozen=True)
+class FeatureService:
+    """A named choice of features that a model or a bot reads together.
+
+    Args:
+        name: Name of the Feast feature service.
+        description: Who reads it and what for.
+        features: Feature names by group, in reading order.
+    """
+
+    name: str
+    description: str
+    features: Mapping[str, tuple[str, ...]]

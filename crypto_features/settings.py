@@ -1,0 +1,106 @@
+"""Every setting: its environment variable, default, unit and meaning."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from upath import UPath
+
+from crypto_features.errors import SettingsError
+
+DAY = timedelta(days=1)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+class Settings(BaseSettings):
+    """What the platform reads from the environment, each name prefixed with `CRYPTO_FEATURES_`.
+
+    `CRYPTO_FEATURES_CLOCK` is read by `crypto_features.clock`, the only module that knows the time.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CRYPTO_FEATURES_", frozen=True, extra="ignore")
+
+    data: str = Field(
+        "data",
+        description="Folder or bucket URL of every table. A relative folder starts at the project's root "
+        "(the nearest folder, from the working directory upwards, that holds feature_repo/feature_store.yaml).",
+    )
+    source: str = Field("sample", description="Where candles come from: sample or files.")
+    files: str | None = Field(None, description="Folder of <SYMBOL>.parquet or <SYMBOL>.csv, for the source `files`.")
+    symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated symbols; by default all that the source offers."
+    )
+    start: datetime | None = Field(None, description="First month, as 2024-01; by default the source's own first.")
+    interval: Annotated[timedelta, NoDecode] = Field(
+        timedelta(hours=1), description="Length of a base candle, such as 15m, 1h or 4h; it must divide a day."
+    )
+    online_grace: Annotated[timedelta, NoDecode] = Field(
+        timedelta(minutes=5),
+        description="How much longer than its view's TTL a value may be served, such as 90s or 5m, so that the time "
+        "between a candle's close and its publication does not blank the bot.",
+    )
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """The settings of this environment.
+
+        Raises:
+            SettingsError: naming each variable with a bad value, the value, and what was expected.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = [f"CRYPTO_FEATURES_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+            raise SettingsError("; ".join(problems)) from None
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _split_symbols(cls, value: object) -> object:
+        return tuple(s.strip().upper() for s in value.split(",") if s.strip()) if isinstance(value, str) else value
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _parse_month(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
+            raise ValueError(f"{value!r} is not a month; expected YYYY-MM, such as 2024-01")
+        return datetime(int(value[:4]), int(value[5:]), 1, tzinfo=UTC)
+
+    @field_validator("interval", "online_grace", mode="before")
+    @classmethod
+    def _parse_duration(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        match = re.fullmatch(r"(\d+)\s*([smhd])", value)
+        if not match:
+            raise ValueError(f"{value!r} is not a duration; expected a number and s, m, h or d, such as 1h")
+        return timedelta(**{(_UNITS | {"s": "seconds"})[match[2]]: int(match[1])})
+
+    @field_validator("interval")
+    @classmethod
+    def _divides_a_day(cls, value: timedelta) -> timedelta:
+        if value <= timedelta(0) or DAY % value:
+            raise ValueError(f"{value} does not divide a day; choose one that does, such as 15m, 1h or 4h")
+        return value
+
+    @cached_property
+    def root(self) -> UPath:
+        """The data folder, absolute."""
+        path = UPath(self.data)
+        if path.protocol not in ("", "file") or path.is_absolute():
+            return path
+        return UPath(project_root()) / self.data
+
+
+def project_root() -> Path:
+    """The nearest folder from the working directory upwards that holds `feature_repo/`, else the working directory."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "feature_repo" / "feature_store.yaml").is_file():
+            return folder
+    return here

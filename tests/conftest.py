@@ -1,0 +1,48 @@
+"""What every test shares: UTC, an empty data folder, the real market if it is at hand, and the scale of slow proofs."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ["TZ"] = "UTC"
+time.tzset()
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+os.environ["FEAST_USAGE"] = "False"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--proof", action="store_true", help="run the slow proofs at their full count")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the developer's shell reaches a test; every test writes to a data folder of its own."""
+    for name in [name for name in os.environ if name.startswith("CRYPTO_FEATURES_")]:
+        if name != "CRYPTO_FEATURES_REAL_DATA":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def count(request: pytest.FixtureRequest) -> Callable[..., int]:
+    """`count(ci=5, proof=100)`: how often a slow proof repeats, here and under `make proof`."""
+    full = bool(request.config.getoption("--proof"))
+
+    def choose(*, ci: int, proof: int) -> int:
+        return proof if full else ci
+
+    return choose
+
+
+@pytest.fixture(scope="session")
+def real_market() -> Path:
+    """The folder of real candles that `CRYPTO_FEATURES_REAL_DATA` names."""
+    folder = os.environ.get("CRYPTO_FEATURES_REAL_DATA")
+    if not folder:
+        pytest.skip("CRYPTO_FEATURES_REAL_DATA is not set: no real candles to hold the values against")
+    path = Path(folder).resolve()
+    assert (path / "candles_1h").is_dir(), f"CRYPTO_FEATURES_REAL_DATA={folder} holds no candles_1h"
+    return path
