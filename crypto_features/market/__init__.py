@@ -1,1 +1,6 @@
-"""Candles in: sources, the contract they are held to, resampling, and the lake of monthly Parquet files."""
+"""Candles in: sources, the contract they are held to, and the lake of monthly Parquet files."""
+
+from crypto_features.market.lake import Table
+from crypto_features.market.source import CANDLE_SCHEMA, Source
+
+__all__ = ["CANDLE_SCHEMA", "Source", "Table"]

@@ -1,0 +1,302 @@
+"""A table: a folder of one Parquet file a month, each published whole by one atomic rename."""
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from upath import UPath
+
+from crypto_features.errors import InputError, TransientError, UnknownNameError
+from crypto_features.market.digest import content_digest
+from crypto_features.market.months import check_table_name, month_bounds
+
+LOCK_SECONDS = 600
+"""How long a writer waits for another writer of the same partition."""
+
+_UNDIGESTED = ("known_at", "created_timestamp")
+_MAGIC = b"PAR1"
+_KEY = b"crypto_features"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table `<root>/<name>/`, partitioned by calendar month.
+
+    A reader sees a partition as it was before a publication or after it, never in between; a writer that is killed
+    leaves the old partition whole. In a local folder, writers of one partition take turns by a file lock that dies
+    with its process. In a bucket an upload is atomic too, but there is no lock: let one process write a table.
+
+    Args:
+        root: The data folder or bucket.
+        name: Folder of the table below it, such as `daily_candles` or `training/ml_training_features`.
+        time: The time column, by which a partition is sorted after `symbol`.
+        by_symbol: Whether each symbol has a row group of its own, so that its encoded bytes do not depend on others.
+
+    Raises:
+        InputError: if the name could leave the data folder.
+    """
+
+    root: UPath
+    name: str
+    time: str = "event_timestamp"
+    by_symbol: bool = False
+
+    def __post_init__(self) -> None:
+        check_table_name(self.name)
+
+    @property
+    def folder(self) -> UPath:
+        return self.root / self.name
+
+    def path(self, month: str) -> UPath:
+        """Where the partition of that month is, or will be."""
+        month_bounds(month)
+        return self.folder / f"{month}.parquet"
+
+    def months(self) -> tuple[str, ...]:
+        """The months that are published, oldest first."""
+        if not self.folder.is_dir():
+            return ()
+        names = (path.name for path in self.folder.iterdir())
+        return tuple(sorted(name[:7] for name in names if re.fullmatch(r"\d{4}-\d{2}\.parquet", name)))
+
+    def scan(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.LazyFrame:
+        """The rows of some months, all by default, as a lazy frame sorted by month, symbol and time.
+
+        Raises:
+            UnknownNameError: if the table has no partition, or none of a month asked for.
+            InputError: if a partition is not a whole Parquet file.
+        """
+        chosen = self._chosen(months)
+        for month in chosen:
+            self._check_whole(month)
+        lazy = pl.concat([_scan(self.path(month)) for month in chosen], how="vertical")
+        return lazy if columns is None else lazy.select(columns)
+
+    def read(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The rows of some months, all by default, sorted by symbol and time.
+
+        Raises:
+            UnknownNameError: if the table has no partition, or none of a month asked for.
+            InputError: if a partition is not a whole Parquet file, or lacks one of the columns.
+        """
+        frames = [self._read_one(month, columns) for month in self._chosen(months)]
+        frame = pl.concat(frames, how="vertical", rechunk=True)
+        keys = [key for key in ("symbol", self.time) if key in frame.columns]
+        return frame.sort(keys, maintain_order=True) if len(frames) > 1 and keys else frame
+
+    def publish(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> None:
+        """Replace the partition of a month by these rows, whole or not at all.
+
+        Args:
+            month: The month, as `2024-01`.
+            frame: Rows with `symbol` and the time column, in any order.
+            metadata: What to keep in the file beside the rows; `metadata(month)` returns it.
+
+        Raises:
+            InputError: if a key column is missing, a time is not UTC microseconds, or a row lies outside the month.
+            TransientError: if another writer holds the partition for ten minutes.
+        """
+        with self._lock(month):
+            self._write(month, frame, metadata or {})
+
+    def update(
+        self, month: str, change: Callable[[pl.DataFrame | None], tuple[pl.DataFrame, Mapping[str, str]] | None]
+    ) -> bool:
+        """Read a partition, change it and publish it, with no other writer in between.
+
+        Args:
+            month: The month, as `2024-01`.
+            change: Receives the rows published now (`None` if there are none), and returns the rows and metadata to
+                publish, or `None` to leave the partition as it is.
+
+        Returns:
+            Whether the partition was published anew.
+        """
+        with self._lock(month):
+            changed = change(self._read_one(month, None) if self.path(month).exists() else None)
+            if changed is not None:
+                self._write(month, *changed)
+            return changed is not None
+
+    def metadata(self, month: str) -> dict[str, str]:
+        """What the partition was published with.
+
+        Raises:
+            UnknownNameError, InputError: as `read`.
+        """
+        return {k: v for k, v in self._stored(month).items() if k != "digest"}
+
+    def digest(self, month: str) -> str:
+        """Digest of the partition's rows without `known_at` and `created_timestamp`: equal rows, equal digest.
+
+        Raises:
+            UnknownNameError, InputError: as `read`.
+        """
+        return self._stored(month).get("digest") or content_digest(
+            self._read_one(month, None).drop(_UNDIGESTED, strict=False)
+        )
+
+    def _stored(self, month: str) -> dict[str, str]:
+        (month,) = self._chosen([month])
+        self._check_whole(month)
+        try:
+            with self.path(month).open("rb") as file:
+                stored = pq.read_metadata(file).metadata or {}
+        except (OSError, pa.ArrowException) as error:
+            raise self._broken(month, str(error)) from None
+        found: dict[str, str] = json.loads(stored.get(_KEY, b"{}"))
+        return found
+
+    def _chosen(self, months: Sequence[str] | None) -> tuple[str, ...]:
+        published = self.months()
+        chosen = published if months is None else tuple(dict.fromkeys(months))
+        hint = f"Materialize the asset {self.name.rpartition('/')[2]!r} first."
+        if not published:
+            raise UnknownNameError("table", self.name, _tables(self.root), f"{self.folder} holds no partition. {hint}")
+        for month in chosen:
+            month_bounds(month)
+            if month not in published:
+                span = [published[0], published[-1]]
+                raise UnknownNameError(
+                    f"partition of {self.name!r}", month, span, f"These are the first and last. {hint}"
+                )
+        return tuple(sorted(chosen))
+
+    def _read_one(self, month: str, columns: Sequence[str] | None) -> pl.DataFrame:
+        self._check_whole(month)
+        try:
+            lazy = _scan(self.path(month))
+            return (lazy if columns is None else lazy.select(columns)).collect()
+        except pl.exceptions.ColumnNotFoundError:
+            names = _scan(self.path(month)).collect_schema().names()
+            missing = next(column for column in columns or () if column not in names)
+            raise UnknownNameError(f"column of {self.name!r} {month}", missing, names) from None
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise self._broken(month, str(error)) from None
+
+    def _check_whole(self, month: str) -> None:
+        """Parquet begins and ends with its magic bytes: a truncated file is found before a query meets it."""
+        path = self.path(month)
+        with path.open("rb") as file:
+            head = file.read(4)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 4, 0))
+            if size < 12 or head != _MAGIC or file.read(4) != _MAGIC:  # noqa: PLR2004 - two magics and a length.
+                raise self._broken(month, f"{size} bytes that do not end as a Parquet file does")
+
+    def _broken(self, month: str, why: str) -> InputError:
+        asset = self.name.rpartition("/")[2]
+        return InputError(
+            f"partition {month} of {self.name!r} is not a whole Parquet file ({why.splitlines()[0]}): "
+            f"{self.path(month)}. Delete the file and materialize {asset!r} for {month} again."
+        )
+
+    @contextmanager
+    def _lock(self, month: str) -> Iterator[None]:
+        folder = _local(self.folder)
+        if folder is None:
+            yield
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = Path(self.root.path) / ".locks" / self.name / month
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with filelock.FileLock(lock, timeout=LOCK_SECONDS):
+                for orphan in folder.glob(f".{month}.*.tmp"):
+                    orphan.unlink()  # its writer was killed: nobody else writes while the lock is held.
+                yield
+        except filelock.Timeout:
+            raise TransientError(
+                f"another process has been writing {self.name!r} {month} for {LOCK_SECONDS} s; try again later."
+            ) from None
+
+    def _write(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> None:
+        frame = self._checked(month, frame)
+        stored = dict(metadata) | {"digest": content_digest(frame.drop(_UNDIGESTED, strict=False))}
+        arrow = _to_arrow(frame)
+        arrow = arrow.replace_schema_metadata({_KEY: json.dumps(stored, sort_keys=True)})
+        sizes = frame["symbol"].rle().struct.field("len").to_list() if self.by_symbol else [frame.height]
+        path, folder = self.path(month), _local(self.folder)
+        if folder is None:
+            buffer = pa.BufferOutputStream()
+            _write_parquet(arrow, sizes, buffer)
+            path.write_bytes(buffer.getvalue().to_pybytes())
+            return
+        beside = folder / f".{month}.{uuid.uuid4().hex}.tmp"
+        with beside.open("wb") as file:
+            _write_parquet(arrow, sizes, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(folder / path.name)
+        _sync_folder(folder)
+
+    def _checked(self, month: str, frame: pl.DataFrame) -> pl.DataFrame:
+        start, end = month_bounds(month)
+        for column in ("symbol", self.time):
+            if column not in frame.columns:
+                raise InputError(
+                    f"table {self.name!r} needs a column {column!r}; got {', '.join(frame.columns) or 'none'}."
+                )
+        for column, dtype in frame.schema.items():
+            if isinstance(dtype, pl.Datetime) and dtype != pl.Datetime("us", "UTC"):
+                raise InputError(f"column {column!r} of {self.name!r} is {dtype}; expected Datetime('us', 'UTC').")
+        outside = frame.filter((pl.col(self.time) < start) | (pl.col(self.time) > end))
+        if outside.height or frame[self.time].null_count():
+            first = outside.row(0, named=True) if outside.height else "a null"
+            raise InputError(f"partition {month} of {self.name!r} got a row outside {start} .. {end}: {first}.")
+        versions = [column for column in _UNDIGESTED if column in frame.columns]
+        return frame.sort("symbol", self.time, *versions, maintain_order=True)
+
+
+def _scan(path: UPath) -> pl.LazyFrame:
+    local = _local(path)
+    return pl.scan_parquet(local) if local is not None else pl.scan_parquet(path.read_bytes())
+
+
+def _local(path: UPath) -> Path | None:
+    return Path(path.path) if path.protocol in ("", "file", "local") else None
+
+
+def _tables(root: UPath) -> list[str]:
+    return [folder.name for folder in root.iterdir() if folder.is_dir()] if root.is_dir() else []
+
+
+def _to_arrow(frame: pl.DataFrame) -> pa.Table:
+    arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    plain = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in arrow.schema]
+    return arrow.cast(pa.schema(plain))
+
+
+def _write_parquet(arrow: pa.Table, sizes: Sequence[int], sink: object) -> None:
+    floats = [field.name for field in arrow.schema if pa.types.is_floating(field.type)]
+    texts = [field.name for field in arrow.schema if pa.types.is_string(field.type)]
+    with pq.ParquetWriter(
+        sink,
+        arrow.schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=texts,
+        use_byte_stream_split=floats,
+    ) as writer:
+        offset = 0
+        for size in sizes:
+            writer.write_table(arrow.slice(offset, size), row_group_size=max(size, 1))
+            offset += size
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

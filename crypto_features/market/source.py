@@ -1,0 +1,46 @@
+"""What every source of candles offers: the one protocol that a new source implements, in one file."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+CANDLE_SCHEMA = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "open_time": pl.Datetime("us", "UTC"),
+        "open": pl.Float64(),
+        "high": pl.Float64(),
+        "low": pl.Float64(),
+        "close": pl.Float64(),
+        "volume": pl.Float64(),
+    }
+)
+"""A candle as a source hands it over: prices in the quote currency, volume in the base asset."""
+
+
+class Source(Protocol):
+    """Where candles come from."""
+
+    @property
+    def name(self) -> str:
+        """Name for people: it stands in metadata, and says so if the market is synthetic."""
+
+    def symbols(self) -> tuple[str, ...]:
+        """Every symbol on offer, sorted."""
+
+    def start(self, symbols: Sequence[str]) -> datetime:
+        """Open time of the first candle of these symbols."""
+
+    def end(self) -> datetime | None:
+        """Close of the last candle on offer; `None` if the market goes on."""
+
+    def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
+        """The complete base candles of one symbol that open in `[start, end)`, sorted, in `CANDLE_SCHEMA`.
+
+        Raises:
+            UnknownNameError: if the symbol is not on offer.
+            TransientError: if the same call may succeed later.
+            PermanentError: if it will fail again until its cause is corrected.
+        """
