@@ -5,10 +5,12 @@ from the declaration.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import polars as pl
+
+from crypto_features.errors import UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,15 @@ class Feature:
     Args:
         name: Column name, unique in its group.
         expression: A Polars expression over one symbol's input rows in time order; `None` for a group that declares a
-            function.
+            function. A column of the first input goes by its name, one of a joined input by `"<table>.<column>"`,
+            another feature of the group by its name.
         description: Its definition, as documentation shows it.
         unit: Unit of the value: `"ratio"`, `"quote currency"`, `"days"`, ...
         dtype: Type of the column.
+        window: Bars of the first input that a value needs: it is null until there are so many.
+        recursive: The value keeps a fading trace of bars before its window (exponential smoothing); the trace is gone
+            after the group's lookback.
+        sources: What a group's function reads to compute it, as `(table, column)`; expressions tell it themselves.
     """
 
     name: str
@@ -29,6 +36,9 @@ class Feature:
     description: str
     unit: str
     dtype: type[pl.DataType] = pl.Float64
+    window: int = 1
+    recursive: bool = False
+    sources: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,11 +47,13 @@ class Input:
 
     Args:
         table: `candles`, `daily_candles`, `regime_model` or the name of another group.
-        lookback: How long before the start of a partition its rows are needed.
+        lookback: How long before the start of a partition its rows are needed. A joined row is never older than this.
+        columns: Columns computed from the table's own rows of one symbol, in time order, before it is joined.
     """
 
     table: str
     lookback: timedelta
+    columns: Mapping[str, pl.Expr] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,10 +65,11 @@ class FeatureGroup:
         description: What the group is for.
         interval: Length of its bars; `None` for the base interval of the platform.
         ttl: How old a value may be when it is used.
-        inputs: Tables it reads. The first holds the bars: the table has one row for each of its rows. The others are
-            joined to it as of the bar's close.
+        inputs: Tables it reads. The first holds the bars: the table has one row for each of its rows. For expressions,
+            the others are joined to it as of the bar's open: what was known when the bar began.
         features: Its columns.
-        function: Computes every column of the group from the input tables, in place of expressions.
+        function: Computes `symbol`, `event_timestamp` and every column of the group from the input tables, in place of
+            expressions.
     """
 
     name: str
@@ -66,6 +79,17 @@ class FeatureGroup:
     inputs: tuple[Input, ...]
     features: tuple[Feature, ...]
     function: Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame] | None = None
+
+    def feature(self, name: str) -> Feature:
+        """The feature of that name.
+
+        Raises:
+            UnknownNameError: if the group has none.
+        """
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise UnknownNameError(f"feature of {self.name}", name, (f.name for f in self.features))
 
 
 @dataclass(frozen=True)

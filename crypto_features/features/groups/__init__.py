@@ -1,0 +1,1 @@
+"""Every feature group, one file each."""

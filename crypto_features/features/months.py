@@ -1,0 +1,43 @@
+"""Partitions are calendar months in UTC, written `"2024-01"`."""
+
+from datetime import UTC, datetime, timedelta
+
+from crypto_features.errors import InputError
+
+
+def month_of(time: datetime) -> str:
+    """The month that holds a time.
+
+    >>> month_of(datetime(2024, 2, 29, tzinfo=UTC))
+    '2024-02'
+    """
+    return f"{time:%Y-%m}"
+
+
+def month_span(month: str) -> tuple[datetime, datetime]:
+    """First instant of a month and of the next.
+
+    >>> [str(time.date()) for time in month_span("2023-12")]
+    ['2023-12-01', '2024-01-01']
+
+    Raises:
+        InputError: if it is not written as `"2024-01"`.
+    """
+    try:
+        start = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+    except ValueError:
+        raise InputError(f"{month!r} is not a month; expected YYYY-MM, such as 2024-01.") from None
+    return start, (start + timedelta(days=31)).replace(day=1)
+
+
+def months_between(start: datetime, end: datetime) -> tuple[str, ...]:
+    """Every month that overlaps `[start, end)`, oldest first.
+
+    >>> months_between(datetime(2023, 12, 31, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))
+    ('2023-12', '2024-01')
+    """
+    months, time = [], month_span(month_of(start))[0]
+    while time < end:
+        months.append(month_of(time))
+        time = month_span(months[-1])[1]
+    return tuple(months)

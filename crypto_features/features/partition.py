@@ -1,0 +1,142 @@
+"""The one way to compute features: batch, backfill and a single new bar all call `compute_partition`.
+
+A partition is always computed from the same anchored window `[month start − lookback, month end)`, so an incremental
+run, a backfill and the live path give the same bits.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+import polars as pl
+
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.features.declaration import FeatureGroup, Input
+from crypto_features.features.months import month_span
+
+KEYS = ("symbol", "event_timestamp")
+TIME = pl.Datetime("us", "UTC")
+DAY = timedelta(days=1)
+
+
+def compute_partition(
+    group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], month: str, *, interval: timedelta
+) -> pl.DataFrame:
+    """One month of a group's table: a row for each bar that opens in the month.
+
+    Args:
+        group: What to compute.
+        inputs: The group's input tables by name, with at least the rows of `[month start − lookback, month end)`; what
+            lies outside is ignored.
+        month: The partition, such as `"2024-01"`.
+        interval: Length of a base candle.
+
+    Returns:
+        `symbol`, `event_timestamp` (close of the bar, UTC) and the features, sorted by both keys. A value whose window
+        is not full, or that is not finite, is null.
+
+    Raises:
+        UnknownNameError: if an input table is not in `inputs`.
+        InputError: if a table lacks a column or has two rows for one symbol and time.
+    """
+    start, end = month_span(month)
+    trimmed = {}
+    for source in group.inputs:
+        if source.table not in inputs:
+            raise UnknownNameError(f"input of {group.name}", source.table, inputs)
+        trimmed[source.table] = _trim(source, inputs[source.table], month)
+    rows = evaluate(group, trimmed, interval=interval)
+    return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
+
+
+def evaluate(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], *, interval: timedelta) -> pl.DataFrame:
+    """Every row of a group from all the input rows handed in: the computation itself, without an anchor."""
+    if group.function is not None:
+        return _typed(group, group.function(inputs))
+    bars = _joined(group, inputs, interval)
+    layers = list(_layers(group))
+    try:
+        parts = [_computed(part, layers) for part in bars.partition_by("symbol", maintain_order=True)]
+    except pl.exceptions.ColumnNotFoundError as error:
+        column = str(error).partition("\n")[0]
+        raise InputError(f"{group.name} reads {column}; its inputs have {', '.join(bars.columns)}.") from None
+    return _typed(group, pl.concat(parts) if parts else bars.select(KEYS))
+
+
+def _layers(group: FeatureGroup) -> Iterator[list[pl.Expr]]:
+    """The expressions in an order in which each finds the features that it reads."""
+    waiting = {f.name: f.expression for f in group.features if f.expression is not None}
+    while waiting:
+        ready = {n: e for n, e in waiting.items() if not ({*e.meta.root_names()} - {n}) & waiting.keys()}
+        if not ready:
+            raise InputError(f"{group.name}: {', '.join(waiting)} read each other; no order computes them.")
+        yield [expression.alias(name) for name, expression in ready.items()]
+        waiting = {name: expression for name, expression in waiting.items() if name not in ready}
+
+
+def _computed(bars: pl.DataFrame, layers: list[list[pl.Expr]]) -> pl.DataFrame:
+    for layer in layers:
+        bars = bars.with_columns(layer)
+    return bars
+
+
+def _trim(source: Input, frame: pl.DataFrame, month: str) -> pl.DataFrame:
+    start, end = month_span(month)
+    start -= source.lookback
+    if "month" in frame.columns:
+        return frame.filter(pl.col("month") == month)
+    if "open_time" in frame.columns:
+        return frame.filter((pl.col("open_time") >= start) & (pl.col("open_time") < end))
+    if "event_timestamp" in frame.columns:
+        return frame.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
+    raise InputError(f"{source.table} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}.")
+
+
+def _joined(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
+    """The bars of the first input, with the columns of the others as they were known when each bar began."""
+    first, *others = group.inputs
+    bars = _known(first, inputs, interval).rename({"known": "event_timestamp"})
+    for other in others:
+        rows = _known(other, inputs, interval)
+        rows = rows.rename({name: f"{other.table}.{name}" for name in rows.columns if name not in ("symbol", "known")})
+        bars = bars.join_asof(
+            rows,
+            left_on="open_time",
+            right_on="known",
+            by="symbol",
+            tolerance=other.lookback,
+            coalesce=False,
+            check_sortedness=False,
+        ).drop("known")
+    return bars
+
+
+def _known(source: Input, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
+    """A table's rows by symbol and time, with its computed columns and, in `known`, when each row became known."""
+    frame = inputs[source.table]
+    if "event_timestamp" in frame.columns:
+        frame = frame.rename({"event_timestamp": "known"})
+    else:
+        length = DAY if source.table == "daily_candles" else interval
+        frame = frame.with_columns(known=pl.col("open_time").cast(TIME) + length)
+    frame = frame.sort("symbol", "known")
+    twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col("known") == pl.col("known").shift()))
+    if len(twice):
+        symbol, time = twice.row(0, named=True)["symbol"], twice["known"][0]
+        raise InputError(
+            f"{source.table} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current candles only."
+        )
+    if not source.columns:
+        return frame
+    added = [expression.alias(name) for name, expression in source.columns.items()]
+    return pl.concat(part.with_columns(added) for part in frame.partition_by("symbol")) if len(frame) else frame
+
+
+def _typed(group: FeatureGroup, rows: pl.DataFrame) -> pl.DataFrame:
+    columns = [pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME)]
+    for feature in group.features:
+        value = pl.col(feature.name) if feature.name in rows.columns else pl.lit(None).alias(feature.name)
+        if feature.dtype.is_float():
+            value = value.cast(feature.dtype)
+            value = pl.when(value.is_finite()).then(value)
+        columns.append(value.cast(feature.dtype).alias(feature.name))
+    return rows.select(columns).sort(KEYS)

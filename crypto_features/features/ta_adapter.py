@@ -1,0 +1,86 @@
+"""The long tail of indicators, from the library `ta`, without its look-ahead and its zero-filled warm-up.
+
+```python
+macd_diff = ta_indicator("trend.MACD.macd_diff", warm_up=33, close=pl.col("close"), window_slow=26)
+```
+"""
+
+from importlib import import_module
+
+import polars as pl
+
+from crypto_features.errors import InputError, UnknownNameError
+
+_MODULES = ("momentum", "others", "trend", "volatility", "volume")
+_FILLS = "it fills its warm-up with the mean of the whole sample, so the first values know the last candle"
+_SINCE_LISTING = "it sums since the first candle on hand, so its value depends on where history starts"
+REFUSED = {
+    "trend.KSTIndicator": _FILLS,
+    "trend.IchimokuIndicator(visual=True)": _FILLS,
+    "trend.PSARIndicator": "it depends on where history starts and never converges to Wilder's definition",
+    "trend.AroonIndicator": "it does not converge to Chande's definition",
+    "others.CumulativeReturnIndicator": _SINCE_LISTING,
+    "volume.AccDistIndexIndicator": _SINCE_LISTING,
+    "volume.NegativeVolumeIndexIndicator": _SINCE_LISTING,
+    "volume.OnBalanceVolumeIndicator": f"{_SINCE_LISTING}, and it adds volume on an unchanged close",
+    "volume.VolumePriceTrendIndicator": _SINCE_LISTING,
+}
+"""`ta` indicators that the adapter refuses, and why."""
+
+
+def ta_indicator(name: str, *, warm_up: int, **arguments: pl.Expr | float | str | bool) -> pl.Expr:
+    """An indicator of `ta` as an expression over one symbol's bars.
+
+    Args:
+        name: `"<module>.<class>.<method>"` in `ta`, such as `"trend.MACD.macd_diff"`.
+        warm_up: How many first bars have no full window yet; their values are null whatever `ta` fills in.
+        **arguments: The class's arguments: expressions for the price series, constants for the rest.
+
+    Raises:
+        InputError: if the indicator looks ahead or depends on where history starts, or is asked to fill its warm-up.
+        UnknownNameError: if `ta` has no such indicator.
+    """
+    indicator, method = _resolve(name)
+    _refuse(name.rpartition(".")[0], arguments)
+    series = {key: value for key, value in arguments.items() if isinstance(value, pl.Expr)}
+    constants = {key: value for key, value in arguments.items() if key not in series}
+
+    def apply(columns: pl.Series) -> pl.Series:
+        if len(columns) <= warm_up:
+            return pl.Series([None] * len(columns), dtype=pl.Float64)
+        prices = {key: columns.struct.field(key).to_pandas() for key in series}
+        values = getattr(indicator(**prices, **constants), method)().to_numpy(dtype="float64", copy=True)
+        values[:warm_up] = float("nan")
+        return pl.Series(values, nan_to_null=True)
+
+    fields = [value.cast(pl.Float64).alias(key) for key, value in series.items()]
+    return pl.struct(fields).map_batches(apply, return_dtype=pl.Float64)
+
+
+def _resolve(name: str) -> tuple[type, str]:
+    module_name, _, rest = name.partition(".")
+    class_name, _, method = rest.partition(".")
+    if module_name not in _MODULES:
+        raise UnknownNameError("module of ta", module_name, _MODULES)
+    module = import_module(f"ta.{module_name}")
+    indicators = {
+        key: value for key, value in vars(module).items() if hasattr(value, "_run") and key != "IndicatorMixin"
+    }
+    if class_name not in indicators:
+        raise UnknownNameError(f"indicator of ta.{module_name}", class_name, indicators)
+    methods = [key for key in vars(indicators[class_name]) if not key.startswith("_")]
+    if method not in methods:
+        raise UnknownNameError(f"method of ta.{module_name}.{class_name}", method, methods)
+    return indicators[class_name], method
+
+
+def _refuse(indicator: str, arguments: dict[str, pl.Expr | float | str | bool]) -> None:
+    if arguments.get("fillna"):
+        raise InputError(f"ta.{indicator} with fillna=True invents values for its warm-up; leave fillna out.")
+    for refused, reason in REFUSED.items():
+        name, _, option = refused.partition("(")
+        if name == indicator and (not option or arguments.get(option.partition("=")[0])):
+            raise InputError(
+                f"ta.{refused} cannot be a feature: {reason}. Write its definition as an expression with "
+                "crypto_features.features.indicators; the leak test shows whether it is honest."
+            )
