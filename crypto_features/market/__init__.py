@@ -2,5 +2,6 @@
 
 from crypto_features.market.lake import Table
 from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.sources import source
 
-__all__ = ["CANDLE_SCHEMA", "Source", "Table"]
+__all__ = ["CANDLE_SCHEMA", "Source", "Table", "source"]

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from crypto_features.errors import InputError, TransientError, UnknownNameError
+from crypto_features.features.months import month_span
 from crypto_features.market.digest import content_digest
-from crypto_features.market.months import check_table_name, month_bounds
+from crypto_features.market.names import check_month, check_table_name
 
 LOCK_SECONDS = 600
 """How long a writer waits for another writer of the same partition."""
@@ -59,7 +60,7 @@ class Table:
 
     def path(self, month: str) -> UPath:
         """Where the partition of that month is, or will be."""
-        month_bounds(month)
+        check_month(month)
         return self.folder / f"{month}.parquet"
 
     def months(self) -> tuple[str, ...]:
@@ -164,7 +165,7 @@ class Table:
         if not published:
             raise UnknownNameError("table", self.name, _tables(self.root), f"{self.folder} holds no partition. {hint}")
         for month in chosen:
-            month_bounds(month)
+            check_month(month)
             if month not in published:
                 span = [published[0], published[-1]]
                 raise UnknownNameError(
@@ -241,7 +242,7 @@ class Table:
         _sync_folder(folder)
 
     def _checked(self, month: str, frame: pl.DataFrame) -> pl.DataFrame:
-        start, end = month_bounds(month)
+        start, end = month_span(month)
         for column in ("symbol", self.time):
             if column not in frame.columns:
                 raise InputError(
@@ -251,8 +252,8 @@ class Table:
             if isinstance(dtype, pl.Datetime) and dtype != pl.Datetime("us", "UTC"):
                 raise InputError(f"column {column!r} of {self.name!r} is {dtype}; expected Datetime('us', 'UTC').")
         outside = frame.filter((pl.col(self.time) < start) | (pl.col(self.time) > end))
-        if outside.height or frame[self.time].null_count():
-            first = outside.row(0, named=True) if outside.height else "a null"
+        if outside.height:
+            first = outside.row(0, named=True)
             raise InputError(f"partition {month} of {self.name!r} got a row outside {start} .. {end}: {first}.")
         versions = [column for column in _UNDIGESTED if column in frame.columns]
         return frame.sort("symbol", self.time, *versions, maintain_order=True)

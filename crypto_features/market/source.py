@@ -44,3 +44,11 @@ class Source(Protocol):
             TransientError: if the same call may succeed later.
             PermanentError: if it will fail again until its cause is corrected.
         """
+
+    def mark(self, symbol: str, start: datetime, end: datetime) -> str | None:
+        """A cheap sign of what `fetch` would return: while it stays equal, the candles are not fetched again.
+
+        By default `None`: there is no such sign, and only a fetch tells.
+        """
+        del symbol, start, end
+        return None

@@ -12,7 +12,7 @@ from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.market.lake import Table
-from crypto_features.market.months import check_symbol, month_bounds, months_between
+from crypto_features.market.names import check_symbol
 
 
 def rows(
@@ -190,8 +190,3 @@ def test_no_symbol_is_a_path(symbol: str) -> None:
 @pytest.mark.parametrize("symbol", ["BTC", "1INCH", "1000SHIB", "BTC-USD", "A"])
 def test_common_symbols_pass(symbol: str) -> None:
     assert check_symbol(symbol) == symbol
-
-
-def test_months_are_half_open() -> None:
-    assert month_bounds("2024-12") == (datetime(2024, 12, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
-    assert months_between(datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC)) == ("2024-01", "2024-02")

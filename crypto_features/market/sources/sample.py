@@ -1,0 +1,70 @@
+"""The sample source: a synthetic market that needs no network and never changes its past."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from crypto_features import clock
+from crypto_features.errors import SettingsError, UnknownNameError
+from crypto_features.features import resample
+from crypto_features.market import synthetic
+from crypto_features.market.source import CANDLE_SCHEMA, Source
+
+
+class SampleSource(Source):
+    """Synthetic candles of eight symbols from 2024-01-01 up to the last complete candle of the clock.
+
+    It has what a real market has: regimes, volatility clusters, correlated symbols, gaps, a late listing, a wick and
+    hours without a trade. Nothing in it is a price that was ever paid.
+
+    Args:
+        interval: Length of a candle: one hour, or a multiple of it that divides a day.
+        now: The clock.
+
+    Raises:
+        SettingsError: if the interval is shorter than an hour or no multiple of it.
+    """
+
+    name = f"sample (synthetic market, seed {synthetic.SEED}; no real prices)"
+
+    def __init__(self, interval: timedelta = synthetic.HOUR, now: Callable[[], datetime] = clock.now) -> None:
+        if interval % synthetic.HOUR:
+            raise SettingsError(
+                f"the sample market has candles of 1 h, from which candles of {interval} cannot be made; "
+                "set CRYPTO_FEATURES_INTERVAL to 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d."
+            )
+        self._interval, self._now = interval, now
+
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(sorted(synthetic.ASSETS))
+
+    def start(self, symbols: Sequence[str]) -> datetime:
+        first = min(self._asset(symbol).listed for symbol in symbols or self.symbols())
+        return first - (first - synthetic.EPOCH) % self._interval
+
+    def end(self) -> None:
+        return None
+
+    def mark(self, symbol: str, start: datetime, end: datetime) -> str:
+        del start, end
+        return f"{synthetic.SEED}/{self._asset(symbol)}"
+
+    def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
+        self._asset(symbol)
+        now = self._now()
+        years = max(min(now, end).year - synthetic.EPOCH.year + 1, 1)
+        fine = synthetic.candles(symbol, years).filter(
+            pl.col("open_time").is_between(start, end, closed="left"),
+            pl.col("open_time") + synthetic.HOUR <= now,
+        )
+        if self._interval == synthetic.HOUR:
+            return fine
+        return resample(fine, synthetic.HOUR, self._interval, as_of=now).select(CANDLE_SCHEMA.names())
+
+    def _asset(self, symbol: str) -> synthetic.Asset:
+        if symbol not in synthetic.ASSETS:
+            raise UnknownNameError(
+                "symbol", symbol, synthetic.ASSETS, "The sample market has these; see CRYPTO_FEATURES_SYMBOLS."
+            )
+        return synthetic.ASSETS[symbol]
