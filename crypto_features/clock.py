@@ -22,6 +22,11 @@ def now() -> datetime:
     return _parse(stopped) if stopped else datetime.now(UTC)
 
 
+def is_stopped() -> bool:
+    """Whether `CRYPTO_FEATURES_CLOCK` stops the platform at a past time."""
+    return bool(os.environ.get(VARIABLE))
+
+
 @lru_cache(maxsize=8)
 def _parse(text: str) -> datetime:
     try:

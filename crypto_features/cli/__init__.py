@@ -1,0 +1,11 @@
+"""The command line, `crypto-features`: one module a command, each of which registers itself on `app`."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from crypto_features.cli.app import app
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["app"]
