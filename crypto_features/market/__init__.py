@@ -1,7 +1,25 @@
 """Candles in: sources, the contract they are held to, and the lake of monthly Parquet files."""
 
+from crypto_features.market.contract import validate
+from crypto_features.market.history import coverage, current, flags, gaps
+from crypto_features.market.ingest import ingest
 from crypto_features.market.lake import Table
+from crypto_features.market.report import IngestReport, Progress, RejectedShareError
 from crypto_features.market.source import CANDLE_SCHEMA, Source
 from crypto_features.market.sources import source
 
-__all__ = ["CANDLE_SCHEMA", "Source", "Table", "source"]
+__all__ = [
+    "CANDLE_SCHEMA",
+    "IngestReport",
+    "Progress",
+    "RejectedShareError",
+    "Source",
+    "Table",
+    "coverage",
+    "current",
+    "flags",
+    "gaps",
+    "ingest",
+    "source",
+    "validate",
+]

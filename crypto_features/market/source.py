@@ -21,7 +21,19 @@ CANDLE_SCHEMA = pl.Schema(
 
 
 class Source(Protocol):
-    """Where candles come from."""
+    """Where candles come from. Inherit from it, and what a source does not say for itself has a default."""
+
+    synthetic: bool = False
+    """Whether the candles are made up; they never join real ones."""
+
+    resumes: bool = False
+    """Whether to ask only for what follows the last stored candle, since each question costs time and a rate limit."""
+
+    parallel: int = 1
+    """How many symbols may be fetched at once."""
+
+    rows_at_once: int = 1_500_000
+    """About how many candles of all symbols to fetch before they are published: it bounds memory and lost work."""
 
     @property
     def name(self) -> str:

@@ -8,8 +8,8 @@ import polars as pl
 from crypto_features import clock
 from crypto_features.errors import SettingsError, UnknownNameError
 from crypto_features.features import resample
-from crypto_features.market import synthetic
 from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.synthetic import ASSETS, EPOCH, HOUR, SEED, Asset, candles
 
 
 class SampleSource(Source):
@@ -26,10 +26,11 @@ class SampleSource(Source):
         SettingsError: if the interval is shorter than an hour or no multiple of it.
     """
 
-    name = f"sample (synthetic market, seed {synthetic.SEED}; no real prices)"
+    name = f"sample (synthetic market, seed {SEED}; no real prices)"
+    synthetic = True
 
-    def __init__(self, interval: timedelta = synthetic.HOUR, now: Callable[[], datetime] = clock.now) -> None:
-        if interval % synthetic.HOUR:
+    def __init__(self, interval: timedelta = HOUR, now: Callable[[], datetime] = clock.now) -> None:
+        if interval % HOUR:
             raise SettingsError(
                 f"the sample market has candles of 1 h, from which candles of {interval} cannot be made; "
                 "set CRYPTO_FEATURES_INTERVAL to 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d."
@@ -37,34 +38,34 @@ class SampleSource(Source):
         self._interval, self._now = interval, now
 
     def symbols(self) -> tuple[str, ...]:
-        return tuple(sorted(synthetic.ASSETS))
+        return tuple(sorted(ASSETS))
 
     def start(self, symbols: Sequence[str]) -> datetime:
         first = min(self._asset(symbol).listed for symbol in symbols or self.symbols())
-        return first - (first - synthetic.EPOCH) % self._interval
+        return first - (first - EPOCH) % self._interval
 
     def end(self) -> None:
         return None
 
     def mark(self, symbol: str, start: datetime, end: datetime) -> str:
         del start, end
-        return f"{synthetic.SEED}/{self._asset(symbol)}"
+        return f"{SEED}/{self._asset(symbol)}"
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
         self._asset(symbol)
         now = self._now()
-        years = max(min(now, end).year - synthetic.EPOCH.year + 1, 1)
-        fine = synthetic.candles(symbol, years).filter(
+        years = max(min(now, end).year - EPOCH.year + 1, 1)
+        fine = candles(symbol, years).filter(
             pl.col("open_time").is_between(start, end, closed="left"),
-            pl.col("open_time") + synthetic.HOUR <= now,
+            pl.col("open_time") + HOUR <= now,
         )
-        if self._interval == synthetic.HOUR:
+        if self._interval == HOUR:
             return fine
-        return resample(fine, synthetic.HOUR, self._interval, as_of=now).select(CANDLE_SCHEMA.names())
+        return resample(fine, HOUR, self._interval, as_of=now).select(CANDLE_SCHEMA.names())
 
-    def _asset(self, symbol: str) -> synthetic.Asset:
-        if symbol not in synthetic.ASSETS:
+    def _asset(self, symbol: str) -> Asset:
+        if symbol not in ASSETS:
             raise UnknownNameError(
-                "symbol", symbol, synthetic.ASSETS, "The sample market has these; see CRYPTO_FEATURES_SYMBOLS."
+                "symbol", symbol, ASSETS, "The sample market has these; see CRYPTO_FEATURES_SYMBOLS."
             )
-        return synthetic.ASSETS[symbol]
+        return ASSETS[symbol]

@@ -1,0 +1,207 @@
+"""Candles from a source into the lake: append-only, each version with the time at which it became known."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Any
+
+import polars as pl
+
+from crypto_features.errors import CryptoFeaturesError, InputError
+from crypto_features.market.contract import KEY, validate
+from crypto_features.market.history import flags
+from crypto_features.market.lake import Table
+from crypto_features.market.merge import CORRECTED_SCHEMA, STAMP, Merge, merge
+from crypto_features.market.names import check_symbol
+from crypto_features.market.report import IngestReport, Progress, RejectedShareError
+from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.windows import Planner, Window
+
+_OUTCOMES = ("accepted", "new", "corrected", "rejected")
+_TALLY = {"month": pl.String, "symbol": pl.String, "outcome": pl.String, "count": pl.Int64}
+_FLAGGED = {"symbol": pl.String, "open_time": STAMP, "flag": pl.String, "value": pl.Float64}
+_LONGEST_MONTH = timedelta(days=31)
+
+
+def ingest(
+    source: Source,
+    table: Table,
+    quarantine: Table,
+    months: Sequence[str],
+    symbols: Sequence[str],
+    *,
+    interval: timedelta,
+    now: datetime,
+    max_rejected: float = 1.0,
+    recheck: timedelta = timedelta(days=1),
+    progress: Callable[[Progress], None] | None = None,
+) -> IngestReport:
+    """Bring the candles of some months and symbols into the lake.
+
+    A candle that is stored already changes nothing, not one byte; one that comes back different is appended with a
+    later `known_at`, and reported. A symbol that fails is reported while the others go on. Run it twice at once, or
+    kill it, and nothing is lost: what was fetched is published month by month, and the next run fetches the rest.
+
+    Args:
+        source: Where the candles come from.
+        table: The raw candles, by `open_time`.
+        quarantine: Where the candles that break the contract go, with `rule`, `source` and `known_at`.
+        months: The months to bring up to date.
+        symbols: The symbols to fetch.
+        interval: Length of a candle.
+        now: The current time.
+        max_rejected: Share of the fetched candles, 0 to 1, that may break the contract.
+        recheck: How far before its last stored candle a source that resumes is asked again, to find corrections.
+        progress: Called after each fetch.
+
+    Raises:
+        InputError: if a partition holds candles of another interval, or synthetic candles would join real ones.
+        RejectedShareError: if more than `max_rejected` were rejected. What was accepted is published.
+    """
+    run = _Run(Planner(source, table, interval, now, recheck), quarantine)
+    chosen = [check_symbol(symbol) for symbol in dict.fromkeys(symbols)]
+    plans = list(run.plans(sorted(set(months)), chosen))
+    expected = sum((w.end - w.start) // interval for _, windows in plans for w in windows)
+    with ThreadPoolExecutor(source.parallel, thread_name_prefix="fetch") as pool:
+        for chunk, windows in plans:
+            fetched = []
+            for window, candles in pool.map(run.fetch, windows):
+                if candles is not None:
+                    fetched.append((window, candles))
+                if progress:
+                    progress(Progress(run.rows, expected, perf_counter() - run.began))
+            run.store(chunk, fetched)
+    report = run.report()
+    if report.rejected_share > max_rejected:
+        raise RejectedShareError(report, max_rejected)
+    return report
+
+
+class _Run:
+    """One ingestion under way: what it has fetched and published so far."""
+
+    def __init__(self, planner: Planner, quarantine: Table) -> None:
+        self.planner, self.quarantine = planner, quarantine
+        self.source, self.table, self.interval, self.now = planner.source, planner.table, planner.interval, planner.now
+        self.began, self.rows = perf_counter(), 0
+        self.failed: dict[str, CryptoFeaturesError] = {}
+        self.published: list[str] = []
+        self.tallies: list[pl.DataFrame] = []
+        self.corrected: list[pl.DataFrame] = []
+        self.rejected: list[pl.DataFrame] = []
+        self.flagged: list[pl.DataFrame] = []
+
+    def plans(self, months: Sequence[str], symbols: Sequence[str]) -> Iterator[tuple[Sequence[str], list[Window]]]:
+        """Chunks of months, so few that their candles fit in memory, each with what to fetch."""
+        size = max(self.source.rows_at_once // max(len(symbols) * (_LONGEST_MONTH // self.interval), 1), 1)
+        stored = self.planner.stored(months)
+        for month in months:
+            self._refuse_mixture(month, stored[month])
+        for i in range(0, len(months), size):
+            chunk = months[i : i + size]
+            windows = [window for symbol in symbols for window in self.planner.windows(symbol, chunk, stored)]
+            if windows:
+                yield chunk, windows
+
+    def fetch(self, window: Window) -> tuple[Window, pl.DataFrame | None]:
+        if window.symbol in self.failed:
+            return window, None  # a later span would leave a hole that looks like a gap.
+        try:
+            candles = self.source.fetch(window.symbol, window.start, window.end)
+        except CryptoFeaturesError as error:
+            self.failed[window.symbol] = error
+            return window, None
+        self.rows += candles.height
+        return window, candles
+
+    def store(self, months: Sequence[str], fetched: Sequence[tuple[Window, pl.DataFrame]]) -> None:
+        if not fetched:
+            return
+        good, rejected = validate(pl.concat([candles for _, candles in fetched]), self.interval, self.now)
+        month = pl.col("open_time").dt.strftime("%Y-%m").fill_null(months[0])
+        good_by_month = good.with_columns(month=month).partition_by("month", as_dict=True, include_key=False)
+        rejected_by_month = rejected.with_columns(month=month).partition_by("month", as_dict=True, include_key=False)
+        for name in months:
+            if (name,) in rejected_by_month:
+                self._quarantine(name, rejected_by_month[name,])
+            if (name,) in good_by_month:
+                self._publish(name, good_by_month[name,])
+            self.planner.remember(name, {w.symbol: w.marks[name] for w, _ in fetched if name in w.marks})
+
+    def report(self) -> IngestReport:
+        count = pl.col("count")
+        counts = (
+            _concat(self.tallies, _TALLY)
+            .group_by("month", "symbol")
+            .agg(count.filter(pl.col("outcome") == outcome).sum().alias(outcome) for outcome in _OUTCOMES)
+            .sort("month", "symbol")
+        )
+        return IngestReport(
+            source=self.source.name,
+            counts=counts,
+            corrected=_concat(self.corrected, CORRECTED_SCHEMA),
+            rejected=_concat(self.rejected, {**CANDLE_SCHEMA, "rule": pl.String}),
+            flagged=_concat(self.flagged, _FLAGGED),
+            failed=self.failed,
+            published=tuple(self.published),
+            seconds=perf_counter() - self.began,
+        )
+
+    def _publish(self, month: str, fetched: pl.DataFrame) -> None:
+        outcomes: list[Merge] = []
+
+        def change(stored: pl.DataFrame | None) -> tuple[pl.DataFrame, Mapping[str, str]] | None:
+            outcomes.append(merge(stored, fetched, self.now))
+            rows = outcomes[0].append_to(stored)
+            return None if rows is None else (rows, self._metadata(rows))
+
+        if self.table.update(month, change):
+            self.published.append(month)
+        new, corrected = outcomes[0].new, outcomes[0].corrected
+        added = pl.concat([new.select(KEY), corrected.select(KEY)])
+        self.corrected.append(corrected)
+        self.flagged.append(flags(fetched).join(added, on=KEY, how="semi"))
+        for outcome, frame in (("accepted", fetched), ("new", new), ("corrected", corrected)):
+            self._count(month, outcome, frame)
+
+    def _quarantine(self, month: str, rejected: pl.DataFrame) -> None:
+        self.rejected.append(rejected)
+        self._count(month, "rejected", rejected)
+        stamped = rejected.with_columns(source=pl.lit(self.source.name), known_at=pl.lit(self.now, STAMP))
+
+        def change(stored: pl.DataFrame | None) -> tuple[pl.DataFrame, Mapping[str, str]] | None:
+            if stored is None:
+                return stamped, {}
+            unseen = stamped.join(stored, on=rejected.columns, how="anti", nulls_equal=True)
+            return (pl.concat([stored.select(unseen.columns), unseen]), {}) if unseen.height else None
+
+        self.quarantine.update(month, change)
+
+    def _count(self, month: str, outcome: str, candles: pl.DataFrame) -> None:
+        counted = candles.group_by("symbol").agg(pl.len().cast(pl.Int64).alias("count"))
+        self.tallies.append(
+            counted.select(month=pl.lit(month), symbol="symbol", outcome=pl.lit(outcome), count="count")
+        )
+
+    def _refuse_mixture(self, month: str, stored: Mapping[str, str]) -> None:
+        for key, mine in self._nature().items():
+            if stored.get(key, mine) != mine:
+                raise InputError(
+                    f"partition {month} of {self.table.name!r} holds candles with {key} {stored[key]} from "
+                    f"{stored.get('source')}; {self.source.name} has {key} {mine}. Give each its own folder by "
+                    f"CRYPTO_FEATURES_DATA, or delete {self.table.path(month)}."
+                )
+
+    def _nature(self) -> dict[str, str]:
+        return {"interval": str(self.interval), "synthetic": str(self.source.synthetic).lower()}
+
+    def _metadata(self, rows: pl.DataFrame) -> dict[str, str]:
+        last = rows.group_by("symbol").agg(pl.col("open_time").max()).sort("symbol")
+        times = {symbol: time.isoformat() for symbol, time in last.iter_rows()}
+        return self._nature() | {"source": self.source.name, "last": json.dumps(times)}
+
+
+def _concat(frames: Sequence[pl.DataFrame], schema: Mapping[str, Any]) -> pl.DataFrame:
+    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)

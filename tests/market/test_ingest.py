@@ -1,0 +1,252 @@
+"""What is fetched once stays; what is new or corrected is appended; what breaks the contract is kept apart."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from upath import UPath
+
+from crypto_features.errors import InputError, PermanentError, TransientError
+from crypto_features.market import (
+    CANDLE_SCHEMA,
+    IngestReport,
+    Progress,
+    RejectedShareError,
+    Source,
+    Table,
+    current,
+    ingest,
+)
+from tests.market.market import HOUR, LATER, START, Marked, Offer, Resuming, candles
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> "Lake":
+    return Lake(tmp_path)
+
+
+class Lake:
+    def __init__(self, root: Path) -> None:
+        self.candles = Table(UPath(root), "candles", "open_time", by_symbol=True)
+        self.quarantine = Table(UPath(root), "quarantine", "open_time")
+
+    def take(
+        self, source: Source, *symbols: str, months: tuple[str, ...] = ("2024-01",), **settings: Any
+    ) -> IngestReport:
+        given: dict[str, Any] = {"interval": HOUR, "now": LATER, **settings}
+        return ingest(source, self.candles, self.quarantine, months, symbols or source.symbols(), **given)
+
+    def bytes(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.candles.folder.iterdir()}
+
+
+def edit(frame: pl.DataFrame, row: int, **values: float) -> pl.DataFrame:
+    hit = pl.int_range(pl.len()) == row
+    return frame.with_columns(
+        pl.when(hit).then(pl.lit(value)).otherwise(name).cast(frame.schema[name]).alias(name)
+        for name, value in values.items()
+    )
+
+
+def test_candles_are_stored_with_the_time_at_which_they_became_known(lake: Lake) -> None:
+    frame = candles("BTC", "ETH", count=800)
+    report = lake.take(Offer(frame), months=("2024-01", "2024-02"))
+    assert_frame_equal(lake.candles.read().drop("known_at"), frame)
+    assert lake.candles.read()["known_at"].unique().to_list() == [LATER]
+    assert (report.rows, report.new, report.corrected.height, report.rejected.height) == (1600, 1600, 0, 0)
+    assert report.counts.rows() == [
+        ("2024-01", "BTC", 744, 744, 0, 0),
+        ("2024-01", "ETH", 744, 744, 0, 0),
+        ("2024-02", "BTC", 56, 56, 0, 0),
+        ("2024-02", "ETH", 56, 56, 0, 0),
+    ]
+    assert report.published == lake.candles.months() == ("2024-01", "2024-02")
+
+
+@pytest.mark.parametrize("kind", [Offer, Resuming, Marked])
+def test_the_same_candles_again_change_not_one_byte(lake: Lake, kind: type[Offer]) -> None:
+    lake.take(kind(candles("BTC", "ETH")))
+    before = lake.bytes()
+    report = lake.take(kind(candles("BTC", "ETH")), now=LATER + HOUR)
+    assert lake.bytes() == before
+    assert (report.new, report.published) == (0, ())
+
+
+def test_a_corrected_candle_is_appended_and_listed(lake: Lake) -> None:
+    first = candles("BTC")
+    second = edit(first, 5, close=104.5, volume=11.0)
+    lake.take(Offer(first))
+    report = lake.take(Offer(second), now=LATER + HOUR)
+    assert_frame_equal(current(lake.candles.read()).drop("known_at"), second)
+    assert_frame_equal(current(lake.candles.read(), as_of=LATER).drop("known_at"), first)
+    assert report.corrected.select(
+        "symbol", "open_time", "close", "close_was", "volume", "volume_was", "known_at"
+    ).rows() == [("BTC", START + 5 * HOUR, 104.5, 105.0, 11.0, 10.0, LATER + HOUR)]
+    assert lake.candles.read().height == first.height + 1
+
+
+def test_a_correction_counts_even_if_the_clock_stands_still(lake: Lake) -> None:
+    first = candles("BTC")
+    for frame in (first, edit(first, 5, close=104.5), first):
+        lake.take(Offer(frame))
+        assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
+    assert lake.candles.read().height == first.height + 2
+
+
+def test_a_candle_that_is_no_longer_offered_stays(lake: Lake) -> None:
+    lake.take(Offer(candles("BTC")))
+    lake.take(Offer(candles("BTC", count=10)))
+    assert lake.candles.read().height == 48
+
+
+def test_what_breaks_the_contract_goes_to_the_quarantine_once(lake: Lake) -> None:
+    frame = edit(candles("BTC"), 3, low=1000.0)
+    for _ in range(2):
+        report = lake.take(Offer(frame), max_rejected=0.05)
+    assert lake.candles.read().height == 47
+    assert lake.quarantine.read().select("symbol", "open_time", "low", "rule", "source", "known_at").rows() == [
+        ("BTC", START + 3 * HOUR, 1000.0, "high_bounds, low_bounds", "offer", LATER)
+    ]
+    assert report.rejected_by_rule == {"high_bounds": 1, "low_bounds": 1}
+    assert report.rejected_share == 1 / 48
+
+
+def test_too_large_a_share_of_rejected_candles_fails_the_run(lake: Lake) -> None:
+    with pytest.raises(
+        RejectedShareError, match=r"1 of 48 candles of offer .*a share of 2.08% where 1.00% is allowed"
+    ) as error:
+        lake.take(Offer(edit(candles("BTC"), 3, low=1000.0)), max_rejected=0.01)
+    assert error.value.report.rejected.height == 1
+    assert lake.candles.read().height == 47
+
+
+def test_odd_candles_are_flagged_and_stay(lake: Lake) -> None:
+    report = lake.take(Offer(edit(edit(candles("BTC"), 3, low=0.001), 7, close=200.0, high=210.0)))
+    assert report.flagged.select("open_time", "flag").rows() == [
+        (START + 3 * HOUR, "wick"),
+        (START + 7 * HOUR, "huge_return"),
+        (START + 8 * HOUR, "huge_return"),
+    ]
+    assert lake.candles.read().height == 48
+
+
+def test_a_symbol_that_fails_is_reported_while_the_others_go_on(lake: Lake) -> None:
+    error = PermanentError("no such market")
+    report = lake.take(Offer(candles("ADA", "BTC", "ETH"), {"BTC": error}))
+    assert report.failed == {"BTC": error}
+    assert lake.candles.read()["symbol"].unique(maintain_order=True).to_list() == ["ADA", "ETH"]
+
+
+def test_after_a_failure_a_symbol_goes_on_where_it_stopped(lake: Lake) -> None:
+    frame = candles("BTC", "ETH", count=100)
+    lake.take(Resuming(frame.head(140), {}))
+    lake.take(Resuming(frame, {"ETH": TransientError("away")}))
+    assert lake.candles.read().height == 140
+    source = Resuming(frame)
+    lake.take(source, recheck=2 * HOUR)
+    assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
+    assert [(symbol, start) for symbol, start, _ in source.fetched] == [
+        ("BTC", START + 97 * HOUR),
+        ("ETH", START + 37 * HOUR),
+    ]
+
+
+def test_a_source_that_resumes_is_not_asked_when_nothing_can_be_new(lake: Lake) -> None:
+    now = START + 48 * HOUR + timedelta(minutes=59)
+    lake.take(Resuming(candles("BTC")), now=now)
+    source = Resuming(candles("BTC"))
+    lake.take(source, now=now)
+    assert source.fetched == []
+
+
+def test_a_marked_source_is_asked_only_for_what_changed(lake: Lake) -> None:
+    frame = candles("BTC", "ETH", count=800)
+    months = ("2024-01", "2024-02")
+    lake.take(Marked(frame), months=months)
+    source = Marked(pl.concat([frame.filter(pl.col("symbol") == "BTC"), candles("ETH", count=801)]))
+    lake.take(source, months=months)
+    assert {symbol for symbol, _, _ in source.fetched} == {"ETH"}
+    assert current(lake.candles.read()).height == 1601
+
+
+def test_marks_are_forgotten_when_an_older_file_is_restored(lake: Lake) -> None:
+    lake.take(Marked(candles("BTC", count=10)))
+    old = lake.bytes()
+    lake.take(Marked(candles("BTC")))
+    lake.candles.path("2024-01").write_bytes(old["2024-01.parquet"])
+    lake.take(Marked(candles("BTC")))
+    assert lake.candles.read().height == 48
+
+
+def test_a_new_symbol_leaves_the_rows_of_the_others_as_they_were(lake: Lake) -> None:
+    lake.take(Offer(candles("BTC", "ETH")))
+    before = lake.candles.read()
+    source = Resuming(candles("ADA", "BTC", "ETH"))
+    lake.take(source, now=LATER + HOUR)
+    assert_frame_equal(lake.candles.read().filter(pl.col("symbol") != "ADA"), before)
+
+
+def test_only_closed_candles_are_taken(lake: Lake) -> None:
+    lake.take(Offer(candles("BTC")), now=START + 10 * HOUR + timedelta(minutes=59))
+    assert lake.candles.read().height == 10
+
+
+def test_synthetic_candles_never_join_real_ones(lake: Lake) -> None:
+    synthetic = Offer(candles("BTC"))
+    synthetic.synthetic = True
+    lake.take(synthetic)
+    before = lake.bytes()
+    with pytest.raises(
+        InputError, match=r"2024-01 of 'candles' holds candles with synthetic true .*CRYPTO_FEATURES_DATA"
+    ):
+        lake.take(Offer(candles("BTC")))
+    with pytest.raises(InputError, match="with interval 1:00:00 from offer"):
+        lake.take(synthetic, interval=4 * HOUR)
+    assert lake.bytes() == before
+
+
+def test_a_symbol_that_could_leave_the_folder_is_refused(lake: Lake) -> None:
+    with pytest.raises(InputError, match="is not a symbol"):
+        lake.take(Offer(candles("BTC")), "../BTC")
+
+
+def test_progress_tells_rows_rate_and_what_remains(lake: Lake) -> None:
+    steps: list[Progress] = []
+    lake.take(Offer(candles("BTC", "ETH", count=744)), progress=steps.append)
+    assert [(step.rows, step.expected) for step in steps] == [(744, 1488), (1488, 1488)]
+    assert steps[0].rate > 0
+    assert steps[1].remaining == timedelta(0)
+
+
+def test_few_rows_at_once_make_the_same_lake(lake: Lake, tmp_path: Path) -> None:
+    frame = candles("BTC", "ETH", count=2000)
+    months = ("2024-01", "2024-02", "2024-03")
+    lake.take(Offer(frame), months=months)
+    small, other = Offer(frame), Lake(tmp_path / "other")
+    small.rows_at_once = 1
+    other.take(small, months=months)
+    assert other.bytes() == lake.bytes()
+    assert len(small.fetched) == 6
+
+
+def test_a_bucket_serves_as_a_lake() -> None:
+    lake = Lake(Path("/"))
+    lake.candles = Table(UPath("memory://ingest"), "candles", "open_time")
+    lake.quarantine = Table(UPath("memory://ingest"), "quarantine", "open_time")
+    for _ in range(2):
+        lake.take(Marked(edit(candles("BTC"), 3, low=1000.0)))
+    assert lake.candles.read().height == 47
+    assert lake.quarantine.read().height == 1
+
+
+def test_candles_of_another_form_are_refused(lake: Lake) -> None:
+    with pytest.raises(InputError, match="expected"):
+        lake.take(Offer(candles("BTC").with_columns(pl.col("close").cast(pl.Int64))))
+
+
+def test_the_schema_of_a_candle_is_what_the_platform_reads() -> None:
+    assert candles("BTC").schema == CANDLE_SCHEMA
+    assert candles("BTC")["open_time"][0] == datetime(2024, 1, 1, tzinfo=UTC)
