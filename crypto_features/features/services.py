@@ -1,0 +1,26 @@
+"""Which features are read together, by whom."""
+
+from crypto_features.features.declaration import FeatureService
+
+_ULTRA_5 = ("return_20d", "volatility_20d", "rsi_14", "ma_alignment", "bb_position")
+
+ml_training_features = FeatureService(
+    "ml_training_features",
+    "Training sets of return models: the Ultra-5 and relative volume.",
+    {"price_features": _ULTRA_5, "volume_features": ("volume_ratio",)},
+)
+trading_features = FeatureService(
+    "trading_features",
+    "What the trading bot reads on each bar: signals, regime, trend and relative volume.",
+    {
+        "trading_signals": ("target_price", "can_buy", "should_sell", "signal_strength"),
+        "regime_features": ("regime_label", "regime_probability"),
+        "price_features": ("ma_5_20_ratio", "rsi_14", "atr_ratio"),
+        "volume_features": ("volume_ratio",),
+    },
+)
+regime_classification_features = FeatureService(
+    "regime_classification_features",
+    "The five features that the regime model reads (Ultra-5).",
+    {"price_features": _ULTRA_5},
+)
