@@ -4,9 +4,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from upath import UPath
 
@@ -43,6 +43,35 @@ class Settings(BaseSettings):
         description="How much longer than its view's TTL a value may be served, such as 90s or 5m, so that the time "
         "between a candle's close and its publication does not blank the bot.",
     )
+    store: Literal["embedded", "postgres", "redis"] = Field(
+        "embedded",
+        description="Where the registry and the online rows live: embedded (two SQLite files below the data folder), "
+        "postgres (both in PostgreSQL) or redis (rows in Valkey or Redis, registry in PostgreSQL if it has an address).",
+    )
+    postgres_url: SecretStr = Field(
+        SecretStr(""),
+        description="Address of PostgreSQL, as postgresql://user@host:5432/database; libpq reads PGPASSWORD.",
+    )
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Address of Valkey or Redis, as redis://:password@host:6379/0.",
+    )
+
+    automation: bool = Field(
+        True,
+        description="Whether schedules, sensors and declarative automation run by themselves: true or false. When false, "
+        "each can still be started in the UI.",
+    )
+    alert_webhook: SecretStr = Field(
+        SecretStr(""), description="Where alerts are posted as Slack-compatible JSON; by default nowhere."
+    )
+    alert_repeat: Annotated[timedelta, NoDecode] = Field(
+        timedelta(hours=6), description="How long until an alert that is still open is repeated, such as 6h."
+    )
+    ui_url: str = Field("http://127.0.0.1:3000", description="Where people open the Dagster UI; alerts link to it.")
+    openlineage: str = Field(
+        "", description="Where OpenLineage events go: an http(s) URL or the path of a file; by default nowhere."
+    )
 
     @classmethod
     def load(cls) -> "Settings":
@@ -71,7 +100,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not a month; expected YYYY-MM, such as 2024-01")
         return datetime(int(value[:4]), int(value[5:]), 1, tzinfo=UTC)
 
-    @field_validator("interval", "online_grace", mode="before")
+    @field_validator("interval", "online_grace", "alert_repeat", mode="before")
     @classmethod
     def _parse_duration(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -95,6 +124,29 @@ class Settings(BaseSettings):
         if path.protocol not in ("", "file") or path.is_absolute():
             return path
         return UPath(project_root()) / self.data
+
+    @property
+    def online_url(self) -> str:
+        """Address of the online store; it may hold a password, so it is never logged."""
+        if self.store == "redis":
+            return self.redis_url.get_secret_value()
+        return self._postgres() if self.store == "postgres" else "sqlite:///online.db"
+
+    @property
+    def registry_url(self) -> str:
+        """Address of the registry; it may hold a password, so it is never logged."""
+        if self.store == "postgres" or (self.store == "redis" and self.postgres_url.get_secret_value()):
+            return self._postgres()
+        return "sqlite:///registry.db"
+
+    def _postgres(self) -> str:
+        url = self.postgres_url.get_secret_value()
+        if not url:
+            raise SettingsError(
+                "CRYPTO_FEATURES_STORE=postgres needs CRYPTO_FEATURES_POSTGRES_URL, "
+                "such as postgresql://user@host:5432/database, with the password in PGPASSWORD."
+            )
+        return url
 
 
 def project_root() -> Path:

@@ -1,0 +1,129 @@
+"""Telling a person, once, what is wrong and what to do: one Slack-compatible message for what began and what ended."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from crypto_features.errors import PermanentError, SettingsError, TransientError
+
+TIMEOUT_SECONDS = 10
+MAX_SHOWN = 20
+"""Problems spelled out in one message; Slack takes 50 blocks."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong now.
+
+    Args:
+        key: What makes two observations the same problem, such as `check:price_features:ranges`.
+        title: One line: what is wrong, and where.
+        detail: What was seen, and what follows for the bot or the models.
+        action: What to do next, as a command or a place to look.
+        url: Page of the UI that shows it.
+    """
+
+    key: str
+    title: str
+    detail: str
+    action: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a person is told now, and what to remember of it.
+
+    Args:
+        begun: Problems that nobody was told of, or that are still open after the repeat time.
+        ended: Titles of problems that were told and are gone.
+        told: Title and time of the last telling of every open problem, by key.
+    """
+
+    begun: tuple[Problem, ...]
+    ended: tuple[str, ...]
+    told: Mapping[str, tuple[str, datetime]]
+
+
+def due(
+    problems: Iterable[Problem], told: Mapping[str, tuple[str, datetime]], now: datetime, repeat: timedelta
+) -> Notice:
+    """Compare the problems of now with those told before: each is told once, until it ends or `repeat` passes."""
+    found = {problem.key: problem for problem in problems}
+    begun = tuple(p for key, p in found.items() if key not in told or now - told[key][1] >= repeat)
+    ended = tuple(title for key, (title, _) in told.items() if key not in found)
+    still = {key: value for key, value in told.items() if key in found}
+    return Notice(begun, ended, still | {p.key: (p.title, now) for p in begun})
+
+
+def slack(notice: Notice, now: datetime) -> dict[str, object]:
+    """The message as Slack's incoming webhooks take it; `text` alone tells the whole story in a notification."""
+    lines = [f"{p.title}" for p in notice.begun] + [f"Over: {title}" for title in notice.ended]
+    blocks = [_section(_paragraph(problem)) for problem in notice.begun[:MAX_SHOWN]]
+    if len(notice.begun) > MAX_SHOWN:
+        blocks.append(_section(f"… and {len(notice.begun) - MAX_SHOWN} more; the UI lists them."))
+    if notice.ended:
+        blocks.append(_section("\n".join(f":white_check_mark: Over: {_escape(title)}" for title in notice.ended)))
+    blocks.append(
+        {"type": "context", "elements": [{"type": "mrkdwn", "text": f"crypto-features, {now:%Y-%m-%d %H:%M} UTC"}]}
+    )
+    return {"text": "\n".join(lines), "blocks": blocks}
+
+
+def post(url: str, message: Mapping[str, object]) -> None:
+    """Send a message to a webhook. The address is a secret: no error repeats it.
+
+    Raises:
+        SettingsError: if the address is not http or https.
+        TransientError: if the receiver is away, slow, or answers 429 or 5xx; the next tick tries again.
+        PermanentError: if the receiver refuses the message.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise SettingsError("CRYPTO_FEATURES_ALERT_WEBHOOK is not an http or https address; expected https://…")
+    request = urllib.request.Request(  # noqa: S310 - the scheme was checked above.
+        url, json.dumps(message).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - as above.
+            pass
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 429 or error.code >= 500:  # noqa: PLR2004 - HTTP status codes.
+            raise TransientError(
+                f"the alert webhook answered {error.code}; the next tick sends the alert again"
+            ) from None
+        raise PermanentError(
+            f"the alert webhook answered {error.code} and took no alert; check CRYPTO_FEATURES_ALERT_WEBHOOK"
+        ) from None
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        reason = type(getattr(error, "reason", error)).__name__
+        raise TransientError(
+            f"the alert webhook is not reachable ({reason}); the next tick sends the alert again"
+        ) from None
+
+
+def remember(told: Mapping[str, tuple[str, datetime]]) -> str:
+    """The memory of a sensor, as text."""
+    return json.dumps({key: [title, time.isoformat()] for key, (title, time) in told.items()}, sort_keys=True)
+
+
+def recall(cursor: str | None) -> dict[str, tuple[str, datetime]]:
+    """What `remember` wrote; nothing if there is none."""
+    stored: dict[str, tuple[str, str]] = json.loads(cursor or "{}")
+    return {key: (title, datetime.fromisoformat(time)) for key, (title, time) in stored.items()}
+
+
+def _section(text: str) -> dict[str, object]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}}
+
+
+def _paragraph(problem: Problem) -> str:
+    title = f"<{problem.url}|{_escape(problem.title)}>" if problem.url else _escape(problem.title)
+    return f":red_circle: *{title}*\n{_escape(problem.detail)}\n*Do:* {_escape(problem.action)}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
