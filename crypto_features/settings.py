@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     store: Literal["embedded", "postgres", "redis"] = Field(
         "embedded",
         description="Where the registry and the online rows live: embedded (two SQLite files below the data folder), "
-        "postgres (both in PostgreSQL) or redis (rows in Valkey or Redis, registry in PostgreSQL if it has an address).",
+        "postgres (both in PostgreSQL) or redis (rows in Valkey or Redis, registry in PostgreSQL if that has an "
+        "address).",
     )
     postgres_url: SecretStr = Field(
         SecretStr(""),

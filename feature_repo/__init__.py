@@ -1,0 +1,24 @@
+"""The Python interface of the training pipeline and the trading bot.
+
+Each process opens one Feast store, which all threads share. Naive datetimes are UTC.
+"""
+
+from feature_repo.offline import create_entity_df, get_regime_features, get_training_features
+from feature_repo.online import (
+    OnlineFeatures,
+    get_online_features,
+    get_online_features_async,
+    materialize_features,
+    validate_feature_freshness,
+)
+
+__all__ = [
+    "OnlineFeatures",
+    "create_entity_df",
+    "get_online_features",
+    "get_online_features_async",
+    "get_regime_features",
+    "get_training_features",
+    "materialize_features",
+    "validate_feature_freshness",
+]

@@ -1,0 +1,100 @@
+"""Feast's entity, sources, views and services, all built from the declarations of the features."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
+from feast import types as feast_types
+from feast.data_format import ParquetFormat
+from upath import UPath
+
+from crypto_features import features
+
+SYMBOL = "symbol"
+
+_DTYPES = {
+    pl.Float64: feast_types.Float64,
+    pl.Int64: feast_types.Int64,
+    pl.Int32: feast_types.Int32,
+    pl.Boolean: feast_types.Bool,
+    pl.String: feast_types.String,
+}
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Everything that `feast apply` registers."""
+
+    entity: Entity
+    sources: Mapping[str, FileSource]
+    views: Mapping[str, FeatureView]
+    services: Mapping[str, FeatureService]
+
+    @property
+    def objects(self) -> dict[str, object]:
+        """All of them by the name that each has in a module."""
+        return {
+            self.entity.name: self.entity,
+            **{f"{name}_source": source for name, source in self.sources.items()},
+            **self.views,
+            **self.services,
+        }
+
+
+def definitions(root: UPath) -> Definitions:
+    """The definitions over the tables below a data folder or bucket."""
+    entity = Entity(
+        name=SYMBOL,
+        join_keys=[SYMBOL],
+        value_type=ValueType.STRING,
+        description="Base asset of a spot market against the quote currency, such as BTC.",
+    )
+    groups = features.GROUPS
+    sources = {name: _source(root, group) for name, group in groups.items()}
+    views = {name: _view(entity, sources[name], group) for name, group in groups.items()}
+    services = {
+        name: FeatureService(
+            name=name,
+            description=service.description,
+            features=[views[group][list(names)] for group, names in service.features.items()],
+        )
+        for name, service in features.SERVICES.items()
+    }
+    return Definitions(entity, sources, views, services)
+
+
+def _source(root: UPath, group: features.FeatureGroup) -> FileSource:
+    return FileSource(
+        name=group.name,
+        path=str(root / group.name),
+        file_format=ParquetFormat(),
+        timestamp_field="event_timestamp",
+        created_timestamp_column="created_timestamp",
+        description=f"One Parquet file a month. {group.description}",
+    )
+
+
+def _view(entity: Entity, source: FileSource, group: features.FeatureGroup) -> FeatureView:
+    behaviour: Mapping[str, str] = features.feature_fingerprints(group)
+    return FeatureView(
+        name=group.name,
+        description=group.description,
+        entities=[entity],
+        ttl=group.ttl,
+        source=source,
+        schema=[
+            Field(name=SYMBOL, dtype=feast_types.String),
+            *(
+                Field(
+                    name=feature.name,
+                    dtype=_DTYPES[feature.dtype],
+                    description=feature.description,
+                    # A tag is part of the field: a change of behaviour becomes a new version of the view.
+                    tags={"unit": feature.unit, "behaviour": behaviour[feature.name]},
+                )
+                for feature in group.features
+            ),
+        ],
+        tags={"behaviour": features.fingerprint(group)},
+    )

@@ -1,0 +1,19 @@
+"""What can go wrong between a feature table and its reader."""
+
+from crypto_features.errors import PermanentError, TransientError
+
+
+class StoreUnreachableError(TransientError, ConnectionError):
+    """The online store or the registry does not answer; the same call may succeed once its server is back."""
+
+
+class MissingTableError(PermanentError, FileNotFoundError):
+    """A feature view's source has no Parquet file yet."""
+
+
+class UnreadableTableError(PermanentError, OSError):
+    """A Parquet file of a feature view's source is truncated or is no Parquet file."""
+
+
+class NotAppliedError(PermanentError, LookupError):
+    """The registry knows nothing yet: `feast apply` has not been run on it."""

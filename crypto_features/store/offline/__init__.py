@@ -1,0 +1,1 @@
+"""Point-in-time joins: a Feast offline store on Polars."""

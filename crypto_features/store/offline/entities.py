@@ -1,0 +1,108 @@
+"""The entity frame that a user hands in, in whatever form, as a Polars frame with times in UTC."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.store.offline.join import utc
+
+TIME = "event_timestamp"
+
+
+@dataclass(frozen=True)
+class EntityFrame:
+    """Entity rows and the column with the time as of which each wants its features."""
+
+    frame: pl.DataFrame
+    time: str
+
+    @property
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """First and last time, UTC."""
+        times = self.frame.select(utc(pl.col(self.time))).to_series()
+        first, last = times.min(), times.max()
+        if isinstance(first, datetime) and isinstance(last, datetime):
+            return first, last
+        return None, None
+
+    def require(self, keys: Iterable[str], view: str) -> None:
+        """Check that the frame holds the join keys of a view.
+
+        Raises:
+            UnknownNameError: naming the first one that it lacks.
+        """
+        for key in keys:
+            if key not in self.frame.columns:
+                raise UnknownNameError(
+                    "entity column", key, self.frame.columns, f"Feature view {view!r} is joined by it."
+                )
+
+    @classmethod
+    def everything(cls, view: Any, start: datetime, end: datetime) -> "EntityFrame":
+        """A frame that spans a time and asks for no particular entity."""
+        renamed = view.projection.join_key_map or {}
+        keys = {renamed.get(key.name, key.name): [None, None] for key in view.entity_columns}
+        return cls(pl.DataFrame({**keys, TIME: [start, end]}), TIME)
+
+
+def entity_frame(frame: Any) -> EntityFrame:
+    """The entity rows of a pandas, Polars or Arrow frame.
+
+    The time column is `event_timestamp`, or the only time column there is. Naive times are UTC; strings are parsed as
+    ISO 8601; other columns are kept as they are.
+
+    Raises:
+        InputError: if the frame has another type, no rows, no time column, or times that cannot be read.
+    """
+    polars = _to_polars(frame)
+    if polars.is_empty():
+        raise InputError("the entity frame has no rows; give it one row for each entity and time.")
+    times = [name for name, dtype in polars.schema.items() if isinstance(dtype, pl.Datetime)]
+    if TIME in polars.columns:
+        time = TIME
+    elif len(times) == 1:
+        time = times[0]
+    else:
+        raise InputError(f"the entity frame needs the time column {TIME!r}; it has: {', '.join(polars.columns)}.")
+    return EntityFrame(polars.with_columns(_as_time(polars[time])), time)
+
+
+def _to_polars(frame: Any) -> pl.DataFrame:
+    if isinstance(frame, pl.LazyFrame):
+        return frame.collect()
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    if isinstance(frame, pa.Table):
+        return pl.DataFrame(frame)
+    if isinstance(frame, pd.DataFrame):
+        try:
+            return pl.from_pandas(_readable(frame))
+        except (pa.ArrowException, pl.exceptions.PolarsError, TypeError) as error:
+            raise InputError(f"the entity frame holds a column of mixed types: {error}") from error
+    raise InputError(f"the entity frame must be a pandas, Polars or Arrow frame, not {type(frame).__name__}.")
+
+
+def _readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Time columns of Python objects, which may carry several zones, become UTC."""
+    objects = [name for name in frame.columns if frame[name].dtype == object]
+    mixed = [name for name in objects if any(isinstance(v, datetime) for v in frame[name].head(100))]
+    return frame.assign(**{name: pd.to_datetime(frame[name], utc=True) for name in mixed}) if mixed else frame
+
+
+def _as_time(times: pl.Series) -> pl.Series:
+    if times.dtype == pl.String:
+        try:
+            return times.str.to_datetime(time_unit="us", time_zone="UTC")
+        except pl.exceptions.PolarsError as error:
+            raise InputError(f"{times.name}: a text is not an ISO 8601 time: {error}") from error
+    if times.dtype == pl.Date:
+        return times.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    if not isinstance(times.dtype, pl.Datetime):
+        raise InputError(f"{times.name} must hold times, not {times.dtype}; naive times are taken as UTC.")
+    return times.dt.replace_time_zone("UTC") if times.dtype.time_zone is None else times

@@ -1,0 +1,79 @@
+"""The result of an offline query, computed when somebody asks for it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+from feast.errors import SavedDatasetLocationAlreadyExists
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.saved_dataset import SavedDatasetStorage
+
+from crypto_features.store.offline import source as files
+
+
+class PolarsRetrievalJob(RetrievalJob):
+    """A lazy Polars frame behind Feast's interface; `to_polars` gives it without a copy."""
+
+    def __init__(
+        self,
+        compute: Callable[[], pl.DataFrame],
+        *,
+        repo: Path | None,
+        full_feature_names: bool = False,
+        on_demand_feature_views: Sequence[Any] = (),
+        metadata: RetrievalMetadata | None = None,
+    ) -> None:
+        self._compute = compute
+        self._repo = repo
+        self._full_feature_names = full_feature_names
+        self._on_demand_feature_views = list(on_demand_feature_views)
+        self._metadata = metadata
+
+    def to_polars(self) -> pl.DataFrame:
+        """The result as a Polars frame, on-demand features included."""
+        if self._on_demand_feature_views:
+            return pl.DataFrame(self.to_arrow())
+        return self._compute()
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        # In one chunk: Feast's materialization reads the first one only.
+        table = self._compute().to_arrow(compat_level=pl.CompatLevel.oldest())
+        return table.combine_chunks()
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
+        return frame
+
+    @property
+    def full_feature_names(self) -> bool:
+        return self._full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[Any]:
+        return self._on_demand_feature_views
+
+    @property
+    def metadata(self) -> RetrievalMetadata | None:
+        return self._metadata
+
+    def persist(self, storage: SavedDatasetStorage, allow_overwrite: bool = False, timeout: int | None = None) -> None:
+        """Write the result to a Parquet file or folder, in one step.
+
+        Raises:
+            SavedDatasetLocationAlreadyExists: if something is there already and `allow_overwrite` is not set.
+        """
+        path = files.resolve(storage.to_data_source(), self._repo)
+        if path.exists() and not allow_overwrite:
+            raise SavedDatasetLocationAlreadyExists(location=str(path))
+        frame = pl.DataFrame(self.to_arrow(timeout=timeout))
+        if path.suffix == ".parquet":
+            files.write(frame, path)
+        else:
+            old = files.files(path)
+            files.write(frame, path / "part-0.parquet")
+            for file in old:
+                if file.name != "part-0.parquet":
+                    file.unlink()

@@ -1,0 +1,236 @@
+"""The offline store that Feast loads by class path: point-in-time joins on Polars over Parquet files."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import polars as pl
+import pyarrow as pa
+from feast import FeatureView, RepoConfig, utils
+from feast.data_source import DataSource
+from feast.feature_logging import LoggingConfig, LoggingSource
+from feast.infra.offline_stores.file_source import FileLoggingDestination
+from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_utils import get_pyarrow_schema_from_batch_source
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.repo_config import FeastConfigBaseModel
+
+from crypto_features.errors import InputError
+from crypto_features.store.offline import source as files
+from crypto_features.store.offline.entities import EntityFrame, entity_frame
+from crypto_features.store.offline.job import PolarsRetrievalJob
+from crypto_features.store.offline.join import FeatureTable, point_in_time_join, utc
+
+
+class PolarsOfflineStoreConfig(FeastConfigBaseModel):
+    """Settings of the Polars offline store in `feature_store.yaml`."""
+
+    type: Literal["crypto_features.store.offline.store.PolarsOfflineStore"] = (
+        "crypto_features.store.offline.store.PolarsOfflineStore"
+    )
+
+
+class PolarsOfflineStore(OfflineStore):
+    """Feast's offline store on Polars: the semantics of its DuckDB store, hundreds of times faster.
+
+    A source is a Parquet `FileSource`: a file, a folder, a glob or a bucket URL. Only the columns asked for, and of a
+    partitioned table only the files whose statistics touch the span asked for, are read.
+    """
+
+    supports_filter_by_created_timestamp = True
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: Any,
+        registry: Any,
+        project: str,
+        full_feature_names: bool = False,
+        *,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        filter_by_created_timestamp: bool = False,
+    ) -> RetrievalJob:
+        """The features of each entity row as of its time; without entity rows, of every entity as of `end_date`."""
+        known_then = filter_by_created_timestamp
+        if entity_df is None:
+            first, last = utils.compute_non_entity_date_range(feature_views, start_date, end_date)
+            entities = EntityFrame(_everyone(config, feature_views, first, last), "event_timestamp")
+        else:
+            entities = entity_frame(entity_df)
+        wanted = {view.projection.name_to_use(): _requested(view, feature_refs) for view in feature_views}
+        odfvs = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+
+        def compute() -> pl.DataFrame:
+            tables = [
+                _table(config, view, wanted[view.projection.name_to_use()], entities, full_names=full_feature_names)
+                for view in feature_views
+            ]
+            return point_in_time_join(entities.frame, entities.time, tables, as_known_then=known_then)
+
+        times = entities.frame[entities.time]
+        return PolarsRetrievalJob(
+            compute,
+            repo=config.repo_path,
+            full_feature_names=full_feature_names,
+            on_demand_feature_views=odfvs,
+            metadata=RetrievalMetadata(
+                features=feature_refs,
+                keys=[name for name in entities.frame.columns if name != entities.time],
+                min_event_timestamp=times.min(),
+                max_event_timestamp=times.max(),
+            ),
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime,
+        end_date: datetime,
+    ) -> RetrievalJob:
+        columns = _pulled(join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
+
+        def compute() -> pl.DataFrame:
+            rows = _read(config, data_source, columns, timestamp_field, start_date, end_date)
+            order = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
+            rows = rows.sort(order, nulls_last=False, maintain_order=True)
+            return rows.unique(join_key_columns, keep="last", maintain_order=True) if join_key_columns else rows.tail(1)
+
+        return PolarsRetrievalJob(compute, repo=config.repo_path)
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> RetrievalJob:
+        columns = _pulled(join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
+        return PolarsRetrievalJob(
+            lambda: _read(config, data_source, columns, timestamp_field, start_date, end_date), repo=config.repo_path
+        )
+
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None
+    ) -> None:
+        if feature_view.batch_source is None:
+            raise InputError(f"feature view {feature_view.name!r} has no batch source to write to.")
+        path = files.resolve(feature_view.batch_source, config.repo_path)
+        if files.files(path):
+            _, expected = get_pyarrow_schema_from_batch_source(config, feature_view.batch_source)
+            if expected != table.column_names:
+                raise InputError(
+                    f"feature view {feature_view.name!r}: expected the columns {expected} in this order, "
+                    f"got {table.column_names}."
+                )
+        files.append(_from_arrow(table), path)
+        if progress:
+            progress(table.num_rows)
+
+    @staticmethod
+    def write_logged_features(
+        config: RepoConfig,
+        data: pa.Table | Path,
+        source: LoggingSource,
+        logging_config: LoggingConfig,
+        registry: Any,
+    ) -> None:
+        destination = logging_config.destination
+        if not isinstance(destination, FileLoggingDestination):
+            raise InputError(f"{type(destination).__name__} is not supported; log to a FileLoggingDestination.")
+        frame = pl.read_parquet(data) if isinstance(data, Path) else _from_arrow(data)
+        folder = files.resolve(destination.to_data_source(), config.repo_path)
+        for part, rows in _partitions(frame, destination.partition_by or ()):
+            files.write(rows, folder / part / f"{uuid4().hex}.parquet")
+
+
+def _table(
+    config: RepoConfig, view: FeatureView, features: Sequence[str], entities: EntityFrame, *, full_names: bool
+) -> FeatureTable:
+    source = view.batch_source
+    if source is None:
+        raise InputError(f"feature view {view.name!r} has no batch source and cannot be joined.")
+    stored = {new: old for old, new in (source.field_mapping or {}).items()}
+    time = stored.get(source.timestamp_field, source.timestamp_field)
+    created = source.created_timestamp_column or None
+    created = stored.get(created, created) if created else None
+    renamed = view.projection.join_key_map or {}
+    keys = {
+        renamed.get(key.name, key.name): stored.get(key.name, key.name)
+        for key in view.entity_columns
+        if key.name != "__dummy_id"
+    }
+    entities.require(keys, view.name)
+    prefix = f"{view.projection.name_alias or view.name}__" if full_names else ""
+    first, last = entities.span
+    frame = _read(
+        config,
+        source,
+        [*keys.values(), time, *([created] if created else []), *(stored.get(f, f) for f in features)],
+        time,
+        first - view.ttl if first and view.ttl and view.ttl < timedelta(days=365_00) else None,
+        last,
+    )
+    return FeatureTable(frame, keys, time, created, {prefix + f: stored.get(f, f) for f in features}, view.ttl)
+
+
+def _requested(view: FeatureView, feature_refs: Sequence[str]) -> list[str]:
+    prefix = f"{view.projection.name_to_use()}:"
+    return list(dict.fromkeys(ref.removeprefix(prefix) for ref in feature_refs if ref.startswith(prefix)))
+
+
+def _everyone(config: RepoConfig, views: Sequence[FeatureView], start: datetime, end: datetime) -> pl.DataFrame:
+    """Every combination of join keys seen in that span, as of its end."""
+    frames = []
+    for view in views:
+        table = _table(config, view, (), EntityFrame.everything(view, start, end), full_names=False)
+        frames.append(table.frame.select(pl.col(old).alias(new) for new, old in table.keys.items()).unique())
+    keys = frames[0]
+    for other in frames[1:]:
+        shared = [name for name in keys.columns if name in other.columns]
+        keys = keys.join(other, on=shared, how="full", coalesce=True) if shared else keys.join(other, how="cross")
+    return keys.sort(keys.columns).with_columns(event_timestamp=pl.lit(end, pl.Datetime("us", "UTC")))
+
+
+def _pulled(keys: Sequence[str], features: Sequence[str], time: str, created: str | None) -> list[str]:
+    return list(dict.fromkeys([*keys, *features, time, *([created] if created else [])]))
+
+
+def _read(
+    config: RepoConfig,
+    source: DataSource,
+    columns: Sequence[str],
+    time: str,
+    start: datetime | None,
+    end: datetime | None,
+) -> pl.DataFrame:
+    bounds = [None if bound is None else utils.make_tzaware(bound) for bound in (start, end)]
+    return files.read(source, config.repo_path, columns, time=time, start=bounds[0], end=bounds[1])
+
+
+def _from_arrow(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise InputError(f"expected an Arrow table, got {type(table).__name__}.")
+    return frame.with_columns(utc(pl.col(name)) for name, kind in frame.schema.items() if kind == pl.Datetime)
+
+
+def _partitions(frame: pl.DataFrame, by: Sequence[str]) -> list[tuple[str, pl.DataFrame]]:
+    if not by:
+        return [("", frame)]
+    groups: Mapping[tuple[Any, ...], pl.DataFrame] = frame.partition_by(by, as_dict=True, include_key=False)
+    return [("/".join(f"{n}={v}" for n, v in zip(by, key, strict=True)), rows) for key, rows in groups.items()]

@@ -1,0 +1,1 @@
+"""The guarded online store: never stale, never backwards, never half published."""

@@ -1,0 +1,155 @@
+"""What a guarded read returns: Python values with status and time; Feast's protobuf is built only on demand."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from feast.online_response import OnlineResponse
+from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import feast_value_type_to_python_type
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from crypto_features.store.online.guard import Status, time_of
+
+_PROTO_STATUS = {
+    Status.PRESENT: FieldStatus.PRESENT,
+    Status.NULL_VALUE: FieldStatus.NULL_VALUE,
+    Status.NOT_FOUND: FieldStatus.NOT_FOUND,
+    Status.EXPIRED: FieldStatus.OUTSIDE_MAX_AGE,
+    # Feast's protocol has no word for it, and uses INVALID for nothing else.
+    Status.DISABLED: FieldStatus.INVALID,
+}
+
+
+@dataclass(frozen=True)
+class ViewAnswer:
+    """The answer of one view, a row for each entity asked for.
+
+    Args:
+        view: Name of the view, with alias and version as asked for.
+        names: Feature names in the response.
+        kinds: For each feature the field of a Feast value that it lies in.
+        columns: For each feature its values; withheld and missing ones are `None`.
+        statuses: For each entity what came of its row.
+        events: For each entity the event time of its row in microseconds, also if it is withheld.
+    """
+
+    view: str
+    names: Sequence[str]
+    kinds: Sequence[str]
+    columns: Sequence[Sequence[Any]]
+    statuses: Sequence[Status]
+    events: Sequence[int | None]
+
+    def statuses_of(self, column: Sequence[Any]) -> list[Status]:
+        """The status of each value of a column."""
+        return [
+            Status.NULL_VALUE if value is None and status is Status.PRESENT else status
+            for value, status in zip(column, self.statuses, strict=True)
+        ]
+
+
+class GuardedResponse(OnlineResponse):
+    """Feast's `OnlineResponse`, ten times cheaper as long as nobody asks for the protobuf."""
+
+    def __init__(self, entities: Mapping[str, Sequence[Any]], answers: Sequence[ViewAnswer]) -> None:
+        self.entities, self.answers = entities, answers
+        self._proto: GetOnlineFeaturesResponse | None = None
+
+    @property
+    def proto(self) -> GetOnlineFeaturesResponse:
+        """The answer in Feast's protocol."""
+        if self._proto is None:
+            self._proto = self._build()
+        return self._proto
+
+    def to_dict(self, include_event_timestamps: bool = False) -> dict[str, list[Any]]:
+        """Values by column, entities first; with `<feature>__ts` in seconds if asked for."""
+        result = {name: list(values) for name, values in self.entities.items()}
+        if include_event_timestamps:
+            rows = len(next(iter(result.values()), []))
+            result |= {f"{name}__ts": [0] * rows for name in self.entities}
+        for answer in self.answers:
+            for name, kind, column in zip(answer.names, answer.kinds, answer.columns, strict=True):
+                result[name] = [to_python(v) for v in column] if kind == "value" else list(column)
+                if include_event_timestamps:
+                    result[f"{name}__ts"] = [(event or 0) // 1_000_000 for event in answer.events]
+        return result
+
+    def _build(self) -> GetOnlineFeaturesResponse:
+        response = GetOnlineFeaturesResponse()
+        for name, values in self.entities.items():
+            response.metadata.feature_names.val.append(name)
+            vector = response.results.add()
+            vector.values.extend(entity_value(v) for v in values)
+            vector.statuses.extend([FieldStatus.PRESENT] * len(values))
+            vector.event_timestamps.extend(Timestamp() for _ in values)
+        for answer in self.answers:
+            add(response, answer)
+        return response
+
+
+def add(response: GetOnlineFeaturesResponse, answer: ViewAnswer) -> None:
+    """Append one view's answer to a response in Feast's protocol."""
+    times = [_timestamp(event) for event in answer.events]
+    for name, kind, column in zip(answer.names, answer.kinds, answer.columns, strict=True):
+        response.metadata.feature_names.val.append(name)
+        vector = response.results.add()
+        vector.values.extend(to_proto(kind, value) for value in column)
+        vector.statuses.extend(_PROTO_STATUS[status] for status in answer.statuses_of(column))
+        vector.event_timestamps.extend(times)
+
+
+def summary(
+    response: OnlineResponse, entities: Collection[str]
+) -> tuple[dict[str, list[Any]], dict[str, list[str]], dict[str, list[datetime | None]]]:
+    """Values and statuses by column, and event times by view, of a guarded or a plain response of Feast."""
+    if isinstance(response, GuardedResponse):
+        statuses = {
+            name: [status.value for status in answer.statuses_of(column)]
+            for answer in response.answers
+            for name, column in zip(answer.names, answer.columns, strict=True)
+        }
+        times = {
+            answer.view: [None if event is None else time_of(event) for event in answer.events]
+            for answer in response.answers
+        }
+        return response.to_dict(), statuses, times
+    named = zip(response.proto.metadata.feature_names.val, response.proto.results, strict=True)
+    vectors = {name: vector for name, vector in named if name not in entities}
+    words = {number: status.value for status, number in _PROTO_STATUS.items()}
+    return (
+        response.to_dict(),
+        {name: [words[status] for status in vector.statuses] for name, vector in vectors.items()},
+        {
+            name: [time_of(t.ToMicroseconds()) if t.seconds else None for t in vector.event_timestamps]
+            for name, vector in vectors.items()
+        },
+    )
+
+
+def to_proto(kind: str, value: Any) -> Value:
+    """A value as Feast's protobuf; `None` is the empty value."""
+    if value is None:
+        return Value()
+    return value if isinstance(value, Value) else Value(**{kind: value})
+
+
+def to_python(value: Any) -> Any:
+    """A stored value as Python; what is not a plain scalar is still a protobuf until here."""
+    return feast_value_type_to_python_type(value) if isinstance(value, Value) else value
+
+
+def entity_value(value: Any) -> Value:
+    """An entity value of a request as Feast's protobuf."""
+    kind = {bool: "bool_val", int: "int64_val", float: "double_val", bytes: "bytes_val"}.get(type(value), "string_val")
+    return to_proto(kind, value)
+
+
+def _timestamp(event: int | None) -> Timestamp:
+    time = Timestamp()
+    if event is not None:
+        time.FromMicroseconds(event)
+    return time

@@ -1,0 +1,48 @@
+"""What a database must do to hold guarded rows: replace atomically, never with an older row, and read one snapshot."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+
+class StoredRow(NamedTuple):
+    """A packed row of one entity with its two stamps in microseconds since 1970 UTC; no creation time is 0."""
+
+    key: bytes
+    event: int
+    created: int
+    payload: bytes
+
+
+class Backend(Protocol):
+    """A database of guarded rows. Every method raises `StoreUnreachableError` when the server does not answer.
+
+    A write replaces a row only if `(event, created)` is not smaller than that of the stored row. All rows of one call
+    become visible at once or not at all.
+    """
+
+    def write(self, table: str, rows: Sequence[StoredRow]) -> None:
+        """Publish rows, in one transaction."""
+
+    def read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
+        """The rows of those keys that exist, as of one moment; none if the table was never written."""
+
+    def scan(self, table: str) -> list[StoredRow]:
+        """Every row."""
+
+    def create(self, table: str) -> None:
+        """Make room for a table."""
+
+    def drop(self, table: str) -> None:
+        """Forget a table."""
+
+    def switches(self) -> Mapping[str, str]:
+        """What is switched off and why."""
+
+    def switch_off(self, name: str, why: str) -> None:
+        """Note that a view or an entity must not be served."""
+
+    def switch_on(self, name: str) -> None:
+        """Forget that note."""
+
+    def close(self) -> None:
+        """Give connections back."""

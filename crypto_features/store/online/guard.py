@@ -1,0 +1,65 @@
+"""Which stored rows may be served. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SKEW = timedelta(seconds=5)
+"""How far the clocks of a writer and a reader may differ."""
+
+
+class Status(StrEnum):
+    """What a reader is told about one value."""
+
+    PRESENT = "PRESENT"
+    NULL_VALUE = "NULL_VALUE"
+    """The row is fresh and holds no value: its window is not full."""
+    NOT_FOUND = "NOT_FOUND"
+    """The entity was never published."""
+    EXPIRED = "EXPIRED"
+    """The row is older than allowed, or stamped later than the clock; its value is withheld."""
+    DISABLED = "DISABLED"
+    """Somebody switched the view or the entity off; its value is withheld."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The ages in microseconds at which a row may be served: `earliest <= event <= latest`."""
+
+    earliest: int
+    latest: int
+
+    def allow(self, event: int) -> bool:
+        return self.earliest <= event <= self.latest
+
+
+def limits(now: datetime, ttl: timedelta | None, grace: timedelta, max_age: timedelta | None = None) -> Limits:
+    """What is fresh at `now`: not older than the TTL plus the grace, nor than a stricter `max_age`.
+
+    Args:
+        now: The time of the read, UTC.
+        ttl: TTL of the view; zero or none is unlimited, as in Feast.
+        grace: How much longer than its TTL a row may be served while its successor is being published.
+        max_age: A stricter limit of this read, without grace.
+    """
+    ages = [age for age in (ttl + grace if ttl else None, max_age) if age is not None]
+    earliest = micros(now - min(ages)) if ages else -(2**63)
+    return Limits(earliest, micros(now + SKEW))
+
+
+def micros(time: datetime) -> int:
+    """Microseconds since 1970 UTC; a naive time is UTC. Never goes through local time."""
+    aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+    return (aware - EPOCH) // timedelta(microseconds=1)
+
+
+def time_of(stamp: int) -> datetime:
+    """The inverse of `micros`."""
+    return EPOCH + timedelta(microseconds=stamp)
+
+
+def disabled(switches: Mapping[str, str], view: str, entity: tuple[object, ...]) -> bool:
+    """Whether the view, or one of the entity's join key values, is switched off."""
+    return bool(switches) and (view in switches or any(str(value) in switches for value in entity))

@@ -1,0 +1,45 @@
+"""The whole content of an online view as a Polars frame, to be compared with the offline table."""
+
+from typing import Any
+
+import polars as pl
+from feast import FeatureStore, FeatureView
+from feast.infra.key_encoding_utils import deserialize_entity_key
+
+from crypto_features.errors import InputError
+from crypto_features.store.online.pack_frame import DTYPES
+from crypto_features.store.online.packing import kind_of, unpack
+from crypto_features.store.online.store import GuardedOnlineStore, table_name
+
+
+def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
+    """Every row of a view: join keys, `event_timestamp`, `created_timestamp`, features; sorted by join keys.
+
+    Raises:
+        InputError: if the online store is not the guarded one.
+    """
+    online = store._get_provider().online_store  # noqa: SLF001 - Feast offers no other way to its online store.
+    if not isinstance(online, GuardedOnlineStore):
+        raise InputError(f"{type(online).__name__} is not the guarded online store of crypto_features.")
+    keys = [column.name for column in view.entity_columns]
+    kinds = {field.name: kind_of(field.dtype.to_value_type().name) for field in view.features}
+    records: list[dict[str, Any]] = []
+    for row in online.backend(store.config).scan(table_name(store.config, view)):
+        entity = deserialize_entity_key(row.key, store.config.entity_key_serialization_version)
+        values = [getattr(value, value.WhichOneof("val")) for value in entity.entity_values]
+        names, _, features = unpack(row.payload)
+        records.append(
+            {
+                **dict(zip(entity.join_keys, values, strict=True)),
+                "event_timestamp": row.event,
+                "created_timestamp": row.created,
+                **dict(zip(names, features, strict=True)),
+            }
+        )
+    stamps = {"event_timestamp": pl.Int64, "created_timestamp": pl.Int64}
+    types = {name: DTYPES.get(kind, pl.Binary) for name, kind in kinds.items()}
+    columns = [*keys, *stamps, *kinds]
+    frame = pl.DataFrame(
+        {name: [record.get(name) for record in records] for name in columns}, schema_overrides={**stamps, **types}
+    )
+    return frame.with_columns(pl.col(*stamps).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")).sort(keys)

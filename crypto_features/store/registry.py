@@ -1,0 +1,66 @@
+"""The SQL registry: where it lies, how two processes share it, and why it does not grow."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from sqlalchemy import URL, Engine, event, make_url
+from sqlalchemy.engine import CreateEnginePlugin
+
+from crypto_features.settings import Settings
+from crypto_features.store.online.connect import local_path
+
+
+class DataFolderPlugin(CreateEnginePlugin):
+    """Puts Feast's registry where the settings say, and no password into any configuration.
+
+    `feature_store.yaml` names it in `sqlalchemy_config_kwargs: {plugins: [crypto_features]}`; the address there is only
+    the default. A SQLite file lies below the data folder, and waits for another writer in place of failing.
+    """
+
+    def __init__(self, url: URL, kwargs: dict[str, Any]) -> None:
+        super().__init__(url, kwargs)
+        self.url = url
+
+    def update_url(self, url: URL) -> URL:
+        settings = Settings.load()
+        chosen = make_url(settings.registry_url)
+        if chosen.drivername == "sqlite":
+            path = local_path(url.database or "registry.db", settings)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return url.set(database=str(path))
+        return chosen.set(drivername="postgresql+psycopg")
+
+    def engine_created(self, engine: Engine) -> None:
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _share_file)
+
+
+def _share_file(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA busy_timeout = 30000")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def compacted(intervals: Sequence[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """One interval from the first start to the last end; Feast asks only for the last end."""
+    return [(min(start for start, _ in intervals), max(end for _, end in intervals))] if intervals else []
+
+
+def version(registry: Any, project: str) -> str:
+    """A digest of every definition in the registry; it does not depend on when or how often they were applied."""
+    found = [
+        json.dumps(_definition(MessageToDict(one.to_proto())), sort_keys=True)
+        for kind in ("entities", "data_sources", "feature_views", "feature_services")
+        for one in getattr(registry, f"list_{kind}")(project)
+    ]
+    return sha256("\n".join(sorted(found)).encode()).hexdigest()[:12]
+
+
+def _definition(message: Any) -> Any:
+    """A registered object without what Feast notes about it: times, intervals, state and version number."""
+    if isinstance(message, dict):
+        return {name: _definition(value) for name, value in message.items() if name != "meta"}
+    return [_definition(value) for value in message] if isinstance(message, list) else message

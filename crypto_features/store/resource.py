@@ -1,0 +1,142 @@
+"""The Dagster resource: the only place where the graph touches Feast."""
+
+import contextlib
+import io
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+
+import dagster as dg
+import polars as pl
+
+from crypto_features.settings import Settings
+from crypto_features.store import session
+
+
+@dataclass(frozen=True)
+class AppliedRegistry:
+    """What the registry holds after `feast apply`.
+
+    Args:
+        version: Digest of all definitions.
+        names: Name of each object: entity, sources, views and services.
+    """
+
+    version: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one materialization wrote to the online store.
+
+    Args:
+        rows: Rows offered, one an entity; rows older than the stored ones change nothing.
+        symbols: Entities among them.
+        first_event_time: The oldest event time among them, UTC; none if there are no rows.
+        last_event_time: The newest, which is the watermark.
+        seconds: Wall time.
+        registry_version: Digest of the definitions published under.
+    """
+
+    rows: int
+    symbols: int
+    first_event_time: datetime | None
+    last_event_time: datetime | None
+    seconds: float
+    registry_version: str
+
+
+class FeastResource(dg.ConfigurableResource[None]):
+    """Feast as the graph uses it. Feast is imported by the first call, not by the import of this module."""
+
+    def apply(self) -> AppliedRegistry:
+        """Register every entity, source, view and service, and take away what is no longer declared."""
+        from crypto_features.store.definitions import definitions
+        from crypto_features.store.registry import version
+
+        store = session.feature_store()
+        declared = definitions(Settings.load().root)
+        objects = list(declared.objects.values())
+        stale = [
+            one
+            for registered, kept in (
+                (store.list_feature_services(), declared.services),
+                (store.list_feature_views(), declared.views),
+                (store.list_data_sources(), declared.sources),
+                (store.list_entities(), {declared.entity.name, "__dummy"}),
+            )
+            for one in registered
+            if one.name not in kept
+        ]
+        with _quiet():
+            store.apply(objects, objects_to_delete=stale, partial=not stale)
+        return AppliedRegistry(version(store.registry, store.project), tuple(declared.objects))
+
+    def materialize(self, view: str, start: datetime, end: datetime) -> Published:
+        """Publish the newest row of each entity between two times to the online store.
+
+        Args:
+            view: Name of the feature view.
+            start: Start of the window, inclusive; the span that may still be served is always covered.
+            end: End of the window, inclusive; never later than the clock.
+
+        Raises:
+            UnknownNameError: if the registry has no such view.
+            MissingTableError: if the view's table has no partition yet.
+        """
+        from crypto_features.store.names import view_named
+        from crypto_features.store.provider import recording
+        from crypto_features.store.registry import version
+
+        store = session.feature_store()
+        view_named(store, view)
+        began = perf_counter()
+        with recording() as frames, _quiet():
+            store.materialize(start, end, feature_views=[view])
+        rows = pl.concat(frames) if frames else pl.DataFrame({"event_timestamp": []})
+        first, last = rows["event_timestamp"].min(), rows["event_timestamp"].max()
+        return Published(
+            rows=rows.height,
+            symbols=rows.drop("event_timestamp").n_unique() if rows.height else 0,
+            first_event_time=first if isinstance(first, datetime) else None,
+            last_event_time=last if isinstance(last, datetime) else None,
+            seconds=perf_counter() - began,
+            registry_version=version(store.registry, store.project),
+        )
+
+    def online_rows(self, view: str) -> pl.DataFrame:
+        """Every row of a view in the online store, fresh or not: entity, event and created time, features.
+
+        Raises:
+            UnknownNameError: if the registry has no such view.
+        """
+        from crypto_features.store.names import view_named
+        from crypto_features.store.online.unpack_frame import online_frame
+
+        store = session.feature_store()
+        return online_frame(store, view_named(store, view))
+
+    def training_set(self, service: str, entity_rows: pl.DataFrame) -> pl.DataFrame:
+        """The features of a service as of each entity row's time; order and duplicates are kept.
+
+        Args:
+            service: Name of the feature service.
+            entity_rows: Columns `symbol` and `event_timestamp`.
+
+        Raises:
+            UnknownNameError: if the registry has no such service.
+            InputError: if the entity frame is empty or has no time column.
+            MissingTableError: if a view's table has no partition yet.
+        """
+        from crypto_features.store.names import service_named
+
+        store = session.feature_store()
+        job = store.get_historical_features(entity_rows, service_named(store, service))
+        frame: pl.DataFrame = job.to_polars()
+        return frame
+
+
+def _quiet() -> contextlib.AbstractContextManager[object]:
+    """Feast prints its progress."""
+    return contextlib.redirect_stdout(io.StringIO())

@@ -1,0 +1,129 @@
+"""Training sets: what was known at each of many past times."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from crypto_features.clock import as_utc
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.store.reach import reaching
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def create_entity_df(
+    symbols: Sequence[str], start_date: datetime, end_date: datetime, freq: str = "1D"
+) -> "pd.DataFrame":
+    """One entity row for each symbol and each time of a regular grid, both ends included.
+
+    Args:
+        symbols: Symbols, such as `["BTC", "ETH"]`.
+        start_date: First time; naive is UTC.
+        end_date: Last time; naive is UTC.
+        freq: Step of the grid, as pandas writes it: `"1D"`, `"4h"`, `"15min"`.
+
+    Returns:
+        A frame with `symbol` and `event_timestamp` (UTC), sorted by symbol as given and by time.
+
+    Raises:
+        InputError: if there is no symbol, the end is before the start, or `freq` cannot be read.
+
+    >>> create_entity_df(["BTC"], datetime(2024, 1, 1), datetime(2024, 1, 2))
+      symbol           event_timestamp
+    0    BTC 2024-01-01 00:00:00+00:00
+    1    BTC 2024-01-02 00:00:00+00:00
+    """
+    import pandas as pd
+
+    names = _symbols(symbols)
+    if not (isinstance(start_date, datetime) and isinstance(end_date, datetime)):
+        raise InputError(f"start_date and end_date must be datetimes, not {start_date!r} and {end_date!r}.")
+    start, end = as_utc(start_date), as_utc(end_date)
+    if end < start:
+        raise InputError(f"end_date {end:%Y-%m-%d %H:%M} is before start_date {start:%Y-%m-%d %H:%M}.")
+    try:
+        times = pd.date_range(start, end, freq=freq)
+    except ValueError as error:
+        raise InputError(f"freq={freq!r} is not a step; expected one such as '1D', '4h' or '15min'.") from error
+    grid = pd.MultiIndex.from_product([names, times], names=["symbol", "event_timestamp"])
+    return grid.to_frame(index=False)
+
+
+@reaching
+def get_training_features(entity_df: Any, service: str = "ml_training_features") -> "pd.DataFrame":
+    """The features of a service as of each entity row's time, never later: a training set.
+
+    Args:
+        entity_df: A pandas, Polars or Arrow frame with `symbol` and `event_timestamp`, and whatever else should be
+            kept, such as labels. Order and duplicate rows are kept; naive times are UTC.
+        service: Name of a feature service: `ml_training_features`, `trading_features` or
+            `regime_classification_features`.
+
+    Returns:
+        The entity rows with a column for each feature, null where no row was fresh enough then.
+
+    Raises:
+        UnknownNameError: if the service or a symbol does not exist.
+        InputError: if the frame is empty, of another type, or lacks a column.
+        MissingTableError: if a feature table has not been computed yet.
+    """
+    from crypto_features.store import names, session
+    from crypto_features.store.offline.entities import entity_frame
+
+    store = session.feature_store()
+    chosen = names.service_named(store, service)
+    entities = entity_frame(entity_df)
+    entities.require(["symbol"], service)
+    _known(entities.frame["symbol"], [p.name for p in chosen.feature_view_projections])
+    frame: pd.DataFrame = store.get_historical_features(entities.frame, chosen).to_df()
+    return frame
+
+
+@reaching
+def get_regime_features(symbols: Sequence[str], start_date: datetime, end_date: datetime) -> "pd.DataFrame":
+    """The market regime of each symbol at the close of each day: label, probability and duration.
+
+    Args:
+        symbols: Symbols, such as `["BTC", "ETH"]`.
+        start_date: First close; naive is UTC.
+        end_date: Last close; naive is UTC.
+
+    Returns:
+        A frame with `symbol`, `event_timestamp`, `regime_label`, `regime_probability` and `regime_duration` (days).
+
+    Raises:
+        UnknownNameError: if a symbol does not exist.
+        InputError: if there is no symbol or the end is before the start.
+        MissingTableError: if `regime_features` has not been computed yet.
+    """
+    from crypto_features.store import names, session
+
+    store = session.feature_store()
+    view = names.view_named(store, "regime_features")
+    entities = create_entity_df(symbols, start_date, end_date)
+    _known(pl.Series("symbol", list(symbols)), [view.name])
+    refs = [f"{view.name}:{field.name}" for field in view.features]
+    frame: pd.DataFrame = store.get_historical_features(entities, refs).to_df()
+    return frame
+
+
+def _symbols(symbols: Sequence[str]) -> list[str]:
+    if isinstance(symbols, str) or not symbols or not all(isinstance(name, str) for name in symbols):
+        raise InputError(f"symbols must be a list such as ['BTC', 'ETH'], not {symbols!r}.")
+    return list(symbols)
+
+
+def _known(symbols: pl.Series, views: Sequence[str]) -> None:
+    """Check that each symbol occurs in the table of one of the views."""
+    from crypto_features.store.tables import symbols_of
+
+    if symbols.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        raise InputError(f"symbol must hold texts such as 'BTC', not {symbols.dtype}.")
+    wanted = symbols.cast(pl.String).drop_nulls().unique(maintain_order=True)
+    available = symbols_of(views)
+    unknown = [name for name in wanted if name not in available]
+    if unknown:
+        raise UnknownNameError("symbol", unknown[0], available, f"Looked for in {', '.join(views)}.")

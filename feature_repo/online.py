@@ -1,0 +1,171 @@
+"""What the trading bot reads: the newest features, with their age, and never a stale one."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from crypto_features import clock
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.store.reach import reaching
+from crypto_features.store.resource import FeastResource, Published
+
+
+class OnlineFeatures(dict[str, list[Any]]):
+    """Values by column, `symbol` first; a value that must not be used is `None`.
+
+    Attributes:
+        statuses: For each feature and symbol `PRESENT`, `NULL_VALUE`, `NOT_FOUND`, `EXPIRED` or `DISABLED`.
+        event_times: For each view and symbol the close of the candle that the values are from, UTC.
+        ages: For each view and symbol how long ago that was.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, list[Any]],
+        statuses: Mapping[str, list[str]],
+        event_times: Mapping[str, list[datetime | None]],
+        now: datetime,
+    ) -> None:
+        super().__init__(values)
+        self.statuses = dict(statuses)
+        self.event_times = dict(event_times)
+        self.ages = {
+            view: [None if time is None else now - time for time in times] for view, times in event_times.items()
+        }
+
+
+@reaching
+def get_online_features(
+    symbols: Sequence[str], feature_refs: Sequence[str] | str, *, max_age: timedelta | None = None
+) -> OnlineFeatures:
+    """The newest features of some symbols, each with status, event time and age.
+
+    Args:
+        symbols: Symbols, such as `["BTC", "ETH"]`.
+        feature_refs: Features, such as `["price_features:rsi_14"]`, or the name of a feature service.
+        max_age: Withhold what is older, also if its view's TTL would allow it.
+
+    Returns:
+        A dict such as `{"symbol": ["BTC", "ETH"], "rsi_14": [51.2, None]}` that also carries `statuses`,
+        `event_times` and `ages`.
+
+    Raises:
+        UnknownNameError: if a view, feature or service does not exist, or none of the symbols does.
+        InputError: if there is no symbol or no feature.
+        StoreUnreachableError: if the online store does not answer; the next call tries again.
+    """
+    from crypto_features.store import names, session
+    from crypto_features.store.online.answer import summary
+    from crypto_features.store.online.store import limited_to
+
+    if isinstance(symbols, str) or not symbols or not all(isinstance(name, str) for name in symbols):
+        raise InputError(f"symbols must be a list such as ['BTC', 'ETH'], not {symbols!r}.")
+    store = session.feature_store()
+    features = names.resolved(store, feature_refs)
+    with limited_to(max_age):
+        response = store.get_online_features(features, {"symbol": list(symbols)})
+    answer = OnlineFeatures(*summary(response, {"symbol"}), clock.now())
+    if all(status == "NOT_FOUND" for column in answer.statuses.values() for status in column):
+        _require_a_known(symbols, list(answer.event_times))
+    return answer
+
+
+async def get_online_features_async(
+    symbols: Sequence[str], feature_refs: Sequence[str] | str, *, max_age: timedelta | None = None
+) -> OnlineFeatures:
+    """`get_online_features` without blocking the event loop."""
+    return await asyncio.to_thread(get_online_features, symbols, feature_refs, max_age=max_age)
+
+
+@reaching
+def materialize_features(
+    views: Sequence[str] | None = None, start: datetime | None = None, end: datetime | None = None
+) -> dict[str, Published]:
+    """Publish the newest rows of feature views to the online store.
+
+    Args:
+        views: Feature views; by default all.
+        start: Start of the window; by default what may still be served. Naive is UTC.
+        end: End of the window, not later than the clock; by default now. Naive is UTC.
+
+    Raises:
+        UnknownNameError: if a view does not exist.
+        MissingTableError: if a view's table has not been computed yet.
+    """
+    from crypto_features.store import names, session
+
+    store = session.feature_store()
+    feast = FeastResource()
+    until = clock.as_utc(end) if end else clock.now()
+    chosen = [names.view_named(store, view) for view in views] if views else names.all_views(store)
+    return {view.name: feast.materialize(view.name, clock.as_utc(start) if start else until, until) for view in chosen}
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How old a view's online rows are.
+
+    Args:
+        newest: Event time of the newest row; none if the view was never published.
+        age: How long ago that was.
+        allowed: The age up to which a value is served: TTL plus publish grace.
+        expired: Symbols whose row is older than that.
+    """
+
+    newest: datetime | None
+    age: timedelta | None
+    allowed: timedelta | None
+    expired: tuple[str, ...]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether there are rows and all of them may be served."""
+        return self.newest is not None and not self.expired
+
+
+@reaching
+def validate_feature_freshness(
+    views: Sequence[str] | None = None, max_age: timedelta | None = None
+) -> dict[str, Freshness]:
+    """How old the online rows of each view are, and which symbols have expired.
+
+    Args:
+        views: Feature views; by default all.
+        max_age: A stricter limit than TTL plus grace.
+
+    Raises:
+        UnknownNameError: if a view does not exist.
+    """
+    from crypto_features.settings import Settings
+    from crypto_features.store import names, session
+
+    store = session.feature_store()
+    now, grace = clock.now(), Settings.load().online_grace
+    chosen = [names.view_named(store, view) for view in views] if views else names.all_views(store)
+    report = {}
+    for view in chosen:
+        rows = FeastResource().online_rows(view.name)
+        limits = [limit for limit in (view.ttl + grace if view.ttl else None, max_age) if limit is not None]
+        allowed = min(limits, default=None)
+        newest = rows["event_timestamp"].max()
+        expired = rows.filter(pl.col("event_timestamp") < now - allowed) if allowed else rows.clear()
+        report[view.name] = Freshness(
+            newest=newest if isinstance(newest, datetime) else None,
+            age=now - newest if isinstance(newest, datetime) else None,
+            allowed=allowed,
+            expired=tuple(expired["symbol"].to_list()),
+        )
+    return report
+
+
+def _require_a_known(symbols: Sequence[str], views: Sequence[str]) -> None:
+    """A symbol that was never published is NOT_FOUND; if the market has none of them, it is a mistake."""
+    from crypto_features.store.tables import symbols_of
+
+    available = symbols_of(views)
+    if available and not available & set(symbols):
+        raise UnknownNameError("symbol", symbols[0], available)
