@@ -1,0 +1,94 @@
+"""Raw candles as they were seen, and the daily candles resampled from them."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from crypto_features import clock
+from crypto_features.assets.describe import CANDLE_COLUMNS, DAILY_COLUMNS, DAILY_LINEAGE, rows_of
+from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.partitions import SINGLE_RUN, selected
+from crypto_features.assets.publish import publish
+from crypto_features.features import partition_metadata, resample
+from crypto_features.market import Source, current, ingest
+from crypto_features.settings import Settings
+
+DAY = timedelta(days=1)
+
+
+def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset that fetches candles and keeps each as it was first seen, and every correction beside it."""
+
+    @dg.asset(
+        name="candles",
+        group_name="market",
+        description=f"Raw candles of {settings.interval}, as they were first seen, with every correction as a further "
+        f"row. Source: {market.name}.",
+        kinds={"polars", "parquet"},
+        owners=["team:market-data"],
+        partitions_def=months,
+        backfill_policy=SINGLE_RUN,
+        metadata={"dagster/column_schema": CANDLE_COLUMNS, "dagster/table_name": "candles", "source": market.name},
+    )
+    def fetched(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+        table = lake.table("candles")
+        symbols = settings.symbols or market.symbols()
+        report = ingest(
+            market,
+            table,
+            lake.table("quarantine"),
+            selected(context),
+            symbols,
+            interval=lake.interval,
+            now=clock.now(),
+            progress=lambda progress: context.log.info(str(progress)),
+        )
+        if len(report.failed) == len(symbols):
+            raise next(iter(report.failed.values()))
+        for month in set(selected(context)) & set(table.months()):
+            rows = table.read([month], ["symbol", "open_time"])
+            context.add_asset_metadata(rows_of(rows, "open_time"), partition_key=month)
+        return dg.MaterializeResult(
+            metadata={
+                "source": report.source,
+                "fetched": report.rows,
+                "new": report.new,
+                "corrected": report.corrected.height,
+                "rejected_by_rule": report.rejected_by_rule,
+                "failed_symbols": {symbol: str(error) for symbol, error in report.failed.items()},
+            }
+        )
+
+    return fetched
+
+
+def daily_candles(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset that resamples the current base candles to the UTC days that are over."""
+
+    @dg.asset(
+        name="daily_candles",
+        group_name="market",
+        description="Daily candles of the UTC days that are over, from the base candles that exist; `completeness` "
+        "says how many of a day's candles there were. Nothing is interpolated or filled.",
+        kinds={"polars", "parquet"},
+        owners=["team:market-data"],
+        partitions_def=months,
+        backfill_policy=SINGLE_RUN,
+        deps=["candles"],
+        metadata={
+            "dagster/column_schema": DAILY_COLUMNS,
+            "dagster/column_lineage": DAILY_LINEAGE,
+            "dagster/table_name": "daily_candles",
+        },
+    )
+    def resampled(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+        raw, daily = lake.table("candles"), lake.table("daily_candles")
+        published = raw.months()
+        for month in selected(context):
+            if month in published:
+                days = resample(current(raw.read([month])), lake.interval, DAY, as_of=clock.now())
+                provenance = partition_metadata(days, {}, {"candles": {month: raw.digest(month)}})
+                publish(context, daily, month, days, provenance=provenance)
+        return dg.MaterializeResult()
+
+    return resampled

@@ -1,0 +1,63 @@
+"""Feature tables: one asset a feature group, computed a month at a time from anchored windows."""
+
+import dagster as dg
+import polars as pl
+
+from crypto_features import clock
+from crypto_features.assets.describe import feature_columns, feature_lineage
+from crypto_features.assets.lake import LakeResource, SlidingReader
+from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected
+from crypto_features.assets.publish import publish
+from crypto_features.assets.regime_model import NAME, ModelReader
+from crypto_features.features import (
+    FeatureGroup,
+    Input,
+    columns_read,
+    compute_partition,
+    feature_fingerprints,
+    fingerprint,
+    partition_metadata,
+)
+
+
+def feature_table(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset that computes a group's table from the tables that the group reads."""
+
+    @dg.asset(
+        name=group.name,
+        group_name="features",
+        description=group.description,
+        kinds={"polars", "parquet"},
+        owners=["team:research"],
+        partitions_def=months,
+        backfill_policy=SINGLE_RUN,
+        code_version=fingerprint(group),
+        deps=[dg.AssetDep(i.table, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
+        metadata={
+            "dagster/column_schema": feature_columns(group),
+            "dagster/column_lineage": feature_lineage(group),
+            "dagster/table_name": group.name,
+            "ttl": str(group.ttl),
+        },
+    )
+    def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+        readers = {i.table: _reader(lake, group, i) for i in group.inputs}
+        fingerprints = feature_fingerprints(group)
+        for month in selected(context):
+            inputs = {name: reader.read(month) for name, reader in readers.items()}
+            frame = compute_partition(group, inputs, month, interval=lake.interval)
+            created = pl.lit(clock.now()).cast(pl.Datetime("us", "UTC")).alias("created_timestamp")
+            frame = frame.select("symbol", "event_timestamp", created, pl.exclude("symbol", "event_timestamp"))
+            provenance = partition_metadata(
+                frame, fingerprints, {name: reader.digests() for name, reader in readers.items()}
+            )
+            publish(context, lake.table(group.name), month, frame, provenance=provenance)
+        return dg.MaterializeResult()
+
+    return table
+
+
+def _reader(lake: LakeResource, group: FeatureGroup, source: Input) -> SlidingReader | ModelReader:
+    if source.table == NAME:
+        return ModelReader(lake.path)
+    return SlidingReader(lake.table(source.table), source.lookback, columns_read(group, source.table))

@@ -1,0 +1,53 @@
+"""The materialized online store: one asset a view, each of which runs Feast's materialization."""
+
+import dagster as dg
+
+from crypto_features import clock
+from crypto_features.assets.describe import feature_columns, view_lineage
+from crypto_features.assets.partitions import SINGLE_RUN, bounds, selected
+from crypto_features.features import FeatureGroup, fingerprint
+from crypto_features.store import FeastResource
+
+
+def online_view(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset that publishes a view's newest rows to the online store."""
+
+    @dg.asset(
+        key=["online_store", group.name],
+        group_name="serving",
+        description=f"`{group.name}` in the online store, which the bot reads. A value is served for "
+        f"{group.ttl} after its candle closed and the publish grace; an older row never replaces a newer one.",
+        kinds={"feast", "sqlite"},
+        owners=["team:platform"],
+        partitions_def=months,
+        backfill_policy=SINGLE_RUN,
+        code_version=fingerprint(group),
+        deps=[group.name, "feast_registry"],
+        metadata={
+            "dagster/column_schema": feature_columns(group),
+            "dagster/column_lineage": view_lineage(group),
+            "dagster/table_name": f"online_store.{group.name}",
+        },
+    )
+    def view(context: dg.AssetExecutionContext, feast: FeastResource) -> dg.MaterializeResult[None]:
+        chosen = selected(context)
+        start, end = bounds(chosen[0])[0], min(bounds(chosen[-1])[1], clock.now())
+        published = feast.materialize(group.name, start, end)
+        first, last = published.first_event_time, published.last_event_time
+        context.add_asset_metadata(
+            {
+                "rows": published.rows,
+                "symbols": published.symbols,
+                "window_start": dg.MetadataValue.timestamp(start),
+                "window_end": dg.MetadataValue.timestamp(end),
+                **({"first": dg.MetadataValue.timestamp(first)} if first else {}),
+                **({"last": dg.MetadataValue.timestamp(last)} if last else {}),
+                **({"event_time_watermark": dg.MetadataValue.timestamp(last)} if last else {}),
+                "seconds": published.seconds,
+                "registry_version": published.registry_version,
+            },
+            partition_key=chosen[-1],
+        )
+        return dg.MaterializeResult()
+
+    return view

@@ -1,0 +1,50 @@
+"""Calendar months, the partitions of every table, and how far back one month of a table reads into another."""
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from crypto_features import clock
+
+FORMAT = "%Y-%m"
+SHORTEST_MONTH = timedelta(days=28)
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+
+
+def monthly(start: datetime) -> dg.MonthlyPartitionsDefinition:
+    """Every month from `start` to the clock's current one, which is open."""
+    first = start.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    if clock.is_stopped():
+        return dg.MonthlyPartitionsDefinition(first, fmt=FORMAT, end_date=following(clock.now()))
+    return dg.MonthlyPartitionsDefinition(first, fmt=FORMAT, end_offset=1)
+
+
+def following(time: datetime) -> datetime:
+    """The start of the month after the one that holds `time`."""
+    return (time.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def reaching_back(lookback: timedelta) -> dg.TimeWindowPartitionMapping:
+    """The mapping of a month to itself and to every month that `lookback` before its start touches."""
+    return dg.TimeWindowPartitionMapping(
+        start_offset=-math.ceil(lookback / SHORTEST_MONTH), allow_nonexistent_upstream_partitions=True
+    )
+
+
+def bounds(month: str) -> tuple[datetime, datetime]:
+    """Start and end of a month, in UTC."""
+    start = datetime.strptime(month, FORMAT).replace(tzinfo=UTC)
+    return start, following(start)
+
+
+def window(month: str, lookback: timedelta, available: Iterable[str]) -> list[str]:
+    """Those of the available months that hold rows of `[month start − lookback, month end)`."""
+    earliest = (bounds(month)[0] - lookback).strftime(FORMAT)
+    return [name for name in sorted(available) if earliest <= name <= month]
+
+
+def selected(context: dg.AssetExecutionContext) -> list[str]:
+    """The months of this run, oldest first: Dagster hands over the keys of a range unsorted."""
+    return sorted(context.partition_keys)

@@ -1,0 +1,39 @@
+"""Publishing one month of a table and recording what was published."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from crypto_features import clock
+from crypto_features.assets.describe import rows_of
+from crypto_features.market import Table
+
+
+def publish(
+    context: dg.AssetExecutionContext,
+    table: Table,
+    month: str,
+    frame: pl.DataFrame,
+    *,
+    provenance: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Replace one month of a table and attach rows, symbols and span to that partition.
+
+    A month that has no rows and was never published stays absent. Written into the file itself: `provenance`, the run's
+    id and the time.
+    """
+    if frame.height or month in table.months():
+        stamp = {"run_id": context.run.run_id, "published_at": clock.now().isoformat()}
+        table.publish(month, frame, {**(provenance or {}), **stamp})
+    context.add_asset_metadata(
+        {
+            **rows_of(frame, table.time),
+            "dagster/partition_row_count": frame.height,
+            "dagster/uri": str(table.path(month)),
+            **(metadata or {}),
+        },
+        partition_key=month,
+    )

@@ -1,0 +1,105 @@
+"""`crypto-features run`: the whole graph once, and what came of it."""
+
+import os
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from crypto_features.cli.app import command
+
+if TYPE_CHECKING:
+    from crypto_features.materialize import Built
+
+SHOWN_SYMBOLS = ("BTC", "ETH")
+
+
+@command
+def run() -> None:
+    """Build every table from candles to the online store, and show the newest features."""
+    began = time.perf_counter()
+    console = Console()
+    with console.status("Loading the graph"):
+        from crypto_features.instance import dagster_home
+        from crypto_features.settings import Settings
+
+        settings = Settings.load()
+        os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+        import dagster as dg
+
+        from crypto_features import clock
+        from crypto_features.definitions import build
+        from crypto_features.features.months import months_between
+        from crypto_features.market import source
+        from crypto_features.materialize import materialize_all
+
+        market = source(settings)
+        symbols = settings.symbols or market.symbols()
+        start = settings.start or market.start(symbols)
+        months = months_between(start, min(market.end() or clock.now(), clock.now()))
+        definitions = build(settings)
+    console.print(
+        f"[bold]{market.name}[/]: {len(symbols)} symbols, {months[0]} to {months[-1]}, into {settings.root}\n"
+    )
+    with console.status("candles") as status, dg.DagsterInstance.get() as instance:
+        built = materialize_all(
+            definitions, instance, months, on_finished=lambda asset: status.update(f"{asset.asset} done")
+        )
+    console.print(_built_table(built))
+    console.print()
+    console.print(_online_table(symbols, clock.now()))
+    console.print(
+        f"\n{len(built)} assets in {time.perf_counter() - began:.0f} s. `make dev` shows how they hang together."
+    )
+
+
+def _built_table(built: "Sequence[Built]") -> Table:
+    table = Table(title="What was built", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("Asset", no_wrap=True)
+    for name in ("Rows", "Symbols", "From", "To", "Time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for asset in built:
+        table.add_row(
+            asset.asset,
+            "" if asset.rows is None else f"{asset.rows:,}",
+            "" if asset.symbols is None else str(asset.symbols),
+            "" if asset.first is None else f"{asset.first:%Y-%m-%d}",
+            "" if asset.last is None else f"{asset.last:%Y-%m-%d %H:%M}",
+            f"{asset.seconds:.1f} s",
+        )
+    return table
+
+
+def _online_table(symbols: Sequence[str], now: datetime) -> Table:
+    from crypto_features.features import GROUPS, SERVICES
+    from feature_repo import get_online_features
+
+    shown = [symbol for symbol in SHOWN_SYMBOLS if symbol in symbols] or list(symbols[:2])
+    service = SERVICES["trading_features"]
+    answer = get_online_features(
+        symbols=shown, feature_refs=[f"{v}:{f}" for v, fs in service.features.items() for f in fs]
+    )
+    table = Table(
+        title=f"Online features at {now:%Y-%m-%d %H:%M} UTC (service {service.name})",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    table.add_column("View")
+    table.add_column("Feature")
+    for symbol in shown:
+        table.add_column(symbol, justify="right")
+    table.add_column("Unit")
+    for view, names in service.features.items():
+        units = {feature.name: feature.unit for feature in GROUPS[view].features}
+        for position, name in enumerate(names):
+            table.add_row("" if position else view, name, *(_value(v) for v in answer[name]), units[name])
+    return table
+
+
+def _value(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else "none" if value is None else str(value)

@@ -1,0 +1,43 @@
+"""The code location: the one place where settings, assets, resources and automation are put together."""
+
+import dagster as dg
+
+from crypto_features.assets.candles import candles, daily_candles
+from crypto_features.assets.features import feature_table
+from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.online import online_view
+from crypto_features.assets.partitions import monthly
+from crypto_features.assets.regime_model import regime_model
+from crypto_features.assets.registry import feast_registry
+from crypto_features.assets.training import training_set
+from crypto_features.features import GROUPS, SERVICES
+from crypto_features.market import source
+from crypto_features.settings import Settings
+from crypto_features.store import FeastResource
+
+
+def build(settings: Settings) -> dg.Definitions:
+    """Everything that Dagster loads, for these settings."""
+    market = source(settings)
+    months = monthly(settings.start or market.start(settings.symbols or market.symbols()))
+    return dg.Definitions(
+        assets=[
+            candles(settings, market, months),
+            daily_candles(months),
+            regime_model(months),
+            *(feature_table(group, months) for group in GROUPS.values()),
+            feast_registry,
+            *(online_view(group, months) for group in GROUPS.values()),
+            training_set(SERVICES["ml_training_features"], months),
+        ],
+        resources={
+            "lake": LakeResource(
+                root=str(settings.root), interval_minutes=int(settings.interval.total_seconds() // 60)
+            ),
+            "feast": FeastResource(),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build(Settings.load())

@@ -1,0 +1,33 @@
+"""Dagster's own home, where it keeps runs and events: prepared once, beside the tables."""
+
+import os
+from pathlib import Path
+
+from crypto_features.settings import Settings
+
+_CONFIGURATION = """\
+# Dagster on one machine: SQLite beside this file.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The folder that `DAGSTER_HOME` names, or `dagster/` in the data folder, with a `dagster.yaml` in it.
+
+    A data folder that is a bucket cannot hold SQLite: then the home is `.dagster/` in the working directory.
+    """
+    named = os.environ.get("DAGSTER_HOME")
+    if named:
+        home = Path(named)
+    elif settings.root.protocol in ("", "file"):
+        home = Path(str(settings.root)) / "dagster"
+    else:
+        home = Path.cwd() / ".dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    configuration = home / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(_CONFIGURATION)
+    return home

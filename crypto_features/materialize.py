@@ -1,0 +1,119 @@
+"""Materializing the whole graph in this process, as one Dagster run, and what came of it."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from crypto_features.errors import CryptoFeaturesError
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run recorded of one asset; rows and span are None where the asset has none.
+
+    Args:
+        asset: Its key, such as `online_store/price_features`.
+        rows: Rows written, over all partitions.
+        symbols: The most symbols in any partition.
+        first: Earliest time of a row.
+        last: Latest time of a row.
+        seconds: Wall time of its step.
+    """
+
+    asset: str
+    rows: int | None
+    symbols: int | None
+    first: datetime | None
+    last: datetime | None
+    seconds: float
+
+
+class RunFailedError(CryptoFeaturesError):
+    """A step of the run failed; the message is that of its cause."""
+
+
+def materialize_all(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    months: Sequence[str],
+    *,
+    on_finished: Callable[[Built], None] = lambda _: None,
+) -> list[Built]:
+    """Materialize every asset over a range of months in one run, in this process.
+
+    Args:
+        definitions: The code location.
+        instance: Where the run is recorded.
+        months: First and last month.
+        on_finished: Called with each asset as soon as its step ends.
+
+    Raises:
+        RunFailedError: if a step fails or a blocking check does; assets upstream of it are published.
+    """
+    job = definitions.resolve_implicit_global_asset_job_def()
+    run_id, events, built = str(uuid.uuid4()), [], []
+
+    def listen(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None:
+            return
+        events.append(event)
+        if event.is_step_success and event.step_key:
+            mine = [e for e in events if e.step_key == event.step_key]
+            built.extend(finished := list(_built(mine, event.step_success_data.duration_ms / 1000)))
+            for one in finished:
+                on_finished(one)
+
+    instance.add_event_listener(run_id, listen)
+    result = job.execute_in_process(
+        run_config=QUIET,
+        instance=instance,
+        run_id=run_id,
+        raise_on_error=False,
+        tags={ASSET_PARTITION_RANGE_START_TAG: months[0], ASSET_PARTITION_RANGE_END_TAG: months[-1]},
+    )
+    if not result.success:
+        raise RunFailedError(_cause(events))
+    order = [a.key.to_user_string() for a in definitions.assets or () if isinstance(a, dg.AssetsDefinition)]
+    return sorted(built, key=lambda asset: order.index(asset.asset))
+
+
+def _built(events: Sequence[dg.DagsterEvent], seconds: float) -> Iterator[Built]:
+    """One row for the step's asset, from the metadata that it attached to its partitions."""
+    found = [e.step_materialization_data.materialization for e in events if e.is_step_materialization]
+    for key in dict.fromkeys(m.asset_key for m in found):
+        facts = [{name: value.value for name, value in m.metadata.items()} for m in found if m.asset_key == key]
+        yield Built(
+            asset=key.to_user_string(),
+            rows=_over(sum, facts, "rows"),
+            symbols=_over(max, facts, "symbols"),
+            first=_time(_over(min, facts, "first")),
+            last=_time(_over(max, facts, "last")),
+            seconds=seconds,
+        )
+
+
+def _over(fold: Callable[[list[float]], float], facts: Sequence[Mapping[str, object]], name: str) -> int | None:
+    values = [value for fact in facts if isinstance(value := fact.get(name), int | float)]
+    return int(fold(values)) if values else None
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _cause(events: Sequence[dg.DagsterEvent]) -> str:
+    """The innermost message of the first step that failed."""
+    for event in events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+    return "the run failed before its first step"
