@@ -1,6 +1,7 @@
 """Every setting: its environment variable, default, unit and meaning."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from upath import UPath
 from crypto_features.errors import SettingsError
 
 DAY = timedelta(days=1)
+_CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -29,8 +31,25 @@ class Settings(BaseSettings):
         description="Folder or bucket URL of every table. A relative folder starts at the project's root "
         "(the nearest folder, from the working directory upwards, that holds feature_repo/feature_store.yaml).",
     )
-    source: str = Field("sample", description="Where candles come from: sample or files.")
+    source: str = Field("sample", description="Where candles come from: sample, files, ccxt or archive.")
     files: str | None = Field(None, description="Folder of <SYMBOL>.parquet or <SYMBOL>.csv, for the source `files`.")
+    files_columns: Annotated[Mapping[str, str], NoDecode] = Field(
+        {},
+        description="The file's column for a candle's column, where a vendor leaves it open: comma-separated pairs "
+        "such as open_time=date,volume=Volume BTC.",
+    )
+    files_stamps: str | None = Field(
+        None,
+        description="Format of the stamps in the files, where they can be read in two ways: s, ms, us, or a format "
+        "such as %d/%m/%Y %H:%M.",
+    )
+    max_rejected: float = Field(
+        0.01, ge=0, le=1, description="Share of a run's fetched candles, 0 to 1, that may break the contract."
+    )
+    recheck: Annotated[timedelta, NoDecode] = Field(
+        timedelta(days=1),
+        description="How far before its last stored candle an exchange is asked again for corrections, such as 1d.",
+    )
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Comma-separated symbols; by default all that the source offers."
     )
@@ -91,6 +110,17 @@ class Settings(BaseSettings):
     @classmethod
     def _split_symbols(cls, value: object) -> object:
         return tuple(s.strip().upper() for s in value.split(",") if s.strip()) if isinstance(value, str) else value
+
+    @field_validator("files_columns", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        wrong = [key.strip() for key, _, column in pairs if key.strip() not in _CANDLE_COLUMNS or not column.strip()]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} needs the form <one of {', '.join(_CANDLE_COLUMNS)}>=<column of the file>")
+        return {key.strip(): column.strip() for key, _, column in pairs}
 
     @field_validator("start", mode="before")
     @classmethod

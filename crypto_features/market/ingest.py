@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -60,6 +61,7 @@ def ingest(
         InputError: if a partition holds candles of another interval, or synthetic candles would join real ones.
         RejectedShareError: if more than `max_rejected` were rejected. What was accepted is published.
     """
+    table = replace(table, by_symbol=True)
     run = _Run(Planner(source, table, interval, now, recheck), quarantine)
     chosen = [check_symbol(symbol) for symbol in dict.fromkeys(symbols)]
     plans = list(run.plans(sorted(set(months)), chosen))

@@ -130,12 +130,22 @@ class Table:
             return changed is not None
 
     def metadata(self, month: str) -> dict[str, str]:
-        """What the partition was published with.
+        """What the partition was published with, and its `digest`.
 
         Raises:
             UnknownNameError, InputError: as `read`.
         """
-        return {k: v for k, v in self._stored(month).items() if k != "digest"}
+        path = self.path(month)
+        if not path.exists():
+            self._chosen([month])
+        self._check_whole(month)
+        try:
+            with path.open("rb") as file:
+                stored = pq.read_metadata(file).metadata or {}
+        except (OSError, pa.ArrowException) as error:
+            raise self._broken(month, str(error)) from None
+        found: dict[str, str] = json.loads(stored.get(_KEY, b"{}"))
+        return found
 
     def digest(self, month: str) -> str:
         """Digest of the partition's rows without `known_at` and `created_timestamp`: equal rows, equal digest.
@@ -143,20 +153,9 @@ class Table:
         Raises:
             UnknownNameError, InputError: as `read`.
         """
-        return self._stored(month).get("digest") or content_digest(
+        return self.metadata(month).get("digest") or content_digest(
             self._read_one(month, None).drop(_UNDIGESTED, strict=False)
         )
-
-    def _stored(self, month: str) -> dict[str, str]:
-        (month,) = self._chosen([month])
-        self._check_whole(month)
-        try:
-            with self.path(month).open("rb") as file:
-                stored = pq.read_metadata(file).metadata or {}
-        except (OSError, pa.ArrowException) as error:
-            raise self._broken(month, str(error)) from None
-        found: dict[str, str] = json.loads(stored.get(_KEY, b"{}"))
-        return found
 
     def _chosen(self, months: Sequence[str] | None) -> tuple[str, ...]:
         published = self.months()

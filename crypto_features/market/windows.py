@@ -75,7 +75,7 @@ class Planner:
     def _stored(self, month: str) -> dict[str, str]:
         metadata = self.table.metadata(month)
         last = {f"last {symbol}": time for symbol, time in json.loads(metadata.get("last", "{}")).items()}
-        return metadata | last | self._marks(month, self.table.digest(month))
+        return metadata | last | self._marks(month, metadata["digest"])
 
     def _marks(self, month: str, digest: str) -> dict[str, str]:
         try:

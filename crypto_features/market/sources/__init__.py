@@ -4,7 +4,7 @@ from crypto_features.errors import SettingsError
 from crypto_features.market.source import Source
 from crypto_features.settings import Settings
 
-_NAMES = ("sample",)
+_NAMES = ("sample", "files")
 
 
 def source(settings: Settings) -> Source:
@@ -17,4 +17,12 @@ def source(settings: Settings) -> Source:
         from crypto_features.market.sources.sample import SampleSource
 
         return SampleSource(settings.interval)
+    if settings.source == "files":
+        from crypto_features.market.sources.files import FilesSource
+
+        if not settings.files:
+            raise SettingsError(
+                "CRYPTO_FEATURES_SOURCE=files needs CRYPTO_FEATURES_FILES, a folder of <SYMBOL>.parquet or .csv."
+            )
+        return FilesSource(settings.files, settings.interval, settings.files_columns, settings.files_stamps)
     raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is no source; choose {', '.join(_NAMES)}.")

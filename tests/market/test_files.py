@@ -1,0 +1,305 @@
+"""Vendor files are recognized or refused with what decides; nothing is guessed."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from crypto_features.errors import CryptoFeaturesError, InputError, SettingsError, UnknownNameError
+from crypto_features.market import flags, gaps, source
+from crypto_features.market.sources.files import FilesSource
+from crypto_features.settings import Settings
+from tests.market.market import HOUR, START, candles
+
+END = datetime(2030, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(2009, 1, 1, tzinfo=UTC)
+
+
+def files(folder: Path, **options: Any) -> FilesSource:
+    return FilesSource(folder, **{"interval": HOUR, **options})
+
+
+def everything(folder: Path, symbol: str = "BTC", **options: Any) -> pl.DataFrame:
+    return files(folder, **options).fetch(symbol, LONG_AGO, END)
+
+
+def written(folder: Path, text: str, name: str = "BTC.csv") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return folder
+
+
+ROW = (1.5, 2.5, 1.0, 2.0, 10.0)
+PRICES = "1.5,2.5,1,2,10"
+NEXT = "2,3,2,3,20"
+HEADER = "open,high,low,close,volume"
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "second"),
+    [
+        ("open_time", "2024-01-01 00:00:00", "2024-01-01 01:00:00"),
+        ("Date", "2024-01-01T00:00:00Z", "2024-01-01T01:00:00Z"),
+        ("Timestamp", "2024-01-01T01:00:00+01:00", "2024-01-01T02:00:00+01:00"),
+        ("datetime", "2024-01-01 00:00", "2024-01-01 01:00"),
+        ("date", "2024-01-01 12-AM", "2024-01-01 01-AM"),
+        ("unix", "1704067200", "1704070800"),
+        ("unix", "1704067200.0", "1704070800.0"),
+        ("time", "1704067200000", "1704070800000"),
+        ("Open time", "1704067200000000", "1704070800000000"),
+        ("ts", "1704067200000000000", "1704070800000000000"),
+        ("Open Time", "1704067200000", "1704070800000000"),  # the unit changes within the file
+        ("Date", "2024.01.01 00:00", "2024.01.01 01:00"),
+        ("<DATE>,<TIME>", "2024.01.01,00:00:00", "2024.01.01,01:00:00"),
+        ("unix,date", "1704067200,2024-01-01 00:00:00", "1704070800,2024-01-01 01:00:00"),
+    ],
+)
+def test_the_stamps_of_common_vendors_are_recognized(tmp_path: Path, header: str, first: str, second: str) -> None:
+    text = f"{header},{HEADER}\n{first},{PRICES}\n{second},{NEXT}\n"
+    rows = everything(written(tmp_path / "f", text)).rows()
+    assert rows[0] == ("BTC", START, *ROW)
+    assert rows[1][1] == START + HOUR
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"time;{HEADER.replace(',', ';')}\n1704067200;1.5;2.5;1;2;10\n",
+        f"time\tOpen\tHigh\tLow\tClose\tVol\n1704067200\t{PRICES.replace(',', chr(9))}\n",
+        f"a banner, with a comma\n\ntime,{HEADER}\n1704067200,{PRICES}\n",
+        f"\ufefftime,{HEADER}\n1704067200,{PRICES}\n",
+        f'"time","Open","High","Low","Close","Volume BTC","Volume USD"\r\n"1704067200",{PRICES},18.0\r\n',
+        f"1704067200000,{PRICES},1704070799999,18.0,5,1.0,1.5,0\n",
+        "time,volume_btc,volume,close,low,high,open\n1704067200,10,18.0,2,1,2.5,1.5\n",
+    ],
+    ids=["semicolons", "tabs", "banner", "byte order mark", "two volumes", "binance klines", "other order"],
+)
+def test_the_columns_of_common_vendors_are_recognized(tmp_path: Path, text: str) -> None:
+    assert everything(written(tmp_path / "f", text)).rows() == [("BTC", START, *ROW)]
+
+
+def test_parquet_of_any_time_type_gives_the_same_candles(tmp_path: Path) -> None:
+    frame = candles("BTC", count=100)
+    for i, time in enumerate(
+        (
+            pl.col("open_time"),
+            pl.col("open_time").dt.cast_time_unit("ms"),
+            pl.col("open_time").dt.replace_time_zone(None),
+            pl.col("open_time").dt.convert_time_zone("Asia/Seoul"),
+            pl.col("open_time").dt.epoch("ms"),
+        )
+    ):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        frame.drop("symbol").with_columns(time.alias("open_time")).reverse().write_parquet(folder / "btc.parquet")
+        assert_frame_equal(everything(folder), frame)
+
+
+def test_a_month_is_read_from_a_text_without_the_rest(tmp_path: Path) -> None:
+    frame = candles("BTC", count=2000)
+    written(tmp_path / "f", frame.drop("symbol").write_csv(datetime_format="%Y-%m-%d %H:%M:%S"))
+    part = files(tmp_path / "f").fetch("BTC", START + 5 * HOUR, START + 8 * HOUR)
+    assert_frame_equal(part, frame.slice(5, 3))
+
+
+def test_candles_are_resampled_from_shorter_ones(tmp_path: Path) -> None:
+    quarters = candles("BTC", count=10, interval=timedelta(minutes=15)).drop("symbol")
+    folder = written(tmp_path / "f", quarters.write_csv(datetime_format="%Y-%m-%d %H:%M:%S"))
+    frame = everything(folder)
+    assert frame.rows() == [
+        ("BTC", START, 99.0, 105.0, 98.0, 103.0, 40.0),
+        ("BTC", START + HOUR, 103.0, 109.0, 102.0, 107.0, 40.0),
+        ("BTC", START + 2 * HOUR, 107.0, 111.0, 106.0, 109.0, 20.0),
+    ]
+
+
+def test_candles_of_a_time_that_the_clock_has_not_reached_are_not_on_offer(tmp_path: Path) -> None:
+    candles("BTC").drop("symbol").write_parquet(tmp_path / "BTC.parquet")
+    now = START + 3 * HOUR + timedelta(minutes=59)
+    assert everything(tmp_path, now=lambda: now)["open_time"].to_list() == [START + i * HOUR for i in range(3)]
+
+
+def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:
+    candles("BTC", count=10).drop("symbol").write_parquet(tmp_path / "BTC.parquet")
+    candles("ETH", start=START + 5 * HOUR, count=10).drop("symbol").write_parquet(tmp_path / "ETH.parquet")
+    market = files(tmp_path)
+    assert market.symbols() == ("BTC", "ETH")
+    assert market.start(["ETH"]) == START + 5 * HOUR
+    assert market.start(()) == START
+    assert market.end() == START + 15 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"date,{HEADER}\n01/02/2024 00:00,{PRICES}\n", r"read as %d/%m/%Y %H:%M or %m/%d/%Y.*FILES_STAMPS"),
+        (f"when,{HEADER}\n2024-01-01,{PRICES}\n", "no column for open_time.*FILES_COLUMNS=open_time=<column>"),
+        ("time,open,high,low,close\n1704067200,1.5,2.5,1,2\n", "no column for volume"),
+        (f"time,{HEADER}\n1704067200,{PRICES}\n1704070800,{NEXT},1,2,3\n", "the file cannot be read .*more fields"),
+        (f"time,open,high,low,close,volume usd\n1704067200,{PRICES}\n", "no column for volume"),
+        (f"time,{HEADER},vol\n1704067200,{PRICES},10\n", "could take volume from 'volume' or 'vol'"),
+        (
+            f"unix,date,{HEADER}\n1704067200,2024-01-01 01:00:00,{PRICES}\n",
+            r"'unix' says 2024-01-01 00:00.* where 'date' says",
+        ),
+        (f"time,{HEADER}\nsoon,{PRICES}\n", "no form that is known"),
+        (f"time,{HEADER}\n,{PRICES}\n", "a row has no stamp|no form"),
+        (f"time,{HEADER}\n1704067200,1.5,2.5,1,abc,10\n", "'close' holds 'abc', which is no number"),
+        (f"time,symbol,{HEADER}\n1704067200,BTC/USD,{PRICES}\n1704067200,ETH/USD,{PRICES}\n", "mixes 2 markets"),
+        (f"time,symbol,{HEADER}\n1704067200,ETH/USD,{PRICES}\n", "named BTC and holds ETH/USD"),
+        (f"time,open,open,high,low,close,volume\n1704067200,1,{PRICES}\n", "two columns of one name"),
+        ("a,b\n1,2\n", "no line names the columns of a candle"),
+        (f"time,{HEADER}\n", "holds no candle"),
+        ("", "the file is empty"),
+    ],
+)
+def test_what_is_ambiguous_or_wrong_is_refused_with_the_first_rows(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(InputError, match=f"(?s){why}") as error:
+        everything(written(tmp_path / "f", text))
+    assert str(tmp_path / "f" / "BTC.csv") in str(error.value)
+    assert "\n".join(text.splitlines()[:2]) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "month"),
+    [
+        (f"date,{HEADER}\n01/02/2024 00:00,{PRICES}\n", {"stamps": "%d/%m/%Y %H:%M"}, 2),
+        (f"date,{HEADER}\n01/02/2024 00:00,{PRICES}\n", {"stamps": "%m/%d/%Y %H:%M"}, 1),
+        (f"when,{HEADER}\n2024-01-01,{PRICES}\n", {"columns": {"open_time": "when"}}, 1),
+        (f"time,{HEADER},vol\n1704067200,{PRICES},7\n", {"columns": {"volume": "volume"}}, 1),
+        (f"unix,date,{HEADER}\n1704067200,2024-02-01,{PRICES}\n", {"columns": {"open_time": "date"}}, 2),
+    ],
+)
+def test_a_setting_decides(tmp_path: Path, text: str, options: dict[str, Any], month: int) -> None:
+    (row,) = everything(written(tmp_path / "f", text), **options).rows()
+    assert (row[1].month, row[2:]) == (month, ROW)
+
+
+def test_dates_that_only_one_order_can_read_are_no_ambiguity(tmp_path: Path) -> None:
+    text = f"date,{HEADER}\n31/01/2024 00:00,{PRICES}\n01/02/2024 00:00,{NEXT}\n"
+    rows = everything(written(tmp_path / "f", text), interval=timedelta(days=1)).rows()
+    assert [row[1] for row in rows] == [datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)]
+
+
+def test_volumes_under_the_wrong_names_are_refused(tmp_path: Path) -> None:
+    text = "time,open,high,low,close,volume,volume usd\n1704067200,40000,40100,39900,40050,4000000,100\n"
+    with pytest.raises(InputError, match=r"'volume' holds the quote currency .*COLUMNS=volume=volume usd"):
+        everything(written(tmp_path / "f", text))
+    assert everything(tmp_path / "f", columns={"volume": "volume usd"})["volume"].to_list() == [100.0]
+
+
+def test_candles_longer_than_the_interval_are_refused_with_theirs(tmp_path: Path) -> None:
+    candles("BTC", count=5, interval=timedelta(days=1)).drop("symbol").write_parquet(tmp_path / "BTC.parquet")
+    with pytest.raises(InputError, match=r"candles of 1 day, 0:00:00, from which candles of 1:00:00 cannot be made"):
+        everything(tmp_path)
+
+
+def test_a_bad_short_candle_is_not_hidden_by_resampling(tmp_path: Path) -> None:
+    quarters = candles("BTC", count=8, interval=timedelta(minutes=15)).with_columns(low=pl.lit(1000.0))
+    quarters.drop("symbol").write_parquet(tmp_path / "BTC.parquet")
+    with pytest.raises(InputError, match="breaks high_bounds, low_bounds; candles of 1:00:00 cannot be made from it"):
+        everything(tmp_path)
+
+
+def break_parquet(folder: Path) -> None:
+    candles("BTC").write_parquet(folder / "BTC.parquet")
+    data = (folder / "BTC.parquet").read_bytes()
+    (folder / "BTC.parquet").write_bytes(data[: len(data) // 2])
+
+
+def two_files(folder: Path) -> None:
+    written(folder, "", "BTC.csv")
+    candles("BTC").write_parquet(folder / "BTC.parquet")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "why"),
+    [
+        (lambda folder: folder.rmdir(), "is no folder"),
+        (lambda _: None, "holds no <SYMBOL>.parquet or <SYMBOL>.csv; it holds nothing"),
+        (lambda folder: written(folder, "", "notes.txt"), "it holds notes.txt"),
+        (two_files, "both hold BTC"),
+        (break_parquet, r"BTC\.parquet is not a whole Parquet file .*Copy it again"),
+        (lambda folder: (folder / "BTC.csv").write_bytes(b"\xff\xfe\x00"), "is not a UTF-8 text"),
+        (lambda folder: written(folder, "", "a b.csv"), "'A B' is not a symbol"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_named_with_what_to_do(
+    tmp_path: Path, prepare: Callable[[Path], object], why: str
+) -> None:
+    folder = tmp_path / "f"
+    folder.mkdir()
+    prepare(folder)
+    with pytest.raises(InputError, match=why):
+        everything(folder)
+
+
+def test_an_unknown_symbol_is_named(tmp_path: Path) -> None:
+    candles("BTC").write_parquet(tmp_path / "BTC.parquet")
+    with pytest.raises(UnknownNameError, match=r"unknown symbol '../BTC'.*available: BTC"):
+        everything(tmp_path, "../BTC")
+
+
+def test_settings_choose_the_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "synthetic" in source(Settings.load()).name
+    monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", "files")
+    with pytest.raises(SettingsError, match="needs CRYPTO_FEATURES_FILES"):
+        source(Settings.load())
+    candles("BTC").rename({"open_time": "when"}).write_parquet(tmp_path / "BTC.parquet")
+    monkeypatch.setenv("CRYPTO_FEATURES_FILES", str(tmp_path))
+    monkeypatch.setenv("CRYPTO_FEATURES_FILES_COLUMNS", "open_time=when")
+    assert source(Settings.load()).start(["BTC"]) == START
+    monkeypatch.setenv("CRYPTO_FEATURES_FILES_COLUMNS", "when")
+    with pytest.raises(SettingsError, match=r"FILES_COLUMNS.*'when' needs the form"):
+        Settings.load()
+    monkeypatch.delenv("CRYPTO_FEATURES_FILES_COLUMNS")
+    monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", "fiels")
+    with pytest.raises(CryptoFeaturesError, match="'fiels'"):
+        source(Settings.load())
+
+
+def faulty(real_market: Path, tmp_path: Path, name: str, symbol: str) -> Path:
+    shutil.copy(real_market / "faulty" / name, tmp_path / f"{symbol}.csv")
+    return tmp_path
+
+
+def test_the_real_month_with_a_wick_loads_and_the_wick_is_flagged(real_market: Path, tmp_path: Path) -> None:
+    frame = everything(faulty(real_market, tmp_path, "link_1h_2020_03_wick_24693x.csv", "LINK"), "LINK")
+    assert frame.height == 743
+    (flag,) = flags(frame).rows()
+    assert flag[:3] == ("LINK", datetime(2020, 3, 12, 10, tzinfo=UTC), "wick")
+
+
+def test_the_real_file_with_a_banner_loads_with_the_volume_in_btc(real_market: Path, tmp_path: Path) -> None:
+    frame = everything(faulty(real_market, tmp_path, "coinbase_btc_1h_banner_am_pm_descending.csv", "BTC"))
+    assert frame.height == 20_111
+    assert frame.rows()[-1] == ("BTC", datetime(2019, 10, 17, 9, tzinfo=UTC), 8051, 8056.83, 8021.23, 8035.88, 61.25)
+    assert gaps(frame, HOUR).is_empty()
+
+
+def test_the_real_file_whose_volumes_change_places_is_refused(real_market: Path, tmp_path: Path) -> None:
+    name = "bitstamp_btc_1h_volume_columns_swap_at_2020_10_12.csv"
+    with pytest.raises(InputError, match=r"'volume' and 'Volume USD' change places .* to 2020-10-12 08:00"):
+        everything(faulty(real_market, tmp_path, name, "BTC"))
+
+
+def test_the_real_candles_have_the_gaps_that_are_known(real_market: Path) -> None:
+    frame = everything(real_market / "candles_1h")
+    missing = gaps(frame, HOUR)
+    assert (missing.height, missing["missing"].sum()) == (27, 127)
+    assert missing.sort("missing").rows()[-1] == (
+        "BTC",
+        datetime(2018, 2, 8, 1, tzinfo=UTC),
+        datetime(2018, 2, 9, 9, tzinfo=UTC),
+        33,
+    )
+
+
+def test_the_real_hour_of_doge_is_flagged_and_no_error(real_market: Path) -> None:
+    frame = everything(real_market / "candles_1h", "DOGE")
+    assert flags(frame).rows()[0][:3] == ("DOGE", datetime(2021, 1, 29, 3, tzinfo=UTC), "huge_return")
