@@ -74,9 +74,11 @@ def test_without_the_driver_in_its_scheme_no_event_can_be_written(production_hom
     @dg.asset
     def nothing() -> None: ...
 
-    with dg.DagsterInstance.from_config(str(production_home)) as instance:
-        with pytest.raises(ProgrammingError, match="NOTIFY run_events"):
-            dg.materialize([nothing], instance=instance)
+    with (
+        dg.DagsterInstance.from_config(str(production_home)) as instance,
+        pytest.raises(ProgrammingError, match="NOTIFY run_events"),
+    ):
+        dg.materialize([nothing], instance=instance)
 
 
 @pytest.mark.parametrize("path", [ONE_MACHINE, DEPLOY / "dagster.yaml"], ids=["one machine", "production"])
