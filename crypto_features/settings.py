@@ -50,6 +50,21 @@ class Settings(BaseSettings):
         timedelta(days=1),
         description="How far before its last stored candle an exchange is asked again for corrections, such as 1d.",
     )
+    exchange: str = Field("binance", description="Exchange of the source `ccxt`, by its name there.")
+    exchange_url: str | None = Field(None, description="Address in place of the exchange's own: a proxy or a mirror.")
+    exchange_key: SecretStr | None = Field(None, description="API key of the exchange; public candles need none.")
+    exchange_secret: SecretStr | None = Field(None, description="API secret of the exchange; public candles need none.")
+    exchange_parallel: int = Field(4, ge=1, le=64, description="How many symbols are fetched at once.")
+    quote: str = Field("USDT", description="Currency of the prices, of the sources `ccxt` and `archive`.")
+    markets: str = Field(
+        "",
+        description="Markets of symbols that were renamed, with the dates from which and until which each is valid: "
+        "POL=MATIC/USDT@..2024-09-10+POL/USDT@2024-09-13..;<next symbol>=... A factor, as in 1000SHIB/USDT*1000, says "
+        "how many units of the symbol one unit of the market is.",
+    )
+    patience: Annotated[timedelta, NoDecode] = Field(
+        timedelta(minutes=5), description="For how long a failing request is made again, such as 90s or 5m."
+    )
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Comma-separated symbols; by default all that the source offers."
     )
@@ -78,9 +93,12 @@ class Settings(BaseSettings):
     )
 
     automation: bool = Field(
-        True,
-        description="Whether schedules, sensors and declarative automation run by themselves: true or false. When false, "
-        "each can still be started in the UI.",
+        default=True,
+        description="Whether schedules, sensors and declarative automation run by themselves: true or false. When "
+        "false, each can still be started in the UI.",
+    )
+    look_every: Annotated[timedelta, NoDecode] = Field(
+        timedelta(seconds=30), description="How often sensors and declarative automation look, such as 30s."
     )
     alert_webhook: SecretStr = Field(
         SecretStr(""), description="Where alerts are posted as Slack-compatible JSON; by default nowhere."
@@ -131,7 +149,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not a month; expected YYYY-MM, such as 2024-01")
         return datetime(int(value[:4]), int(value[5:]), 1, tzinfo=UTC)
 
-    @field_validator("interval", "online_grace", "alert_repeat", mode="before")
+    @field_validator("interval", "online_grace", "look_every", "alert_repeat", mode="before")
     @classmethod
     def _parse_duration(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -1,10 +1,14 @@
 """Where candles come from: one file a source, chosen by the setting `source`."""
 
+from typing import TypeVar
+
 from crypto_features.errors import SettingsError
+from crypto_features.market.listings import parse_listings
 from crypto_features.market.source import Source
 from crypto_features.settings import Settings
 
-_NAMES = ("sample", "files")
+T = TypeVar("T")
+_NAMES = ("sample", "files", "ccxt")
 
 
 def source(settings: Settings) -> Source:
@@ -25,4 +29,26 @@ def source(settings: Settings) -> Source:
                 "CRYPTO_FEATURES_SOURCE=files needs CRYPTO_FEATURES_FILES, a folder of <SYMBOL>.parquet or .csv."
             )
         return FilesSource(settings.files, settings.interval, settings.files_columns, settings.files_stamps)
+    if settings.source == "ccxt":
+        from crypto_features.market.sources.exchange import ExchangeSource
+
+        return ExchangeSource(
+            settings.exchange,
+            quote=settings.quote,
+            symbols=_needed(settings.symbols, "SYMBOLS", "such as BTC,ETH"),
+            start=_needed(settings.start, "START", "the first month, such as 2024-01"),
+            interval=settings.interval,
+            listings=parse_listings(settings.markets),
+            parallel=settings.exchange_parallel,
+            patience=settings.patience,
+            url=settings.exchange_url,
+            key=settings.exchange_key,
+            secret=settings.exchange_secret,
+        )
     raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is no source; choose {', '.join(_NAMES)}.")
+
+
+def _needed(value: T | None, name: str, example: str) -> T:
+    if not value:
+        raise SettingsError(f"this source needs CRYPTO_FEATURES_{name}, {example}: it offers more than anybody wants.")
+    return value

@@ -1,0 +1,66 @@
+"""One rate limit for all threads, and patience with faults that pass."""
+
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import TypeVar
+
+from crypto_features.errors import TransientError
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
+"""Seconds before a failed request is made again: at first, and at most; it doubles in between."""
+
+T = TypeVar("T")
+
+
+class BusyError(TransientError):
+    """The server asks to wait.
+
+    Args:
+        message: What it said.
+        retry_after: For how many seconds.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class Pace:
+    """Spaces the requests of all threads, and holds them back when the server asks for it."""
+
+    def __init__(
+        self, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._sleep, self._clock, self._lock, self._free = sleep, clock, Lock(), 0.0
+
+    def wait(self, spacing: float) -> None:
+        """Return when this request may start; the next one may start `spacing` seconds later."""
+        with self._lock:
+            now = self._clock()
+            start = max(now, self._free)
+            self._free = start + spacing
+        if start > now:
+            self._sleep(start - now)
+
+    def hold(self, seconds: float) -> None:
+        """Let no request start for so many seconds."""
+        with self._lock:
+            self._free = max(self._free, self._clock() + seconds)
+
+    def persist(self, ask: Callable[[], T], patience: float) -> T:
+        """The answer to a question, asked again with growing waits while it fails with a fault that passes.
+
+        Raises:
+            TransientError: the last fault, if waiting longer would pass `patience` in seconds.
+        """
+        waited, wait = 0.0, FIRST_WAIT
+        while True:
+            try:
+                return ask()
+            except TransientError as error:
+                pause = max(wait, error.retry_after if isinstance(error, BusyError) else 0.0)
+                if waited + pause > patience:
+                    raise TransientError(f"{error} (asked again for {waited:.0f} s)") from None
+            self.hold(pause)
+            waited, wait = waited + pause, min(2 * wait, LONGEST_WAIT)
