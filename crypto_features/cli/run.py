@@ -42,7 +42,8 @@ def run() -> None:
         months = months_between(start, min(market.end() or clock.now(), clock.now()))
         definitions = build(settings)
     console.print(
-        f"[bold]{market.name}[/]: {len(symbols)} symbols, {months[0]} to {months[-1]}, into {settings.root}\n"
+        f"[bold]{market.name}[/]: {len(symbols)} symbols, {months[0]} to {months[-1]}, into {settings.root}\n",
+        soft_wrap=True,
     )
     with console.status("candles") as status, dg.DagsterInstance.get() as instance:
         built = materialize_all(
@@ -57,7 +58,7 @@ def run() -> None:
 
 
 def _built_table(built: "Sequence[Built]") -> Table:
-    table = Table(title="What was built", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = _table("What was built")
     table.add_column("Asset", no_wrap=True)
     for name in ("Rows", "Symbols", "From", "To", "Time"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -82,13 +83,7 @@ def _online_table(symbols: Sequence[str], now: datetime) -> Table:
     answer = get_online_features(
         symbols=shown, feature_refs=[f"{v}:{f}" for v, fs in service.features.items() for f in fs]
     )
-    table = Table(
-        title=f"Online features at {now:%Y-%m-%d %H:%M} UTC (service {service.name})",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
+    table = _table(f"Online features at {now:%Y-%m-%d %H:%M} UTC (service {service.name})")
     table.add_column("View")
     table.add_column("Feature")
     for symbol in shown:
@@ -99,6 +94,10 @@ def _online_table(symbols: Sequence[str], now: datetime) -> Table:
         for position, name in enumerate(names):
             table.add_row("" if position else view, name, *(_value(v) for v in answer[name]), units[name])
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
 
 
 def _value(value: object) -> str:
