@@ -1,7 +1,7 @@
 """Technical indicators as Polars expressions over one symbol's bars in time order.
 
 Every expression is null until its window is full. Window kernels come from `windows`; Wilder's smoothing is
-recursive: it starts at the first bar of the frame, and what it started from is forgotten to 1e-9 after some 300 bars.
+recursive: it starts at the first bar of the frame, and where that lay is forgotten to 1e-9 after some 300 bars.
 """
 
 import polars as pl
@@ -9,6 +9,8 @@ import polars as pl
 from crypto_features.features.windows import window_deviation, window_mean, window_sum
 
 OPEN, HIGH, LOW, CLOSE, VOLUME = (pl.col(name) for name in ("open", "high", "low", "close", "volume"))
+
+_ROUNDING = 1e-12
 
 
 def price_return(bars: int) -> pl.Expr:
@@ -22,11 +24,13 @@ def volatility(bars: int) -> pl.Expr:
 
 
 def wilder(values: pl.Expr, bars: int) -> pl.Expr:
-    """Wilder's smoothing: an exponential mean that weighs the newest value 1 / `bars`.
+    """Wilder's smoothing: the mean of the first `bars` values, from then on moved 1 / `bars` towards each new one.
 
     Source: J. Welles Wilder, New Concepts in Technical Trading Systems, 1978.
     """
-    return values.ewm_mean(alpha=1 / bars, adjust=False, min_samples=bars)
+    seen = values.is_not_null().cum_sum()
+    seeded = pl.when(seen == bars).then(window_mean(values, bars)).when(seen > bars).then(values)
+    return seeded.ewm_mean(alpha=1 / bars, adjust=False)
 
 
 def rsi(bars: int) -> pl.Expr:
@@ -58,7 +62,7 @@ def bollinger_width(bars: int, deviations: float) -> pl.Expr:
 
 def typical_price() -> pl.Expr:
     """Mean of high, low and close."""
-    return (HIGH + LOW + CLOSE) / 3
+    return pl.mean_horizontal(HIGH, LOW, CLOSE)
 
 
 def chaikin_money_flow(bars: int) -> pl.Expr:
@@ -74,10 +78,12 @@ def chaikin_money_flow(bars: int) -> pl.Expr:
 def money_flow_index(bars: int) -> pl.Expr:
     """Money flow index, 0 to 100: the share of money traded on bars whose typical price rose.
 
-    Bars with an unchanged typical price count on neither side; null if no bar counts. Source: Quong and Soudack, 1989.
+    Bars with an unchanged typical price count on neither side; null if no bar counts. Prices that are equal as decimals
+    differ by rounding once they are added, so a change must exceed it. Source: Quong and Soudack, 1989.
     """
-    money, change = typical_price() * VOLUME, typical_price().diff()
-    rising = pl.when(change > 0).then(money).when(change.is_not_null()).then(0.0)
-    falling = pl.when(change < 0).then(money).when(change.is_not_null()).then(0.0)
+    price = typical_price()
+    money, change = price * VOLUME, price.diff() / price
+    rising = pl.when(change > _ROUNDING).then(money).when(change.is_not_null()).then(0.0)
+    falling = pl.when(change < -_ROUNDING).then(money).when(change.is_not_null()).then(0.0)
     up, down = window_sum(rising, bars), window_sum(falling, bars)
     return 100 * up / (up + down)

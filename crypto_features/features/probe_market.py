@@ -12,6 +12,7 @@ import polars as pl
 HOUR = timedelta(hours=1)
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS = 130
+"""Days on which fingerprints are measured."""
 
 _MASK = (1 << 64) - 1
 _SYMBOLS = {
@@ -23,17 +24,17 @@ _SYMBOLS = {
 """First price and how many units make one quote currency, and the day of listing."""
 
 
-@lru_cache(maxsize=1)
-def probe_market() -> pl.DataFrame:
+@lru_cache(maxsize=2)
+def probe_market(days: int = DAYS) -> pl.DataFrame:
     """Hourly candles of four symbols: `symbol, open_time, open, high, low, close, volume`."""
-    parts = [_symbol(name, seed) for seed, name in enumerate(_SYMBOLS, start=1)]
+    parts = [_symbol(name, seed, days) for seed, name in enumerate(_SYMBOLS, start=1)]
     return pl.concat(parts).sort("symbol", "open_time")
 
 
-def _symbol(name: str, seed: int) -> pl.DataFrame:
+def _symbol(name: str, seed: int, days: int) -> pl.DataFrame:
     price, units, listed = _SYMBOLS[name]
     state, drift, rows = seed * 0x9E3779B97F4A7C15 & _MASK, 0, []
-    for hour in range(DAYS * 24):
+    for hour in range(days * 24):
         draws = []
         for _ in range(5):
             state = (state * 6364136223846793005 + 1442695040888963407) & _MASK
@@ -44,7 +45,7 @@ def _symbol(name: str, seed: int) -> pl.DataFrame:
         opened, price = price, max(price + price * step // 100_000, 1000)
         high = max(opened, price) + (0 if flat else price * (draws[1] % 500) // 100_000)
         low = min(opened, price) - (0 if flat else price * (draws[2] % 500) // 100_000)
-        if draws[3] % 1409 == 0:
+        if draws[3] % 1013 == 0:
             low = low // 3
         volume = 0 if flat or draws[3] % 53 == 0 else 1 + draws[4] % 1_000_000
         if day >= listed and not _missing(hour, draws[3]):
@@ -56,4 +57,4 @@ def _symbol(name: str, seed: int) -> pl.DataFrame:
 
 def _missing(hour: int, draw: int) -> bool:
     """A lost day, an outage over midnight, and single hours here and there."""
-    return hour // 24 == 55 or 24 * 90 - 9 <= hour < 24 * 90 + 7 or draw % 211 == 0  # noqa: PLR2004 - where they lie.
+    return hour // 24 == 55 or 24 * 90 - 9 <= hour < 24 * 90 + 7 or draw % 1409 == 0  # noqa: PLR2004 - where they lie.

@@ -127,12 +127,11 @@ def fit_regime_model(price_features: pl.DataFrame, month: str) -> RegimeModel:
 
 
 def padded(rows: pl.DataFrame) -> Floats:
-    """The five features of each symbol's rows in order, `(bars, symbols, 5)`; NaN where null and after the last row."""
-    parts = [
-        part.select(ULTRA_5).fill_null(np.nan).to_numpy() for part in rows.partition_by("symbol", maintain_order=True)
-    ]
-    out = np.full((max(map(len, parts), default=0), len(parts), len(ULTRA_5)), np.nan)
-    for i, part in enumerate(parts):
+    """The five features of rows sorted by symbol and time, `(bars, symbols, 5)`; NaN where null and past the end."""
+    values = rows.select(pl.col(ULTRA_5).fill_null(np.nan)).to_numpy()
+    lengths = rows["symbol"].rle().struct.field("len").to_list()
+    out = np.full((max(lengths, default=0), len(lengths), len(ULTRA_5)), np.nan)
+    for i, part in enumerate(np.split(values, np.cumsum(lengths)[:-1]) if lengths else []):
         out[: len(part), i] = part
     return out
 

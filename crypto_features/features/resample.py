@@ -33,12 +33,17 @@ def resample(
     end = candles["open_time"].max() if len(candles) else None
     if as_of is None and isinstance(end, datetime):
         as_of = end + interval_from
+    return resample_each(candles.with_columns(as_of=pl.lit(as_of)), interval_from, interval_to)
+
+
+def resample_each(candles: pl.DataFrame, interval_from: timedelta, interval_to: timedelta) -> pl.DataFrame:
+    """`resample` of many markets at once, each row with the time `as_of` which its own market had reached."""
     expected = interval_to // interval_from
     return (
         candles.sort("symbol", "open_time")
         .with_columns(pl.col("symbol").cast(pl.String), pl.col("open_time").cast(pl.Datetime("us", "UTC")))
         .with_columns(pl.col("open_time").dt.truncate(interval_to))
-        .filter(pl.col("open_time") + interval_to <= as_of)
+        .filter(pl.col("open_time") + interval_to <= pl.col("as_of"))
         .group_by("symbol", "open_time", maintain_order=True)
         .agg(
             pl.col("open").first(),

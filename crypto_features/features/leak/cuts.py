@@ -1,0 +1,49 @@
+"""Where to cut: every bar of the first windows, both sides of every gap, every phase of a day, and at random."""
+
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import polars as pl
+
+DAY = timedelta(days=1)
+RANDOM_CUTS = 20
+BEYOND_WINDOW = 20
+"""How many bars past the largest window are cut one by one."""
+
+
+def cuts(
+    candles: pl.DataFrame, *, bar: timedelta, window: int, interval: timedelta, seed: int
+) -> dict[str, list[datetime]]:
+    """The times at which each symbol's market is cut; the first symbol's is cut at every bar of the first windows.
+
+    Args:
+        candles: The market under test, sorted by symbol and time.
+        bar: Length of a bar of the group.
+        window: The largest window that a feature of the group declares, in bars.
+        interval: Length of a candle.
+        seed: Of the random cuts.
+    """
+    found = {}
+    for rank, part in enumerate(candles.partition_by("symbol", maintain_order=True)):
+        times: list[datetime] = part["open_time"].to_list()
+        chosen = {*_gaps(times, interval), *_random(times, seed + rank)}
+        if rank == 0:
+            first = times[0].replace(hour=0, minute=0, second=0, microsecond=0)
+            chosen.update(first + n * bar for n in range(1, window + BEYOND_WINDOW + 1))
+            phases = first + max(window * bar // DAY, 25) * DAY
+            chosen.update(phases + n * interval for n in range(DAY // interval))
+        found[part["symbol"][0]] = sorted(cut for cut in chosen if times[0] < cut <= times[-1])
+    return found
+
+
+def _gaps(times: list[datetime], interval: timedelta) -> Iterator[datetime]:
+    for before, after in pairwise(times):
+        if after - before > interval:
+            yield before + interval
+            yield after
+
+
+def _random(times: list[datetime], seed: int) -> list[datetime]:
+    return random.Random(seed).sample(times, min(RANDOM_CUTS, len(times)))  # noqa: S311 - a seeded choice of cuts.

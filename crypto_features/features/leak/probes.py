@@ -1,0 +1,179 @@
+"""The leak test: does a value known at a time change when only what comes later, earlier or elsewhere changes?"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from crypto_features.features.declaration import FeatureGroup
+from crypto_features.features.leak.cuts import cuts
+from crypto_features.features.leak.report import Leak, LeakReport
+from crypto_features.features.leak.variants import (
+    Variant,
+    interrupted,
+    late_starts,
+    perturbed,
+    stacked,
+    truncated,
+)
+from crypto_features.features.probe_market import DAYS, HOUR, START, probe_market
+from crypto_features.features.registry import GROUPS
+from crypto_features.features.resample import resample_each
+from crypto_features.features.upstream import every_row, regime_models, tables
+
+DAY = timedelta(days=1)
+MARKET_DAYS = 560
+"""Length of the market that is used if none is handed in: longer than the longest lookback of the shipped groups. Its
+future is altered within the first `DAYS` only; the rest shows whether late starts are forgotten."""
+
+START_DAYS = (1, 9, 34)
+TOLERANCE = 1e-9
+"""How much of a feature's scale a value may differ when history begins elsewhere; every other probe compares bits."""
+
+
+def leak_test(
+    group: FeatureGroup, candles: pl.DataFrame | None = None, *, interval: timedelta = HOUR, seed: int = 0
+) -> LeakReport:
+    """Probe every feature of a group for look-ahead, dishonest warm-up, endless memory and contact between symbols.
+
+    The tables that the group reads are derived from the candles again for each altered market; only the regime model
+    of each month is held fixed, as it is an artefact of earlier months. What no such test can see: a list of symbols
+    chosen with hindsight, candles that were corrected later, labels of a model that overlap its features.
+
+    Args:
+        group: Any group, shipped or not, that reads `candles`, `daily_candles`, `regime_model` or shipped groups.
+        candles: `symbol, open_time, open, high, low, close, volume`; the probe market by default.
+        interval: Length of a candle.
+        seed: Of the random cuts.
+
+    Returns:
+        The leaks that were caught, each with feature, probe, first bad cut, row and both values.
+    """
+    market = (probe_market(MARKET_DAYS) if candles is None else candles).sort("symbol", "open_time")
+    altered = market if candles is not None else market.filter(pl.col("open_time") < START + DAYS * DAY)
+    return _Test(group, market, interval, seed).report(altered)
+
+
+class _Test:
+    def __init__(self, group: FeatureGroup, candles: pl.DataFrame, interval: timedelta, seed: int) -> None:
+        self.group, self.interval, self.seed, self.lookback = group, interval, seed, _longest(group)
+        self.columns = ["symbol", "open_time", "open", "high", "low", "close", "volume"]
+        self.candles = candles.select(self.columns)
+        self.markets = {part["symbol"][0]: part for part in self.candles.partition_by("symbol", maintain_order=True)}
+        times: list[datetime] = self.candles["open_time"].sort().to_list()
+        self.first, self.end = times[0], times[-1] + interval
+        self.given: dict[str, pl.DataFrame] = {}
+        if any(source.table == "regime_model" for source in group.inputs):
+            prices = tables(GROUPS["regime_features"], self.candles, interval=interval)["price_features"]
+            self.given["regime_model"] = regime_models(prices, self.candles)
+        self.whole = self._rows(self.candles.with_columns(as_of=pl.lit(self.end)))
+
+    def report(self, altered: pl.DataFrame) -> LeakReport:
+        variants = [*self._futures(altered)]
+        starts = [*self._starts()]
+        leaks = [*self._compared(variants, self._rows(stacked(variants))), *self._started(starts), *self._touching()]
+        counts = {"isolation": len(self.markets), "permutation": 1, "start": len(starts), "warm-up": len(starts)}
+        for variant in variants:
+            counts[variant.probe] = counts.get(variant.probe, 0) + 1
+        first: dict[tuple[str, str], Leak] = {}
+        for leak in sorted(leaks, key=lambda leak: (leak.cut, leak.row)):
+            first.setdefault((leak.feature, leak.probe), leak)
+        needs = f"start needs candles over more than the lookback of {self.lookback.days} days"
+        short = self.end - self.first < self.lookback + 2 * DAY
+        return LeakReport(self.group.name, tuple(first.values()), counts, (needs,) if short else ())
+
+    def _futures(self, cuttable: pl.DataFrame) -> Iterator[Variant]:
+        bar = self.group.interval or self.interval
+        window = max((feature.window for feature in self.group.features), default=1)
+        chosen = cuts(cuttable, bar=bar, window=window, interval=self.interval, seed=self.seed)
+        for symbol, times in chosen.items():
+            for alter in (truncated, perturbed, interrupted):
+                yield from alter(self.markets[symbol], symbol, times, self.interval)
+
+    def _starts(self) -> Iterator[Variant]:
+        for symbol, market in self.markets.items():
+            first = market["open_time"][0].replace(hour=0, minute=0)
+            yield from late_starts(market, symbol, [first + days * DAY for days in START_DAYS], self.end)
+
+    def _rows(self, candles: pl.DataFrame) -> pl.DataFrame:
+        """The group's rows of these markets; an unfinished day is left out of each market by its own `as_of`."""
+        given = {**self.given, "daily_candles": resample_each(candles, self.interval, DAY)}
+        inputs = tables(self.group, candles.select(self.columns), interval=self.interval, given=given)
+        return every_row(self.group, inputs, interval=self.interval)
+
+    def _compared(self, variants: Sequence[Variant], rows: pl.DataFrame) -> Iterator[Leak]:
+        """Rows up to the cut that differ in any bit, appear or vanish."""
+        pairs = self._pairs(variants, rows)
+        yield from self._differing(pairs, "(rows)", pl.col("here").is_null() | pl.col("there").is_null())
+        both = pairs.drop_nulls(["here", "there"])
+        for feature in self.group.features:
+            yield from self._differing(both, feature.name, ~self._same(feature.name))
+
+    def _started(self, variants: Sequence[Variant]) -> Iterator[Leak]:
+        """Values that depend on where history begins: before the window is full, or for longer than the lookback."""
+        rows = self._rows(stacked(variants)).with_columns(bar=pl.int_range(pl.len()).over("symbol"))
+        pairs = self._pairs(variants, rows).drop_nulls(["here", "there"])
+        settled = pl.col("event_timestamp") > pl.col("cut") + self.lookback
+        for feature in self.group.features:
+            name, got = feature.name, pl.col(f"{feature.name}_there")
+            yield from self._differing(pairs.filter(settled), name, ~self._close(name), "start")
+            early = pairs.filter((pl.col("bar") < feature.window - 1) & got.is_not_null())
+            yield from self._differing(early, name, pl.lit(value=True), "warm-up")
+            if not feature.recursive:
+                filled = pairs.filter(got.is_not_null())
+                yield from self._differing(filled, name, ~self._close(name), "warm-up")
+
+    def _touching(self) -> Iterator[Leak]:
+        """Values of a symbol that change when it is alone, or when symbols come in another order."""
+        order = pl.DataFrame({"symbol": list(reversed(self.markets))}).with_columns(pl.lit(self.end).alias("as_of"))
+        shuffled = order.join(self.candles, on="symbol", how="left", maintain_order="left_right")
+        alone = [self._rows(m.with_columns(as_of=pl.lit(self.end))) for m in self.markets.values()]
+        for probe, rows in (("permutation", self._rows(shuffled)), ("isolation", pl.concat(alone))):
+            variants = [Variant(probe, symbol, self.end, market, self.end) for symbol, market in self.markets.items()]
+            numbers = {symbol: str(i) for i, symbol in enumerate(self.markets)}
+            yield from self._compared(variants, rows.with_columns(pl.col("symbol").replace(numbers)))
+
+    def _pairs(self, variants: Sequence[Variant], rows: pl.DataFrame) -> pl.DataFrame:
+        """Each row of the whole market beside the same row of each variant."""
+        table = pl.DataFrame(
+            [(str(i), v.probe, v.symbol, v.cut) for i, v in enumerate(variants)],
+            schema={"variant": pl.String, "probe": pl.String, "symbol": pl.String, "cut": pl.Datetime("us", "UTC")},
+            orient="row",
+        )
+        here = table.join(self.whole.with_columns(here=pl.lit(value=True)), on="symbol")
+        there = rows.rename({"symbol": "variant"}).with_columns(there=pl.lit(value=True)).join(table, on="variant")
+        comparable = (pl.col("event_timestamp") <= pl.col("cut")) | (pl.col("probe") == "start")
+        here, there = here.filter(comparable), there.filter(comparable)
+        keys = ["variant", "probe", "symbol", "cut", "event_timestamp"]
+        return here.join(there, on=keys, how="full", coalesce=True, suffix="_there")
+
+    def _same(self, name: str) -> pl.Expr:
+        return pl.col(name).eq_missing(pl.col(f"{name}_there"))
+
+    def _close(self, name: str) -> pl.Expr:
+        if not self.whole.schema[name].is_float():
+            return self._same(name)
+        expected, got = pl.col(name), pl.col(f"{name}_there")
+        scale = expected.abs().max().over("symbol")
+        near = (expected - got).abs() <= TOLERANCE * scale
+        return near.fill_null(expected.is_null() & got.is_null())
+
+    def _differing(self, pairs: pl.DataFrame, name: str, bad: pl.Expr, probe: str | None = None) -> Iterator[Leak]:
+        here, there = (name, f"{name}_there") if name != "(rows)" else ("here", "there")
+        worst = pairs.filter(bad).sort("cut", "event_timestamp").unique("probe", keep="first", maintain_order=True)
+        for row in worst.iter_rows(named=True):
+            yield Leak(
+                feature=name,
+                probe=probe or row["probe"],
+                symbol=row["symbol"],
+                cut=row["cut"],
+                row=row["event_timestamp"],
+                expected=row[here],
+                got=row[there],
+            )
+
+
+def _longest(group: FeatureGroup) -> timedelta:
+    """The longest lookback of the group and of the groups that it reads."""
+    upstream = [_longest(GROUPS[source.table]) for source in group.inputs if source.table in GROUPS]
+    return max([source.lookback for source in group.inputs] + upstream)

@@ -1,0 +1,73 @@
+"""Markets that agree with the one under test up to a cut and differ after it.
+
+Many are computed at once, each as a symbol of its own; the isolation probe shows that symbols do not touch each other.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+DAY = timedelta(days=1)
+HORIZON = 40 * DAY
+"""How much of the altered future a variant keeps."""
+
+OUTAGE = timedelta(hours=36)
+_PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One symbol's market, altered from a cut on (or, for `start`, begun at the cut)."""
+
+    probe: str
+    symbol: str
+    cut: datetime
+    candles: pl.DataFrame
+    as_of: datetime
+
+
+def truncated(candles: pl.DataFrame, symbol: str, cuts: Sequence[datetime], interval: timedelta) -> Iterator[Variant]:
+    """Markets that end at the cut."""
+    for cut in cuts:
+        yield Variant("truncate", symbol, cut, _before(candles, cut, interval), cut)
+
+
+def perturbed(candles: pl.DataFrame, symbol: str, cuts: Sequence[datetime], interval: timedelta) -> Iterator[Variant]:
+    """Markets with other prices and volumes after the cut."""
+    wave = (pl.int_range(pl.len()) * 12.9898).sin()
+    shaken = [pl.col(name) * (1.3 + wave) for name in _PRICES]
+    for cut in cuts:
+        after = _after(candles, cut, interval).with_columns(*shaken, pl.col("volume") * (3 + wave) + 1)
+        yield Variant("perturb", symbol, cut, pl.concat([_before(candles, cut, interval), after]), cut + HORIZON)
+
+
+def interrupted(candles: pl.DataFrame, symbol: str, cuts: Sequence[datetime], interval: timedelta) -> Iterator[Variant]:
+    """Markets with an outage that begins at the cut, and a price a fifth higher after it."""
+    for cut in cuts:
+        after = _after(candles, cut, interval).filter(pl.col("open_time") >= cut + OUTAGE)
+        after = after.with_columns(pl.col(_PRICES) * 1.2)
+        yield Variant("gap", symbol, cut, pl.concat([_before(candles, cut, interval), after]), cut + HORIZON)
+
+
+def late_starts(candles: pl.DataFrame, symbol: str, starts: Sequence[datetime], end: datetime) -> Iterator[Variant]:
+    """Markets whose history begins at the cut."""
+    for start in starts:
+        yield Variant("start", symbol, start, candles.filter(pl.col("open_time") >= start), end)
+
+
+def stacked(variants: Sequence[Variant]) -> pl.DataFrame:
+    """All variants as one frame: the symbol is the variant's number; `as_of` says how far each market has come."""
+    return pl.concat(
+        v.candles.with_columns(pl.lit(str(i)).alias("symbol"), as_of=pl.lit(v.as_of).cast(pl.Datetime("us", "UTC")))
+        for i, v in enumerate(variants)
+    )
+
+
+def _before(candles: pl.DataFrame, cut: datetime, interval: timedelta) -> pl.DataFrame:
+    return candles.filter(pl.col("open_time") <= cut - interval)
+
+
+def _after(candles: pl.DataFrame, cut: datetime, interval: timedelta) -> pl.DataFrame:
+    return candles.filter((pl.col("open_time") > cut - interval) & (pl.col("open_time") < cut + HORIZON))

@@ -1,0 +1,25 @@
+"""The real market as frames, read once."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from crypto_features.features import resample
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture(scope="session")
+def real_candles(real_market: Path) -> pl.DataFrame:
+    files = sorted((real_market / "candles_1h").glob("*.parquet"))
+    frames = [pl.read_parquet(file).with_columns(symbol=pl.lit(file.stem)) for file in files]
+    return pl.concat(frames).select(
+        "symbol", pl.col("open_time").cast(pl.Datetime("us", "UTC")), "open", "high", "low", "close", "volume"
+    )
+
+
+@pytest.fixture(scope="session")
+def real_daily(real_candles: pl.DataFrame) -> pl.DataFrame:
+    return resample(real_candles, HOUR, DAY)

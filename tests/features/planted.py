@@ -1,0 +1,16 @@
+"""Groups made for one test."""
+
+from datetime import timedelta
+
+import polars as pl
+
+from crypto_features.features import Feature, FeatureGroup, Input
+
+DAY = timedelta(days=1)
+
+
+def daily_feature(expression: pl.Expr, *, window: int = 1, recursive: bool = False) -> FeatureGroup:
+    """A group of one feature of daily candles."""
+    feature = Feature("planted", expression, "Made for a test.", "none", window=window, recursive=recursive)
+    inputs = (Input("daily_candles", timedelta(days=500)),)
+    return FeatureGroup("planted_features", "Made for a test.", DAY, DAY, inputs, (feature,))
