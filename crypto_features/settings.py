@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     exchange_key: SecretStr | None = Field(None, description="API key of the exchange; public candles need none.")
     exchange_secret: SecretStr | None = Field(None, description="API secret of the exchange; public candles need none.")
     exchange_parallel: int = Field(4, ge=1, le=64, description="How many symbols are fetched at once.")
+    archive_url: str = Field(
+        "https://data.binance.vision", description="Address of Binance's bulk files, or of a mirror with their layout."
+    )
+    archive_limit: int = Field(
+        256 << 20, gt=0, description="How many bytes a file of the archive may unpack to; more is refused."
+    )
     quote: str = Field("USDT", description="Currency of the prices, of the sources `ccxt` and `archive`.")
     markets: str = Field(
         "",

@@ -1,7 +1,7 @@
 """Candles from a source into the lake: append-only, each version with the time at which it became known."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -64,9 +64,9 @@ def ingest(
     table = replace(table, by_symbol=True)
     run = _Run(Planner(source, table, interval, now, recheck), quarantine)
     chosen = [check_symbol(symbol) for symbol in dict.fromkeys(symbols)]
-    plans = list(run.plans(sorted(set(months)), chosen))
-    expected = sum((w.end - w.start) // interval for _, windows in plans for w in windows)
     with ThreadPoolExecutor(source.parallel, thread_name_prefix="fetch") as pool:
+        plans = run.plans(sorted(set(months)), chosen, pool)
+        expected = sum((window.end - window.start) // interval for _, windows in plans for window in windows)
         for chunk, windows in plans:
             fetched = []
             for window, candles in pool.map(run.fetch, windows):
@@ -95,17 +95,26 @@ class _Run:
         self.rejected: list[pl.DataFrame] = []
         self.flagged: list[pl.DataFrame] = []
 
-    def plans(self, months: Sequence[str], symbols: Sequence[str]) -> Iterator[tuple[Sequence[str], list[Window]]]:
+    def plans(
+        self, months: Sequence[str], symbols: Sequence[str], pool: ThreadPoolExecutor
+    ) -> list[tuple[Sequence[str], list[Window]]]:
         """Chunks of months, so few that their candles fit in memory, each with what to fetch."""
         size = max(self.source.rows_at_once // max(len(symbols) * (_LONGEST_MONTH // self.interval), 1), 1)
+        chunks = [months[i : i + size] for i in range(0, len(months), size)]
         stored = self.planner.stored(months)
         for month in months:
             self._refuse_mixture(month, stored[month])
-        for i in range(0, len(months), size):
-            chunk = months[i : i + size]
-            windows = [window for symbol in symbols for window in self.planner.windows(symbol, chunk, stored)]
-            if windows:
-                yield chunk, windows
+
+        def plan(symbol: str) -> list[list[Window]]:
+            try:
+                return [self.planner.windows(symbol, chunk, stored) for chunk in chunks]
+            except CryptoFeaturesError as error:
+                self.failed[symbol] = error
+                return [[] for _ in chunks]
+
+        by_symbol = list(pool.map(plan, symbols))
+        by_chunk = [[window for found in by_symbol for window in found[i]] for i in range(len(chunks))]
+        return [(chunk, windows) for chunk, windows in zip(chunks, by_chunk, strict=True) if windows]
 
     def fetch(self, window: Window) -> tuple[Window, pl.DataFrame | None]:
         if window.symbol in self.failed:

@@ -124,6 +124,27 @@ def test_candles_of_a_time_that_the_clock_has_not_reached_are_not_on_offer(tmp_p
     assert everything(tmp_path, now=lambda: now)["open_time"].to_list() == [START + i * HOUR for i in range(3)]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_file_that_changed_is_read_anew(tmp_path: Path, suffix: str) -> None:
+    def write(frame: pl.DataFrame) -> None:
+        path = tmp_path / f"BTC.{suffix}"
+        _ = (
+            frame.write_parquet(path)
+            if suffix == "parquet"
+            else frame.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+        )
+
+    write(candles("BTC", count=10))
+    market = files(tmp_path)
+    first = market.mark("BTC", START, END)
+    assert market.fetch("BTC", START, END).height == 10
+    write(candles("BTC", count=20))
+    assert market.mark("BTC", START, END) != first
+    assert market.fetch("BTC", START, END).height == 20
+    candles("ETH").write_parquet(tmp_path / "ETH.parquet")
+    assert market.symbols() == ("BTC", "ETH")
+
+
 def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:
     candles("BTC", count=10).drop("symbol").write_parquet(tmp_path / "BTC.parquet")
     candles("ETH", start=START + 5 * HOUR, count=10).drop("symbol").write_parquet(tmp_path / "ETH.parquet")

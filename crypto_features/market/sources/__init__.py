@@ -8,7 +8,7 @@ from crypto_features.market.source import Source
 from crypto_features.settings import Settings
 
 T = TypeVar("T")
-_NAMES = ("sample", "files", "ccxt")
+_NAMES = ("sample", "files", "ccxt", "archive")
 
 
 def source(settings: Settings) -> Source:
@@ -44,6 +44,20 @@ def source(settings: Settings) -> Source:
             url=settings.exchange_url,
             key=settings.exchange_key,
             secret=settings.exchange_secret,
+        )
+    if settings.source == "archive":
+        from crypto_features.market.sources.archive import ArchiveSource
+
+        return ArchiveSource(
+            settings.archive_url,
+            quote_currency=settings.quote,
+            symbols=_needed(settings.symbols, "SYMBOLS", "such as BTC,ETH"),
+            start=_needed(settings.start, "START", "the first month, such as 2024-01"),
+            interval=settings.interval,
+            listings=parse_listings(settings.markets),
+            limit=settings.archive_limit,
+            parallel=settings.exchange_parallel,
+            patience=settings.patience,
         )
     raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is no source; choose {', '.join(_NAMES)}.")
 

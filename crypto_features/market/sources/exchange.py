@@ -15,8 +15,8 @@ from crypto_features.errors import CryptoFeaturesError, PermanentError, Settings
 from crypto_features.market.listings import Listing, overlapping
 from crypto_features.market.pace import BusyError, Pace
 from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.timeframe import timeframe
 
-_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 500
 _AWAY_SECONDS = 30.0
@@ -208,15 +208,14 @@ class ExchangeSource(Source):
         return _EPOCH + timedelta(seconds=self._clock_offset + monotonic())
 
     def _find_timeframe(self) -> str:
-        unit, length = next((u, d) for u, d in _UNITS if not self._interval % d)
-        timeframe = f"{self._interval // length}{unit}"
+        wanted = timeframe(self._interval)
         offered = getattr(ccxt, self._exchange)().timeframes or {}
-        if timeframe not in offered:
+        if wanted not in offered:
             raise SettingsError(
-                f"{self._exchange} has no candles of CRYPTO_FEATURES_INTERVAL={timeframe}; "
+                f"{self._exchange} has no candles of CRYPTO_FEATURES_INTERVAL={wanted}; "
                 f"it has {', '.join(offered) or 'none'}."
             )
-        return timeframe
+        return wanted
 
     def _ask(self, symbol: str, client: Any, question: Callable[[], T]) -> T:
         def once() -> T:

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from crypto_features.market.source import CANDLE_SCHEMA, Source
 from crypto_features.market.vendor import open_file
 
 _VALUES = tuple(CANDLE_SCHEMA.names()[1:])
+_SPOOL_ROWS = 100_000
 _SUFFIXES = (".csv", ".parquet")
 
 
@@ -49,16 +51,15 @@ class FilesSource(Source):
     ) -> None:
         self._folder, self._interval, self._now = Path(folder), interval, now
         self._columns, self._stamps = dict(columns or {}), stamps
-        self._paths = _candle_files(self._folder)
-        self._opened: dict[str, pl.LazyFrame] = {}
-        self._native: dict[str, timedelta] = {}
+        self._opened: dict[str, _Opened] = {}
+        _candle_files(self._folder)
 
     @property
     def name(self) -> str:
         return f"files in {self._folder}"
 
     def symbols(self) -> tuple[str, ...]:
-        return tuple(sorted(self._paths))
+        return tuple(sorted(_candle_files(self._folder)))
 
     def start(self, symbols: Sequence[str]) -> datetime:
         first = min(self._edge(symbol, pl.col("open_time").min()) for symbol in symbols or self.symbols())
@@ -69,12 +70,17 @@ class FilesSource(Source):
 
     def mark(self, symbol: str, start: datetime, end: datetime) -> str:
         del start, end
-        status = self._path(symbol).stat()
-        return f"{status.st_size} bytes of {status.st_mtime_ns} by {self._interval} {self._columns} {self._stamps}"
+        return f"{_signature(self._path(symbol))} by {self._interval} {self._columns} {self._stamps}"
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
-        native, now = self._native_interval(symbol), self._now()
-        rows = self._spooled(symbol).filter(
+        opened, now = self._open(symbol), self._now()
+        native = opened.interval
+        if native > self._interval or self._interval % native:
+            raise InputError(
+                f"{self._path(symbol)} holds candles of {native}, from which candles of {self._interval} cannot be "
+                f"made; set CRYPTO_FEATURES_INTERVAL to {native} or a multiple that divides a day."
+            )
+        rows = opened.rows.filter(
             pl.col("open_time").is_between(start, end, closed="left"), pl.col("open_time") + native <= now
         )
         try:
@@ -93,22 +99,32 @@ class FilesSource(Source):
         return resample(good, native, self._interval, as_of=now).select(CANDLE_SCHEMA.names())
 
     def _path(self, symbol: str) -> Path:
-        if symbol not in self._paths:
-            raise UnknownNameError("symbol", symbol, self._paths, f"These are the files in {self._folder}.")
-        return self._paths[symbol]
+        paths = _candle_files(self._folder)
+        if symbol not in paths:
+            raise UnknownNameError("symbol", symbol, paths, f"These are the files in {self._folder}.")
+        return paths[symbol]
 
-    def _rows(self, symbol: str) -> pl.LazyFrame:
-        if symbol not in self._opened:
-            self._opened[symbol] = open_file(self._path(symbol), symbol, self._columns, self._stamps)
+    def _edge(self, symbol: str, expression: pl.Expr) -> datetime:
+        rows = open_file(self._path(symbol), symbol, self._columns, self._stamps)
+        edge = rows.select(expression).collect(engine="streaming").item()
+        assert isinstance(edge, datetime)  # noqa: S101 - open_file refuses a file without a stamp.
+        return edge
+
+    def _open(self, symbol: str) -> "_Opened":
+        """The file's rows, opened anew when it changed.
+
+        A text is parsed once, in streams, into a Parquet file, from which a month is read without the rest.
+        """
+        path = self._path(symbol)
+        signature = _signature(path)
+        if symbol not in self._opened or self._opened[symbol].signature != signature:
+            rows = open_file(path, symbol, self._columns, self._stamps)
+            if path.suffix.lower() == ".csv":
+                spool = self._spool_folder / f"{symbol}.parquet"
+                rows.sink_parquet(spool, compression="lz4", row_group_size=_SPOOL_ROWS)
+                rows = pl.scan_parquet(spool)
+            self._opened[symbol] = _Opened(signature, rows, _commonest_step(rows) or self._interval)
         return self._opened[symbol]
-
-    def _spooled(self, symbol: str) -> pl.LazyFrame:
-        """A text is parsed once, in streams, into a Parquet file, from which a month is read without the rest."""
-        if self._path(symbol).suffix == ".csv" and f"{symbol} spooled" not in self._opened:
-            spool = self._spool_folder / f"{symbol}.parquet"
-            self._rows(symbol).sink_parquet(spool, compression="lz4", row_group_size=100_000)
-            self._opened[f"{symbol} spooled"] = pl.scan_parquet(spool)
-        return self._opened.get(f"{symbol} spooled", self._rows(symbol))
 
     @cached_property
     def _spool_folder(self) -> Path:
@@ -116,29 +132,25 @@ class FilesSource(Source):
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return Path(folder)
 
-    def _edge(self, symbol: str, expression: pl.Expr) -> datetime:
-        edge = self._rows(symbol).select(expression).collect(engine="streaming").item()
-        assert isinstance(edge, datetime)  # noqa: S101 - open_file refuses a file without a stamp.
-        return edge
 
-    def _native_interval(self, symbol: str) -> timedelta:
-        """The commonest distance of the file's candles, which must divide the interval."""
-        if symbol not in self._native:
-            times = (
-                self._spooled(symbol)
-                .select(pl.col("open_time").unique().sort().diff().drop_nulls())
-                .collect()
-                .to_series()
-            )
-            native = times.mode().min() if times.len() else self._interval
-            assert isinstance(native, timedelta)  # noqa: S101 - the type of a difference of times.
-            if native > self._interval or self._interval % native:
-                raise InputError(
-                    f"{self._path(symbol)} holds candles of {native}, from which candles of {self._interval} cannot be "
-                    f"made; set CRYPTO_FEATURES_INTERVAL to {native} or a multiple that divides a day."
-                )
-            self._native[symbol] = native
-        return self._native[symbol]
+@dataclass(frozen=True)
+class _Opened:
+    """A file at one state of its content."""
+
+    signature: str
+    rows: pl.LazyFrame
+    interval: timedelta
+
+
+def _signature(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} bytes of {status.st_mtime_ns}"
+
+
+def _commonest_step(rows: pl.LazyFrame) -> timedelta | None:
+    steps = rows.select(pl.col("open_time").unique().sort().diff().drop_nulls()).collect().to_series()
+    step = steps.mode().min()
+    return step if isinstance(step, timedelta) else None
 
 
 def _candle_files(folder: Path) -> dict[str, Path]:

@@ -1,0 +1,256 @@
+"""Bulk files are taken whole and verified, or not at all."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from upath import UPath
+
+from crypto_features.errors import CryptoFeaturesError, InputError, PermanentError, SettingsError, TransientError
+from crypto_features.features.months import month_span
+from crypto_features.market import IngestReport, Table, current, ingest, source
+from crypto_features.market.listings import parse_listings
+from crypto_features.market.pace import Pace
+from crypto_features.market.sources.archive import ArchiveSource
+from crypto_features.settings import Settings
+from tests.market.exchanges import serve
+from tests.market.market import HOUR, candles
+
+DECEMBER = datetime(2024, 12, 1, tzinfo=UTC)
+JANUARY = datetime(2025, 1, 1, tzinfo=UTC)
+NOW = datetime(2025, 2, 10, 12, tzinfo=UTC)
+FRAME = candles("BTC", start=DECEMBER, count=(NOW - DECEMBER) // HOUR)
+
+
+def klines(frame: pl.DataFrame, *, header: bool = False) -> bytes:
+    """A kline CSV: stamps in milliseconds before 2025, in microseconds since."""
+    micro = pl.col("open_time").dt.epoch("us")
+    unit = pl.when(pl.col("open_time") < JANUARY).then(1000).otherwise(1)
+    columns = frame.select(
+        open_time=micro // unit,
+        **{name: pl.col(name) for name in ("open", "high", "low", "close", "volume")},
+        close_time=(micro + 3_599_999_999) // unit,
+        quote_volume=pl.col("volume") * pl.col("close"),
+        count=pl.lit(5),
+        taker_buy_volume=pl.lit(1.0),
+        taker_buy_quote_volume=pl.lit(2.0),
+        ignore=pl.lit(0),
+    )
+    return columns.write_csv(include_header=header).encode()
+
+
+def zipped(*texts: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for i, text in enumerate(texts):
+            archive.writestr(f"../../evil-{i}.csv", text)
+    return buffer.getvalue()
+
+
+class Archive:
+    """The files of a server, in Binance's layout, with every request it got."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.statuses: list[int] = []
+
+    def put(self, span: str, date: str, body: bytes, market: str = "BTCUSDT", checksum: str | None = None) -> str:
+        path = f"/data/spot/{span}/klines/{market}/1h/{market}-1h-{date}.zip"
+        self.files[path] = body
+        name = path.rpartition("/")[2]
+        self.files[f"{path}.CHECKSUM"] = f"{checksum or hashlib.sha256(body).hexdigest()}  {name}\n".encode()
+        return path
+
+    def month(self, month: str, frame: pl.DataFrame = FRAME, market: str = "BTCUSDT") -> str:
+        start, end = month_span(month)
+        return self.put("monthly", month, zipped(klines(span(frame, start, end))), market)
+
+    def day(self, day: datetime, frame: pl.DataFrame = FRAME) -> str:
+        return self.put("daily", f"{day:%Y-%m-%d}", zipped(klines(span(frame, day, day + timedelta(days=1)))))
+
+    def zips(self) -> list[str]:
+        return [path.rpartition("/")[2] for path in self.asked if path.endswith(".zip") and path in self.files]
+
+
+def span(frame: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
+    return frame.filter(pl.col("open_time").is_between(start, end, closed="left"))
+
+
+@contextmanager
+def serving(archive: Archive) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class.
+            del format, args
+
+        def do_GET(self) -> None:
+            archive.asked.append(self.path)
+            body = archive.files.get(self.path)
+            status = archive.statuses.pop(0) if archive.statuses else 200 if body is not None else 404
+            self.send_response(status)
+            answer = body or b""
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+    with serve(Handler) as url:
+        yield url
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[Archive, str]]:
+    archive = Archive()
+    with serving(archive) as url:
+        yield archive, url
+
+
+def take_from(url: str, *symbols: str, **options: Any) -> ArchiveSource:
+    slept: list[float] = []
+    pace = Pace(slept.append, lambda: sum(slept))
+    given: dict[str, Any] = {"start": DECEMBER, "interval": HOUR, "now": lambda: NOW, "pace": pace} | options
+    return ArchiveSource(url, quote_currency="USDT", symbols=symbols or ("BTC",), **given)
+
+
+def lake(root: Path, market: ArchiveSource, *months: str) -> IngestReport:
+    table, quarantine = (Table(UPath(root), name, "open_time") for name in ("candles", "quarantine"))
+    return ingest(market, table, quarantine, months, market.symbols(), interval=HOUR, now=NOW)
+
+
+def test_months_before_and_after_the_change_of_stamps_are_one_history(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    archive.month("2024-12")
+    archive.month("2025-01")
+    assert_frame_equal(
+        take_from(url).fetch("BTC", DECEMBER, month_span("2025-01")[1]), span(FRAME, DECEMBER, NOW).head(62 * 24)
+    )
+
+
+def test_a_month_that_is_not_over_comes_from_daily_files(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    for day in range(1, 11):
+        archive.day(datetime(2025, 2, day, tzinfo=UTC))
+    frame = take_from(url).fetch("BTC", datetime(2025, 2, 1, tzinfo=UTC), NOW)
+    assert_frame_equal(frame, span(FRAME, datetime(2025, 2, 1, tzinfo=UTC), datetime(2025, 2, 10, tzinfo=UTC)))
+    assert not [path for path in archive.asked if "2025-02-10" in path or "monthly" in path]
+
+
+def test_a_missing_day_is_a_gap(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    days = [datetime(2024, 12, day, tzinfo=UTC) for day in (1, 2, 4)]
+    for day in days:
+        archive.day(day)
+    frame = take_from(url).fetch("BTC", DECEMBER, DECEMBER + timedelta(days=5))
+    assert frame["open_time"].dt.truncate("1d").unique(maintain_order=True).to_list() == days
+
+
+def test_a_window_within_a_file_is_cut_out(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    archive.month("2024-12")
+    start, end = DECEMBER + 30 * HOUR, DECEMBER + 33 * HOUR
+    assert_frame_equal(take_from(url).fetch("BTC", start, end), span(FRAME, start, end))
+
+
+def test_a_header_line_is_no_candle(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    archive.put("monthly", "2024-12", zipped(klines(span(FRAME, DECEMBER, JANUARY), header=True)))
+    assert take_from(url).fetch("BTC", DECEMBER, JANUARY).height == 744
+
+
+def test_nothing_is_downloaded_twice_unless_its_checksum_changed(server: tuple[Archive, str], tmp_path: Path) -> None:
+    archive, url = server
+    archive.month("2024-12")
+    archive.month("2025-01")
+    months = ("2024-12", "2025-01")
+    assert lake(tmp_path, take_from(url), *months).new == 62 * 24
+    archive.asked.clear()
+    assert lake(tmp_path, take_from(url), *months).new == 0
+    assert archive.zips() == []
+    changed = FRAME.with_columns(volume=pl.when(pl.col("open_time") == DECEMBER).then(11.0).otherwise("volume"))
+    archive.month("2024-12", changed)
+    report = lake(tmp_path, take_from(url), *months)
+    assert archive.zips() == ["BTCUSDT-1h-2024-12.zip"]
+    assert report.corrected.select("open_time", "volume", "volume_was").rows() == [(DECEMBER, 11.0, 10.0)]
+    assert current(Table(UPath(tmp_path), "candles", "open_time").read()).height == 62 * 24
+
+
+def test_a_file_that_does_not_match_its_checksum_is_never_taken(server: tuple[Archive, str], tmp_path: Path) -> None:
+    archive, url = server
+    archive.put("monthly", "2024-12", zipped(klines(FRAME)), checksum="0" * 64)
+    report = lake(tmp_path, take_from(url), "2024-12")
+    assert isinstance(report.failed["BTC"], TransientError)
+    assert "has the SHA-256 sum" in str(report.failed["BTC"])
+    assert Table(UPath(tmp_path), "candles", "open_time").months() == ()
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_fault_that_passes_is_waited_out(server: tuple[Archive, str], status: int) -> None:
+    archive, url = server
+    archive.month("2024-12")
+    archive.statuses = [status, status, 200, status, 200, 200]
+    assert take_from(url).fetch("BTC", DECEMBER, JANUARY).height == 744
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "why"),
+    [
+        (zipped(b"0" * 3_000_000), PermanentError, "unpacks to more than 2,000,000 bytes"),
+        (bytes(2_000_001), PermanentError, "is longer than 2,000,000 bytes"),
+        (b"no zip", PermanentError, "is no zip file"),
+        (zipped(b"", b""), PermanentError, "holds 2 files"),
+        (zipped(b"1,2,x,4,5,6,7,8,9,10,11,12\n"), InputError, "is no kline CSV"),
+    ],
+)
+def test_a_bad_file_is_refused(
+    server: tuple[Archive, str], body: bytes, error: type[CryptoFeaturesError], why: str
+) -> None:
+    archive, url = server
+    archive.put("monthly", "2024-12", body)
+    with pytest.raises(error, match=why):
+        take_from(url, limit=2_000_000).fetch("BTC", DECEMBER, JANUARY)
+
+
+def test_a_server_that_refuses_is_no_gap(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    archive.statuses = [403]
+    with pytest.raises(PermanentError, match="status 403"):
+        take_from(url).fetch("BTC", DECEMBER, JANUARY)
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    market = take_from("http://user:pa55word@127.0.0.1:9/mirror", patience=timedelta(seconds=1))
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1:9/mirror/data/spot") as error:
+        market.fetch("BTC", DECEMBER, JANUARY)
+    assert "pa55word" not in str(error.value) + market.name
+
+
+def test_a_rename_keeps_one_history(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    archive.month("2024-12", market="MATICUSDT")
+    archive.month("2025-01", market="POLUSDT")
+    listings = parse_listings("POL=MATIC/USDT@..2025-01-01+POL/USDT@2025-01-01..")
+    frame = take_from(url, "POL", listings=listings).fetch("POL", DECEMBER, month_span("2025-01")[1])
+    assert frame.height == 62 * 24
+    assert frame["symbol"].unique().to_list() == ["POL"]
+
+
+def test_settings_choose_the_archive(monkeypatch: pytest.MonkeyPatch, server: tuple[Archive, str]) -> None:
+    archive, url = server
+    archive.month("2024-12")
+    settings = {"SOURCE": "archive", "ARCHIVE_URL": url, "SYMBOLS": "btc", "START": "2024-12", "CLOCK": NOW.isoformat()}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"CRYPTO_FEATURES_{name}", value)
+    assert source(Settings.load()).fetch("BTC", DECEMBER, JANUARY).height == 744
+    monkeypatch.setenv("CRYPTO_FEATURES_INTERVAL", "90m")
+    with pytest.raises(SettingsError):
+        source(Settings.load())
