@@ -8,7 +8,7 @@ from itertools import pairwise
 import polars as pl
 
 DAY = timedelta(days=1)
-RANDOM_CUTS = 20
+RANDOM_CUTS = 8
 BEYOND_WINDOW = 20
 """How many bars past the largest window are cut one by one."""
 

@@ -1,0 +1,95 @@
+"""One month is computed from its anchored window, and from nothing else."""
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.features import GROUPS, Feature, FeatureGroup, Input, compute_partition
+from crypto_features.features.probe_market import probe_market
+from crypto_features.features.resample import resample
+from tests.features.markets import DAY, HOUR, START, TIME, bars
+from tests.features.planted import daily_feature
+
+PRICE = GROUPS["price_features"]
+DAILY = resample(probe_market(), HOUR, DAY)
+
+
+def price(daily: pl.DataFrame, month: str) -> pl.DataFrame:
+    return compute_partition(PRICE, {"daily_candles": daily}, month, interval=HOUR)
+
+
+def test_a_month_holds_the_bars_that_open_in_it_stamped_with_their_close() -> None:
+    rows = price(DAILY, "2024-03").filter(symbol="HUGE")
+    assert str(rows["event_timestamp"].min()) == "2024-03-02 00:00:00+00:00"
+    assert str(rows["event_timestamp"].max()) == "2024-04-01 00:00:00+00:00"
+    assert rows.height == 31
+
+
+def test_columns_and_types_are_the_declared_ones() -> None:
+    rows = price(DAILY, "2024-03")
+    expected = {"symbol": pl.String, "event_timestamp": TIME, **{f.name: f.dtype() for f in PRICE.features}}
+    assert dict(rows.schema) == expected
+    assert price(DAILY.clear(), "2024-03").schema == rows.schema
+    assert price(DAILY, "1999-01").schema == rows.schema
+
+
+def test_rows_outside_the_window_change_nothing() -> None:
+    group = daily_feature(pl.col("close").ewm_mean(alpha=0.01))
+    narrow = FeatureGroup(**{**vars(group), "inputs": (Input("daily_candles", timedelta(days=40)),)})
+    whole = compute_partition(narrow, {"daily_candles": DAILY}, "2024-03", interval=HOUR)
+    inside = DAILY.filter(pl.col("open_time").is_between(START + 20 * DAY, START + 91 * DAY, closed="left"))
+    assert compute_partition(narrow, {"daily_candles": inside}, "2024-03", interval=HOUR).equals(whole)
+
+
+def test_the_order_of_the_input_rows_does_not_matter() -> None:
+    assert price(DAILY.sample(fraction=1, shuffle=True, seed=3), "2024-04").equals(price(DAILY, "2024-04"))
+
+
+def test_no_value_is_nan_or_infinite() -> None:
+    zero = bars([1.0] * 30 + [0.0] * 40)
+    rows = pl.concat(price(zero, month) for month in ("2024-01", "2024-02", "2024-03"))
+    floats = rows.select(pl.selectors.float())
+    assert floats.select(pl.all().is_finite().fill_null(value=True).all()).row(0) == (True,) * floats.width
+
+
+def test_a_missing_day_is_not_invented() -> None:
+    rows = price(DAILY.filter(symbol="HUGE"), "2024-02")
+    # the probe market lost day 55, 2024-02-25; the next row's return is over the last bar that exists.
+    assert rows.height == 28
+    around = DAILY.filter(symbol="HUGE").filter(pl.col("open_time").is_between(START + 54 * DAY, START + 56 * DAY))
+    expected = around["close"][1] / around["close"][0] - 1
+    assert rows.filter(event_timestamp=START + 57 * DAY)["return_1d"][0] == expected
+
+
+def test_an_unknown_input_says_what_there_is() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown input of price_features 'daily_candles'.*available: candles"):
+        compute_partition(PRICE, {"candles": DAILY}, "2024-03", interval=HOUR)
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises(InputError, match=r"price_features reads .*high"):
+        price(DAILY.drop("high"), "2024-03")
+
+
+def test_two_candles_of_one_time_are_refused() -> None:
+    with pytest.raises(InputError, match="two rows of FLAT that close at 2024-03-02"):
+        price(pl.concat([DAILY, DAILY.filter(open_time=START + 60 * DAY)]), "2024-03")
+
+
+def test_a_table_without_a_time_is_refused() -> None:
+    with pytest.raises(InputError, match="daily_candles has neither open_time nor event_timestamp"):
+        price(DAILY.drop("open_time"), "2024-03")
+
+
+def test_a_month_must_be_a_month() -> None:
+    with pytest.raises(InputError, match="'2024-13' is not a month"):
+        price(DAILY, "2024-13")
+
+
+def test_features_that_read_each_other_are_refused() -> None:
+    features = (Feature("a", pl.col("b"), "", ""), Feature("b", pl.col("a"), "", ""))
+    group = FeatureGroup("loop", "", DAY, DAY, PRICE.inputs, features)
+    with pytest.raises(InputError, match="a, b read each other"):
+        compute_partition(group, {"daily_candles": DAILY}, "2024-03", interval=HOUR)
