@@ -9,14 +9,18 @@ from crypto_features.store.errors import (
     StoreUnreachableError,
     UnreadableTableError,
 )
+from crypto_features.store.parity import Difference, ParityReport, parity
 from crypto_features.store.resource import AppliedRegistry, FeastResource, Published
 
 __all__ = [
     "AppliedRegistry",
+    "Difference",
     "FeastResource",
     "MissingTableError",
     "NotAppliedError",
+    "ParityReport",
     "Published",
     "StoreUnreachableError",
     "UnreadableTableError",
+    "parity",
 ]

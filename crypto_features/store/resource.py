@@ -117,6 +117,11 @@ class FeastResource(dg.ConfigurableResource[None]):
         store = session.feature_store()
         return online_frame(store, view_named(store, view))
 
+    def views(self) -> dict[str, list[str]]:
+        """The feature names of each registered view."""
+        views = session.feature_store().list_feature_views()
+        return {view.name: [feature.name for feature in view.features] for view in views}
+
     def training_set(self, service: str, entity_rows: pl.DataFrame) -> pl.DataFrame:
         """The features of a service as of each entity row's time; order and duplicates are kept.
 

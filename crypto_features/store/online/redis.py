@@ -1,0 +1,101 @@
+"""Guarded rows in Valkey or Redis: one hash a view, published and read by one command each."""
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import redis
+
+from crypto_features.errors import SettingsError
+from crypto_features.store.errors import StoreUnreachableError
+from crypto_features.store.online.backend import StoredRow
+
+_STAMPS = struct.Struct(">qq")
+_SWITCHES = "crypto_features:switches"
+_SECONDS = 5
+
+# A script runs alone on the server, so nobody sees half a publish, and its arguments have all arrived before it starts.
+# Stamps are microseconds and stay below 2^53, where Lua's numbers are exact.
+_PUBLISH = """
+for i = 1, #ARGV, 2 do
+  local stored = redis.call('HGET', KEYS[1], ARGV[i])
+  local newer = true
+  if stored then
+    local event, created = struct.unpack('>i8i8', ARGV[i + 1])
+    local old_event, old_created = struct.unpack('>i8i8', stored)
+    newer = event > old_event or (event == old_event and created >= old_created)
+  end
+  if newer then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
+"""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _reaching(method: Method) -> Method:
+    @wraps(method)
+    def wrapped(self: "RedisBackend", *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except redis.AuthenticationError:
+            raise SettingsError(f"the online store {self.name} refuses the user or password of its address.") from None
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            message = f"the online store {self.name} does not answer: {type(error).__name__}"
+            raise StoreUnreachableError(message) from None
+
+    return cast(Method, wrapped)
+
+
+class RedisBackend:
+    """Rows in hashes `<table>` → entity key → stamps and payload. The client pools its connections."""
+
+    def __init__(self, url: str) -> None:
+        self._client: Any = redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
+        where = self._client.connection_pool.connection_kwargs
+        self.name = f"redis://{where.get('host', where.get('path', ''))}:{where.get('port', '')}/{where.get('db', 0)}"
+        self._publish = self._client.register_script(_PUBLISH)
+
+    @_reaching
+    def write(self, table: str, rows: Sequence[StoredRow]) -> None:
+        arguments: list[bytes] = []
+        for key, event, created, payload in rows:
+            arguments += (key, _STAMPS.pack(event, created) + payload)
+        if arguments:
+            self._publish(keys=[table], args=arguments)
+
+    @_reaching
+    def read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
+        stored = self._client.hmget(table, keys) if keys else []
+        return {key: _row(key, value) for key, value in zip(keys, stored, strict=True) if value is not None}
+
+    @_reaching
+    def scan(self, table: str) -> list[StoredRow]:
+        return [_row(key, value) for key, value in self._client.hgetall(table).items()]
+
+    def create(self, table: str) -> None:
+        """Nothing to do: a hash exists from its first row on."""
+
+    @_reaching
+    def drop(self, table: str) -> None:
+        self._client.delete(table)
+
+    @_reaching
+    def switches(self) -> Mapping[str, str]:
+        return {name.decode(): why.decode() for name, why in self._client.hgetall(_SWITCHES).items()}
+
+    @_reaching
+    def switch_off(self, name: str, why: str) -> None:
+        self._client.hset(_SWITCHES, name, why)
+
+    @_reaching
+    def switch_on(self, name: str) -> None:
+        self._client.hdel(_SWITCHES, name)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _row(key: bytes, value: bytes) -> StoredRow:
+    event, created = _STAMPS.unpack_from(value)
+    return StoredRow(key, event, created, value[_STAMPS.size :])
