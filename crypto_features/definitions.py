@@ -3,6 +3,7 @@
 import dagster as dg
 
 from crypto_features.assets.candles import candles, daily_candles
+from crypto_features.assets.checks import every_check
 from crypto_features.assets.features import feature_table
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.online import online_view
@@ -10,6 +11,7 @@ from crypto_features.assets.partitions import monthly
 from crypto_features.assets.regime_model import regime_model
 from crypto_features.assets.registry import feast_registry
 from crypto_features.assets.training import training_set
+from crypto_features.automation import automation
 from crypto_features.features import GROUPS, SERVICES
 from crypto_features.market import source
 from crypto_features.settings import Settings
@@ -20,7 +22,8 @@ def build(settings: Settings) -> dg.Definitions:
     """Everything that Dagster loads, for these settings."""
     market = source(settings)
     months = monthly(settings.start or market.start(settings.symbols or market.symbols()))
-    return dg.Definitions(
+    checks = every_check(settings)
+    graph = dg.Definitions(
         assets=[
             candles(settings, market, months),
             daily_candles(months),
@@ -30,6 +33,7 @@ def build(settings: Settings) -> dg.Definitions:
             *(online_view(group, months) for group in GROUPS.values()),
             training_set(SERVICES["ml_training_features"], months),
         ],
+        asset_checks=checks,
         resources={
             "lake": LakeResource(
                 root=str(settings.root), interval_minutes=int(settings.interval.total_seconds() // 60)
@@ -38,6 +42,7 @@ def build(settings: Settings) -> dg.Definitions:
         },
         executor=dg.in_process_executor,
     )
+    return dg.Definitions.merge(graph, automation(settings, [key for check in checks for key in check.check_keys]))
 
 
 defs = build(Settings.load())

@@ -1,17 +1,10 @@
 """Dagster's own home, where it keeps runs and events: prepared once, beside the tables."""
 
 import os
+from importlib.resources import files
 from pathlib import Path
 
 from crypto_features.settings import Settings
-
-_CONFIGURATION = """\
-# Dagster on one machine: SQLite beside this file.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-"""
 
 
 def dagster_home(settings: Settings) -> Path:
@@ -29,5 +22,5 @@ def dagster_home(settings: Settings) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
     if not configuration.exists():
-        configuration.write_text(_CONFIGURATION)
+        configuration.write_text((files("crypto_features") / "dagster.yaml").read_text())
     return home

@@ -1,19 +1,37 @@
 """Raw candles as they were seen, and the daily candles resampled from them."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import dagster as dg
+from pydantic import Field
 
 from crypto_features import clock
+from crypto_features.assets import inbox
+from crypto_features.assets.conditions import fills
 from crypto_features.assets.describe import CANDLE_COLUMNS, DAILY_COLUMNS, DAILY_LINEAGE, rows_of
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.partitions import SINGLE_RUN, selected
 from crypto_features.assets.publish import publish
 from crypto_features.features import partition_metadata, resample
-from crypto_features.market import Source, current, ingest
+from crypto_features.market import Source, current, ingest, source
 from crypto_features.settings import Settings
 
 DAY = timedelta(days=1)
+
+
+class CandlesConfig(dg.Config):
+    """What a run fetches, beyond what the settings say."""
+
+    symbols: list[str] = Field([], description="Only these symbols; by default all that are wanted.")
+    inbox: bool = Field(
+        default=False, description="Take the files in `inbox/` of the data folder, and put each away afterwards."
+    )
+
+
+def candle_config(*, symbols: Sequence[str] = (), inbox: bool = False) -> dict[str, object]:
+    """The run configuration of the asset `candles`."""
+    return {"ops": {"candles": {"config": {"symbols": list(symbols), "inbox": inbox}}}}
 
 
 def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -28,13 +46,17 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
         owners=["team:market-data"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
+        pool="candles",
         metadata={"dagster/column_schema": CANDLE_COLUMNS, "dagster/table_name": "candles", "source": market.name},
     )
-    def fetched(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+    def fetched(
+        context: dg.AssetExecutionContext, config: CandlesConfig, lake: LakeResource
+    ) -> dg.MaterializeResult[None]:
         table = lake.table("candles")
-        symbols = settings.symbols or market.symbols()
+        offered = inbox.source(lake) if config.inbox else source(settings)
+        symbols = config.symbols or (offered.symbols() if config.inbox else settings.symbols or offered.symbols())
         report = ingest(
-            market,
+            offered,
             table,
             lake.table("quarantine"),
             selected(context),
@@ -43,6 +65,8 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
             now=clock.now(),
             progress=lambda progress: context.log.info(str(progress)),
         )
+        if config.inbox:
+            inbox.put_away(lake, symbols, report.failed)
         if len(report.failed) == len(symbols):
             raise next(iter(report.failed.values()))
         for month in set(selected(context)) & set(table.months()):
@@ -74,6 +98,7 @@ def daily_candles(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         owners=["team:market-data"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
+        automation_condition=fills(),
         deps=["candles"],
         metadata={
             "dagster/column_schema": DAILY_COLUMNS,

@@ -4,18 +4,19 @@ import dagster as dg
 import polars as pl
 
 from crypto_features import clock
+from crypto_features.assets.conditions import follows
 from crypto_features.assets.describe import feature_columns, feature_lineage
 from crypto_features.assets.lake import LakeResource, SlidingReader
 from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected
+from crypto_features.assets.pictures import pictures
 from crypto_features.assets.publish import publish
 from crypto_features.assets.regime_model import NAME, ModelReader
+from crypto_features.assets.versions import feature_versions, group_version
 from crypto_features.features import (
     FeatureGroup,
     Input,
     columns_read,
     compute_partition,
-    feature_fingerprints,
-    fingerprint,
     partition_metadata,
 )
 
@@ -31,7 +32,8 @@ def feature_table(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> 
         owners=["team:research"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
-        code_version=fingerprint(group),
+        automation_condition=follows(),
+        code_version=group_version(group.name),
         deps=[dg.AssetDep(i.table, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
         metadata={
             "dagster/column_schema": feature_columns(group),
@@ -42,7 +44,7 @@ def feature_table(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> 
     )
     def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
         readers = {i.table: _reader(lake, group, i) for i in group.inputs}
-        fingerprints = feature_fingerprints(group)
+        fingerprints = feature_versions(group.name)
         for month in selected(context):
             inputs = {name: reader.read(month) for name, reader in readers.items()}
             frame = compute_partition(group, inputs, month, interval=lake.interval)
@@ -52,6 +54,8 @@ def feature_table(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> 
                 frame, fingerprints, {name: reader.digests() for name, reader in readers.items()}
             )
             publish(context, lake.table(group.name), month, frame, provenance=provenance)
+        if month == lake.table(group.name).months()[-1]:
+            context.add_asset_metadata(pictures(group, lake), partition_key=month)
         return dg.MaterializeResult()
 
     return table

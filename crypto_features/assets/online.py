@@ -3,9 +3,11 @@
 import dagster as dg
 
 from crypto_features import clock
+from crypto_features.assets.conditions import follows
 from crypto_features.assets.describe import feature_columns, view_lineage
 from crypto_features.assets.partitions import SINGLE_RUN, bounds, selected
-from crypto_features.features import FeatureGroup, fingerprint
+from crypto_features.assets.versions import group_version
+from crypto_features.features import FeatureGroup
 from crypto_features.store import FeastResource
 
 
@@ -21,7 +23,9 @@ def online_view(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg
         owners=["team:platform"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
-        code_version=fingerprint(group),
+        automation_condition=follows(),
+        pool=f"online_store_{group.name}",
+        code_version=group_version(group.name),
         deps=[group.name, "feast_registry"],
         metadata={
             "dagster/column_schema": feature_columns(group),

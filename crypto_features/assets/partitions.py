@@ -5,8 +5,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
 
 from crypto_features import clock
+from crypto_features.market import Table
 
 FORMAT = "%Y-%m"
 SHORTEST_MONTH = timedelta(days=28)
@@ -48,3 +54,11 @@ def window(month: str, lookback: timedelta, available: Iterable[str]) -> list[st
 def selected(context: dg.AssetExecutionContext) -> list[str]:
     """The months of this run, oldest first: Dagster hands over the keys of a range unsorted."""
     return sorted(context.partition_keys)
+
+
+def months_of_run(context: dg.AssetCheckExecutionContext, table: Table) -> list[str]:
+    """The published months that a check looks at: those of its run, or all if the run names none."""
+    tags = context.run.tags
+    first = tags.get(PARTITION_NAME_TAG) or tags.get(ASSET_PARTITION_RANGE_START_TAG)
+    last = tags.get(PARTITION_NAME_TAG) or tags.get(ASSET_PARTITION_RANGE_END_TAG)
+    return [m for m in table.months() if first is None or last is None or first <= m <= last]

@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 from upath import UPath
 
+from crypto_features.assets.conditions import follows
 from crypto_features.assets.lake import LakeResource, SlidingReader
 from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.errors import InputError
@@ -64,6 +65,7 @@ def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         owners=["team:research"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
+        automation_condition=follows(),
         deps=[dg.AssetDep("price_features", partition_mapping=reaching_back(LOOKBACK))],
     )
     def fitted(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:

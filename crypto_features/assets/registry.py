@@ -2,7 +2,9 @@
 
 import dagster as dg
 
-from crypto_features.features import GROUPS, fingerprint
+from crypto_features.assets.conditions import fills
+from crypto_features.assets.versions import group_version
+from crypto_features.features import GROUPS
 from crypto_features.store import FeastResource
 
 
@@ -11,7 +13,9 @@ from crypto_features.store import FeastResource
     kinds={"feast", "sqlite"},
     owners=["team:platform"],
     description="Feast's registry: `feast apply` of every entity, source, view and service in `feature_repo`.",
-    code_version="-".join(fingerprint(group)[:8] for group in GROUPS.values()),
+    code_version="-".join(group_version(name)[:8] for name in GROUPS),
+    automation_condition=fills(),
+    pool="feast_registry",
 )
 def feast_registry(feast: FeastResource) -> dg.MaterializeResult[None]:
     """Apply the definitions and record what the registry holds."""

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from crypto_features.assets.conditions import follows
 from crypto_features.assets.describe import same_columns
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.partitions import SINGLE_RUN, selected
@@ -24,6 +25,7 @@ def training_set(service: FeatureService, months: dg.PartitionsDefinition[str]) 
         owners=["team:research"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
+        automation_condition=follows(),
         deps=["daily_candles", "feast_registry", *service.features],
         metadata={
             "dagster/column_lineage": same_columns(service.features),

@@ -1,1 +1,42 @@
-"""What runs by itself: schedules, sensors and alerts."""
+"""What runs by itself: schedules, sensors, declarative automation and alerts, all switched by one setting."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from crypto_features.automation.lineage_events import lineage_sensors
+from crypto_features.automation.schedules import CANDLES, DAILY, schedules
+from crypto_features.automation.sensors import sensors
+from crypto_features.automation.watch import alert_sensor
+from crypto_features.settings import Settings
+
+
+def automation(settings: Settings, checks: Sequence[dg.AssetCheckKey]) -> dg.Definitions:
+    """Everything that acts by itself, running or stopped as `CRYPTO_FEATURES_AUTOMATION` says."""
+    on = settings.automation
+    sensor = dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED
+    schedule = dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED
+    follows = dg.AutomationConditionSensorDefinition(
+        "follow_inputs",
+        target=dg.AssetSelection.all(),
+        default_status=sensor,
+        minimum_interval_seconds=int(settings.look_every.total_seconds()),
+        description="Materializes what follows from an updated input, by the condition of each asset.",
+    )
+    return dg.Definitions(
+        jobs=[
+            dg.define_asset_job(
+                CANDLES, dg.AssetSelection.assets("candles"), description="New candles from the source."
+            ),
+            dg.define_asset_job(
+                DAILY, dg.AssetSelection.assets("daily_candles"), description="The UTC days that are over."
+            ),
+        ],
+        schedules=schedules(settings, schedule),
+        sensors=[
+            follows,
+            *sensors(settings, sensor),
+            alert_sensor(settings, checks, sensor),
+            *lineage_sensors(settings, sensor),
+        ],
+    )

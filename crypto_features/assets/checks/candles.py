@@ -1,0 +1,108 @@
+"""What is asked of candles: the contract, the share in quarantine, and no long hole."""
+
+from datetime import datetime, timedelta
+
+import dagster as dg
+import polars as pl
+
+from crypto_features.assets.checks.finding import Finding, rows
+from crypto_features.assets.plots import inline, quarantine_by_rule
+from crypto_features.market import coverage, gaps, validate
+
+LONG_GAP = timedelta(days=1)
+LEAST_SHARE = 0.99
+DAY = timedelta(days=1)
+
+
+def contract(candles: pl.DataFrame, interval: timedelta, now: datetime) -> Finding:
+    """Every stored candle keeps the contract: types, positive prices, bounds, stamps on the grid, none from the future.
+
+    Args:
+        candles: Current candles, one row for each symbol and open time.
+        interval: Length of a candle.
+        now: The current time.
+    """
+    _, broken = validate(candles.drop("known_at", strict=False), interval, now)
+    return Finding(
+        passed=broken.is_empty(),
+        text=f"{broken.height} of {candles.height} stored candles break the contract.",
+        todo="these candles were written past the quarantine: restore the partition, or delete it and materialize "
+        "candles for the month.",
+        facts={"broken": rows(broken)} if broken.height else {},
+    )
+
+
+def quarantined(quarantine: pl.DataFrame, stored: int, allowed: float) -> Finding:
+    """The share of candles that were rejected is no more than the setting allows.
+
+    Args:
+        quarantine: Rejected candles, with `rule`.
+        stored: How many candles were accepted.
+        allowed: Share, 0 to 1.
+    """
+    share = quarantine.height / max(1, quarantine.height + stored)
+    return Finding(
+        passed=share <= allowed,
+        text=f"{quarantine.height} of {quarantine.height + stored} candles are in quarantine, a share of {share:.2%}; "
+        f"{allowed:.2%} is allowed.",
+        todo="read the rules in the table quarantine; correct the source or its settings (columns, stamps, interval), "
+        "or raise CRYPTO_FEATURES_MAX_REJECTED if the rest is to be trusted.",
+        facts={
+            "share": dg.MetadataValue.float(share),
+            "latest": rows(quarantine.reverse()),
+            "by rule": inline(quarantine_by_rule(quarantine), "rejected candles by rule"),
+        }
+        if quarantine.height
+        else {},
+    )
+
+
+def complete(candles: pl.DataFrame, interval: timedelta) -> Finding:
+    """No symbol lacks a day of candles in a row, or more than one in a hundred.
+
+    Args:
+        candles: Current candles.
+        interval: Length of a candle.
+    """
+    holes, present = gaps(candles, interval), coverage(candles, interval)
+    long = holes.filter(pl.col("missing") * interval >= LONG_GAP)
+    thin = present.filter(pl.col("share") < LEAST_SHARE)
+    missing = int(holes["missing"].sum())
+    return Finding(
+        passed=long.is_empty() and thin.is_empty(),
+        text=f"{missing} candles are missing in {holes.height} gaps; {long.height} gaps last a day or longer, and "
+        f"{thin.height} symbols have less than {LEAST_SHARE:.0%} of their candles.",
+        todo="see whether the source has them now: materialize candles for the months of the gaps. An outage of the "
+        "exchange stays a gap: nothing is interpolated, and windows over it use the candles that exist.",
+        facts={
+            "missing": dg.MetadataValue.int(missing),
+            "gaps": rows(holes.sort("missing", descending=True)),
+            "coverage": rows(present, ["symbol", "present", "expected", "share"]),
+        },
+    )
+
+
+def days_counted(daily: pl.DataFrame, candles: pl.DataFrame, interval: timedelta) -> Finding:
+    """There is one row for each symbol and day that has a candle and is over.
+
+    Args:
+        daily: Daily candles.
+        candles: Current candles of the same months.
+        interval: Length of a candle.
+    """
+    opens = pl.col("open_time")
+    over = candles.select((opens.max() + interval).dt.truncate("1d")).item() if candles.height else None
+    expected = (
+        candles.select("symbol", opens.dt.truncate("1d")).unique().filter(opens < over) if over else daily.clear()
+    )
+    keys = ["symbol", "open_time"]
+    absent = expected.join(daily, on=keys, how="anti")
+    invented = daily.join(candles.select("symbol", opens.dt.truncate("1d")).unique(), on=keys, how="anti")
+    return Finding(
+        passed=absent.is_empty() and invented.is_empty(),
+        text=f"{daily.height} days: {absent.height} are missing and {invented.height} have no candle behind them.",
+        todo="materialize daily_candles for the month; if it stays so, the candles of the month were removed.",
+        facts={"missing": rows(absent.sort(keys)), "without candles": rows(invented.select(keys))}
+        if absent.height or invented.height
+        else {},
+    )

@@ -1,0 +1,203 @@
+"""The checks as Dagster runs them: one step an asset, over the months of the run, or over all of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+import dagster as dg
+import polars as pl
+
+from crypto_features import clock
+from crypto_features.assets import freshness, plots
+from crypto_features.assets.checks import candles as candle_checks
+from crypto_features.assets.checks import features as feature_checks
+from crypto_features.assets.checks import serving
+from crypto_features.assets.checks.finding import Finding
+from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.partitions import months_of_run
+from crypto_features.features import GROUPS, FeatureGroup
+from crypto_features.market import Table, current
+from crypto_features.settings import Settings
+from crypto_features.store import FeastResource, parity
+
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+Asked = Mapping[str, tuple[bool, str]]
+"""By name of a check: whether it blocks what follows, and what it asks."""
+
+
+def every_check(settings: Settings) -> Sequence[dg.AssetChecksDefinition]:
+    """All checks of the graph."""
+    return [
+        _candles(settings),
+        _daily(settings),
+        *(_table(settings, group) for group in GROUPS.values()),
+        *(_online(settings, group) for group in GROUPS.values()),
+        _registry(),
+    ]
+
+
+def _candles(settings: Settings) -> dg.AssetChecksDefinition:
+    asked = {
+        "contract": (True, "Every stored candle keeps the contract."),
+        "quarantine": (True, "The share of rejected candles is small enough to trust the rest."),
+        "gaps": (False, "No symbol lacks a day in a row, or more than one candle in a hundred."),
+        "fresh": (False, "The newest candle closed no longer ago than one interval and the publish grace."),
+    }
+
+    @dg.multi_asset_check(name="candles_checks", specs=_specs("candles", asked))
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        now, table, rejected = clock.now(), lake.table("candles"), lake.table("quarantine")
+        months = months_of_run(context, table)
+        stored = current(_read(table, months))
+        quarantine = _read(rejected, [m for m in months if m in rejected.months()])
+        yield from _results(
+            "candles",
+            asked,
+            {
+                "contract": candle_checks.contract(stored, lake.interval, now),
+                "quarantine": candle_checks.quarantined(quarantine, stored.height, settings.max_rejected),
+                "gaps": candle_checks.complete(stored, lake.interval),
+                "fresh": _fresh(table, settings, now),
+            },
+        )
+
+    return checks
+
+
+def _daily(settings: Settings) -> dg.AssetChecksDefinition:
+    asked = {
+        "row_count": (True, "One row for each symbol and day that has a candle and is over."),
+        "fresh": (False, "The newest day ended no longer ago than one day and the publish grace."),
+    }
+
+    @dg.multi_asset_check(name="daily_candles_checks", specs=_specs("daily_candles", asked))
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        table, raw = lake.table("daily_candles"), lake.table("candles")
+        months = months_of_run(context, table)
+        daily, stored = _read(table, months), current(_read(raw, [m for m in months if m in raw.months()]))
+        yield from _results(
+            "daily_candles",
+            asked,
+            {
+                "row_count": candle_checks.days_counted(daily, stored, lake.interval),
+                "fresh": _fresh(table, settings, clock.now()),
+            },
+        )
+
+    return checks
+
+
+def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
+    asked = {
+        "schema": (True, "Columns and types are as declared."),
+        "row_count": (True, "Exactly one row for each symbol and bar."),
+        "in_range": (True, "Every value is finite and within what its unit allows."),
+        "filled": (False, "After the warm-up at most one value in a hundred is null."),
+        "fresh": (False, "The newest bar closed no longer ago than one bar and the publish grace."),
+    }
+
+    @dg.multi_asset_check(name=f"{group.name}_checks", specs=_specs(group.name, asked))
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        table, source = lake.table(group.name), lake.table(group.inputs[0].table)
+        months, length = months_of_run(context, table), group.interval or lake.interval
+        rows = _read(table, months)
+        bars = _read(source, [m for m in months if m in source.months()])
+        first = dict(table.scan(columns=["symbol", table.time]).group_by("symbol").min().collect().iter_rows())
+        yield from _results(
+            group.name,
+            asked,
+            {
+                "schema": feature_checks.schema(rows, group),
+                "row_count": feature_checks.row_count(rows, bars, group, length),
+                "in_range": feature_checks.in_range(rows, group),
+                "filled": feature_checks.filled(rows, group, first, length),
+                "fresh": _fresh(table, settings, clock.now()),
+            },
+        )
+
+    return checks
+
+
+def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
+    key = f"online_store/{group.name}"
+    asked = {
+        "parity": (True, "Every online row equals the newest offline row to the bit."),
+        "fresh": (False, "The online store can serve a value for some symbol now."),
+    }
+
+    @dg.multi_asset_check(name=f"online_{group.name}_checks", specs=_specs(key, asked))
+    def checks(lake: LakeResource, feast: FeastResource) -> Iterator[dg.AssetCheckResult]:
+        now, ttl = clock.now(), group.ttl + settings.online_grace
+        online = feast.online_rows(group.name)
+        watermark = online["event_timestamp"].max() if online.height else now
+        assert isinstance(watermark, datetime)  # noqa: S101 - the type of the column.
+        served = online.filter(pl.col("event_timestamp") >= now - ttl).height
+        text = f"{served} of {online.height} symbols have a value that is served; {ttl} is its time to live."
+        todo = f"look at what is stale upstream: materialize candles, then {group.name} and {key}."
+        yield from _results(
+            key,
+            asked,
+            {
+                "parity": serving.equal(parity(group.name, as_of=watermark)),
+                "fresh": Finding(served > 0, text, todo, _ages(lake, settings, now)),
+            },
+        )
+
+    return checks
+
+
+def _registry() -> dg.AssetChecksDefinition:
+    asked = {"agrees_with_code": (True, "The registry holds the views that the code declares.")}
+
+    @dg.multi_asset_check(name="feast_registry_checks", specs=_specs("feast_registry", asked))
+    def checks(feast: FeastResource) -> Iterator[dg.AssetCheckResult]:
+        declared = {name: [f.name for f in group.features] for name, group in GROUPS.items()}
+        yield from _results("feast_registry", asked, {"agrees_with_code": serving.registered(declared, feast.views())})
+
+    return checks
+
+
+def _fresh(table: Table, settings: Settings, now: datetime) -> Finding:
+    bar = freshness.bar(table.name, settings.interval)
+    state = freshness.freshness(table, bar, now, settings.online_grace)
+    return Finding(
+        passed=state.fresh,
+        text=state.sentence,
+        todo=f"materialize {table.name} for the newest month, unless the market itself ended: then it is rightly old.",
+        facts={
+            "newest close": dg.MetadataValue.timestamp(state.newest),
+            "late symbols": dg.MetadataValue.json({s: time.isoformat() for s, time in state.late.items()}),
+        },
+    )
+
+
+def _ages(lake: LakeResource, settings: Settings, now: datetime) -> Mapping[str, dg.MetadataValue]:
+    """A picture of how old every table is."""
+    states = list(freshness.freshness_of(lake, now, settings.online_grace))
+    newest = pl.DataFrame(
+        {
+            "table": [s.table for s in states],
+            "event_timestamp": pl.Series([s.newest for s in states], dtype=pl.Datetime("us", "UTC")),
+            "allowed": [s.allowed for s in states],
+        }
+    )
+    return {"ages": plots.inline(plots.freshness(newest, now), "age of the newest row of each table")}
+
+
+def _specs(asset: str, asked: Asked) -> Sequence[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=dg.AssetKey(asset.split("/")), blocking=blocks, description=text)
+        for name, (blocks, text) in asked.items()
+    ]
+
+
+def _results(asset: str, asked: Asked, found: Mapping[str, Finding]) -> Iterator[dg.AssetCheckResult]:
+    key = dg.AssetKey(asset.split("/"))
+    for name, finding in found.items():
+        yield finding.result(key, name, ERROR if asked[name][0] else WARN)
+
+
+def _read(table: Table, months: Sequence[str]) -> pl.DataFrame:
+    return table.read(months) if months else pl.DataFrame(schema=EMPTY)
+
+
+EMPTY = pl.Schema({"symbol": pl.String(), "open_time": pl.Datetime("us", "UTC"), "rule": pl.String()})

@@ -1,0 +1,34 @@
+"""When an asset is materialized by itself: declarative automation, one rule for each kind of asset.
+
+A rule asks once for each reason. What it asked for and lost (a killed run) is found by the sensor `behind`.
+"""
+
+from typing import Any, TypeAlias
+
+import dagster as dg
+
+Condition = dg.AutomationCondition
+Rule: TypeAlias = dg.AutomationCondition[Any]
+
+
+def follows() -> Rule:
+    """Whenever an upstream partition was updated, the code changed, or a partition is missing; never while one runs.
+
+    Unlike `AutomationCondition.eager()` it looks at every partition, not only the newest.
+    """
+    reason = Condition.missing().newly_true() | Condition.any_deps_updated() | Condition.code_version_changed()
+    return (_once(reason) & _nothing_runs() & ~Condition.any_deps_missing()).with_label("follows its inputs")
+
+
+def fills() -> Rule:
+    """Whenever a partition is missing or the code changed: for what a schedule keeps up to date."""
+    reason = Condition.missing().newly_true() | Condition.code_version_changed()
+    return (_once(reason) & _nothing_runs() & ~Condition.any_deps_missing()).with_label("fills what is missing")
+
+
+def _once(reason: Rule) -> Rule:
+    return reason.since(Condition.newly_requested() | Condition.newly_updated())
+
+
+def _nothing_runs() -> Rule:
+    return ~Condition.any_deps_in_progress() & ~Condition.in_progress()

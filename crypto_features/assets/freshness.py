@@ -1,0 +1,81 @@
+"""Freshness by the newest row, not by the newest run: a backfill of old months makes nothing fresh."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.progress import DAY
+from crypto_features.features import GROUPS
+from crypto_features.market import Table
+
+TABLES = ("candles", "daily_candles", *GROUPS)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How old the newest row of a table is.
+
+    Args:
+        table: Its name.
+        newest: Close of the last candle that the newest row used.
+        age: How long ago that was.
+        allowed: From which age on the row is not served, or the next one is overdue.
+        late: Newest close of each symbol that is later than allowed while others are not.
+    """
+
+    table: str
+    newest: datetime
+    age: timedelta
+    allowed: timedelta
+    late: dict[str, datetime]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the newest row is young enough."""
+        return self.age <= self.allowed
+
+    @property
+    def sentence(self) -> str:
+        """What was seen, for a person."""
+        seen = f"The newest row closed at {self.newest:%Y-%m-%d %H:%M} UTC, {_hours(self.age)} ago"
+        return f"{seen}; {_hours(self.allowed)} is allowed."
+
+
+def freshness_of(lake: LakeResource, now: datetime, grace: timedelta) -> Iterator[Freshness]:
+    """The freshness of every table that has rows."""
+    for name in TABLES:
+        table = lake.table(name)
+        if table.months():
+            yield freshness(table, bar(name, lake.interval), now, grace)
+
+
+def bar(name: str, interval: timedelta) -> timedelta:
+    """The length of a table's bars."""
+    hourly = name == "candles" or (name in GROUPS and GROUPS[name].interval is None)
+    return interval if hourly else DAY
+
+
+def freshness(table: Table, length: timedelta, now: datetime, grace: timedelta) -> Freshness:
+    """The freshness of one table, from its two newest months.
+
+    Args:
+        table: A table with rows.
+        length: Length of its bars; a row may be as old as one bar and the grace before the next is overdue.
+        now: The current time.
+        grace: How long publishing may take.
+    """
+    opens = table.time == "open_time"
+    rows = table.scan(table.months()[-2:]).group_by("symbol").agg(pl.col(table.time).max()).collect()
+    closes = {symbol: time + (length if opens else timedelta(0)) for symbol, time in rows.iter_rows()}
+    newest, allowed = max(closes.values()), length + grace
+    fresh = now - newest <= allowed
+    late = {symbol: time for symbol, time in sorted(closes.items()) if fresh and now - time > allowed}
+    return Freshness(table.name, newest, now - newest, allowed, late)
+
+
+def _hours(time: timedelta) -> str:
+    minutes = int(time.total_seconds() // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"  # noqa: PLR2004 - minutes.

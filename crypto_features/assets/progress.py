@@ -1,0 +1,125 @@
+"""How far each table is, read from the metadata of its files alone: what automation, checks and alerts decide by."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from crypto_features.assets.lake import LakeResource
+from crypto_features.features import GROUPS, columns_read, input_digest
+from crypto_features.features.months import month_span, months_between
+from crypto_features.features.provenance import COLUMNS, INPUTS
+from crypto_features.market import Table
+
+DAY = timedelta(days=1)
+READ_AS_TABLES = frozenset({"candles", "daily_candles", *GROUPS})
+LAGGARD = timedelta(days=62)
+"""A symbol whose last candle is older than this, seen from the newest, counts as delisted: nobody waits for it."""
+
+
+def last_candles(table: Table) -> dict[str, datetime]:
+    """Open time of the last stored candle of each symbol."""
+    found: dict[str, datetime] = {}
+    for month in reversed(table.months()):
+        times: dict[str, str] = json.loads(table.metadata(month).get("last", "{}"))
+        for symbol, time in times.items():
+            found.setdefault(symbol, datetime.fromisoformat(time))
+    return found
+
+
+def months_to_fetch(
+    last: Mapping[str, datetime], start: datetime, end: datetime, interval: timedelta
+) -> tuple[str, ...]:
+    """The months that may hold candles of `[start, end)` that are not stored yet, oldest first.
+
+    Args:
+        last: Open time of the last stored candle of each wanted symbol that has one.
+        start: First candle on offer.
+        end: Now, or the close of the last candle on offer.
+        interval: Length of a candle.
+    """
+    complete = last_close(end, interval)
+    if not last:
+        return months_between(start, complete)
+    head = max(last.values())
+    behind = min(time for time in last.values() if head - time <= LAGGARD) + interval
+    return months_between(max(start, behind), complete)
+
+
+def newest(table: Table) -> datetime | None:
+    """The newest time in a table: the close for feature tables, the open for candles; none if it has no row."""
+    for month in reversed(table.months()):
+        time = table.scan([month]).select(pl.col(table.time).max()).collect().item()
+        if isinstance(time, datetime):
+            return time
+    return None
+
+
+def last_close(now: datetime, interval: timedelta) -> datetime:
+    """The close of the last candle that is over at `now`."""
+    return now - (now - datetime.min.replace(tzinfo=UTC)) % interval
+
+
+def outdated(lake: LakeResource, name: str, bars: str, now: datetime) -> tuple[str, ...]:
+    """Months of a table that a run should have made and did not, oldest first.
+
+    A month is missing; or closed and made from other content of an input than is published now; or open and without
+    the row of the last bar that is over. An open month is not compared by content: its candles change every hour.
+
+    Args:
+        lake: The lake.
+        name: The table.
+        bars: The table that says which months there are.
+        now: The current time.
+    """
+    table, expected = lake.table(name), lake.table(bars).months()
+    published = set(table.months())
+    current = _Digests(lake)
+    found = [
+        month
+        for month in expected
+        if month not in published or (month_span(month)[1] + DAY <= now and not current.holds_for(table, month))
+    ]
+    head = newest(lake.table(bars))
+    reached = newest(table)
+    if head and reached and not found and reached < last_bar(name, head, lake.interval):
+        found.append(expected[-1])
+    return tuple(found)
+
+
+def last_bar(name: str, head: datetime, interval: timedelta) -> datetime:
+    """The newest stamp that a table has once it is up to date with bars whose newest open time is `head`."""
+    if name == "daily_candles":
+        return last_close(head + interval, DAY) - DAY
+    hourly = name in GROUPS and GROUPS[name].interval is None
+    return head + (interval if hourly else DAY)
+
+
+class _Digests:
+    """Digests of what is published now, each read once."""
+
+    def __init__(self, lake: LakeResource) -> None:
+        self._lake = lake
+        self._metadata: dict[tuple[str, str], Mapping[str, str]] = {}
+
+    def holds_for(self, table: Table, month: str) -> bool:
+        """Whether every input that the partition was made from is still the same."""
+        noted: dict[str, dict[str, str]] = json.loads(table.metadata(month).get(INPUTS, "{}"))
+        return all(
+            self._of(table.name, source, past) == digest
+            for source, months in noted.items()
+            if source in READ_AS_TABLES
+            for past, digest in months.items()
+        )
+
+    def _of(self, name: str, source: str, month: str) -> str | None:
+        table = self._lake.table(source)
+        if month not in table.months():
+            return None
+        if (source, month) not in self._metadata:
+            self._metadata[source, month] = table.metadata(month)
+        note = self._metadata[source, month].get(COLUMNS)
+        if note is None:
+            return table.digest(month)
+        return input_digest(json.loads(note), columns_read(GROUPS[name], source) if name in GROUPS else None)

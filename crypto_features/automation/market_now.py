@@ -1,0 +1,79 @@
+"""What automation knows of the market and the lake when a tick begins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from crypto_features import clock
+from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.progress import last_candles, last_close, months_to_fetch
+from crypto_features.features.months import months_between
+from crypto_features.market import Source, source
+from crypto_features.settings import Settings
+
+
+@dataclass(frozen=True)
+class MarketNow:
+    """The settings, the source and the lake at one time.
+
+    Args:
+        settings: The settings.
+        lake: Where the tables are.
+        now: The time of the tick, by the platform's clock.
+    """
+
+    settings: Settings
+    lake: LakeResource
+    now: datetime
+
+    @classmethod
+    def look(cls, settings: Settings, lake: LakeResource) -> "MarketNow":
+        """As it is now."""
+        return cls(settings, lake, clock.now())
+
+    @cached_property
+    def market(self) -> Source:
+        """The source, opened anew: a folder may hold another file than when the code was loaded."""
+        return source(self.settings)
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that are wanted."""
+        return self.settings.symbols or self.market.symbols()
+
+    @cached_property
+    def stored(self) -> Mapping[str, datetime]:
+        """Open time of the last stored candle of each wanted symbol that has one."""
+        return {s: t for s, t in last_candles(self.lake.table("candles")).items() if s in self.symbols}
+
+    @property
+    def new_symbols(self) -> tuple[str, ...]:
+        """Wanted symbols of which nothing is stored, while others are stored."""
+        return tuple(s for s in self.symbols if s not in self.stored) if self.stored else ()
+
+    @cached_property
+    def end(self) -> datetime:
+        """The close of the last candle that the source can offer now."""
+        last = self.market.end()
+        return last_close(min(last, self.now) if last else self.now, self.settings.interval)
+
+    @property
+    def head(self) -> datetime:
+        """The close of the newest stored candle."""
+        return max(self.stored.values()) + self.settings.interval
+
+    @property
+    def months_to_fetch(self) -> tuple[str, ...]:
+        """The months that may lack candles, oldest first; none if no candle later than the newest is on offer."""
+        if self.stored and self.head >= self.end:
+            return ()
+        return months_to_fetch(self.stored, self._start(self.symbols), self.end, self.settings.interval)
+
+    def history_of(self, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        """Every month since the first candle of these symbols."""
+        return months_between(self._start(symbols), self.end)
+
+    def _start(self, symbols: tuple[str, ...]) -> datetime:
+        first = self.market.start(symbols)
+        return max(first, self.settings.start) if self.settings.start else first

@@ -1,0 +1,40 @@
+"""Runs as automation asks for them, and whether one is going already."""
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def months_of_run(months: Sequence[str]) -> dict[str, str]:
+    """The tags of one run over a range of months."""
+    return {RANGE_START: months[0], RANGE_END: months[-1]} if months else {}
+
+
+def going(instance: dg.DagsterInstance, job: str | None = None) -> str | None:
+    """Why a tick should be skipped: a run of that job, or any run, is queued or going; none if there is none."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, job_name=job), limit=1)
+    if not runs:
+        return None
+    run = runs[0]
+    return f"run {run.run_id[:8]} of {run.job_name} is {run.status.value.lower()}; the next tick looks again"
+
+
+def request(
+    key: str, months: Sequence[str], assets: Sequence[str] = (), config: Mapping[str, object] | None = None
+) -> dg.RunRequest:
+    """One run over a range of months; the same key never runs twice."""
+    return dg.RunRequest(
+        run_key=key,
+        tags=months_of_run(months),
+        asset_selection=[dg.AssetKey(asset.split("/")) for asset in assets] or None,
+        run_config=dict(config or {}),
+    )

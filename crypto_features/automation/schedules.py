@@ -1,0 +1,72 @@
+"""The two schedules: candles shortly after each candle's close, and the daily tables after midnight UTC."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import dagster as dg
+
+from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.progress import DAY, last_close, newest
+from crypto_features.automation.market_now import MarketNow
+from crypto_features.automation.runs import going, request
+from crypto_features.features.months import months_between
+from crypto_features.settings import Settings
+
+HOUR = timedelta(hours=1)
+CANDLES, DAILY = "fetch_candles", "daily_tables"
+
+
+def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[dg.ScheduleDefinition]:
+    """Both schedules; what follows from them is declarative."""
+
+    @dg.schedule(
+        name="candles_after_each_close",
+        job_name=CANDLES,
+        cron_schedule=cron(settings.interval),
+        default_status=status,
+        description="Fetches what closed since the last stored candle: after downtime every month missed, in one run.",
+    )
+    def candles(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
+        at = MarketNow.look(settings, lake)
+        if busy := going(context.instance, CANDLES):
+            return dg.SkipReason(busy)
+        months = at.months_to_fetch
+        if not months:
+            return dg.SkipReason(f"every candle up to {at.end:%Y-%m-%d %H:%M} UTC is stored")
+        return request(f"candles until {at.end:%Y-%m-%dT%H:%M}", months)
+
+    @dg.schedule(
+        name="daily_tables_after_midnight",
+        job_name=DAILY,
+        cron_schedule="5 0 * * *",
+        default_status=status,
+        description="Resamples the days that are over; feature tables, online store and training set follow.",
+    )
+    def daily(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
+        at = MarketNow.look(settings, lake)
+        midnight = last_close(at.end, DAY)
+        if busy := going(context.instance, DAILY):
+            return dg.SkipReason(busy)
+        if not at.stored or at.head < midnight:
+            return dg.SkipReason(
+                f"the candles until {midnight:%Y-%m-%d} are not stored yet; the sensor `behind` waits for them"
+            )
+        done = newest(lake.table("daily_candles"))
+        first = min(at.stored.values()) if done is None else done + DAY
+        if first >= midnight:
+            return dg.SkipReason(f"every day before {midnight:%Y-%m-%d} is resampled")
+        return request(f"days until {midnight:%Y-%m-%d}", months_between(first, midnight))
+
+    return [candles, daily]
+
+
+def cron(interval: timedelta) -> str:
+    """One minute after each close of a candle.
+
+    >>> cron(timedelta(hours=1)), cron(timedelta(minutes=15)), cron(timedelta(hours=4)), cron(timedelta(days=1))
+    ('1 * * * *', '1-59/15 * * * *', '1 0-23/4 * * *', '1 0 * * *')
+    """
+    if interval < HOUR:
+        return f"1-59/{int(interval.total_seconds() // 60)} * * * *" if interval > timedelta(minutes=1) else "* * * * *"
+    hours = interval // HOUR
+    return "1 * * * *" if hours == 1 else "1 0 * * *" if interval == DAY else f"1 0-23/{hours} * * *"
