@@ -38,12 +38,10 @@ def resample(
 
 def resample_each(candles: pl.DataFrame, interval_from: timedelta, interval_to: timedelta) -> pl.DataFrame:
     """`resample` of many markets at once, each row with the time `as_of` which its own market had reached."""
-    expected = pl.lit(interval_to // interval_from, dtype=pl.Float64)
-    return (
+    days = (
         candles.sort("symbol", "open_time")
         .with_columns(pl.col("symbol").cast(pl.String), pl.col("open_time").cast(pl.Datetime("us", "UTC")))
         .with_columns(pl.col("open_time").dt.truncate(interval_to))
-        .with_columns(expected=expected)
         .filter(pl.col("open_time") + interval_to <= pl.col("as_of"))
         .group_by("symbol", "open_time", maintain_order=True)
         .agg(
@@ -52,7 +50,9 @@ def resample_each(candles: pl.DataFrame, interval_from: timedelta, interval_to: 
             pl.col("low").min(),
             pl.col("close").last(),
             pl.col("volume").sum(),
-            # Divided by a column: dividing by a scalar multiplies by its reciprocal, with other last bits.
-            completeness=pl.len() / pl.col("expected").first(),
+            present=pl.len(),
         )
     )
+    # Polars multiplies a column by the reciprocal of a scalar, except in a frame of one row: other last bits.
+    share = pl.Series("completeness", days["present"].to_numpy() / (interval_to // interval_from), dtype=pl.Float64)
+    return days.drop("present").with_columns(share)
