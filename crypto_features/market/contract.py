@@ -1,8 +1,8 @@
 """What a candle must be: good rows go to the lake, the others to the quarantine with the rules that they break."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
-import dataframely as dy
 import polars as pl
 
 from crypto_features.errors import InputError
@@ -51,7 +51,9 @@ def _without_copies(candles: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return candles.filter(~copy), candles.filter(copy)
 
 
-def _contract(interval: timedelta, now: datetime) -> type[dy.Schema]:
+def _contract(interval: timedelta, now: datetime) -> Any:
+    import dataframely as dy  # it takes a second, which only a run that has fetched something pays.
+
     class Candle(dy.Schema):
         symbol = dy.String(primary_key=True)
         open_time = dy.Datetime(primary_key=True, time_unit="us", time_zone="UTC")
