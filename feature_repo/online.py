@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from crypto_features import clock
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.reach import reaching
 from crypto_features.store.resource import FeastResource, Published
+
+if TYPE_CHECKING:
+    from crypto_features.store.online.freshness import Freshness
 
 
 class OnlineFeatures(dict[str, list[Any]]):
@@ -105,32 +105,10 @@ def materialize_features(
     return {view.name: feast.materialize(view.name, clock.as_utc(start) if start else until, until) for view in chosen}
 
 
-@dataclass(frozen=True)
-class Freshness:
-    """How old a view's online rows are.
-
-    Args:
-        newest: Event time of the newest row; none if the view was never published.
-        age: How long ago that was.
-        allowed: The age up to which a value is served: TTL plus publish grace.
-        expired: Symbols whose row is older than that.
-    """
-
-    newest: datetime | None
-    age: timedelta | None
-    allowed: timedelta | None
-    expired: tuple[str, ...]
-
-    @property
-    def fresh(self) -> bool:
-        """Whether there are rows and all of them may be served."""
-        return self.newest is not None and not self.expired
-
-
 @reaching
 def validate_feature_freshness(
     views: Sequence[str] | None = None, max_age: timedelta | None = None
-) -> dict[str, Freshness]:
+) -> "dict[str, Freshness]":
     """How old the online rows of each view are, and which symbols have expired.
 
     Args:
@@ -140,26 +118,10 @@ def validate_feature_freshness(
     Raises:
         UnknownNameError: if a view does not exist.
     """
-    from crypto_features.settings import Settings
-    from crypto_features.store import names, session
+    from crypto_features.store import session
+    from crypto_features.store.online.freshness import freshness
 
-    store = session.feature_store()
-    now, grace = clock.now(), Settings.load().online_grace
-    chosen = [names.view_named(store, view) for view in views] if views else names.all_views(store)
-    report = {}
-    for view in chosen:
-        rows = FeastResource().online_rows(view.name)
-        limits = [limit for limit in (view.ttl + grace if view.ttl else None, max_age) if limit is not None]
-        allowed = min(limits, default=None)
-        newest = rows["event_timestamp"].max()
-        expired = rows.filter(pl.col("event_timestamp") < now - allowed) if allowed else rows.clear()
-        report[view.name] = Freshness(
-            newest=newest if isinstance(newest, datetime) else None,
-            age=now - newest if isinstance(newest, datetime) else None,
-            allowed=allowed,
-            expired=tuple(expired["symbol"].to_list()),
-        )
-    return report
+    return freshness(session.feature_store(), views, max_age)
 
 
 def _require_a_known(symbols: Sequence[str], views: Sequence[str]) -> None:

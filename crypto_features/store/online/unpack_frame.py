@@ -12,15 +12,25 @@ from crypto_features.store.online.packing import kind_of, unpack
 from crypto_features.store.online.store import GuardedOnlineStore, table_name
 
 
+def guarded_store(store: FeatureStore) -> GuardedOnlineStore:
+    """The online store of a Feast store.
+
+    Raises:
+        InputError: if it is not the guarded one.
+    """
+    online = store._get_provider().online_store  # noqa: SLF001 - Feast offers no other way to its online store.
+    if not isinstance(online, GuardedOnlineStore):
+        raise InputError(f"{type(online).__name__} is not the guarded online store of crypto_features.")
+    return online
+
+
 def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
     """Every row of a view: join keys, `event_timestamp`, `created_timestamp`, features; sorted by join keys.
 
     Raises:
         InputError: if the online store is not the guarded one.
     """
-    online = store._get_provider().online_store  # noqa: SLF001 - Feast offers no other way to its online store.
-    if not isinstance(online, GuardedOnlineStore):
-        raise InputError(f"{type(online).__name__} is not the guarded online store of crypto_features.")
+    online = guarded_store(store)
     keys = [column.name for column in view.entity_columns]
     kinds = {field.name: kind_of(field.dtype.to_value_type().name) for field in view.features}
     records: list[dict[str, Any]] = []

@@ -1,0 +1,24 @@
+"""`crypto-features disable` and `enable`: the kill switch of the online store."""
+
+from typing import Annotated
+
+import typer
+
+from crypto_features.cli.app import command
+from crypto_features.store import switch
+
+Name = Annotated[str, typer.Argument(help="A feature view, such as price_features, or a symbol, such as BTC.")]
+
+
+@command
+def disable(name: Name, why: Annotated[str, typer.Option(help="The reason, for whoever finds it.")]) -> None:
+    """Stop serving a view or a symbol in every process within a second."""
+    switch.disable(name, why)
+    typer.echo(f"{name} is not served any more: {why}. Bring it back with: crypto-features enable {name}")
+
+
+@command
+def enable(name: Name) -> None:
+    """Serve a view or a symbol again."""
+    switch.enable(name)
+    typer.echo(f"{name} is served again.")

@@ -1,0 +1,38 @@
+"""`crypto-features serve`: Feast's HTTP feature server, for reading only."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from crypto_features.cli.app import command
+from crypto_features.errors import SettingsError
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+TOKEN = "CRYPTO_FEATURES_SERVE_TOKEN"  # noqa: S105 - the name of a variable.
+
+
+@command
+def serve(
+    host: Annotated[str, typer.Option(help="Address to bind; loopback by default.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to bind.")] = 6566,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+    expose: Annotated[bool, typer.Option("--expose", help="Allow an address that other machines reach.")] = False,  # noqa: FBT002 - typer reads it.
+) -> None:
+    """Serve the online features over HTTP: /get-online-features, /health, /freshness, /metrics."""
+    if host not in LOOPBACK and not expose:
+        raise SettingsError(f"{host} can be reached by other machines; add --expose, and set {TOKEN} to a secret.")
+    if host not in LOOPBACK and not os.environ.get(TOKEN):
+        raise SettingsError(f"{host} can be reached by other machines; set {TOKEN} to a secret that clients must send.")
+    import uvicorn
+
+    uvicorn.run(
+        "crypto_features.store.server:app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        limit_concurrency=256,
+        timeout_keep_alive=30,
+        log_level="warning",
+    )

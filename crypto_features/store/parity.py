@@ -1,0 +1,129 @@
+"""Whether the online store holds exactly what the offline tables say, bit by bit."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from crypto_features import clock
+from crypto_features.store import session
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One way in which an online row is not the row that it should be.
+
+    Args:
+        entity: Its join key values, such as `BTC`.
+        problem: `missing` online, `behind` the offline table, `unknown` offline, or the `value` of a feature differs.
+        feature: The feature that differs, if it is one.
+        offline: What the offline table has: an event time or a value.
+        online: What the online store has.
+    """
+
+    entity: str
+    problem: str
+    feature: str | None
+    offline: object
+    online: object
+
+    def __str__(self) -> str:
+        where = f"{self.entity}.{self.feature}" if self.feature else self.entity
+        return f"{where} {self.problem}: offline {self.offline!r}, online {self.online!r}"
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The comparison of one view.
+
+    Args:
+        view: Name of the view.
+        rows: Online rows compared.
+        differences: What is wrong; empty if nothing is.
+    """
+
+    view: str
+    rows: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def equal(self) -> bool:
+        return not self.differences
+
+
+def parity(view: str, as_of: datetime | None = None) -> ParityReport:
+    """Compare each online row of a view with the newest row of its entity in the offline table.
+
+    An online row must be there for each entity with an offline row up to `as_of`, must not be older than that row, and
+    must equal the offline row of its own event time to the last bit.
+
+    Args:
+        view: Name of the feature view.
+        as_of: The end of the window that was published; by default now.
+
+    Raises:
+        UnknownNameError: if the registry has no such view.
+        MissingTableError: if the view's table does not exist.
+    """
+    from crypto_features.store import names
+    from crypto_features.store.offline import source as files
+    from crypto_features.store.online.unpack_frame import online_frame
+
+    store = session.feature_store()
+    found = names.view_named(store, view)
+    source = found.batch_source
+    keys = [column.name for column in found.entity_columns]
+    features = [field.name for field in found.features]
+    stored = {new: old for old, new in (source.field_mapping or {}).items()}
+    until = min(clock.as_utc(as_of), clock.now()) if as_of else clock.now()
+    columns = [source.timestamp_field, *([source.created_timestamp_column] if source.created_timestamp_column else [])]
+    names_on_disk = [stored.get(name, name) for name in (*keys, *columns, *features)]
+    table = files.read(source, store.config.repo_path, names_on_disk, time=names_on_disk[len(keys)])
+    table = table.rename(dict(zip(names_on_disk, (*keys, *columns, *features), strict=True)))
+    table = table.sort(columns, nulls_last=False, maintain_order=True).rename({columns[0]: "event_timestamp"})
+    online = online_frame(store, found)
+    return ParityReport(view, online.height, tuple(differences(table, online, keys, features, until)))
+
+
+def differences(
+    offline: pl.DataFrame, online: pl.DataFrame, keys: list[str], features: list[str], until: datetime
+) -> list[Difference]:
+    """What is wrong with the online rows. Pure.
+
+    Args:
+        offline: The table, sorted by event and created time: join keys, `event_timestamp`, features.
+        online: The same columns, a row for each entity.
+        keys: Join keys.
+        features: Features to compare.
+        until: The end of the window that was published.
+    """
+    offline = offline.unique([*keys, "event_timestamp"], keep="last", maintain_order=True)
+    newest = offline.filter(pl.col("event_timestamp") <= until).unique(keys, keep="last", maintain_order=True)
+    expected = newest.select(*keys, due="event_timestamp")
+    held = online.join(expected, on=keys, how="full", coalesce=True, nulls_equal=True).join(
+        offline.select(*keys, "event_timestamp", *(pl.col(f).alias(f"{f}@offline") for f in features), here=pl.lit(1)),
+        on=[*keys, "event_timestamp"],
+        how="left",
+    )
+    found = []
+    for row in held.sort(keys).iter_rows(named=True):
+        entity = "/".join(str(row[key]) for key in keys)
+        at, due = row["event_timestamp"], row["due"]
+        if at is None:
+            found.append(Difference(entity, "missing", None, due, None))
+        elif due is not None and at < due:
+            found.append(Difference(entity, "behind", None, due, at))
+        elif not row["here"]:
+            found.append(Difference(entity, "unknown", None, due, at))
+        else:
+            found += [
+                Difference(entity, "value", f, row[f"{f}@offline"], row[f])
+                for f in features
+                if not _same(row[f"{f}@offline"], row[f])
+            ]
+    return found
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal to the bit: NaN equals itself, 0.0 does not equal −0.0."""
+    return type(one) is type(other) and repr(one) == repr(other)
