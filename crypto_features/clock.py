@@ -1,11 +1,13 @@
 """The one clock: no other module asks the machine for the time.
 
-`CRYPTO_FEATURES_CLOCK` stops it at a UTC time, to replay a past market; lint forbids every other clock.
+`CRYPTO_FEATURES_CLOCK` stops it at a UTC time, to replay a past market. `@<path>` names a file that holds the time:
+whoever writes it moves the clock of every process at once. Lint forbids every other clock.
 """
 
 import os
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 
 from crypto_features.errors import SettingsError
 
@@ -13,18 +15,27 @@ VARIABLE = "CRYPTO_FEATURES_CLOCK"
 
 
 def now() -> datetime:
-    """The current time in UTC, or the time at which `CRYPTO_FEATURES_CLOCK` stops the platform.
+    """The current time in UTC, or the time that `CRYPTO_FEATURES_CLOCK` gives the platform.
 
     Raises:
         SettingsError: if the variable is set to something other than an ISO 8601 time.
     """
     stopped = os.environ.get(VARIABLE)
-    return _parse(stopped) if stopped else datetime.now(UTC)
+    if not stopped:
+        return datetime.now(UTC)
+    return _parse(_read(stopped[1:]) if stopped.startswith("@") else stopped)
 
 
 def is_stopped() -> bool:
     """Whether `CRYPTO_FEATURES_CLOCK` stops the platform at a past time."""
     return bool(os.environ.get(VARIABLE))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise SettingsError(f"{VARIABLE}=@{path}: the file of the time cannot be read ({error.strerror}).") from None
 
 
 @lru_cache(maxsize=8)
