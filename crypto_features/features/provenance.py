@@ -19,7 +19,7 @@ COLUMNS = "columns"
 INPUTS = "inputs"
 """Metadata key: by input table and month, the digest of the columns that were read, as JSON."""
 
-_KEYS = ("symbol", "open_time", "event_timestamp")
+_KEYS = ("symbol", "open_time", "event_timestamp", "month")
 _VERSIONS = ("known_at", "created_timestamp")
 
 

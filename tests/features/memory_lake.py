@@ -1,0 +1,130 @@
+"""The tables of the graph in memory: what a real lake does, without files."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from crypto_features.features import (
+    GROUPS,
+    FeatureGroup,
+    column_digests,
+    compute_partition,
+    fit_regime_model,
+    input_digest,
+    partition_metadata,
+    resample,
+)
+from crypto_features.features.confirm import confirm, model_rows
+from crypto_features.features.months import months_between
+from crypto_features.features.plan import DAILY, MODEL, RAW, Node, Published, Stale, nodes, plan
+from tests.features.markets import DAY, HOUR
+
+Key = tuple[str, str]
+
+
+SHIPPED = nodes()
+
+
+class MemoryLake:
+    """Partitions by asset and month, with the notes that a real lake keeps in its files."""
+
+    def __init__(self, candles: pl.DataFrame, groups: Mapping[str, FeatureGroup] = GROUPS) -> None:
+        self.candles, self.groups = candles, dict(groups)
+        self.graph = SHIPPED if groups is GROUPS else nodes(self.groups.values())
+        self.frames: dict[Key, pl.DataFrame] = {}
+        self.notes: dict[str, dict[str, dict[str, str]]] = {}
+
+    def copy(self) -> "MemoryLake":
+        """A lake that can be changed without changing this one."""
+        other = MemoryLake(self.candles)
+        other.groups, other.graph, other.frames = self.groups, self.graph, dict(self.frames)
+        other.notes = {asset: dict(months) for asset, months in self.notes.items()}
+        return other
+
+    @property
+    def now(self) -> datetime:
+        newest = self.candles["open_time"].max()
+        assert isinstance(newest, datetime)
+        return newest + HOUR
+
+    @property
+    def months(self) -> tuple[str, ...]:
+        first = self.candles["open_time"].min()
+        assert isinstance(first, datetime)
+        return months_between(first, self.now)
+
+    def switch(self, groups: Mapping[str, FeatureGroup]) -> None:
+        """Go on with other code."""
+        self.groups = dict(groups)
+        self.graph = nodes(self.groups.values())
+
+    def build(self, wanted: Iterable[Key] | None = None) -> None:
+        """Compute and publish partitions, all by default, upstream first."""
+        chosen = set(wanted) if wanted is not None else None
+        for node in self.graph:
+            for month in self.months:
+                if chosen is None or (node.name, month) in chosen:
+                    self._publish(node, month)
+
+    def plan(self) -> set[Key]:
+        """The partitions that are stale now."""
+        return {(item.asset, item.partition) for item in self.stale()}
+
+    def stale(self) -> tuple[Stale, ...]:
+        found = plan(self.graph, self.published())
+        return confirm(found, self.graph, self.read, interval=HOUR, now=self.now, groups=self.groups)
+
+    def published(self) -> Published:
+        raw = {month: self._raw_digest(month) for month in self.months}
+        models = {m: frame["version"][0] for (asset, m), frame in self.frames.items() if asset == MODEL}
+        return Published(self.notes, {RAW: raw, MODEL: models})
+
+    def read(
+        self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
+    ) -> pl.DataFrame:
+        found = [self._month_of_candles(m) if table == RAW else self.frames.get((table, m)) for m in months]
+        frame = pl.concat([f for f in found if f is not None] or [self._empty(table)])
+        if symbols is not None:
+            frame = frame.filter(pl.col("symbol").is_in(list(symbols)))
+        return frame if columns is None else frame.select(name for name in columns if name in frame.columns)
+
+    def digests(self) -> dict[Key, Mapping[str, str]]:
+        """Content of every partition, to the bit."""
+        return {key: column_digests(frame) for key, frame in self.frames.items() if frame.height}
+
+    def _empty(self, table: str) -> pl.DataFrame:
+        return next((f.clear() for (asset, _), f in self.frames.items() if asset == table), pl.DataFrame())
+
+    def _month_of_candles(self, month: str) -> pl.DataFrame:
+        return self.candles.filter(pl.col("open_time").dt.strftime("%Y-%m") == month).sort("symbol", "open_time")
+
+    def _raw_digest(self, month: str) -> str:
+        return input_digest(column_digests(self._month_of_candles(month)))
+
+    def _publish(self, node: Node, month: str) -> None:
+        inputs, digests = {}, {}
+        for read in node.inputs:
+            covered = [m for m in self.months if read.covers(month, m)]
+            there = [m for m in covered if read.table == RAW or (read.table, m) in self.frames]
+            inputs[read.table] = self.read(read.table, there, read.columns, None)
+            digests[read.table] = {m: self._digest(read.table, m, read.columns) for m in there}
+        frame = self._computed(node, month, inputs)
+        if frame.is_empty() and (node.name, month) not in self.frames:
+            return
+        self.frames[node.name, month] = frame
+        note = partition_metadata(pl.DataFrame() if node.name == MODEL else frame, node.fingerprints, digests)
+        self.notes.setdefault(node.name, {})[month] = note
+
+    def _digest(self, table: str, month: str, columns: Sequence[str] | None) -> str:
+        if table == RAW:
+            return self._raw_digest(month)
+        frame = self.frames[table, month]
+        return frame["version"][0] if table == MODEL else input_digest(column_digests(frame), columns)
+
+    def _computed(self, node: Node, month: str, inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        if node.name == DAILY:
+            return resample(inputs[RAW], HOUR, DAY, as_of=self.now)
+        if node.name == MODEL:
+            return model_rows({month: fit_regime_model(inputs["price_features"], month)})
+        return compute_partition(self.groups[node.name], inputs, month, interval=HOUR)

@@ -1,0 +1,103 @@
+"""The plan is exact: it lists the partitions whose content differs, and no others."""
+
+from collections.abc import Callable
+
+import polars as pl
+import pytest
+
+from crypto_features.features.plan import Reason
+from crypto_features.features.probe_market import START, probe_market
+from tests.features.markets import DAY, HOUR
+from tests.features.memory_lake import Key, MemoryLake
+
+Event = Callable[[pl.DataFrame], pl.DataFrame]
+OPEN = pl.col("open_time")
+
+
+def at(day: int, hour: int = 12, symbol: str = "HUGE") -> pl.Expr:
+    return (pl.col("symbol") == symbol) & (START + day * DAY + hour * HOUR == OPEN)
+
+
+def corrected(column: str, factor: float, where: pl.Expr) -> Event:
+    return lambda candles: candles.with_columns(
+        pl.when(where).then(pl.col(column) * factor).otherwise(column).alias(column)
+    )
+
+
+EVENTS: dict[str, Event] = {
+    "nothing": lambda candles: candles,
+    "a corrected close inside a day": corrected("close", 1.01, at(100)),
+    "a corrected last close of a day": corrected("close", 1.01, at(100, 23)),
+    "a corrected close of the first month": corrected("close", 1.02, at(3, 23)),
+    "a corrected volume": corrected("volume", 2.0, at(60)),
+    "a high that stays below the day's": corrected("high", 1.0 + 1e-9, at(60)),
+    "a wick taken back": corrected("low", 1.5, pl.col("low") == pl.col("low").filter(symbol="HUGE").min()),
+    "a lost candle in the middle": lambda candles: candles.filter(~at(70)),
+    "a lost day": lambda candles: candles.filter(
+        ~((pl.col("symbol") == "TINY") & (OPEN.dt.date() == (START + 80 * DAY).date()))
+    ),
+    "a late candle": lambda candles: candles,
+    "a new symbol": lambda candles: pl.concat(
+        [candles, candles.filter(symbol="LATE").with_columns(symbol=pl.lit("NEW"))]
+    ),
+    "a delisted symbol": lambda candles: candles.filter(pl.col("symbol") != "FLAT"),
+    "a few hours more": lambda candles: candles,
+    "a day more": lambda candles: candles,
+}
+EARLIER: dict[str, Event] = {
+    "a late candle": lambda candles: candles.filter(~at(90, 5, "TINY")),
+    "a few hours more": lambda candles: candles.filter(OPEN < START + 129 * DAY + 7 * HOUR),
+    "a day more": lambda candles: candles.filter(OPEN < START + 129 * DAY),
+}
+"""What the market looked like before those events that add candles."""
+
+
+def truth(before: MemoryLake, after: MemoryLake) -> set[Key]:
+    old, new = before.digests(), after.digests()
+    return {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+
+
+@pytest.fixture(scope="module")
+def built() -> MemoryLake:
+    lake = MemoryLake(probe_market())
+    lake.build()
+    return lake
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_candle_events_make_stale_what_really_differs(built: MemoryLake, event: str) -> None:
+    lake = built.copy()
+    if event in EARLIER:
+        lake = MemoryLake(EARLIER[event](probe_market()))
+        lake.build()
+    lake.candles = EVENTS[event](probe_market())
+    predicted = lake.plan()
+    fresh = MemoryLake(lake.candles)
+    fresh.build()
+    assert predicted == truth(lake, fresh)
+    lake.build(predicted)
+    assert truth(lake, fresh) == set()
+    assert lake.plan() == set()
+
+
+def test_an_empty_lake_is_never_built() -> None:
+    lake = MemoryLake(probe_market())
+    assert {item.reason for item in lake.stale()} == {Reason.NEVER_BUILT}
+    assert len(lake.plan()) == len(lake.graph) * len(lake.months)
+
+
+def test_a_reason_says_which_candles_and_which_partition(built: MemoryLake) -> None:
+    lake = built.copy()
+    lake.candles = EVENTS["a corrected last close of a day"](probe_market())
+    reasons = {(item.asset, item.partition): str(item) for item in lake.stale()}
+    assert reasons["daily_candles", "2024-04"] == "daily_candles 2024-04: input corrected (candles of 2024-04)"
+    assert reasons["price_features", "2024-05"] == "price_features 2024-05: upstream changed (daily_candles 2024-04)"
+
+
+def test_a_lost_partition_is_never_built_and_touches_nothing_else_if_it_comes_back_the_same(built: MemoryLake) -> None:
+    lake = built.copy()
+    del lake.frames["volume_features", "2024-02"]
+    del lake.notes["volume_features"]["2024-02"]
+    assert [(i.asset, i.partition, i.reason) for i in lake.stale()] == [
+        ("volume_features", "2024-02", Reason.NEVER_BUILT)
+    ]
