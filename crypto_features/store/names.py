@@ -1,7 +1,7 @@
 """Checks the names that a user hands in against the registry, before Feast meets them."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.errors import NotAppliedError
@@ -75,18 +75,21 @@ def all_views(store: "FeatureStore") -> list["FeatureView"]:
     return views
 
 
-def resolved(store: "FeatureStore", features: Sequence[str] | str) -> "list[str] | FeatureService":
-    """A service by its name, or checked feature references; remembered until the registry is read anew.
+def resolved(store: "FeatureStore", features: Sequence[str] | str) -> list[str]:
+    """The features of a service by its name, or checked feature references; remembered until the registry is read anew.
 
     Raises:
         UnknownNameError, InputError, NotAppliedError: as `service_named` and `check_feature_refs`.
     """
     read = store.registry.cached_registry_proto_created
     key = features if isinstance(features, str) else tuple(features)
-    known: dict[object, tuple[object, Any]] = store.__dict__.setdefault("_crypto_features_resolved", {})
+    known: dict[object, tuple[object, list[str]]] = store.__dict__.setdefault("_crypto_features_resolved", {})
     if key not in known or known[key][0] != read:
         if isinstance(key, str):
-            found: Any = service_named(store, key)
+            service = service_named(store, key)
+            found = [
+                f"{p.name_to_use()}:{field.name}" for p in service.feature_view_projections for field in p.features
+            ]
         else:
             check_feature_refs(store, features)
             found = list(key)

@@ -71,6 +71,7 @@ class FeastResource(dg.ConfigurableResource[None]):
         ]
         with _quiet():
             store.apply(objects, objects_to_delete=stale, partial=not stale)
+        store.refresh_registry()
         return AppliedRegistry(version(store.registry, store.project), tuple(declared.objects))
 
     def materialize(self, view: str, start: datetime, end: datetime) -> Published:
