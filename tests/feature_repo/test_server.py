@@ -1,0 +1,108 @@
+"""The HTTP server: guarded answers, a token, and no server error for bad input."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from typer.testing import CliRunner
+
+from crypto_features.cli import app as command_line
+from crypto_features.store import FeastResource, StoreUnreachableError, server
+
+BTC = {"features": ["price_features:rsi_14"], "entities": {"symbol": ["BTC", "NEW"]}}
+
+
+@pytest.fixture
+def client(published: FeastResource) -> Iterator[TestClient]:
+    with TestClient(server.app(), raise_server_exceptions=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def schema(published: FeastResource) -> Any:
+    return schemathesis.openapi.from_asgi("/openapi.json", server.app())
+
+
+def test_the_answer_carries_status_and_time(client: TestClient) -> None:
+    answer = client.post("/get-online-features", json=BTC).json()
+    assert answer["metadata"]["feature_names"] == ["symbol", "rsi_14"]
+    assert answer["results"][1]["statuses"] == ["PRESENT", "NOT_FOUND"]
+    assert answer["results"][1]["event_timestamps"][0] == "2024-03-01T00:00:00Z"
+
+
+def test_an_expired_value_never_leaves_as_a_number(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", "2024-03-03T00:00Z")
+    result = client.post("/get-online-features", json=BTC).json()["results"][1]
+    assert (result["values"], result["statuses"]) == ([None, None], ["OUTSIDE_MAX_AGE", "NOT_FOUND"])
+
+
+def test_health_freshness_and_metrics_are_there_and_writing_is_not(client: TestClient) -> None:
+    client.post("/get-online-features", json=BTC)
+    assert client.get("/health").status_code == 200
+    assert client.get("/freshness").json()["price_features"]["age_seconds"] == 1800
+    assert "feast_feature_server_request_total" in client.get("/metrics").text
+    for path in ("/push", "/write-to-online-store", "/materialize", "/materialize-incremental"):
+        assert client.post(path, json={}).status_code == 404
+
+
+def test_without_the_token_nothing_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(server.TOKEN, "s3cret")
+    assert client.get("/health").status_code == 200
+    for headers in ({}, {b"Authorization": b"Bearer wrong"}, {b"Authorization": "Bearer é".encode()}):
+        refused = client.post("/get-online-features", json=BTC, headers=headers)
+        assert refused.status_code == 401
+        assert "s3cret" not in refused.text
+    given = {"Authorization": "Bearer s3cret"}
+    assert client.post("/get-online-features", json=BTC, headers=given).status_code == 200
+
+
+def test_a_request_too_large_is_refused(client: TestClient) -> None:
+    symbols = ["X" * 100] * (server.MOST_BYTES // 100)
+    assert client.post("/get-online-features", json={**BTC, "entities": {"symbol": symbols}}).status_code == 413
+
+
+def test_a_store_that_is_away_is_said_to_be_away(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise StoreUnreachableError("the online store does not answer")
+
+    monkeypatch.setattr("crypto_features.store.online.sqlite.SqliteBackend.read", away)
+    answer = client.post("/get-online-features", json=BTC)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_no_input_makes_a_server_error(schema: Any, mode: GenerationMode) -> None:
+    operations = [operation.ok() for operation in schema.get_all_operations()]
+    assert {"/get-online-features", "/health", "/freshness"} <= {operation.path for operation in operations}
+    for operation in operations:
+        # Schemathesis' own pytest plugin does not know pytest 9.
+        @settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(operation.as_strategy(generation_mode=mode))
+        def call(case: Any) -> None:
+            case.call_and_validate(checks=[not_a_server_error])
+
+        with contextlib.suppress(Unsatisfiable):  # an operation without input cannot be called wrongly.
+            call()
+
+
+def test_other_machines_need_an_option_and_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = CliRunner().invoke
+    assert "--expose" in run(command_line, ["serve", "--host", "0.0.0.0"]).stderr  # noqa: S104 - refused.
+    exposed = run(command_line, ["serve", "--host", "0.0.0.0", "--expose"])  # noqa: S104 - refused.
+    assert exposed.exit_code == 1
+    assert server.TOKEN in exposed.stderr
+
+
+def test_the_command_line_switches_a_symbol_off_and_on(own: FeastResource) -> None:
+    run = CliRunner().invoke
+    assert run(command_line, ["disable", "BTC", "--why", "halted"]).exit_code == 0
+    assert run(command_line, ["enable", "BTC"]).exit_code == 0
+    assert "available: none" in run(command_line, ["enable", "BTC"]).stderr
+    assert "did you mean 'price_features'" in run(command_line, ["disable", "price_feature", "--why", "x"]).stderr
