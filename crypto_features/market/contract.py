@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from crypto_features.errors import InputError
+from crypto_features.market.digest import in_order
 from crypto_features.market.source import CANDLE_SCHEMA
 
 KEY = ("symbol", "open_time")
@@ -33,30 +34,30 @@ def validate(candles: pl.DataFrame, interval: timedelta, now: datetime) -> tuple
     """
     if candles.schema != CANDLE_SCHEMA:
         raise InputError(f"candles are {dict(candles.schema)}; expected {dict(CANDLE_SCHEMA)}.")
-    candles, copies = _without_copies(candles)
-    good, failures = _contract(interval, now).filter(candles)
+    ordered = in_order(candles, "open_time")
+    candles, copies = (candles, candles.clear()) if ordered else _without_copies(candles)
+    good, failures = _contract(interval, now, unique=ordered).filter(candles)
     rejected = [copies.with_columns(rule=pl.lit("repeated"))] if copies.height else []
     if good.height < candles.height:
         details = failures.details()
         rules = [name for name in details.columns if name not in candles.columns]
         broken = [pl.when(pl.col(name).cast(pl.String) == "invalid").then(pl.lit(name)) for name in rules]
         rejected.append(details.select(*candles.columns, rule=pl.concat_str(broken, separator=", ", ignore_nulls=True)))
-    return good.sort(KEY), pl.concat(rejected or [good.clear().with_columns(rule=pl.lit(""))])
+    good = good if ordered else good.sort(KEY)
+    return good, pl.concat(rejected or [good.clear().with_columns(rule=pl.lit(""))])
 
 
 def _without_copies(candles: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    if candles.select(pl.struct(KEY).n_unique()).item() == candles.height:
-        return candles, candles.clear()
     copy = pl.int_range(pl.len()).over(candles.columns) > 0
     return candles.filter(~copy), candles.filter(copy)
 
 
-def _contract(interval: timedelta, now: datetime) -> Any:
+def _contract(interval: timedelta, now: datetime, *, unique: bool) -> Any:
     import dataframely as dy  # it takes a second, which only a run that has fetched something pays.
 
     class Candle(dy.Schema):
-        symbol = dy.String(primary_key=True)
-        open_time = dy.Datetime(primary_key=True, time_unit="us", time_zone="UTC")
+        symbol = dy.String(primary_key=not unique)
+        open_time = dy.Datetime(primary_key=not unique, time_unit="us", time_zone="UTC")
         open = dy.Float64(min_exclusive=0)
         high = dy.Float64(min_exclusive=0)
         low = dy.Float64(min_exclusive=0)

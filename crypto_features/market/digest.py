@@ -1,6 +1,7 @@
-"""A digest of a frame's content, to the bit, that does not depend on chunks, files or library versions."""
+"""The content of a frame: its digest, to the bit, whatever its chunks and files; and whether it is in order."""
 
 import hashlib
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -18,9 +19,19 @@ def content_digest(frame: pl.DataFrame) -> str:
     for name in sorted(frame.columns):
         column = frame[name]
         digest.update(f"|{name}|{column.dtype}|".encode())
-        digest.update(_bytes(column.is_null()))
+        digest.update(_bytes(column.is_null()) if column.null_count() else b"full")
         digest.update(_bytes(column))
     return digest.hexdigest()
+
+
+def in_order(frame: pl.DataFrame, time: str) -> bool:
+    """Whether the rows are sorted by `symbol` and a time column, each symbol and time once, without a null."""
+    runs = frame["symbol"].rle().struct.unnest()
+    starts = runs["len"].cum_sum().shift(1, fill_value=0)
+    later = (frame[time].diff() > timedelta(0)).fill_null(value=False)
+    breaks = (~later).arg_true()
+    rises = (runs["value"] > runs["value"].shift()).slice(1).fill_null(value=False)
+    return frame[time].null_count() == 0 and bool(rises.all()) and breaks.is_in(starts.to_list()).all()
 
 
 def _bytes(column: pl.Series) -> bytes:

@@ -1,10 +1,12 @@
 """Questions to a table of raw candles: which version counts, what is missing, what looks odd."""
 
+import math
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from crypto_features.market.contract import KEY
+from crypto_features.market.digest import in_order
 
 WICK_RATIO = 3.0
 """A low below a third of the candle's body, or a high above three times of it, is flagged."""
@@ -97,16 +99,21 @@ def flags(candles: pl.DataFrame) -> pl.DataFrame:
         symbol's candle before it, from `HUGE_RETURN` on, whichever is larger.
     """
     body_low, body_high = pl.min_horizontal("open", "close"), pl.max_horizontal("open", "close")
-    jump = (pl.col("open") / pl.col("close").shift(1).over("symbol")).log()
-    move = (pl.col("close") / pl.col("open")).log()
-    odd = candles.sort(KEY).select(
-        *KEY,
-        wick=pl.max_horizontal(body_low / pl.col("low"), pl.col("high") / body_high),
-        huge_return=pl.when(jump.abs() > move.abs()).then(jump).otherwise(move),
-    )
+    jump = pl.col("open") / pl.col("close").shift(1).over("symbol")
+    move = pl.col("close") / pl.col("open")
+    wick = pl.max_horizontal(body_low / pl.col("low"), pl.col("high") / body_high)
+    calm = math.exp(HUGE_RETURN)
     return (
-        odd.filter((pl.col("wick") >= WICK_RATIO) | (pl.col("huge_return").abs() >= HUGE_RETURN))
-        .with_columns(
+        (candles if in_order(candles, "open_time") else candles.sort(KEY))
+        .with_columns(wick=wick, jump=jump, move=move)
+        .filter(
+            (pl.col("wick") >= WICK_RATIO)
+            | ~pl.col("move").is_between(1 / calm, calm, closed="none")
+            | ~pl.col("jump").is_between(1 / calm, calm, closed="none")
+        )
+        .with_columns(huge_return=pl.when(_size("jump") > _size("move")).then("jump").otherwise("move").log())
+        .select(
+            *KEY,
             wick=pl.when(pl.col("wick") >= WICK_RATIO).then("wick"),
             huge_return=pl.when(pl.col("huge_return").abs() >= HUGE_RETURN).then("huge_return"),
         )
@@ -114,6 +121,10 @@ def flags(candles: pl.DataFrame) -> pl.DataFrame:
         .drop_nulls("value")
         .sort(*KEY, "flag")
     )
+
+
+def _size(ratio: str) -> pl.Expr:
+    return pl.col(ratio).log().abs().fill_null(0)
 
 
 def _candles(span: pl.Expr, interval: timedelta) -> pl.Expr:

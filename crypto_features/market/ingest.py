@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from crypto_features.errors import CryptoFeaturesError, InputError
+from crypto_features.features.months import month_span
 from crypto_features.market.contract import KEY, validate
 from crypto_features.market.history import flags
 from crypto_features.market.lake import Table
@@ -24,6 +25,8 @@ _OUTCOMES = ("accepted", "new", "corrected", "rejected")
 _TALLY = {"month": pl.String, "symbol": pl.String, "outcome": pl.String, "count": pl.Int64}
 _FLAGGED = {"symbol": pl.String, "open_time": STAMP, "flag": pl.String, "value": pl.Float64}
 _LONGEST_MONTH = timedelta(days=31)
+_WRITERS = 2
+"""Months published at once: compression keeps a core busy each."""
 
 
 def ingest(
@@ -131,15 +134,20 @@ class _Run:
         if not fetched:
             return
         good, rejected = validate(pl.concat([candles for _, candles in fetched]), self.interval, self.now)
-        month = pl.col("open_time").dt.strftime("%Y-%m").fill_null(months[0])
-        good_by_month = good.with_columns(month=month).partition_by("month", as_dict=True, include_key=False)
-        rejected_by_month = rejected.with_columns(month=month).partition_by("month", as_dict=True, include_key=False)
-        for name in months:
-            if (name,) in rejected_by_month:
-                self._quarantine(name, rejected_by_month[name,])
-            if (name,) in good_by_month:
-                self._publish(name, good_by_month[name,])
-            self.planner.remember(name, {w.symbol: w.marks[name] for w, _ in fetched if name in w.marks})
+
+        def publish(month: str) -> None:
+            start, end = month_span(month)
+            inside = pl.col("open_time").is_between(start, end, closed="left")
+            bad = rejected.filter(inside | pl.col("open_time").is_null() if month == months[0] else inside)
+            if bad.height:
+                self._quarantine(month, bad)
+            candles = good.filter(inside)
+            if candles.height:
+                self._publish(month, candles)
+            self.planner.remember(month, {w.symbol: w.marks[month] for w, _ in fetched if month in w.marks})
+
+        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="publish") as pool:
+            list(pool.map(publish, months))
 
     def report(self) -> IngestReport:
         count = pl.col("count")
@@ -156,7 +164,7 @@ class _Run:
             rejected=_concat(self.rejected, {**CANDLE_SCHEMA, "rule": pl.String}),
             flagged=_concat(self.flagged, _FLAGGED),
             failed=self.failed,
-            published=tuple(self.published),
+            published=tuple(sorted(self.published)),
             seconds=perf_counter() - self.began,
         )
 
@@ -171,9 +179,12 @@ class _Run:
         if self.table.update(month, change):
             self.published.append(month)
         new, corrected = outcomes[0].new, outcomes[0].corrected
-        added = pl.concat([new.select(KEY), corrected.select(KEY)])
         self.corrected.append(corrected)
-        self.flagged.append(flags(fetched).join(added, on=KEY, how="semi"))
+        flagged = flags(fetched)
+        if new.height < fetched.height:
+            added = pl.concat([new.select(KEY), corrected.select(KEY)])
+            flagged = flagged.join(added, on=KEY, how="semi")
+        self.flagged.append(flagged)
         for outcome, frame in (("accepted", fetched), ("new", new), ("corrected", corrected)):
             self._count(month, outcome, frame)
 

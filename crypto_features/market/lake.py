@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import filelock
@@ -17,7 +18,7 @@ from upath import UPath
 
 from crypto_features.errors import InputError, TransientError, UnknownNameError
 from crypto_features.features.months import month_span
-from crypto_features.market.digest import content_digest
+from crypto_features.market.digest import content_digest, in_order
 from crypto_features.market.names import check_month, check_table_name
 
 LOCK_SECONDS = 600
@@ -250,12 +251,16 @@ class Table:
         for column, dtype in frame.schema.items():
             if isinstance(dtype, pl.Datetime) and dtype != pl.Datetime("us", "UTC"):
                 raise InputError(f"column {column!r} of {self.name!r} is {dtype}; expected Datetime('us', 'UTC').")
-        outside = frame.filter((pl.col(self.time) < start) | (pl.col(self.time) > end))
-        if outside.height:
-            first = outside.row(0, named=True)
+        first_time, last_time = frame[self.time].min(), frame[self.time].max()
+        if (
+            isinstance(first_time, datetime)
+            and isinstance(last_time, datetime)
+            and (first_time < start or last_time > end)
+        ):
+            first = frame.filter((pl.col(self.time) < start) | (pl.col(self.time) > end)).row(0, named=True)
             raise InputError(f"partition {month} of {self.name!r} got a row outside {start} .. {end}: {first}.")
         versions = [column for column in _UNDIGESTED if column in frame.columns]
-        return frame.sort("symbol", self.time, *versions, maintain_order=True)
+        return frame if in_order(frame, self.time) else frame.sort("symbol", self.time, *versions, maintain_order=True)
 
 
 def _scan(path: UPath) -> pl.LazyFrame:

@@ -158,7 +158,10 @@ def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (f"date,{HEADER}\n01/02/2024 00:00,{PRICES}\n", r"read as %d/%m/%Y %H:%M or %m/%d/%Y.*FILES_STAMPS"),
+        (
+            f"date,{HEADER}\n01/02/2024 00:00,{PRICES}\n",
+            r"read as %d/%m/%Y %H:%M is .* read as %m/%d/%Y %H:%M.*FILES_STAMPS",
+        ),
         (f"when,{HEADER}\n2024-01-01,{PRICES}\n", "no column for open_time.*FILES_COLUMNS=open_time=<column>"),
         ("time,open,high,low,close\n1704067200,1.5,2.5,1,2\n", "no column for volume"),
         (f"time,{HEADER}\n1704067200,{PRICES}\n1704070800,{NEXT},1,2,3\n", "the file cannot be read .*more fields"),
@@ -166,11 +169,11 @@ def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:
         (f"time,{HEADER},vol\n1704067200,{PRICES},10\n", "could take volume from 'volume' or 'vol'"),
         (
             f"unix,date,{HEADER}\n1704067200,2024-01-01 01:00:00,{PRICES}\n",
-            r"'unix' says 2024-01-01 00:00.* where 'date' says",
+            r"'unix' read as number is 2024-01-01 00:00.* in 'date'.*FILES_COLUMNS",
         ),
         (f"time,{HEADER}\nsoon,{PRICES}\n", "no form that is known"),
-        (f"time,{HEADER}\n,{PRICES}\n", "a row has no stamp|no form"),
-        (f"time,{HEADER}\n1704067200,1.5,2.5,1,abc,10\n", "'close' holds 'abc', which is no number"),
+        (f"time,{HEADER}\n,{PRICES}\n", "1 are empty or cannot be read as"),
+        (f"time,{HEADER}\n1704067200,1.5,2.5,1,abc,10\n", "abc in close is no number"),
         (f"time,symbol,{HEADER}\n1704067200,BTC/USD,{PRICES}\n1704067200,ETH/USD,{PRICES}\n", "mixes 2 markets"),
         (f"time,symbol,{HEADER}\n1704067200,ETH/USD,{PRICES}\n", "named BTC and holds ETH/USD"),
         (f"time,open,open,high,low,close,volume\n1704067200,1,{PRICES}\n", "two columns of one name"),

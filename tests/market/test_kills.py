@@ -47,7 +47,7 @@ def test_a_killed_run_loses_nothing_and_the_next_one_repairs(tmp_path: Path, cou
     rng = random.Random(20240101)
     take(tmp_path, offered(0), 0)
     round_, interrupted = 1, 0
-    for _ in range(count(ci=6, proof=120)):
+    for _ in range(count(ci=5, proof=110)):
         before = tables(tmp_path)[0].read()
         writer = start(tmp_path, round_, 0)
         assert writer.stdout is not None

@@ -12,7 +12,7 @@ from upath import UPath
 from crypto_features.market import IngestReport, Table, ingest
 from tests.market.market import HOUR, LATER, START, Offer, candles
 
-MONTHS = ("2024-01", "2024-02", "2024-03")
+MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")
 SYMBOLS = ("BTC", "ETH")
 _CORRECTIONS = 20
 

@@ -28,7 +28,13 @@ def source(settings: Settings) -> Source:
             raise SettingsError(
                 "CRYPTO_FEATURES_SOURCE=files needs CRYPTO_FEATURES_FILES, a folder of <SYMBOL>.parquet or .csv."
             )
-        return FilesSource(settings.files, settings.interval, settings.files_columns, settings.files_stamps)
+        return FilesSource(
+            settings.files,
+            settings.interval,
+            columns=settings.files_columns,
+            stamps=settings.files_stamps,
+            cache=settings.root / ".sources",
+        )
     if settings.source == "ccxt":
         from crypto_features.market.sources.exchange import ExchangeSource
 

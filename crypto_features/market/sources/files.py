@@ -1,5 +1,6 @@
 """The files source: a folder with one Parquet or CSV file a symbol, as vendors write them."""
 
+import hashlib
 import shutil
 import tempfile
 import weakref
@@ -10,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 import polars as pl
+from upath import UPath
 
 from crypto_features import clock
 from crypto_features.errors import InputError, UnknownNameError
@@ -20,7 +22,6 @@ from crypto_features.market.source import CANDLE_SCHEMA, Source
 from crypto_features.market.vendor import open_file
 
 _VALUES = tuple(CANDLE_SCHEMA.names()[1:])
-_SPOOL_ROWS = 100_000
 _SUFFIXES = (".csv", ".parquet")
 
 
@@ -36,6 +37,7 @@ class FilesSource(Source):
         columns: The file's column for a candle's column, where a file leaves it open.
         stamps: Format of the stamps, where a file leaves it open.
         now: The clock.
+        cache: Where to remember the span of each file, so that it is not opened before it changes.
 
     Raises:
         InputError: if the folder is missing, holds no candle file, or two files for one symbol.
@@ -47,10 +49,13 @@ class FilesSource(Source):
         interval: timedelta,
         columns: Mapping[str, str] | None = None,
         stamps: str | None = None,
+        *,
         now: Callable[[], datetime] = clock.now,
+        cache: UPath | None = None,
     ) -> None:
         self._folder, self._interval, self._now = Path(folder), interval, now
         self._columns, self._stamps = dict(columns or {}), stamps
+        self._cache = cache
         self._opened: dict[str, _Opened] = {}
         _candle_files(self._folder)
 
@@ -62,11 +67,11 @@ class FilesSource(Source):
         return tuple(sorted(_candle_files(self._folder)))
 
     def start(self, symbols: Sequence[str]) -> datetime:
-        first = min(self._edge(symbol, pl.col("open_time").min()) for symbol in symbols or self.symbols())
+        first = min(self._span(symbol).first for symbol in symbols or self.symbols())
         return first - (first - first.replace(hour=0, minute=0, second=0, microsecond=0)) % self._interval
 
     def end(self) -> datetime:
-        return max(self._edge(symbol, pl.col("open_time").max()) for symbol in self.symbols()) + self._interval
+        return max(self._span(symbol).last for symbol in self.symbols()) + self._interval
 
     def mark(self, symbol: str, start: datetime, end: datetime) -> str:
         del start, end
@@ -74,7 +79,7 @@ class FilesSource(Source):
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
         opened, now = self._open(symbol), self._now()
-        native = opened.interval
+        native = opened.span.interval
         if native > self._interval or self._interval % native:
             raise InputError(
                 f"{self._path(symbol)} holds candles of {native}, from which candles of {self._interval} cannot be "
@@ -104,27 +109,37 @@ class FilesSource(Source):
             raise UnknownNameError("symbol", symbol, paths, f"These are the files in {self._folder}.")
         return paths[symbol]
 
-    def _edge(self, symbol: str, expression: pl.Expr) -> datetime:
-        rows = open_file(self._path(symbol), symbol, self._columns, self._stamps)
-        edge = rows.select(expression).collect(engine="streaming").item()
-        assert isinstance(edge, datetime)  # noqa: S101 - open_file refuses a file without a stamp.
-        return edge
-
     def _open(self, symbol: str) -> "_Opened":
-        """The file's rows, opened anew when it changed.
-
-        A text is parsed once, in streams, into a Parquet file, from which a month is read without the rest.
-        """
+        """The file's rows, opened anew when it changed."""
         path = self._path(symbol)
         signature = _signature(path)
         if symbol not in self._opened or self._opened[symbol].signature != signature:
-            rows = open_file(path, symbol, self._columns, self._stamps)
-            if path.suffix.lower() == ".csv":
-                spool = self._spool_folder / f"{symbol}.parquet"
-                rows.sink_parquet(spool, compression="lz4", row_group_size=_SPOOL_ROWS)
-                rows = pl.scan_parquet(spool)
-            self._opened[symbol] = _Opened(signature, rows, _commonest_step(rows) or self._interval)
+            spool = self._spool_folder / f"{symbol}.parquet"
+            rows = open_file(path, symbol, self._columns, self._stamps, spool)
+            self._opened[symbol] = _Opened(signature, rows, self._span_of(rows))
         return self._opened[symbol]
+
+    def _span(self, symbol: str) -> "_Span":
+        """The file's span, which is kept on disk: a run with nothing new opens no file."""
+        path = self._path(symbol)
+        if self._cache is None or symbol in self._opened:
+            return self._open(symbol).span
+        key = f"{path.resolve()} {_signature(path)} {self._columns} {self._stamps}"
+        kept = self._cache / f"{symbol}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        try:
+            first, last, step = kept.read_text().split()
+        except (FileNotFoundError, ValueError):
+            span = self._open(symbol).span
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(f"{span.first.isoformat()} {span.last.isoformat()} {span.interval.total_seconds()}")
+            return span
+        return _Span(datetime.fromisoformat(first), datetime.fromisoformat(last), timedelta(seconds=float(step)))
+
+    def _span_of(self, rows: pl.LazyFrame) -> "_Span":
+        time = pl.col("open_time")
+        step = time.sort().diff().drop_nulls().quantile(0.5, "nearest")
+        first, last, commonest = rows.select(first=time.min(), last=time.max(), step=step).collect().row(0)
+        return _Span(first, last, commonest or self._interval)
 
     @cached_property
     def _spool_folder(self) -> Path:
@@ -139,18 +154,21 @@ class _Opened:
 
     signature: str
     rows: pl.LazyFrame
+    span: "_Span"
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Open time of a file's first and last candle, and the commonest distance of two."""
+
+    first: datetime
+    last: datetime
     interval: timedelta
 
 
 def _signature(path: Path) -> str:
     status = path.stat()
     return f"{status.st_size} bytes of {status.st_mtime_ns}"
-
-
-def _commonest_step(rows: pl.LazyFrame) -> timedelta | None:
-    steps = rows.select(pl.col("open_time").unique().sort().diff().drop_nulls()).collect().to_series()
-    step = steps.mode().min()
-    return step if isinstance(step, timedelta) else None
 
 
 def _candle_files(folder: Path) -> dict[str, Path]:

@@ -1,6 +1,6 @@
 """One vendor file as a lazy frame of candles: what is ambiguous is refused, with what decides it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,18 +13,21 @@ from crypto_features.market.vendor.stamps import readings
 from crypto_features.market.vendor.volumes import check_volumes
 
 _VALUES = (*PRICES, "volume")
+_SAMPLE = 100
+_SPOOL_ROWS = 100_000
 
 
-def open_file(path: Path, symbol: str, columns: Mapping[str, str], stamps: str | None) -> pl.LazyFrame:
+def open_file(path: Path, symbol: str, columns: Mapping[str, str], stamps: str | None, spool: Path) -> pl.LazyFrame:
     """The rows of a candle file, in the file's order, as `open_time, open, high, low, close, volume`.
 
-    The whole file is read in streams to be sure of what each column means.
+    A text is parsed once, in streams, into the Parquet file `spool`; every row is then held to what its columns mean.
 
     Args:
         path: A Parquet or CSV file.
         symbol: The symbol that it holds.
         columns: The file's column for a candle's column, where the file leaves it open.
         stamps: Format of the stamps, where the file leaves it open.
+        spool: Where to keep the parsed rows of a text; the caller removes it.
 
     Raises:
         InputError: if the file is not whole, lacks a column, or can be read in more than one way; it shows the first
@@ -33,41 +36,62 @@ def open_file(path: Path, symbol: str, columns: Mapping[str, str], stamps: str |
     lazy, shown = raw_rows(path)
     where = f"{path}; its first rows:\n{shown}"
     try:
-        return _open(lazy, symbol, columns, stamps, where)
+        found = recognize(lazy.collect_schema().names(), symbol, columns, where)
+        if found.split:
+            lazy, found = _join_day_and_hour(lazy, found)
+        first = lazy.limit(_SAMPLE).collect()
+        if first.is_empty():
+            raise InputError(f"the file holds no candle: {where}")
+        times, numbers = _times(first, found, stamps), _numbers(first.schema, found)
+        rows = lazy.select(*times.values(), *numbers, *_pair(found), _unread(first.schema, found))
+        if path.suffix.lower() != ".parquet":
+            rows.sink_parquet(spool, compression="lz4", row_group_size=_SPOOL_ROWS)
+            rows = pl.scan_parquet(spool)
+        _check_numbers(rows, where)
+        _check_pair(rows, found, symbol, where)
+        rows = rows.with_columns(open_time=pl.col(_the_time(rows, list(times), where)))
+        if found.quote_volume is not None:
+            check_volumes(rows, found, where)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"the file cannot be read ({str(error).splitlines()[0]}): {where}") from None
+    return rows.select("open_time", *_VALUES)
 
 
-def _open(lazy: pl.LazyFrame, symbol: str, columns: Mapping[str, str], stamps: str | None, where: str) -> pl.LazyFrame:
-    found = recognize(lazy.collect_schema().names(), symbol, columns, where)
-    if found.split:
-        lazy, found = _join_day_and_hour(lazy, found)
-    if not lazy.limit(1).collect().height:
-        raise InputError(f"the file holds no candle: {where}")
-    _check_pair(lazy, found, symbol, where)
-    candles = _parsed(lazy, found, _time(lazy, found, stamps, where), where)
-    if found.quote_volume is not None:
-        check_volumes(candles, found, where)
-    return candles.drop("quote", strict=False)
-
-
-def _parsed(lazy: pl.LazyFrame, found: Columns, time: pl.Expr, where: str) -> pl.LazyFrame:
-    schema = lazy.collect_schema()
+def _sources(found: Columns) -> dict[str, str]:
+    """The file's column for each number."""
     sources = dict(zip(_VALUES, (*found.prices, found.volume), strict=True))
-    if found.quote_volume is not None:
-        sources["quote"] = found.quote_volume
-    numbers, wrong = {}, {}
-    for name, source in sources.items():
-        text = pl.col(source).str.strip_chars() if schema[source] == pl.String else pl.col(source)
-        numbers[name] = text.cast(pl.Float64, strict=False)
-        if schema[source] == pl.String:
-            wrong[source] = numbers[name].is_null() & (text != "")
-    if wrong:
-        unread = lazy.filter(pl.any_horizontal(wrong.values())).limit(1).collect(engine="streaming")
-        if unread.height:
-            source = next(name for name, expression in wrong.items() if unread.select(expression).item())
-            raise InputError(f"{source!r} holds {unread[source][0]!r}, which is no number. {where}")
-    return lazy.select(open_time=time, **numbers)
+    return sources if found.quote_volume is None else sources | {"quote": found.quote_volume}
+
+
+def _numbers(schema: pl.Schema, found: Columns) -> list[pl.Expr]:
+    return [_number(schema, source).alias(name) for name, source in _sources(found).items()]
+
+
+def _number(schema: pl.Schema, source: str) -> pl.Expr:
+    text = pl.col(source).str.strip_chars() if schema[source] == pl.String else pl.col(source)
+    return text.cast(pl.Float64, strict=False)
+
+
+def _unread(schema: pl.Schema, found: Columns) -> pl.Expr:
+    """The first text of a row that should be a number and is none."""
+    texts = [source for source in _sources(found).values() if schema[source] == pl.String]
+    wrong = [
+        pl.when(_number(schema, source).is_null() & (pl.col(source).str.strip_chars() != "")).then(
+            pl.format("{} in {}", pl.col(source), pl.lit(source))
+        )
+        for source in texts
+    ]
+    return pl.coalesce(*wrong, pl.lit(None, pl.String)).alias("unread")
+
+
+def _check_numbers(rows: pl.LazyFrame, where: str) -> None:
+    unread = rows.select("unread").filter(pl.col("unread").is_not_null()).limit(1).collect(engine="streaming")
+    if unread.height:
+        raise InputError(f"{unread.item()} is no number. {where}")
+
+
+def _pair(found: Columns) -> list[pl.Expr]:
+    return [] if found.pair is None else [pl.col(found.pair).cast(pl.String).alias("pair")]
 
 
 def _join_day_and_hour(lazy: pl.LazyFrame, found: Columns) -> tuple[pl.LazyFrame, Columns]:
@@ -76,12 +100,10 @@ def _join_day_and_hour(lazy: pl.LazyFrame, found: Columns) -> tuple[pl.LazyFrame
     return lazy.with_columns(joined.alias(day)), replace(found, times=(day,))
 
 
-def _check_pair(lazy: pl.LazyFrame, found: Columns, symbol: str, where: str) -> None:
+def _check_pair(rows: pl.LazyFrame, found: Columns, symbol: str, where: str) -> None:
     if found.pair is None:
         return
-    pairs = sorted(
-        lazy.select(pl.col(found.pair).cast(pl.String).unique()).collect(engine="streaming").to_series().drop_nulls()
-    )
+    pairs = sorted(rows.select(pl.col("pair").unique()).collect(engine="streaming").to_series().drop_nulls())
     if len(pairs) > 1:
         raise InputError(
             f"the file mixes {len(pairs)} markets ({', '.join(pairs[:5])}); write a file for each. {where}"
@@ -90,41 +112,38 @@ def _check_pair(lazy: pl.LazyFrame, found: Columns, symbol: str, where: str) -> 
         raise InputError(f"the file is named {symbol} and holds {pairs[0]}; rename it. {where}")
 
 
-def _time(lazy: pl.LazyFrame, found: Columns, stamps: str | None, where: str) -> pl.Expr:
-    """The way to read the stamps that reads all of them; several columns must say the same."""
-    ways = {column: _way(lazy, column, stamps, where) for column in found.times}
-    (column, time), *others = ways.items()
-    if lazy.select(time.is_null().any()).collect(engine="streaming").item():
-        raise InputError(f"a row has no stamp in {column!r}; delete it. {where}")
-    for other, also in others:
-        differ = lazy.select(a=time, b=also).filter(pl.col("a") != pl.col("b")).limit(1).collect(engine="streaming")
-        if differ.height:
+def _times(first: pl.DataFrame, found: Columns, stamps: str | None) -> dict[str, pl.Expr]:
+    """Every way to read the stamps that reads all of the first rows, by column and format."""
+    times: dict[str, pl.Expr] = {}
+    for column in found.times:
+        ways = readings(first.schema[column], column, stamps)
+        unread = {form: first.select(way.is_null().sum()).item() for form, way in ways.items()}
+        fewest = min(unread.values())
+        times |= {f"{column}\n{form}": ways[form].alias(f"{column}\n{form}") for form in ways if unread[form] == fewest}
+    return times
+
+
+def _the_time(rows: pl.LazyFrame, times: Sequence[str], where: str) -> str:
+    """The way that reads every stamp. If several do, in one column or in two, they must say the same."""
+    unread: dict[str, int] = rows.select(pl.col(times).null_count()).collect(engine="streaming").row(0, named=True)
+    columns = {time.partition("\n")[0] for time in times}
+    for column in columns:
+        mine = {time: count for time, count in unread.items() if time.startswith(f"{column}\n")}
+        if min(mine.values()):
+            time, count = min(mine.items(), key=lambda item: item[1])
             raise InputError(
-                f"{column!r} says {differ['a'][0]} where {other!r} says {differ['b'][0]}; decide by "
-                f"CRYPTO_FEATURES_FILES_COLUMNS=open_time=<column>. {where}"
+                f"the stamps in {column!r} have no form that is known for every row ({count} are empty or cannot be "
+                f"read as {time.partition(chr(10))[2]}); give it by CRYPTO_FEATURES_FILES_STAMPS, such as "
+                f"'%d %b %Y %H:%M'. {where}"
             )
-    return time
-
-
-def _way(lazy: pl.LazyFrame, column: str, stamps: str | None, where: str) -> pl.Expr:
-    dtype = lazy.collect_schema()[column]
-    ways = readings(dtype, column, stamps)
-    given = pl.col(column).is_not_null() & (pl.col(column).cast(pl.String) != "")
-    first = lazy.select(column).limit(100).collect()
-    ways = {f: e for f, e in ways.items() if not first.select((e.is_null() & given).any()).item()} or ways
-    counts = lazy.select((e.is_null() & given).sum().alias(f) for f, e in ways.items()).collect(engine="streaming")
-    unread: dict[str, int] = counts.row(0, named=True)
-    whole = [form for form, count in unread.items() if not count]
-    if not whole:
-        form, count = min(unread.items(), key=lambda item: item[1])
-        raise InputError(
-            f"the stamps in {column!r} have no form that is known ({count} cannot be read as {form}); "
-            f"give it by CRYPTO_FEATURES_FILES_STAMPS, such as '%d %b %Y %H:%M'. {where}"
-        )
-    differ = pl.any_horizontal([ways[form] != ways[whole[0]] for form in whole[1:]] or [pl.lit(value=False)])
-    if lazy.select(differ.any()).collect(engine="streaming").item():
-        raise InputError(
-            f"the stamps in {column!r} can be read as {' or '.join(whole)}; decide by "
-            f"CRYPTO_FEATURES_FILES_STAMPS={whole[0]!r}. {where}"
-        )
-    return ways[whole[0]]
+    chosen, *others = [time for time in times if not unread[time]]
+    for other in others:
+        differ = rows.filter(pl.col(other) != pl.col(chosen)).select(other, chosen).limit(1).collect(engine="streaming")
+        if differ.height:
+            (column, form), (second, also) = chosen.split("\n"), other.split("\n")
+            setting = f"FILES_STAMPS={form!r}" if column == second else f"FILES_COLUMNS=open_time={column}"
+            raise InputError(
+                f"a stamp in {column!r} read as {form} is {differ[chosen][0]}, and in {second!r} read as {also} "
+                f"{differ[other][0]}; decide by CRYPTO_FEATURES_{setting} or the other. {where}"
+            )
+    return chosen
