@@ -24,15 +24,17 @@ def build(settings: Settings) -> dg.Definitions:
     months = monthly(settings.start or market.start(settings.symbols or market.symbols()))
     checks = every_check(settings)
     graph = dg.Definitions(
-        assets=[
-            candles(settings, market, months),
-            daily_candles(months),
-            regime_model(months),
-            *(feature_table(group, months) for group in GROUPS.values()),
-            feast_registry,
-            *(online_view(group, months) for group in GROUPS.values()),
-            training_set(SERVICES["ml_training_features"], months),
-        ],
+        assets=dg.with_source_code_references(
+            [
+                candles(settings, market, months),
+                daily_candles(settings, months),
+                regime_model(months),
+                *(feature_table(settings, group, months) for group in GROUPS.values()),
+                feast_registry,
+                *(online_view(settings, group, months) for group in GROUPS.values()),
+                training_set(SERVICES["ml_training_features"], months),
+            ]
+        ),
         asset_checks=checks,
         resources={
             "lake": LakeResource(

@@ -10,6 +10,7 @@ from crypto_features import clock
 from crypto_features.assets import inbox
 from crypto_features.assets.conditions import fills
 from crypto_features.assets.describe import CANDLE_COLUMNS, DAILY_COLUMNS, DAILY_LINEAGE, rows_of
+from crypto_features.assets.freshness import overdue
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.partitions import SINGLE_RUN, selected
 from crypto_features.assets.publish import publish
@@ -47,6 +48,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         pool="candles",
+        freshness_policy=overdue(settings.interval, settings.online_grace),
         metadata={"dagster/column_schema": CANDLE_COLUMNS, "dagster/table_name": "candles", "source": market.name},
     )
     def fetched(
@@ -86,7 +88,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
     return fetched
 
 
-def daily_candles(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset that resamples the current base candles to the UTC days that are over."""
 
     @dg.asset(
@@ -99,6 +101,7 @@ def daily_candles(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=fills(),
+        freshness_policy=overdue(DAY, settings.online_grace),
         deps=["candles"],
         metadata={
             "dagster/column_schema": DAILY_COLUMNS,

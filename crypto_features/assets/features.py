@@ -6,11 +6,13 @@ import polars as pl
 from crypto_features import clock
 from crypto_features.assets.conditions import follows
 from crypto_features.assets.describe import feature_columns, feature_lineage
+from crypto_features.assets.freshness import overdue
 from crypto_features.assets.lake import LakeResource, SlidingReader
 from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.assets.pictures import pictures
 from crypto_features.assets.publish import publish
 from crypto_features.assets.regime_model import NAME, ModelReader
+from crypto_features.assets.source_code import declared_in
 from crypto_features.assets.versions import feature_versions, group_version
 from crypto_features.features import (
     FeatureGroup,
@@ -19,9 +21,10 @@ from crypto_features.features import (
     compute_partition,
     partition_metadata,
 )
+from crypto_features.settings import Settings
 
 
-def feature_table(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def feature_table(settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset that computes a group's table from the tables that the group reads."""
 
     @dg.asset(
@@ -35,7 +38,9 @@ def feature_table(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> 
         automation_condition=follows(),
         code_version=group_version(group.name),
         deps=[dg.AssetDep(i.table, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
+        freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),
         metadata={
+            **declared_in(group),
             "dagster/column_schema": feature_columns(group),
             "dagster/column_lineage": feature_lineage(group),
             "dagster/table_name": group.name,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import dagster as dg
 import polars as pl
 
 from crypto_features.assets.lake import LakeResource
@@ -11,6 +12,7 @@ from crypto_features.assets.progress import DAY
 from crypto_features.features import GROUPS
 from crypto_features.market import Table
 
+SPARE = timedelta(hours=1)
 TABLES = ("candles", "daily_candles", *GROUPS)
 
 
@@ -42,6 +44,11 @@ class Freshness:
         """What was seen, for a person."""
         seen = f"The newest row closed at {self.newest:%Y-%m-%d %H:%M} UTC, {_hours(self.age)} ago"
         return f"{seen}; {_hours(self.allowed)} is allowed."
+
+
+def overdue(bar: timedelta, grace: timedelta) -> dg.FreshnessPolicy:
+    """Dagster's own policy, which looks at runs: one is overdue an hour after its bar and the grace."""
+    return dg.FreshnessPolicy.time_window(fail_window=bar + grace + SPARE, warn_window=bar + grace)
 
 
 def freshness_of(lake: LakeResource, now: datetime, grace: timedelta) -> Iterator[Freshness]:

@@ -64,7 +64,7 @@ def source(lake: LakeResource) -> Source:
     from crypto_features.market.sources.files import FilesSource
 
     settings = Settings.load()
-    return FilesSource(folder(lake), lake.interval, settings.files_columns, settings.files_stamps)
+    return FilesSource(folder(lake), lake.interval, columns=settings.files_columns, stamps=settings.files_stamps)
 
 
 def put_away(lake: LakeResource, symbols: Collection[str], failed: Mapping[str, CryptoFeaturesError]) -> None:

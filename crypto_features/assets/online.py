@@ -5,13 +5,16 @@ import dagster as dg
 from crypto_features import clock
 from crypto_features.assets.conditions import follows
 from crypto_features.assets.describe import feature_columns, view_lineage
+from crypto_features.assets.freshness import overdue
 from crypto_features.assets.partitions import SINGLE_RUN, bounds, selected
+from crypto_features.assets.source_code import declared_in
 from crypto_features.assets.versions import group_version
 from crypto_features.features import FeatureGroup
+from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
 
 
-def online_view(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset that publishes a view's newest rows to the online store."""
 
     @dg.asset(
@@ -27,7 +30,9 @@ def online_view(group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg
         pool=f"online_store_{group.name}",
         code_version=group_version(group.name),
         deps=[group.name, "feast_registry"],
+        freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),
         metadata={
+            **declared_in(group),
             "dagster/column_schema": feature_columns(group),
             "dagster/column_lineage": view_lineage(group),
             "dagster/table_name": f"online_store.{group.name}",
