@@ -68,9 +68,9 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, suffix, months, symbols in (
         ("Parquet, 8 symbols, 1 year of minutes", "parquet", 12, SYMBOLS),
-        ("Parquet, 8 symbols, 3 years of minutes", "parquet", 36, SYMBOLS),
-        ("CSV, 8 symbols, 6 months of minutes", "csv", 6, SYMBOLS),
-        ("CSV, 1 symbol, 3 years of minutes", "csv", 36, SYMBOLS[:1]),
+        ("Parquet, 8 symbols, 2 years of minutes", "parquet", 24, SYMBOLS),
+        ("CSV, 8 symbols, 3 months of minutes", "csv", 3, SYMBOLS),
+        ("CSV, 1 symbol, 2 years of minutes", "csv", 24, SYMBOLS[:1]),
     ):
         with tempfile.TemporaryDirectory() as folder:
             files, root = Path(folder) / "files", Path(folder) / "data"

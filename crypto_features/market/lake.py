@@ -273,7 +273,8 @@ def _local(path: UPath) -> Path | None:
 
 
 def _tables(root: UPath) -> list[str]:
-    return [folder.name for folder in root.iterdir() if folder.is_dir()] if root.is_dir() else []
+    folders = root.iterdir() if root.is_dir() else ()
+    return [folder.name for folder in folders if folder.is_dir() and not folder.name.startswith(".")]
 
 
 def _to_arrow(frame: pl.DataFrame) -> pa.Table:

@@ -1,0 +1,67 @@
+"""`crypto-features fetch`: candles into the lake, without the graph."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+
+from crypto_features.cli.app import command
+
+if TYPE_CHECKING:
+    from crypto_features.market import IngestReport
+
+
+@command
+def fetch(
+    first: Annotated[
+        str | None, typer.Option(help="First month, as 2024-01; by default START, or the source's.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option(help="Last month; by default the present one, or the source's last.")
+    ] = None,
+) -> None:
+    """Bring the candles of the settings' source and symbols up to date, and show what came of it."""
+    from crypto_features import clock
+    from crypto_features.features.months import month_span, months_between
+    from crypto_features.market import Table, ingest, source
+    from crypto_features.settings import Settings
+
+    console, settings, now = Console(), Settings.load(), clock.now()
+    market = source(settings)
+    symbols = settings.symbols or market.symbols()
+    start = month_span(first)[0] if first else settings.start or market.start(symbols)
+    end = month_span(last)[1] if last else market.end() or now
+    with console.status(market.name) as status:
+        report = ingest(
+            market,
+            Table(settings.root, "candles", "open_time"),
+            Table(settings.root, "quarantine", "open_time"),
+            months_between(start, min(end, now)),
+            symbols,
+            interval=settings.interval,
+            now=now,
+            max_rejected=settings.max_rejected,
+            recheck=settings.recheck,
+            progress=lambda progress: status.update(str(progress)),
+        )
+    console.print(f"[bold]{report.source}[/], {report.seconds:.1f} s", soft_wrap=True)
+    console.print(_summary(report))
+    for symbol, error in report.failed.items():
+        console.print(f"[red]{symbol}[/]: {error}", soft_wrap=True)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _summary(report: "IngestReport") -> Grid:
+    grid = Grid("", "Candles")
+    rows = {
+        "fetched": report.rows,
+        "new": report.new,
+        "corrected": report.corrected.height,
+        "flagged": report.flagged.height,
+        **{f"rejected: {rule}": count for rule, count in report.rejected_by_rule.items()},
+    }
+    for what, count in rows.items():
+        grid.add_row(what, f"{count:,}")
+    return grid

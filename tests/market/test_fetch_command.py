@@ -1,0 +1,43 @@
+"""`crypto-features fetch` says what came of it, and its exit code is right."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+from upath import UPath
+
+from crypto_features.cli import app
+from crypto_features.market import Table
+from tests.market.exchanges import Exchange, binance
+from tests.market.market import HOUR, START, candles
+
+
+def test_candles_are_fetched_and_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    candles("BTC", count=800).drop("symbol").write_parquet(tmp_path / "BTC.parquet")
+    monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", "files")
+    monkeypatch.setenv("CRYPTO_FEATURES_FILES", str(tmp_path))
+    result = CliRunner().invoke(app, ["fetch", "--last", "2024-01"])
+    assert (result.exit_code, "744" in result.output) == (0, True)
+    result = CliRunner().invoke(app, ["fetch"])
+    assert (result.exit_code, "56" in result.output) == (0, True)
+    assert Table(UPath(tmp_path / "data"), "candles", "open_time").read().height == 800
+
+
+def test_a_symbol_that_failed_is_named_and_makes_the_command_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = START + 100 * HOUR
+    with binance(Exchange(candles("BTC", count=100), now=now)) as url:
+        settings = {"SOURCE": "ccxt", "EXCHANGE_URL": url, "SYMBOLS": "BTC,NOPE", "START": "2024-01"}
+        for name, value in (settings | {"CLOCK": now.isoformat()}).items():
+            monkeypatch.setenv(f"CRYPTO_FEATURES_{name}", value)
+        result = CliRunner().invoke(app, ["fetch"])
+    assert result.exit_code == 1
+    assert "NOPE: unknown market of binance for NOPE" in result.output
+    assert "100" in result.output
+
+
+def test_an_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", "files")
+    monkeypatch.setenv("CRYPTO_FEATURES_FILES", str(tmp_path / "none"))
+    result = CliRunner().invoke(app, ["fetch"])
+    assert result.exit_code == 1
+    assert "Error: CRYPTO_FEATURES_FILES" in result.output
