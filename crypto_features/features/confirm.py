@@ -5,6 +5,7 @@ Only symbols that changed are computed; what turns out equal is dropped, with al
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -12,7 +13,7 @@ import polars as pl
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.months import month_span, months_between
 from crypto_features.features.partition import compute_partition
-from crypto_features.features.plan import DAILY, MODEL, RAW, Node, Read, Reason, Stale
+from crypto_features.features.plan import DAILY, MISSING, MODEL, RAW, Node, Read, Reason, Stale
 from crypto_features.features.regime_model import RegimeModel, fit_regime_model
 from crypto_features.features.registry import GROUPS
 from crypto_features.features.resample import resample
@@ -36,7 +37,7 @@ def confirm(
 ) -> tuple[Stale, ...]:
     """Those of the stale partitions whose content really differs.
 
-    What changed by its own definition, was never built, or depends on such a partition is taken as it is: it has to be
+    What changed by its own definition, is missing, or depends on such a partition is taken as it is: it has to be
     computed anyway. The rest, the reach of candles, is computed for the symbols concerned.
 
     Args:
@@ -65,19 +66,26 @@ class _Confirmation:
         """By partition: the new rows of the symbols that changed, which symbols, and which columns."""
 
     def kept(self, stale: Iterable[Stale]) -> tuple[Stale, ...]:
-        return tuple(item for item in stale if self._differs(item))
+        return tuple(self._without_dropped(item) for item in stale if self._differs(item))
+
+    def _without_dropped(self, item: Stale) -> Stale:
+        """The reason, without the upstream partitions that turned out equal."""
+        if item.reason is not Reason.UPSTREAM_CHANGED:
+            return item
+        real = {f"{table} {month}" for table, month in (*self.changed, *self.certain)}
+        return replace(item, details=tuple(d for d in item.details if d in real) or item.details)
 
     def _differs(self, item: Stale) -> bool:
         key = (item.asset, item.partition)
         built_from_candles = item.asset == DAILY and item.reason is not Reason.FEATURE_CHANGED
         if item.reason is Reason.NEVER_BUILT and not self._has_bars(item):
             return False
-        if not built_from_candles and (
-            item.reason in (Reason.NEVER_BUILT, Reason.FEATURE_CHANGED) or self._depends_on_certain(item)
-        ):
+        missing = item.reason is Reason.NEVER_BUILT and item.details == (MISSING,)
+        changed = item.reason is Reason.FEATURE_CHANGED
+        if not built_from_candles and (missing or changed or self._depends_on_certain(item)):
             self.certain.add(key)
             return True
-        symbols = self._concerned(item)
+        symbols = None if item.reason is Reason.NEVER_BUILT else self._concerned(item)
         if symbols is not None and not symbols:
             return False
         new = self._computed(item, sorted(symbols) if symbols is not None else None)

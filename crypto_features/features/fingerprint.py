@@ -20,6 +20,8 @@ from crypto_features.features.registry import GROUPS
 from crypto_features.features.upstream import tables
 
 DIGITS = 6
+_OFFSET = 0.381966
+"""Moves the limits of rounding to where no price in whole ticks, nor a mean of some, can lie."""
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 
 
@@ -49,7 +51,7 @@ def _behaviour(feature: Feature, rows: pl.DataFrame, lookback: str) -> str:
     for part in rows.partition_by("symbol", maintain_order=True):
         values = part[feature.name]
         if feature.dtype.is_float():
-            values = (values / _quantum(values)).round().cast(pl.Int64)
+            values = (values / _quantum(values) + _OFFSET).floor().cast(pl.Int64)
         parts += [part["symbol"][0], *(str(value) for value in values)]
     return _digest(parts)
 

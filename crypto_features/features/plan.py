@@ -21,6 +21,7 @@ from crypto_features.features.registry import GROUPS
 
 RAW = "candles"
 DAILY = "daily_candles"
+MISSING, WITHOUT_NOTES = "missing", "published without notes"
 MODEL = "regime_model"
 MODEL_READS = ("symbol", "event_timestamp", *ULTRA_5)
 """The columns of `price_features` that a fit reads."""
@@ -164,12 +165,10 @@ class _Plan:
     def _verdict(self, node: Node, month: str) -> Stale | None:
         note = self.published.notes.get(node.name, {}).get(month)
         if not note or INPUTS not in note:
-            bars = node.inputs[0]
-            if not note and bars.own_month and month not in self._months(bars.table):
+            bars, there = node.inputs[0], month in self.published.months(node.name)
+            if not there and bars.own_month and month not in self._months(bars.table):
                 return None
-            return Stale(
-                node.name, month, Reason.NEVER_BUILT, ("no notes of an earlier build",) if note else ("missing",)
-            )
+            return Stale(node.name, month, Reason.NEVER_BUILT, (WITHOUT_NOTES,) if there else (MISSING,))
         own, inherited = self._behaviour(node, json.loads(note[FINGERPRINTS]))
         self.changed.setdefault(node.name, set()).update(own | inherited)
         candles, upstream, touched = self._inputs(node, month, json.loads(note[INPUTS]))

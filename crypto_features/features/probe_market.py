@@ -14,6 +14,9 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS = 130
 """Days on which fingerprints are measured."""
 
+SILENT = 57
+"""Day until which the flat stretch is without volume; after it, volume is traded at an unchanged price."""
+
 _MASK = (1 << 64) - 1
 _SYMBOLS = {
     "HUGE": (98_765_43210, 10**5, 0),
@@ -47,7 +50,7 @@ def _symbol(name: str, seed: int, days: int) -> pl.DataFrame:
         low = min(opened, price) - (0 if flat else price * (draws[2] % 500) // 100_000)
         if draws[3] % 1013 == 0:
             low = low // 3
-        volume = 0 if flat or draws[3] % 53 == 0 else 1 + draws[4] % 1_000_000
+        volume = 0 if (flat and day < SILENT) or draws[3] % 53 == 0 else 1 + draws[4] % 1_000_000
         if day >= listed and not _missing(hour, draws[3]):
             time = START + hour * HOUR
             rows.append((name, time, opened / units, high / units, low / units, price / units, volume / 64))

@@ -65,7 +65,7 @@ class RegimeModel:
         try:
             content = json.loads(text)
             names = ("rows", "mean", "covariance", "transition", "calibration")
-            model = cls(*(_tuples(content[name]) for name in names))
+            model = cls(*(_nested(content[name]) for name in names))
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"not a regime model: {error!r}; materialize regime_model again.") from None
         if model.version != content.get("version"):
@@ -223,6 +223,10 @@ def _model(
 ) -> RegimeModel:
     content = [rows, [m.tolist() for m in mean], [c.tolist() for c in covariance], transition.tolist(), calibration]
     return RegimeModel(*(_tuples(part) for part in content))
+
+
+def _nested(value: Any) -> Any:
+    return tuple(map(_nested, value)) if isinstance(value, list) else float(value)
 
 
 def _tuples(value: Any) -> Any:

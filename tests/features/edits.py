@@ -1,0 +1,67 @@
+"""The project's own source, edited: fresh modules of the features room with text replaced."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, ModuleType
+
+import crypto_features
+
+ROOM = "crypto_features.features"
+Edit = tuple[str, str, str]
+"""Module below the features room, text, and the text in its place."""
+
+
+class _EditedLoader(SourceFileLoader):
+    def __init__(self, name: str, path: str, edits: Sequence[Edit]) -> None:
+        super().__init__(name, path)
+        self._edits = edits
+
+    def get_code(self, fullname: str) -> CodeType:
+        source = self.get_source(fullname) or ""
+        for _, old, new in self._edits:
+            assert old in source, f"{fullname} has no {old!r} any more: mend the edit"
+            source = source.replace(old, new)
+        return compile(source, self.get_filename(fullname), "exec")
+
+
+class _Editor(MetaPathFinder):
+    def __init__(self, edits: Sequence[Edit]) -> None:
+        self._edits = edits
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        mine = [edit for edit in self._edits if fullname == f"{ROOM}.{edit[0]}"]
+        spec = PathFinder.find_spec(fullname, path, target) if mine else None
+        if spec is not None and spec.origin:
+            spec.loader = _EditedLoader(fullname, spec.origin, mine)
+        return spec
+
+
+@contextmanager
+def edited(*edits: Edit) -> Iterator[None]:
+    """Within, an import of the features room runs the edited source; after, the real modules are back."""
+    saved = _room()
+    for name in saved:
+        del sys.modules[name]
+    editor = _Editor(edits)
+    sys.meta_path.insert(0, editor)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(editor)
+        for name in _room():
+            del sys.modules[name]
+        sys.modules.update(saved)
+        vars(crypto_features)["features"] = saved[ROOM]
+
+
+def _room() -> Mapping[str, ModuleType]:
+    return {
+        name: module
+        for name, module in sys.modules.items()
+        if f"{name}.".startswith((f"{ROOM}.", "tests.features.memory_lake."))
+    }

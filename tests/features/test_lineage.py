@@ -1,0 +1,61 @@
+"""Declared lineage equals the measured one: change one source column and see which features move."""
+
+import polars as pl
+import pytest
+
+from crypto_features.features import GROUPS, SERVICES, FeatureGroup, lineage
+from crypto_features.features.groups.signals import volatility_breakout
+from crypto_features.features.probe_market import probe_market
+from crypto_features.features.regime_model import ULTRA_5, RegimeModel
+from crypto_features.features.upstream import every_row, tables
+from tests.features.markets import HOUR
+
+KEYS = {"symbol", "open_time", "event_timestamp", "month", "version", "completeness", "known_at"}
+
+
+def moved(name: str, column: pl.DataFrame, source: str) -> pl.DataFrame:
+    """The table with one column changed, differently from row to row."""
+    if source == "parameters":
+        model = RegimeModel.from_json(column["parameters"][0])
+        shifted = tuple(tuple(value * 1.2 + 0.01 for value in mean) for mean in model.mean)
+        other = RegimeModel(model.rows, shifted, model.covariance, model.transition, (0.1, 0.5)).to_json()
+        return column.with_columns(parameters=pl.lit(other))
+    shaken = pl.col(source) * (1 + 0.9 * (pl.int_range(pl.len()) * 1.7).sin())
+    return column.with_columns(shaken.alias(source))
+
+
+def measured(group: FeatureGroup) -> dict[str, set[tuple[str, str]]]:
+    inputs = tables(group, probe_market(), interval=HOUR)
+    inputs = {source.table: inputs[source.table] for source in group.inputs}
+    before = every_row(group, inputs, interval=HOUR)
+    found: dict[str, set[tuple[str, str]]] = {feature.name: set() for feature in group.features}
+    for table, frame in inputs.items():
+        for column in set(frame.columns) - KEYS:
+            after = every_row(group, inputs | {table: moved(table, frame, column)}, interval=HOUR)
+            for name, sources in found.items():
+                if not after[name].equals(before[name]):
+                    sources.add((table, column))
+    return found
+
+
+@pytest.mark.parametrize("group", [*GROUPS.values(), volatility_breakout(k=None)], ids=[*GROUPS, "noise k"])
+def test_declared_lineage_is_the_measured_one(group: FeatureGroup) -> None:
+    assert {name: set(sources) for name, sources in lineage(group).items()} == measured(group)
+
+
+def test_services_choose_features_that_exist_in_the_order_of_the_design() -> None:
+    for service in SERVICES.values():
+        for group, names in service.features.items():
+            assert set(names) <= {feature.name for feature in GROUPS[group].features}
+    assert SERVICES["regime_classification_features"].features == {"price_features": ULTRA_5}
+    assert SERVICES["ml_training_features"].features == {
+        "price_features": ULTRA_5,
+        "volume_features": ("volume_ratio",),
+    }
+
+
+def test_groups_come_after_those_that_they_read() -> None:
+    seen: set[str] = set()
+    for group in GROUPS.values():
+        assert {source.table for source in group.inputs} - {"candles", "daily_candles", "regime_model"} <= seen
+        seen.add(group.name)

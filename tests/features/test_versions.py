@@ -1,0 +1,273 @@
+"""A version changes when a value does, and not otherwise: over fifty edits of the project's own source."""
+
+from collections.abc import Callable
+
+import pytest
+
+from crypto_features.features import GROUPS
+from tests.features.edits import Edit, edited
+
+Changed = dict[str, set[str]]
+PRICE, VOLUME, REGIME, SIGNALS = GROUPS
+LABELS = {"regime_label", "regime_probability", "regime_duration"}
+
+
+def price(*names: str) -> Changed:
+    return {PRICE: set(names)}
+
+
+SAME: dict[str, tuple[Edit, ...]] = {
+    "a mean by the library's rolling kernel": (
+        ("groups.price", "window_mean(CLOSE, bars), f", "CLOSE.rolling_mean(bars), f"),
+    ),
+    "a sum from the newest bar": (
+        (
+            "windows",
+            "    total = columns[0].copy()\n    for column in columns[1:]:",
+            "    total = columns[-1].copy()\n    for column in columns[-2::-1]:",
+        ),
+    ),
+    "a reworded description": (("groups.price", "− 1.", "minus 1."),),
+    "another unit": (("groups.price", '"ratio per day"', '"ratio"'),),
+    "a comment": (
+        ("indicators", "    price = typical_price()", "    # the mean of three prices\n    price = typical_price()"),
+    ),
+    "a docstring": (("windows", "Sum of the last", "Total of the last"),),
+    "a renamed helper": (
+        ("groups.price", "def _return(", "def _simple_return("),
+        ("groups.price", " _return(", " _simple_return("),
+    ),
+    "a renamed parameter": (
+        ("indicators", "def price_return(bars: int)", "def price_return(days: int)"),
+        ("indicators", "CLOSE.shift(bars) - 1", "CLOSE.shift(days) - 1"),
+    ),
+    "features in another order": (
+        ("groups.price", "        _return(1),\n        _return(5),\n", "        _return(5),\n        _return(1),\n"),
+    ),
+    "a longer time to live": (("groups.price", "ttl=timedelta(days=1)", "ttl=timedelta(days=2)"),),
+    "a return written as a difference": (
+        ("indicators", "CLOSE / CLOSE.shift(bars) - 1", "(CLOSE - CLOSE.shift(bars)) / CLOSE.shift(bars)"),
+    ),
+    "a deviation by the library's rolling kernel": (
+        ("indicators", "window_deviation(price_return(1), bars, ddof=1)", "price_return(1).rolling_std(bars, ddof=1)"),
+    ),
+    "an algebraic rewriting of %b": (
+        (
+            "groups.price",
+            '(CLOSE / MA_20 - 1) / pl.col("bb_width") + 0.5',
+            '(CLOSE - MA_20 + MA_20 * pl.col("bb_width") / 2) / (MA_20 * pl.col("bb_width"))',
+        ),
+    ),
+    "RSI by relative strength": (("indicators", "100 * gain / (gain + loss)", "100 - 100 / (1 + gain / loss)"),),
+    "a typical price by division": (
+        ("indicators", "pl.mean_horizontal(HIGH, LOW, CLOSE)", "(HIGH + LOW + CLOSE) / 3"),
+    ),
+    "an unused feature helper": (
+        ("indicators", "def atr(", "def unused() -> pl.Expr:\n    return CLOSE\n\n\ndef atr("),
+    ),
+    "a constant given a name": (
+        ("groups.price", "bollinger_width(20, 2)", "bollinger_width(20, TWO)"),
+        ("groups.price", "MA_5, MA_20, MA_60 =", "TWO = 2\nMA_5, MA_20, MA_60 ="),
+    ),
+    "the other way round": (("groups.signals", "CLOSE >= _TARGET", "_TARGET <= CLOSE"),),
+}
+CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
+    # equal means of a flat market compare as equal only if they are equal to the bit.
+    "a mean without its anchor": (
+        (
+            (
+                "windows",
+                "last + _sum([column - last for column in columns]) / len(columns)",
+                "_sum(columns) / len(columns)",
+            ),
+        ),
+        price("bb_position", "ma_alignment") | {REGIME: LABELS, SIGNALS: {"can_buy"}},
+    ),
+    "a zero-filled warm-up": (
+        (("ta_adapter", 'values[:warm_up] = float("nan")', "values[:warm_up] = 0.0"),),
+        price("macd_diff", "stoch_k_14"),
+    ),
+    "not strictly above": ((("groups.price", "(MA_5 > MA_20)", "(MA_5 >= MA_20)"),), price("ma_alignment")),
+    "nulls filled with 0": (
+        (("groups.price", "window_mean(CLOSE, bars), f", "window_mean(CLOSE, bars).fill_null(0.0), f"),),
+        price("ma_5", "ma_20", "ma_60", "ma_alignment") | {REGIME: LABELS, SIGNALS: {"can_buy", "should_sell"}},
+    ),
+    "RSI over 13 bars": ((("groups.price", "rsi(14)", "rsi(13)"),), price("rsi_14") | {REGIME: LABELS}),
+    "ATR over 15 bars": (
+        (("groups.price", "            atr(14)", "            atr(15)"),),
+        price("atr_14", "atr_ratio") | {SIGNALS: {"signal_strength"}},
+    ),
+    "bands of 2.1 deviations": (
+        (("groups.price", "bollinger_width(20, 2)", "bollinger_width(20, 2.1)"),),
+        price("bb_width", "bb_position") | {REGIME: LABELS},
+    ),
+    "bands of 21 bars": (
+        (("groups.price", "bollinger_width(20, 2)", "bollinger_width(21, 2)"),),
+        price("bb_width", "bb_position") | {REGIME: LABELS},
+    ),
+    "sample instead of population": (
+        (("indicators", "window_deviation(CLOSE, bars, ddof=0)", "window_deviation(CLOSE, bars, ddof=1)"),),
+        price("bb_width", "bb_position") | {REGIME: LABELS},
+    ),
+    "population instead of sample": (
+        (("indicators", "bars, ddof=1)", "bars, ddof=0)"),),
+        price("volatility_20d", "volatility_60d") | {REGIME: LABELS},
+    ),
+    "a log return": (
+        (("indicators", "CLOSE / CLOSE.shift(bars) - 1", "(CLOSE / CLOSE.shift(bars)).log()"),),
+        price("return_1d", "return_5d", "return_20d", "volatility_20d", "volatility_60d") | {REGIME: LABELS},
+    ),
+    "another macd window": ((("groups.price", "window_fast=12", "window_fast=11"),), price("macd_diff")),
+    "another macd signal": ((("groups.price", "window_sign=9", "window_sign=8"),), price("macd_diff")),
+    "a longer masked warm-up": ((("groups.price", "warm_up=33", "warm_up=34"),), price("macd_diff")),
+    "the low for the close": ((("groups.price", "low=LOW, close=CLOSE", "low=LOW, close=HIGH"),), price("stoch_k_14")),
+    "the open for the close": (
+        (("groups.price", "window_mean(CLOSE, bars), f", "window_mean(pl.col('open'), bars), f"),),
+        price(
+            "ma_5",
+            "ma_20",
+            "ma_60",
+            "ma_5_20_ratio",
+            "ma_20_60_ratio",
+            "price_ma_20_ratio",
+            "ma_alignment",
+            "bb_position",
+        )
+        | {REGIME: LABELS, SIGNALS: {"can_buy", "should_sell"}},
+    ),
+    "true range without the previous close": (
+        (("indicators", "pl.max_horizontal(HIGH, previous)", "HIGH"),),
+        price("atr_14", "atr_ratio") | {SIGNALS: {"signal_strength"}},
+    ),
+    "the first mean not as seed": (
+        (("indicators", "when(seen == bars).then(window_mean(values, bars))", "when(seen == bars).then(values)"),),
+        price("rsi_14", "atr_14", "atr_ratio") | {REGIME: LABELS, SIGNALS: {"signal_strength"}},
+    ),
+    "a reversed comparison": (
+        (("groups.price", "(MA_5 > MA_20)", "(MA_5 < MA_20)"),),
+        price("ma_alignment") | {REGIME: LABELS},
+    ),
+    "a swapped pair": ((("groups.price", "MA_20 / MA_60,", "MA_60 / MA_20,"),), price("ma_20_60_ratio")),
+    "a changed type": (
+        (("groups.price", '"0, 0.5 or 1",', '"0, 0.5 or 1",\n            dtype=pl.Float32,'),),
+        price("ma_alignment"),
+    ),
+    "not null when flat": (
+        (("indicators", "100 * gain / (gain + loss)", "(100 * gain / (gain + loss)).fill_nan(100.0)"),),
+        {},
+    ),
+    "a helper two calls deep": (
+        (("windows", "(column - mean) ** 2", "(column - mean).__abs__()"),),
+        price("volatility_20d", "volatility_60d", "bb_width", "bb_position") | {REGIME: LABELS},
+    ),
+    "a shorter lookback": (
+        (("groups.price", "lookback=timedelta(days=500)", "lookback=timedelta(days=40)"),),
+        price(
+            "ma_60", "ma_20_60_ratio", "volatility_60d", "ma_alignment", "rsi_14", "atr_14", "atr_ratio", "macd_diff"
+        ),
+    ),
+    "another volume window": (
+        (("groups.volume", "window_mean(VOLUME, 5)", "window_mean(VOLUME, 6)"),),
+        {VOLUME: {"volume_trend"}},
+    ),
+    "volume without − 1": (
+        (("groups.volume", 'pl.col("volume_ma_20") - 1', 'pl.col("volume_ma_20")'),),
+        {VOLUME: {"volume_trend"}},
+    ),
+    "money flow over 13 bars": (
+        (("groups.volume", "money_flow_index(14)", "money_flow_index(13)"),),
+        {VOLUME: {"mfi_14"}},
+    ),
+    "unchanged prices counted as rises": (
+        (("indicators", "change > _ROUNDING", "change > -1e-12"),),
+        {VOLUME: {"mfi_14"}},
+    ),
+    "a bar without range counted as bought": (
+        (("indicators", "pl.when(spread == 0).then(0.0)", "pl.when(spread == 0).then(1.0)"),),
+        {VOLUME: {"cmf_20"}},
+    ),
+    "close for typical price": (
+        (("groups.volume", "VOLUME * typical_price()", "VOLUME * pl.col('close')"),),
+        {VOLUME: {"dollar_volume"}},
+    ),
+    "another k": (
+        (("groups.signals", "K = 0.5", "K = 0.6"),),
+        {SIGNALS: {"target_price", "can_buy", "signal_strength"}},
+    ),
+    "the breakout strictly above": (
+        (("groups.signals", "CLOSE >= _TARGET", "CLOSE > _TARGET"),),
+        {SIGNALS: {"can_buy"}},
+    ),
+    "a sale at ma_20": ((("groups.signals", "(CLOSE < _MA_5)", "(CLOSE < _MA_20)"),), {SIGNALS: {"should_sell"}}),
+    "no sale at the end of the day": (
+        (("groups.signals", "(CLOSE < _MA_5) | _LAST_OF_DAY", "(CLOSE < _MA_5)"),),
+        {SIGNALS: {"should_sell"}},
+    ),
+    "a target from the high alone": (
+        (
+            (
+                "groups.signals",
+                'pl.col("daily_candles.high") - pl.col("daily_candles.low")',
+                'pl.col("daily_candles.high") - pl.col("open")',
+            ),
+        ),
+        {SIGNALS: {"target_price", "can_buy", "signal_strength"}},
+    ),
+    "the rule entered at 1.2": (
+        (("regime_filter", "ENTER, LEAVE, STAY = 1.0", "ENTER, LEAVE, STAY = 1.2"),),
+        {REGIME: LABELS},
+    ),
+    "the rule left at 0": ((("regime_filter", "1.0, 0.25, 5", "1.0, 0.0, 5"),), {REGIME: LABELS}),
+    "a prior of fewer rows": ((("regime_model", "PRIOR_ROWS = 500", "PRIOR_ROWS = 100"),), {REGIME: LABELS}),
+    "an uncalibrated probability": (
+        (("groups.regime", "model.calibrated(posterior.max(axis=-1))", "posterior.max(axis=-1)"),),
+        {REGIME: {"regime_probability"}},
+    ),
+    "duration from 1": (
+        (("groups.regime", ".dt.total_days()", ".dt.total_days().add(1)"),),
+        {REGIME: {"regime_duration"}},
+    ),
+    "an unfinished day resampled": ((("resample", "+ interval_to <= pl.col", "<= pl.col"),), {}),
+}
+
+
+def versions() -> dict[str, dict[str, str]]:
+    from crypto_features.features import GROUPS as groups  # noqa: N811 - the edited room's own.
+    from crypto_features.features import feature_fingerprints as of
+
+    return {name: dict(of(group)) for name, group in groups.items()}
+
+
+@pytest.fixture(scope="module")
+def original() -> dict[str, dict[str, str]]:
+    return versions()
+
+
+def changes(original: dict[str, dict[str, str]], *edits: Edit) -> Changed:
+    with edited(*edits):
+        now = versions()
+    return {
+        group: found
+        for group, features in original.items()
+        if (found := {name for name in features | now[group] if features.get(name) != now[group].get(name)})
+    }
+
+
+@pytest.mark.proof
+def test_an_edit_that_keeps_the_values_keeps_every_version(
+    original: dict[str, dict[str, str]], count: Callable[..., int]
+) -> None:
+    chosen = list(SAME)[:: count(ci=3, proof=1)]
+    assert {name: changes(original, *SAME[name]) for name in chosen} == {name: {} for name in chosen}
+
+
+@pytest.mark.proof
+def test_an_edit_that_changes_values_changes_those_versions_and_no_others(
+    original: dict[str, dict[str, str]], count: Callable[..., int]
+) -> None:
+    chosen = list(CHANGED)[:: count(ci=3, proof=1)]
+    assert {name: changes(original, *CHANGED[name][0]) for name in chosen} == {n: CHANGED[n][1] for n in chosen}
+
+
+def test_there_are_over_forty_edits() -> None:
+    assert len(SAME) + len(CHANGED) >= 40
