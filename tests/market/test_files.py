@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from upath import UPath
 
 from crypto_features.errors import CryptoFeaturesError, InputError, SettingsError, UnknownNameError
 from crypto_features.market import flags, gaps, source
@@ -143,6 +144,22 @@ def test_a_file_that_changed_is_read_anew(tmp_path: Path, suffix: str) -> None:
     assert market.fetch("BTC", START, END).height == 20
     candles("ETH").write_parquet(tmp_path / "ETH.parquet")
     assert market.symbols() == ("BTC", "ETH")
+
+
+def test_a_file_that_did_not_change_is_not_opened_for_its_span(tmp_path: Path) -> None:
+    folder, cache = (
+        written(tmp_path / "f", f"time,{HEADER}\n1704067200,{PRICES}\n1704070800,{NEXT}\n"),
+        UPath(tmp_path / "c"),
+    )
+    span = (START, START + 2 * HOUR)
+    for _ in range(2):
+        market = files(folder, cache=cache)
+        assert (market.start(["BTC"]), market.end()) == span
+    assert not market._opened
+    (cache / "BTC").write_text("torn")
+    assert files(folder, cache=cache).end() == span[1]
+    written(folder, f"time,{HEADER}\n1704067200,{PRICES}\n")
+    assert files(folder, cache=cache).end() == START + HOUR
 
 
 def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:

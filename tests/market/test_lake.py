@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
+from typing import BinaryIO
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ import pytest
 from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.market import lake
 from crypto_features.market.lake import Table
 from crypto_features.market.names import check_symbol
 
@@ -86,6 +88,24 @@ def row_groups(path: UPath) -> list[bytes]:
         start = min(c.dictionary_page_offset or c.data_page_offset for c in columns)
         groups.append(data[start : start + sum(c.total_compressed_size for c in columns)])
     return groups
+
+
+def test_a_write_that_fails_half_way_leaves_the_old_partition_whole(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.publish("2024-01", rows("BTC"))
+
+    def half(arrow: object, sizes: object, sink: BinaryIO) -> None:
+        del arrow, sizes
+        sink.write(b"PAR1 and no more")
+        sink.flush()
+        assert table.read().equals(rows("BTC"))
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(lake, "_write_parquet", half)
+    with pytest.raises(OSError, match="no space"):
+        table.publish("2024-01", rows("ETH"))
+    assert table.read().equals(rows("BTC"))
 
 
 def test_leftovers_of_a_killed_writer_are_swept_by_the_next(table: Table) -> None:

@@ -125,15 +125,19 @@ class FilesSource(Source):
         if self._cache is None or symbol in self._opened:
             return self._open(symbol).span
         key = f"{path.resolve()} {_signature(path)} {self._columns} {self._stamps}"
-        kept = self._cache / f"{symbol}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        digest, kept = hashlib.sha256(key.encode()).hexdigest(), self._cache / symbol
         try:
-            first, last, step = kept.read_text().split()
+            known, first, last, step = kept.read_text().split()
+            if known == digest:
+                return _Span(
+                    datetime.fromisoformat(first), datetime.fromisoformat(last), timedelta(seconds=float(step))
+                )
         except (FileNotFoundError, ValueError):
-            span = self._open(symbol).span
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(f"{span.first.isoformat()} {span.last.isoformat()} {span.interval.total_seconds()}")
-            return span
-        return _Span(datetime.fromisoformat(first), datetime.fromisoformat(last), timedelta(seconds=float(step)))
+            pass  # never written, or torn by a kill.
+        span = self._open(symbol).span
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(f"{digest} {span.first.isoformat()} {span.last.isoformat()} {span.interval.total_seconds()}")
+        return span
 
     def _span_of(self, rows: pl.LazyFrame) -> "_Span":
         time = pl.col("open_time")
