@@ -10,7 +10,7 @@ from crypto_features.assets.freshness import overdue
 from crypto_features.assets.lake import LakeResource, SlidingReader
 from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.assets.pictures import pictures
-from crypto_features.assets.publish import publish
+from crypto_features.assets.publish import each_kept, publish
 from crypto_features.assets.regime_model import NAME, ModelReader
 from crypto_features.assets.source_code import declared_in
 from crypto_features.assets.versions import feature_versions, group_version
@@ -50,17 +50,20 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
     def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
         readers = {i.table: _reader(lake, group, i) for i in group.inputs}
         fingerprints = feature_versions(group.name)
-        for month in selected(context):
-            inputs = {name: reader.read(month) for name, reader in readers.items()}
-            frame = compute_partition(group, inputs, month, interval=lake.interval)
-            created = pl.lit(clock.now()).cast(pl.Datetime("us", "UTC")).alias("created_timestamp")
-            frame = frame.select("symbol", "event_timestamp", created, pl.exclude("symbol", "event_timestamp"))
-            provenance = partition_metadata(
-                frame, fingerprints, {name: reader.digests() for name, reader in readers.items()}
-            )
-            publish(context, lake.table(group.name), month, frame, provenance=provenance)
-        if month == lake.table(group.name).months()[-1]:
-            context.add_asset_metadata(pictures(group, lake), partition_key=month)
+        with each_kept(context) as done:
+            for month in selected(context):
+                inputs = {name: reader.read(month) for name, reader in readers.items()}
+                frame = compute_partition(group, inputs, month, interval=lake.interval)
+                created = pl.lit(clock.now()).cast(pl.Datetime("us", "UTC")).alias("created_timestamp")
+                frame = frame.select("symbol", "event_timestamp", created, pl.exclude("symbol", "event_timestamp"))
+                provenance = partition_metadata(
+                    frame, fingerprints, {name: reader.digests() for name, reader in readers.items()}
+                )
+                publish(context, lake.table(group.name), month, frame, provenance=provenance)
+                done.append(month)
+        newest = lake.table(group.name).months()[-1:]
+        if newest and newest[0] in done:
+            context.add_asset_metadata(pictures(group, lake), partition_key=newest[0])
         return dg.MaterializeResult()
 
     return table

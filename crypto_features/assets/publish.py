@@ -1,6 +1,7 @@
 """Publishing one month of a table and recording what was published."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,22 @@ import polars as pl
 from crypto_features import clock
 from crypto_features.assets.describe import rows_of
 from crypto_features.market import Table
+
+
+@contextmanager
+def each_kept(context: dg.AssetExecutionContext) -> Iterator[list[str]]:
+    """Months that are appended to the list count as materialized even if a later one fails.
+
+    Dagster records a run over a range only when it ends; what was published before a failure is published.
+    """
+    done: list[str] = []
+    try:
+        yield done
+    except BaseException:
+        for month in done:
+            kept = "Published before the run failed."
+            context.log_event(dg.AssetMaterialization(context.asset_key, partition=month, description=kept))
+        raise
 
 
 def publish(
