@@ -1,7 +1,10 @@
 """Ring 2: the registry, point-in-time training sets and the guarded online store, behind Feast's own interfaces.
 
-Importing this package does not import Feast, which takes seconds.
+Importing this package imports neither Feast nor Dagster, each of which takes seconds; a name is loaded when it is used.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from crypto_features.store.errors import (
     MissingTableError,
@@ -9,8 +12,10 @@ from crypto_features.store.errors import (
     StoreUnreachableError,
     UnreadableTableError,
 )
-from crypto_features.store.parity import Difference, ParityReport, parity
-from crypto_features.store.resource import AppliedRegistry, FeastResource, Published
+
+if TYPE_CHECKING:
+    from crypto_features.store.compare import Difference, ParityReport, parity
+    from crypto_features.store.resource import AppliedRegistry, FeastResource, Published
 
 __all__ = [
     "AppliedRegistry",
@@ -24,3 +29,13 @@ __all__ = [
     "UnreadableTableError",
     "parity",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    home = "compare" if name in ("Difference", "ParityReport", "parity") else "resource"
+    found: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = found
+    return found

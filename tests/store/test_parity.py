@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.store.parity import differences
+from crypto_features.store.compare import differences
 from tests.store import factory
 
 HOUR = factory.hour(1)
