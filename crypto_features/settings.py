@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from upath import UPath
 
@@ -15,7 +15,19 @@ from crypto_features.errors import SettingsError
 
 DAY = timedelta(days=1)
 _CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+)\s*([smhd])", value)
+    if not match:
+        raise ValueError(f"{value!r} is not a duration; expected a number and s, m, h or d, such as 1h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+Duration = Annotated[timedelta, NoDecode, BeforeValidator(_duration)]
 
 
 class Settings(BaseSettings):
@@ -46,7 +58,7 @@ class Settings(BaseSettings):
     max_rejected: float = Field(
         0.01, ge=0, le=1, description="Share of a run's fetched candles, 0 to 1, that may break the contract."
     )
-    recheck: Annotated[timedelta, NoDecode] = Field(
+    recheck: Duration = Field(
         timedelta(days=1),
         description="How far before its last stored candle an exchange is asked again for corrections, such as 1d.",
     )
@@ -68,17 +80,17 @@ class Settings(BaseSettings):
         "POL=MATIC/USDT@..2024-09-10+POL/USDT@2024-09-13..;<next symbol>=... A factor, as in 1000SHIB/USDT*1000, says "
         "how many units of the symbol one unit of the market is.",
     )
-    patience: Annotated[timedelta, NoDecode] = Field(
+    patience: Duration = Field(
         timedelta(minutes=5), description="For how long a failing request is made again, such as 90s or 5m."
     )
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Comma-separated symbols; by default all that the source offers."
     )
     start: datetime | None = Field(None, description="First month, as 2024-01; by default the source's own first.")
-    interval: Annotated[timedelta, NoDecode] = Field(
+    interval: Duration = Field(
         timedelta(hours=1), description="Length of a base candle, such as 15m, 1h or 4h; it must divide a day."
     )
-    online_grace: Annotated[timedelta, NoDecode] = Field(
+    online_grace: Duration = Field(
         timedelta(minutes=5),
         description="How much longer than its view's TTL a value may be served, such as 90s or 5m, so that the time "
         "between a candle's close and its publication does not blank the bot.",
@@ -103,13 +115,13 @@ class Settings(BaseSettings):
         description="Whether schedules, sensors and declarative automation run by themselves: true or false. When "
         "false, each can still be started in the UI.",
     )
-    look_every: Annotated[timedelta, NoDecode] = Field(
+    look_every: Duration = Field(
         timedelta(seconds=30), description="How often sensors and declarative automation look, such as 30s."
     )
     alert_webhook: SecretStr = Field(
         SecretStr(""), description="Where alerts are posted as Slack-compatible JSON; by default nowhere."
     )
-    alert_repeat: Annotated[timedelta, NoDecode] = Field(
+    alert_repeat: Duration = Field(
         timedelta(hours=6), description="How long until an alert that is still open is repeated, such as 6h."
     )
     ui_url: str = Field("http://127.0.0.1:3000", description="Where people open the Dagster UI; alerts link to it.")
@@ -155,21 +167,11 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not a month; expected YYYY-MM, such as 2024-01")
         return datetime(int(value[:4]), int(value[5:]), 1, tzinfo=UTC)
 
-    @field_validator("interval", "online_grace", "look_every", "alert_repeat", mode="before")
-    @classmethod
-    def _parse_duration(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        match = re.fullmatch(r"(\d+)\s*([smhd])", value)
-        if not match:
-            raise ValueError(f"{value!r} is not a duration; expected a number and s, m, h or d, such as 1h")
-        return timedelta(**{(_UNITS | {"s": "seconds"})[match[2]]: int(match[1])})
-
     @field_validator("interval")
     @classmethod
     def _divides_a_day(cls, value: timedelta) -> timedelta:
-        if value <= timedelta(0) or DAY % value:
-            raise ValueError(f"{value} does not divide a day; choose one that does, such as 15m, 1h or 4h")
+        if value < timedelta(minutes=1) or value % timedelta(minutes=1) or DAY % value:
+            raise ValueError(f"{value} is not whole minutes that divide a day; choose such as 15m, 1h or 4h")
         return value
 
     @cached_property

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crypto_features.cli.app import command
+from crypto_features.errors import SettingsError
 
 if TYPE_CHECKING:
     from crypto_features.materialize import Built
@@ -39,7 +40,13 @@ def run() -> None:
         market = source(settings)
         symbols = settings.symbols or market.symbols()
         start = settings.start or market.start(symbols)
-        months = months_between(start, min(market.end() or clock.now(), clock.now()))
+        end = min(market.end() or clock.now(), clock.now())
+        months = months_between(start, end)
+        if not months:
+            raise SettingsError(
+                f"there is nothing to build: the first month is {start:%Y-%m}, the last candle of {end:%Y-%m-%d %H:%M} "
+                "UTC; correct CRYPTO_FEATURES_START or CRYPTO_FEATURES_CLOCK."
+            )
         definitions = build(settings)
     console.print(
         f"[bold]{market.name}[/]: {len(symbols)} symbols, {months[0]} to {months[-1]}, into {settings.root}\n",
