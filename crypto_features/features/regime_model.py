@@ -23,7 +23,7 @@ ULTRA_5 = ("return_20d", "volatility_20d", "rsi_14", "ma_alignment", "bb_positio
 LOOKBACK = timedelta(days=1461)
 """How much history a fit uses: four years."""
 
-PRIOR_ROWS = 500
+PRIOR_ROWS = 2000
 """How many rows the prior counts for, against those of the history."""
 
 _RIDGE = 1e-3

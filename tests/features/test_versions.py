@@ -218,7 +218,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         {REGIME: LABELS},
     ),
     "the rule left at 0": ((("regime_filter", "1.0, 0.25, 5", "1.0, 0.0, 5"),), {REGIME: LABELS}),
-    "a prior of fewer rows": ((("regime_model", "PRIOR_ROWS = 500", "PRIOR_ROWS = 100"),), {REGIME: LABELS}),
+    "a prior of fewer rows": ((("regime_model", "PRIOR_ROWS = 2000", "PRIOR_ROWS = 100"),), {REGIME: LABELS}),
     "an uncalibrated probability": (
         (("groups.regime", "model.calibrated(posterior.max(axis=-1))", "posterior.max(axis=-1)"),),
         {REGIME: {"regime_probability"}},

@@ -1,0 +1,127 @@
+"""The regime looks back only, says the same twice, and its probability can be believed."""
+
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+
+from crypto_features.errors import InputError
+from crypto_features.features import GROUPS, RegimeModel, fit_regime_model
+from crypto_features.features.months import months_between
+from crypto_features.features.probe_market import START, probe_market
+from crypto_features.features.regime_filter import BEAR, BULL, SIDEWAYS, UNKNOWN, Gaussian, forward_filter, rule_labels
+from crypto_features.features.regime_model import ULTRA_5, prior_model
+from crypto_features.features.regime_prior import random_walk_prior
+from crypto_features.features.regime_study import study_regime
+from crypto_features.features.upstream import every_row, tables
+from tests.features.markets import DAY, HOUR
+
+INPUTS = tables(GROUPS["regime_features"], probe_market(), interval=HOUR)
+PRICES = INPUTS["price_features"]
+
+
+def labels(*strength: float) -> list[int]:
+    return [int(label) for label in rule_labels(np.array(strength)[:, None])[:, 0]]
+
+
+def test_a_trend_begins_above_1_and_ends_below_a_quarter() -> None:
+    assert labels(0.5, 1.1, 0.9, 0.5, 0.3, 0.3, 0.2) == [SIDEWAYS, *[BULL] * 5, SIDEWAYS]
+    assert labels(-0.5, -1.1, -0.9, -0.5, -0.3, -0.3, -0.2) == [SIDEWAYS, *[BEAR] * 5, SIDEWAYS]
+
+
+def test_a_label_stays_for_five_bars() -> None:
+    assert labels(1.1, -2.0, -2.0, -2.0, -2.0, -2.0) == [*[BULL] * 5, BEAR]
+
+
+def test_a_bar_without_strength_has_no_label_and_keeps_the_state() -> None:
+    assert labels(1.1, np.nan, 0.5) == [BULL, UNKNOWN, BULL]
+
+
+def test_the_filter_equals_the_sum_over_all_paths() -> None:
+    generator = np.random.default_rng(5)
+    gaussians = [Gaussian.of(generator.normal(size=2), np.diag([1.0, 2.0 + i])) for i in range(3)]
+    transition = generator.dirichlet([5, 2, 2], size=3)
+    start, x = np.array([0.5, 0.3, 0.2]), generator.normal(size=(4, 1, 2))
+    likelihood = np.exp(np.stack([g.log_density(x)[:, 0] for g in gaussians], axis=1))
+    total = np.zeros(3)
+    for first, *path in itertools.product(range(3), repeat=5):
+        weight = start[first]
+        for bar, (before, state) in enumerate(itertools.pairwise([first, *path])):
+            weight *= transition[before, state] * likelihood[bar, state]
+        total[path[-1]] += weight
+    got = forward_filter(x, gaussians, transition, start)[-1, 0]
+    assert got == pytest.approx(total / total.sum(), rel=1e-12)
+
+
+def test_the_density_is_the_gaussian_one() -> None:
+    covariance = np.array([[2.0, 0.6], [0.6, 1.0]])
+    gaussian = Gaussian.of(np.array([1.0, -1.0]), covariance)
+    gap = np.array([0.5, 2.0]) - [1.0, -1.0]
+    expected = -0.5 * (gap @ np.linalg.inv(covariance) @ gap + np.log(np.linalg.det(covariance)))
+    assert gaussian.log_density(np.array([[[0.5, 2.0]]]))[0, 0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_fit_knows_nothing_of_its_own_month_or_later() -> None:
+    known = PRICES.filter(pl.col("event_timestamp") <= START + 91 * DAY)
+    altered = PRICES.with_columns(
+        pl.when(pl.col("event_timestamp") > START + 91 * DAY).then(pl.col(ULTRA_5) * 3).otherwise(pl.col(ULTRA_5))
+    )
+    model = fit_regime_model(PRICES, "2024-04")
+    assert fit_regime_model(known, "2024-04") == fit_regime_model(altered, "2024-04") == model
+    # the row stamped with the month's first instant is known when the month begins.
+    before = PRICES.filter(pl.col("event_timestamp") < START + 91 * DAY)
+    assert fit_regime_model(before, "2024-04") != model
+
+
+def test_without_history_it_is_the_committed_prior() -> None:
+    assert fit_regime_model(PRICES, "2024-01") == prior_model()
+    assert fit_regime_model(PRICES.clear(), "2024-04") == prior_model()
+
+
+def test_the_committed_prior_is_the_one_of_random_walks() -> None:
+    again = random_walk_prior()
+    assert np.allclose(np.array(again.mean), np.array(prior_model().mean), rtol=1e-6)
+    assert np.allclose(np.array(again.covariance), np.array(prior_model().covariance), rtol=1e-6)
+
+
+def test_an_artefact_comes_back_as_it_was_written() -> None:
+    model = fit_regime_model(PRICES, "2024-05")
+    assert RegimeModel.from_json(model.to_json({"run_id": "1"})) == model
+    assert fit_regime_model(PRICES.sample(fraction=1, shuffle=True, seed=1), "2024-05").to_json() == model.to_json()
+
+
+def test_an_edited_or_foreign_artefact_is_refused() -> None:
+    text = fit_regime_model(PRICES, "2024-05").to_json()
+    with pytest.raises(InputError, match=r"it was edited; materialize regime_model again"):
+        RegimeModel.from_json(text.replace('"rows": [\n  ', '"rows": [\n  1'))
+    with pytest.raises(InputError, match="not a regime model"):
+        RegimeModel.from_json("{}")
+
+
+def test_label_probability_and_duration_belong_together() -> None:
+    rows = every_row(GROUPS["regime_features"], INPUTS, interval=HOUR)
+    known = rows.drop_nulls()
+    assert set(known["regime_label"]) == {"BULL", "BEAR", "SIDEWAYS"}
+    assert known["regime_probability"].is_between(0, 1).all()
+    nulls = rows.select(pl.col("regime_label", "regime_probability", "regime_duration").is_null())
+    assert nulls.unique().height == 2
+    # each month is read by its own model, so a label's beginning is compared within the month.
+    bar_open = pl.col("event_timestamp") - DAY
+    for part in known.with_columns(month=bar_open.dt.strftime("%Y-%m")).partition_by("symbol", "month"):
+        rows_of_month = part.select("regime_label", "event_timestamp", "regime_duration").rows()
+        for (before, then, age), (label, time, days) in itertools.pairwise(rows_of_month):
+            assert days == (age + (time - then).days if label == before else 0)
+
+
+def test_on_real_candles_refits_hardly_change_the_past_and_probabilities_hold(real_daily: pl.DataFrame) -> None:
+    prices = every_row(GROUPS["price_features"], {"daily_candles": real_daily}, interval=HOUR)
+    opens = real_daily["open_time"].sort()
+    study = study_regime(prices, months_between(opens[0], opens[-1]))
+    changed, compared = (sum(pair[i] for pair in study.changed.values()) for i in (0, 1))
+    assert changed / compared <= 0.02
+    assert np.mean([n / (of or 1) for n, of in study.changed.values()]) <= 0.02
+    assert 15 < study.switches < 30
+    assert 8 <= study.median_days <= 20
+    gap = (pl.col("probability") - pl.col("right")).abs() * pl.col("rows") / pl.col("rows").sum()
+    assert study.reliability.select(gap.sum()).item() < 0.03
