@@ -99,7 +99,8 @@ def flags(candles: pl.DataFrame) -> pl.DataFrame:
         symbol's candle before it, from `HUGE_RETURN` on, whichever is larger.
     """
     body_low, body_high = pl.min_horizontal("open", "close"), pl.max_horizontal("open", "close")
-    jump = pl.col("open") / pl.col("close").shift(1).over("symbol")
+    before = pl.when(pl.col("symbol") == pl.col("symbol").shift()).then(pl.col("close").shift())
+    jump = pl.col("open") / before
     move = pl.col("close") / pl.col("open")
     wick = pl.max_horizontal(body_low / pl.col("low"), pl.col("high") / body_high)
     calm = math.exp(HUGE_RETURN)

@@ -202,7 +202,8 @@ class _Run:
         self.quarantine.update(month, change)
 
     def _count(self, month: str, outcome: str, candles: pl.DataFrame) -> None:
-        counted = candles.group_by("symbol").agg(pl.len().cast(pl.Int64).alias("count"))
+        runs = candles["symbol"].rle().struct.unnest()  # few: the rows are in order.
+        counted = runs.group_by(symbol="value").agg(pl.col("len").sum().cast(pl.Int64).alias("count"))
         self.tallies.append(
             counted.select(month=pl.lit(month), symbol="symbol", outcome=pl.lit(outcome), count="count")
         )

@@ -284,15 +284,16 @@ def _to_arrow(frame: pl.DataFrame) -> pa.Table:
 
 
 def _write_parquet(arrow: pa.Table, sizes: Sequence[int], sink: object) -> None:
-    floats = [field.name for field in arrow.schema if pa.types.is_floating(field.type)]
     texts = [field.name for field in arrow.schema if pa.types.is_string(field.type)]
+    encodings = {field.name: "BYTE_STREAM_SPLIT" for field in arrow.schema if pa.types.is_floating(field.type)}
+    encodings |= {field.name: "DELTA_BINARY_PACKED" for field in arrow.schema if pa.types.is_timestamp(field.type)}
     with pq.ParquetWriter(
         sink,
         arrow.schema,
         compression="zstd",
         compression_level=1,
         use_dictionary=texts,
-        use_byte_stream_split=floats,
+        column_encoding=encodings,
     ) as writer:
         offset = 0
         for size in sizes:

@@ -15,7 +15,7 @@ from crypto_features.market.sources.sample import SampleSource
 from crypto_features.market.synthetic import EPOCH
 
 HOUR = timedelta(hours=1)
-PINNED_ROWS, PINNED_DIGEST = 133_733, "4651bbdfdf164513ae728ab88d5ccbf9"
+PINNED_ROWS, PINNED_DIGEST = 133_733, "0bac590a901c81e909ed81a8f58a5da8"
 SYMBOLS = ("ADA", "AVAX", "BTC", "DOGE", "ETH", "SOL", "TRX", "XRP")
 
 

@@ -47,7 +47,8 @@ def open_file(path: Path, symbol: str, columns: Mapping[str, str], stamps: str |
         if path.suffix.lower() != ".parquet":
             rows.sink_parquet(spool, compression="lz4", row_group_size=_SPOOL_ROWS)
             rows = pl.scan_parquet(spool)
-        _check_numbers(rows, where)
+        if pl.String in first.dtypes:
+            _check_numbers(rows, where)
         _check_pair(rows, found, symbol, where)
         rows = rows.with_columns(open_time=pl.col(_the_time(rows, list(times), where)))
         if found.quote_volume is not None:
