@@ -7,6 +7,7 @@ macd_diff = ta_indicator("trend.MACD.macd_diff", warm_up=33, close=pl.col("close
 
 from importlib import import_module
 
+import pandas as pd
 import polars as pl
 
 from crypto_features.errors import InputError, UnknownNameError
@@ -48,7 +49,7 @@ def ta_indicator(name: str, *, warm_up: int, **arguments: pl.Expr | float | str 
     def apply(columns: pl.Series) -> pl.Series:
         if len(columns) <= warm_up:
             return pl.Series([None] * len(columns), dtype=pl.Float64)
-        prices = {key: columns.struct.field(key).to_pandas() for key in series}
+        prices = {key: pd.Series(columns.struct.field(key).to_numpy()) for key in series}
         values = getattr(indicator(**prices, **constants), method)().to_numpy(dtype="float64", copy=True)
         values[:warm_up] = float("nan")
         return pl.Series(values, nan_to_null=True)
