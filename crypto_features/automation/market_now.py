@@ -49,8 +49,10 @@ class MarketNow:
 
     @property
     def new_symbols(self) -> tuple[str, ...]:
-        """Wanted symbols of which nothing is stored, while others are stored."""
-        return tuple(s for s in self.symbols if s not in self.stored) if self.stored else ()
+        """Wanted and listed symbols of which nothing is stored, while others are stored."""
+        if not self.stored:
+            return ()
+        return tuple(s for s in self.symbols if s not in self.stored and self._start((s,)) < self.end)
 
     @cached_property
     def end(self) -> datetime:

@@ -43,10 +43,10 @@ def _new_symbols(settings: Settings, status: dg.DefaultSensorStatus) -> dg.Senso
         at = MarketNow.look(settings, lake)
         added = at.new_symbols
         if not added:
-            return dg.SkipReason(f"candles of all {len(at.symbols)} symbols are stored, or of none yet")
+            return dg.SkipReason("candles of every listed symbol are stored, or of none yet")
         if busy := going(context.instance, CANDLES):
             return dg.SkipReason(busy)
-        key = f"history of {','.join(added)}, hour {at.now:%Y-%m-%dT%H}"
+        key = f"history of {','.join(added)}, asked for on {at.now:%Y-%m-%d}"
         return request(key, at.history_of(added), config=candle_config(symbols=added))
 
     return new_symbols

@@ -144,7 +144,8 @@ def platform(folder: Path, start: str, now: datetime) -> Iterator[tuple[Platform
     configuration = home / "dagster.yaml"
     quick = "poll_interval_seconds: 2\n  start_timeout_seconds: 40"
     text = configuration.read_text().replace("poll_interval_seconds: 10\n  start_timeout_seconds: 180", quick)
-    configuration.write_text(text + "\nrun_queue:\n  dequeue_interval_seconds: 1\n")
+    text = text.replace("run_queue:\n", "run_queue:\n  dequeue_interval_seconds: 1\n")
+    configuration.write_text(text.replace("user_code_failure_retry_delay: 10", "user_code_failure_retry_delay: 2"))
     one = Platform(folder, start)
     one.set_clock(now)
     with dg.DagsterInstance.from_config(str(home)) as instance:
