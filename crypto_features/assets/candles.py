@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import dagster as dg
+import polars as pl
 from pydantic import Field
 
 from crypto_features import clock
 from crypto_features.assets import inbox
+from crypto_features.assets.checks.finding import rows
 from crypto_features.assets.conditions import fills
 from crypto_features.assets.describe import CANDLE_COLUMNS, DAILY_COLUMNS, DAILY_LINEAGE, rows_of
 from crypto_features.assets.freshness import overdue
@@ -19,6 +21,7 @@ from crypto_features.market import Source, current, ingest, source
 from crypto_features.settings import Settings
 
 DAY = timedelta(days=1)
+COUNTS = ("accepted", "new", "corrected", "rejected")
 
 
 class CandlesConfig(dg.Config):
@@ -72,14 +75,17 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
         if len(report.failed) == len(symbols):
             raise next(iter(report.failed.values()))
         for month in set(selected(context)) & set(table.months()):
-            rows = table.read([month], ["symbol", "open_time"])
-            context.add_asset_metadata(rows_of(rows, "open_time"), partition_key=month)
+            stored = table.read([month], ["symbol", "open_time"])
+            context.add_asset_metadata(rows_of(stored, "open_time"), partition_key=month)
         return dg.MaterializeResult(
             metadata={
                 "source": report.source,
                 "fetched": report.rows,
                 "new": report.new,
                 "corrected": report.corrected.height,
+                "by_symbol": rows(report.counts.group_by("symbol").agg(pl.sum(*COUNTS)).sort("symbol")),
+                "corrections": rows(report.corrected),
+                "flagged": rows(report.flagged),
                 "rejected_by_rule": report.rejected_by_rule,
                 "failed_symbols": {symbol: str(error) for symbol, error in report.failed.items()},
             }

@@ -8,6 +8,7 @@ from crypto_features.assets.conditions import follows
 from crypto_features.assets.describe import feature_columns, feature_lineage
 from crypto_features.assets.freshness import overdue
 from crypto_features.assets.lake import LakeResource, SlidingReader
+from crypto_features.assets.leak_gate import leak_check, pass_gate
 from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.assets.pictures import pictures
 from crypto_features.assets.publish import each_kept, publish
@@ -37,6 +38,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
         code_version=group_version(group.name),
+        check_specs=[leak_check(group)],
         deps=[dg.AssetDep(i.table, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
         freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),
         metadata={
@@ -47,7 +49,8 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
             "ttl": str(group.ttl),
         },
     )
-    def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+    def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster reads the bare class.
+        gate = pass_gate(context, lake, group)
         readers = {i.table: _reader(lake, group, i) for i in group.inputs}
         fingerprints = feature_versions(group.name)
         with each_kept(context) as done:
@@ -64,7 +67,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         newest = lake.table(group.name).months()[-1:]
         if newest and newest[0] in done:
             context.add_asset_metadata(pictures(group, lake), partition_key=newest[0])
-        return dg.MaterializeResult()
+        return dg.MaterializeResult(check_results=[gate])
 
     return table
 

@@ -123,6 +123,12 @@ class FeastResource(dg.ConfigurableResource[None]):
         views = session.feature_store().list_feature_views()
         return {view.name: [feature.name for feature in view.features] for view in views}
 
+    def disabled(self) -> dict[str, str]:
+        """Why each view or symbol that is switched off is, by its name."""
+        from crypto_features.store.switch import disabled
+
+        return disabled()
+
     def training_set(self, service: str, entity_rows: pl.DataFrame) -> pl.DataFrame:
         """The features of a service as of each entity row's time; order and duplicates are kept.
 

@@ -122,6 +122,7 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
     asked = {
         "parity": (True, "Every online row equals the newest offline row to the bit."),
         "fresh": (False, "The online store can serve a value for some symbol now."),
+        "enabled": (False, "Nobody has switched the view or a symbol off."),
     }
 
     @dg.multi_asset_check(name=f"online_{group.name}_checks", specs=_specs(key, asked))
@@ -139,6 +140,7 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
             {
                 "parity": serving.equal(parity(group.name, as_of=watermark)),
                 "fresh": Finding(served > 0, text, todo, _ages(lake, settings, now)),
+                "enabled": serving.enabled(group.name, feast.disabled()),
             },
         )
 

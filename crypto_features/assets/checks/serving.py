@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from crypto_features.assets.checks.finding import Finding
+from crypto_features.features import GROUPS
 from crypto_features.store import ParityReport
 
 
@@ -36,4 +37,19 @@ def registered(declared: Mapping[str, Sequence[str]], found: Mapping[str, Sequen
             v: dg.MetadataValue.text(f"declared {sorted(declared.get(v, ()))}, registered {sorted(found.get(v, ()))}")
             for v in differ
         },
+    )
+
+
+def enabled(view: str, disabled: Mapping[str, str]) -> Finding:
+    """Neither the view nor a symbol is switched off.
+
+    Args:
+        view: Name of the view.
+        disabled: Why each view or symbol that is switched off is, by its name.
+    """
+    mine = {name: why for name, why in disabled.items() if name == view or name not in GROUPS}
+    return Finding(
+        passed=not mine,
+        text=f"{', '.join(f'{name} ({why})' for name, why in mine.items()) or 'Nothing'} is switched off.",
+        todo="when its reason is gone, `crypto-features enable NAME`; until then the bot reads DISABLED.",
     )

@@ -1,0 +1,144 @@
+"""Each check passes on what is right, finds what is wrong, and says what to do."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from crypto_features.assets.checks import candles as candle_checks
+from crypto_features.assets.checks import features as feature_checks
+from crypto_features.assets.checks import serving
+from crypto_features.assets.checks.finding import Finding
+from crypto_features.assets.freshness import Freshness
+from crypto_features.features import GROUPS
+from crypto_features.store import Difference, ParityReport
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+START = datetime(2024, 1, 1, tzinfo=UTC)
+STAMP = pl.Datetime("us", "UTC")
+
+
+def candles(hours: int = 48, without: tuple[int, ...] = (), symbol: str = "BTC") -> pl.DataFrame:
+    """Hourly candles that keep the contract, some of them missing."""
+    kept = [i for i in range(hours) if i not in without]
+    return pl.DataFrame(
+        {
+            "symbol": symbol,
+            "open_time": pl.Series([START + i * HOUR for i in kept], dtype=STAMP),
+            "open": 10.0,
+            "high": 12.0,
+            "low": 9.0,
+            "close": 11.0,
+            "volume": 5.0,
+        }
+    )
+
+
+def signals(hours: int = 48, **values: float | None) -> pl.DataFrame:
+    """Rows of `trading_signals` for hourly candles."""
+    group = GROUPS["trading_signals"]
+    columns = {f.name: pl.Series([values.get(f.name, 1)] * hours, dtype=f.dtype()) for f in group.features}
+    close = pl.Series([START + (i + 1) * HOUR for i in range(hours)], dtype=STAMP)
+    return pl.DataFrame({"symbol": ["BTC"] * hours, "event_timestamp": close, "created_timestamp": close, **columns})
+
+
+def failed(finding: Finding, *words: str) -> bool:
+    """Whether a check fails, names these words, and says what to do."""
+    shown = finding.text + " ".join(finding.facts)
+    return not finding.passed and bool(finding.todo) and all(word in shown for word in words)
+
+
+def test_candles_that_break_the_contract_are_found() -> None:
+    now = START + 100 * HOUR
+    assert candle_checks.contract(candles(), HOUR, now).passed
+    assert failed(candle_checks.contract(candles().with_columns(low=-1.0), HOUR, now), "48 of 48")
+    assert failed(candle_checks.contract(candles(), HOUR, START + HOUR), "47 of 48")
+
+
+def test_the_share_in_quarantine_is_held_to_the_setting() -> None:
+    rejected = candles(3).with_columns(rule=pl.lit("high_low"))
+    assert candle_checks.quarantined(rejected, 97, 0.03).passed
+    assert failed(candle_checks.quarantined(rejected, 97, 0.029), "3 of 100", "by rule")
+
+
+def test_a_hole_of_a_day_and_a_thin_symbol_are_named() -> None:
+    assert candle_checks.complete(candles(480, without=(7,)), HOUR).passed
+    assert failed(candle_checks.complete(candles(480, without=tuple(range(30, 54))), HOUR), "24 candles", "gaps")
+    assert failed(candle_checks.complete(candles(480, without=tuple(range(1, 60, 10))), HOUR), "1 symbols")
+
+
+def test_a_missing_or_invented_day_is_found() -> None:
+    daily = candles(48).gather_every(24)
+    assert candle_checks.days_counted(daily, candles(48), HOUR).passed
+    assert candle_checks.days_counted(daily, candles(60), HOUR).passed
+    assert failed(candle_checks.days_counted(daily.head(1), candles(48), HOUR), "1 are missing")
+    assert failed(candle_checks.days_counted(daily, candles(24), HOUR), "1 have no candle")
+
+
+def test_a_changed_column_is_named() -> None:
+    group = GROUPS["trading_signals"]
+    assert feature_checks.schema(signals(), group).passed
+    assert failed(feature_checks.schema(signals().drop("can_buy"), group), "can_buy")
+    assert failed(
+        feature_checks.schema(signals().with_columns(pl.col("target_price").cast(pl.Float32)), group), "target_price"
+    )
+
+
+def test_missing_double_and_invented_rows_are_counted() -> None:
+    group, rows = GROUPS["trading_signals"], signals()
+    assert feature_checks.row_count(rows, candles(), group, HOUR).passed
+    assert failed(feature_checks.row_count(rows.head(47), candles(), group, HOUR), "1 missing")
+    assert failed(feature_checks.row_count(rows, candles(47), group, HOUR), "1 without a bar")
+    assert failed(feature_checks.row_count(pl.concat([rows, rows.head(1)]), candles(), group, HOUR), "1 double")
+
+
+@pytest.mark.parametrize(
+    ("group", "feature", "value"),
+    [
+        ("price_features", "rsi_14", 100.1),
+        ("price_features", "ma_20", 0.0),
+        ("price_features", "return_1d", float("nan")),
+        ("price_features", "atr_14", float("inf")),
+        ("regime_features", "regime_probability", -0.1),
+        ("trading_signals", "can_buy", 2),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_place(group: str, feature: str, value: float) -> None:
+    declared = GROUPS[group]
+    dtype = declared.feature(feature).dtype()
+    good = pl.DataFrame(
+        {"symbol": ["BTC"], "event_timestamp": pl.Series([START], dtype=STAMP), feature: pl.Series([1], dtype=dtype)}
+    )
+    assert feature_checks.in_range(good, declared).passed
+    bad = good.with_columns(pl.lit(value).cast(dtype).alias(feature))
+    assert failed(feature_checks.in_range(bad, declared), feature)
+
+
+def test_nulls_count_only_after_the_warm_up() -> None:
+    group = GROUPS["volume_features"]
+    days = pl.Series([START + i * DAY for i in range(100)], dtype=STAMP)
+    rows = pl.DataFrame({"symbol": ["BTC"] * 100, "event_timestamp": days})
+    rows = rows.with_columns(
+        pl.when(pl.int_range(pl.len()) >= f.window).then(1.0).alias(f.name) for f in group.features
+    )
+    first = {"BTC": START}
+    assert feature_checks.filled(rows, group, first, DAY).passed
+    holes = rows.with_columns(cmf_20=pl.when(pl.int_range(pl.len()) < 95).then("cmf_20"))
+    assert failed(feature_checks.filled(holes, group, first, DAY), "cmf_20")
+
+
+def test_parity_registry_and_switches() -> None:
+    different = Difference("BTC", "value", "rsi_14", 50.0, 50.00000000000001)
+    assert serving.equal(ParityReport("price_features", 8, ())).passed
+    assert failed(serving.equal(ParityReport("price_features", 8, (different,))), "1 differences")
+    assert serving.registered({"a": ["x"]}, {"a": ["x"]}).passed
+    assert failed(serving.registered({"a": ["x"], "b": ["y"]}, {"a": ["x", "z"]}), "a, b")
+    assert serving.enabled("price_features", {"volume_features": "late"}).passed
+    assert failed(serving.enabled("price_features", {"BTC": "hard fork"}), "BTC (hard fork)")
+
+
+def test_freshness_is_measured_from_the_close_of_the_newest_bar() -> None:
+    state = Freshness("trading_signals", START, timedelta(minutes=65), timedelta(minutes=65), {})
+    assert state.fresh
+    assert not Freshness("trading_signals", START, timedelta(minutes=66), timedelta(minutes=65), {}).fresh
+    assert state.sentence == "The newest row closed at 2024-01-01 00:00 UTC, 65 min ago; 65 min is allowed."
