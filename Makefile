@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-
 .DEFAULT_GOAL := help
 .PHONY: help run test dev check proof bench lock clean
 
@@ -13,7 +12,7 @@ run: .venv/ready ## Build every table from candles to the online store, and show
 	@$(BIN)/crypto-features run
 
 test: .venv/ready ## Run the tests.
-	@$(BIN)/pytest -n auto -m "not browser" 
+	@$(BIN)/pytest -n auto --dist loadfile
 
 dev: .venv/ready ## Open the Dagster UI.
 	@$(BIN)/crypto-features dev
