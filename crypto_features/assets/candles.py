@@ -123,6 +123,6 @@ def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> d
                 days = resample(current(raw.read([month])), lake.interval, DAY, as_of=clock.now())
                 provenance = partition_metadata(days, {}, {"candles": {month: raw.digest(month)}})
                 publish(context, daily, month, days, provenance=provenance)
-        return dg.MaterializeResult()
+        return dg.MaterializeResult(metadata={"dagster/column_lineage": DAILY_LINEAGE})
 
     return resampled

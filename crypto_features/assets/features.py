@@ -67,7 +67,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         newest = lake.table(group.name).months()[-1:]
         if newest and newest[0] in done:
             context.add_asset_metadata(pictures(group, lake), partition_key=newest[0])
-        return dg.MaterializeResult(check_results=[gate])
+        return dg.MaterializeResult(metadata={"dagster/column_lineage": feature_lineage(group)}, check_results=[gate])
 
     return table
 

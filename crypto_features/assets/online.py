@@ -57,6 +57,6 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
             },
             partition_key=chosen[-1],
         )
-        return dg.MaterializeResult()
+        return dg.MaterializeResult(metadata={"dagster/column_lineage": view_lineage(group)})
 
     return view

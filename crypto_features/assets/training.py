@@ -55,6 +55,6 @@ def training_set(service: FeatureService, months: dg.PartitionsDefinition[str]) 
         for month in chosen:
             rows = frame.filter(month=month).drop("month")
             publish(context, lake.table(f"training/{service.name}"), month, rows)
-        return dg.MaterializeResult()
+        return dg.MaterializeResult(metadata={"dagster/column_lineage": same_columns(service.features)})
 
     return joined

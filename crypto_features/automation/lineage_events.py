@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -34,10 +35,18 @@ def lineage_sensors(settings: Settings, status: dg.DefaultSensorStatus) -> Seque
         record_filter_limit=EVENTS_A_LOOK,
         minimum_interval_seconds=int(settings.look_every.total_seconds()),
     )
+
+    def send(context: dg.SensorEvaluationContext) -> Any:
+        if context.instance.event_log_storage.is_run_sharded:
+            return dg.SkipReason(
+                "dagster-openlineage reads one event log and SQLite keeps one a run: use PostgreSQL, deploy/dagster.yaml"
+            )
+        return inner._raw_fn(context)  # noqa: SLF001 - the library leaves no way to start its sensor by default.
+
     return [
         dg.SensorDefinition(
             name="openlineage",
-            evaluation_fn=inner._raw_fn,  # noqa: SLF001 - the library leaves no way to start its sensor by default.
+            evaluation_fn=send,
             minimum_interval_seconds=inner.minimum_interval_seconds,
             description="Sends what runs did, and which column came from which, as OpenLineage events.",
             default_status=status,

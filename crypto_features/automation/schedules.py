@@ -9,7 +9,7 @@ from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.progress import DAY, last_close, newest
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.runs import going, request
-from crypto_features.features.months import months_between
+from crypto_features.features.months import month_span, months_between
 from crypto_features.settings import Settings
 
 HOUR = timedelta(hours=1)
@@ -52,7 +52,7 @@ def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[
                 f"the candles until {midnight:%Y-%m-%d} are not stored yet; the sensor `behind` waits for them"
             )
         done = newest(lake.table("daily_candles"))
-        first = min(at.stored.values()) if done is None else done + DAY
+        first = month_span(lake.table("candles").months()[0])[0] if done is None else done + DAY
         if first >= midnight:
             return dg.SkipReason(f"every day before {midnight:%Y-%m-%d} is resampled")
         return request(f"days until {midnight:%Y-%m-%d}", months_between(first, midnight))
