@@ -39,7 +39,7 @@ def lineage_sensors(settings: Settings, status: dg.DefaultSensorStatus) -> Seque
     def send(context: dg.SensorEvaluationContext) -> Any:
         if context.instance.event_log_storage.is_run_sharded:
             return dg.SkipReason(
-                "dagster-openlineage reads one event log and SQLite keeps one a run: use PostgreSQL, deploy/dagster.yaml"
+                "dagster-openlineage reads one event log, SQLite keeps one a run; use PostgreSQL: deploy/dagster.yaml"
             )
         return inner._raw_fn(context)  # noqa: SLF001 - the library leaves no way to start its sensor by default.
 
