@@ -78,8 +78,12 @@ class Read:
         """Whether computing `month` reads the partition `other`."""
         if self.table == MODEL:
             return other == month
-        first = month_of(month_span(month)[0] - self.lookback)
-        return first <= other <= month and (self.own_month or other < month)
+        return _earliest(month, self.lookback) <= other <= month and (self.own_month or other < month)
+
+
+@cache
+def _earliest(month: str, lookback: timedelta) -> str:
+    return month_of(month_span(month)[0] - lookback)
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,12 @@ class Published:
         """The months that are published."""
         return self.notes.get(asset, {}).keys() | self.digests.get(asset, {}).keys()
 
+    def digest(self, read: Read, month: str) -> str | None:
+        """Digest of the columns that are read of a month; `None` if it is not published."""
+        note = self.notes.get(read.table, {}).get(month, {})
+        columns: dict[str, str] = json.loads(note.get(COLUMNS, "{}"))
+        return input_digest(columns, read.columns) if columns else self.digests.get(read.table, {}).get(month)
+
 
 def plan(
     graph: Iterable[Node],
@@ -151,8 +161,7 @@ class _Plan:
         self.published, self.corrected = published, corrected
         self.found: dict[tuple[str, str], Stale] = {}
         self.changed: dict[str, set[str]] = {}
-        self.columns = cache(self._columns)
-        self.digest = cache(self._digest)
+        self.digest = cache(published.digest)
 
     def stale(self, graph: Iterable[Node]) -> tuple[Stale, ...]:
         for node in graph:
@@ -220,20 +229,10 @@ class _Plan:
     def _input_change(self, read: Read, month: str, before: str | None) -> frozenset[str] | None:
         """Which of the columns read have changed in a month: none is an empty set, all is `None`."""
         stale = self.found.get((read.table, month))
-        if stale is None or self.digest(read.table, month, read.columns) != before:
-            return frozenset() if self.digest(read.table, month, read.columns) == before else None
+        if stale is None or self.digest(read, month) != before:
+            return frozenset() if self.digest(read, month) == before else None
         return stale.columns if stale.columns is None else stale.columns & set(read.columns or stale.columns)
 
     def _months(self, table: str) -> set[str]:
         """Months that are published, or are about to be."""
         return {*self.published.months(table), *(month for asset, month in self.found if asset == table)}
-
-    def _columns(self, table: str, month: str) -> Mapping[str, str]:
-        note = self.published.notes.get(table, {}).get(month, {})
-        columns: dict[str, str] = json.loads(note.get(COLUMNS, "{}"))
-        return columns
-
-    def _digest(self, table: str, month: str, read: tuple[str, ...] | None) -> str | None:
-        whole = self.published.digests.get(table, {}).get(month)
-        columns = self.columns(table, month)
-        return input_digest(columns, read) if columns else whole

@@ -1,0 +1,57 @@
+"""Which probe catches which planted leak, beside a rule of last rows: `python -m benchmarks.features_leaks`."""
+
+import sys
+import time
+
+import polars as pl
+
+from crypto_features.features import GROUPS, FeatureGroup
+from crypto_features.features.groups.signals import volatility_breakout
+from crypto_features.features.leak import leak_test
+from crypto_features.features.leak.zoo import zoo
+from crypto_features.features.probe_market import DAYS, HOUR, START, probe_market
+from crypto_features.features.upstream import every_row, tables
+
+CUTS = 20
+PROBES = ("truncate", "perturb", "gap", "start", "warm-up", "isolation", "permutation")
+
+
+def caught_by_last_rows(group: FeatureGroup) -> set[str]:
+    """Features whose last row changes when the market is cut at twenty times, as freqtrade's analysis does."""
+    market = probe_market()
+    whole = every_row(group, tables(group, market, interval=HOUR), interval=HOUR)
+    caught: set[str] = set()
+    for number in range(1, CUTS + 1):
+        past = market.filter(pl.col("open_time") < START + number * DAYS * 24 * HOUR / (CUTS + 1))
+        rows = every_row(group, tables(group, past, interval=HOUR), interval=HOUR)
+        last = rows.group_by("symbol").last().join(whole, on=["symbol", "event_timestamp"], suffix="_whole")
+        for feature in group.features:
+            if last.filter(pl.col(feature.name).ne_missing(pl.col(f"{feature.name}_whole"))).height:
+                caught.add(feature.name)
+    return caught
+
+
+def main() -> None:
+    """Print the detection table, then the time and the alarms of the shipped groups."""
+    print(f"| planted leak | {' | '.join(PROBES)} | last rows, {CUTS} cuts |")
+    print("| --- " * (len(PROBES) + 2) + "|")
+    total = found = by_last_rows = 0
+    for group in zoo():
+        report, last_rows = leak_test(group), caught_by_last_rows(group)
+        for feature in group.features:
+            probes = {leak.probe for leak in report.leaks if leak.feature in (feature.name, "(rows)")}
+            marks = ["x" if probe in probes else "" for probe in PROBES]
+            last = feature.name in last_rows
+            print(f"| {feature.description} | {' | '.join(marks)} | {'x' if last else ''} |")
+            total, found, by_last_rows = total + 1, found + bool(probes), by_last_rows + last
+    print(f"\nCaught: {found} of {total}; by last rows: {by_last_rows} of {total}.\n")
+    print("| shipped group | alarms | seconds |\n| --- | --- | --- |")
+    for name, group in {**GROUPS, "trading_signals, noise k": volatility_breakout(k=None)}.items():
+        began = time.perf_counter()
+        report = leak_test(group)
+        print(f"| {name} | {len(report.leaks)} | {time.perf_counter() - began:.1f} |")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The plan of ten years of 500 symbols, from files: `python -m benchmarks.features_plan`.
+
+Only footers are read when nothing changed, so the tables hold two rows a symbol and month; the notes are of full size.
+"""
+
+import json
+import os
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+from upath import UPath
+
+from crypto_features.features import GROUPS, partition_metadata
+from crypto_features.features.months import month_span, months_between
+from crypto_features.features.plan import DAILY, MODEL, RAW, Published, nodes, plan
+from crypto_features.features.regime_model import prior_model
+from crypto_features.market import Table
+from crypto_features.recompute import Folder, stale_partitions
+from crypto_features.settings import Settings
+
+SYMBOLS = [f"S{n:03}" for n in range(500)]
+MONTHS = months_between(datetime(2014, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC))
+
+
+def rows(month: str, time_column: str, columns: list[str]) -> pl.DataFrame:
+    """Two rows of each symbol."""
+    start = month_span(month)[0]
+    times = [start + timedelta(days=1), start + timedelta(days=2)]
+    frame = pl.DataFrame({"symbol": SYMBOLS}).join(pl.DataFrame({time_column: times}), how="cross")
+    frame = frame.with_columns(pl.col(time_column).cast(pl.Datetime("us", "UTC")))
+    return frame.with_columns(pl.lit(1.0).alias(column) for column in columns)
+
+
+def publish(root: UPath) -> None:
+    """A data folder with full notes: what a complete build would leave behind."""
+    ohlcv = ["open", "high", "low", "close", "volume"]
+    columns = {RAW: ohlcv, DAILY: ohlcv, **{g.name: [f.name for f in g.features] for g in GROUPS.values()}}
+    raw = Table(root, RAW, time="open_time", by_symbol=True)
+    for month in MONTHS:
+        raw.publish(month, rows(month, "open_time", ohlcv))
+    model, notes = prior_model(), dict[str, dict[str, dict[str, str]]]()
+    digests = {RAW: {m: raw.digest(m) for m in MONTHS}, MODEL: dict.fromkeys(MONTHS, model.version)}
+    for node in nodes():
+        notes[node.name] = {}
+        state = Published(notes, digests)
+        for month in MONTHS:
+            inputs = {
+                read.table: {m: state.digest(read, m) or "" for m in MONTHS if read.covers(month, m)}
+                for read in node.inputs
+            }
+            stamp = "open_time" if node.name == DAILY else "event_timestamp"
+            frame = pl.DataFrame() if node.name == MODEL else rows(month, stamp, columns[node.name])
+            notes[node.name][month] = partition_metadata(frame, node.fingerprints, inputs)
+            if node.name == MODEL:
+                path = Path(str(root)) / MODEL / f"{month}.json"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(model.to_json(notes[node.name][month]))
+            else:
+                Table(root, node.name, time=stamp).publish(month, frame, notes[node.name][month])
+
+
+def main() -> None:
+    """Print how long the plan takes, and of what."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CRYPTO_FEATURES_DATA"] = folder
+        root = UPath(folder)
+        publish(root)
+        print(f"{len(MONTHS)} months, {len(SYMBOLS)} symbols, {len(nodes()) + 1} tables\n")
+        print("| step | seconds |\n| --- | --- |")
+        began = time.perf_counter()
+        graph = nodes()
+        print(f"| versions of the code | {time.perf_counter() - began:.2f} |")
+        began = time.perf_counter()
+        state = Folder(root).published()
+        print(f"| notes of {sum(map(len, state.notes.values()))} partitions | {time.perf_counter() - began:.2f} |")
+        began = time.perf_counter()
+        found = plan(graph, state)
+        print(f"| comparison: {len(found)} stale | {time.perf_counter() - began:.2f} |")
+        began = time.perf_counter()
+        stale = stale_partitions(Settings.load())
+        print(f"| **whole plan: {len(stale)} stale** | **{time.perf_counter() - began:.2f}** |")
+        size = sum(len(json.dumps(note)) for months in state.notes.values() for note in months.values())
+        print(f"\n{size / 1e6:.1f} MB of notes.")
+
+
+if __name__ == "__main__":
+    main()
