@@ -12,7 +12,7 @@ SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_spec
 TABLES = [*GROUPS, *(f"online_store/{name}" for name in GROUPS), "training/ml_training_features"]
 
 
-@pytest.mark.parametrize("asset", SPECS)
+@pytest.mark.parametrize("asset", sorted(SPECS))
 def test_every_asset_has_description_group_kinds_and_owners(asset: str) -> None:
     spec = SPECS[asset]
     assert spec.description
