@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 import polars as pl
 import pytest
-from feast import FeatureStore, FeatureView, Field, RequestSource
+from feast import FeatureService, FeatureStore, FeatureView, Field, RequestSource
 from feast import types as feast_types
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 
 from crypto_features.errors import InputError
+from crypto_features.store import names
 from crypto_features.store.online.store import limited_to
 from tests.store import factory
 
@@ -220,6 +221,7 @@ def test_two_versions_of_a_view_are_served_side_by_side(tmp_path: Path, url: str
     feast.write_to_online_store("prices", pd.DataFrame([row]))
     new = factory.view(tmp_path, "prices", {"price": pl.Float64, "count": pl.Int64})
     feast.apply([new])
+    feast.refresh_registry()
     feast.write_to_online_store("prices", pd.DataFrame([{**row, "price": 9.0}]))
     refs = ["prices@v0:price", "prices@v1:price", "prices@v1:count"]
     answer = feast.get_online_features(refs, [{"symbol": "BTC"}], full_feature_names=True).to_dict()
@@ -229,3 +231,8 @@ def test_two_versions_of_a_view_are_served_side_by_side(tmp_path: Path, url: str
         "prices@v1__price": [9.0],
         "prices@v1__count": [2],
     }
+    feast.apply([FeatureService(name="pinned", features=["prices@v0:price"])])
+    feast.refresh_registry()
+    assert names.resolved(feast, "pinned") == ["prices@v0:price"]
+    pinned = feast.get_online_features(names.resolved(feast, "pinned"), [{"symbol": "BTC"}]).to_dict()
+    assert pinned["price"] == [1.0]
