@@ -9,8 +9,9 @@ from upath import UPath
 from crypto_features.assets.conditions import follows
 from crypto_features.assets.lake import LakeResource, SlidingReader
 from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected
+from crypto_features.assets.versions import regime_model_version
 from crypto_features.errors import InputError
-from crypto_features.features import RegimeModel, fit_regime_model, regime_model_fingerprint
+from crypto_features.features import RegimeModel, fit_regime_model
 from crypto_features.features.regime_model import LOOKBACK
 
 NAME = "regime_model"
@@ -60,7 +61,7 @@ def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         group_name="models",
         description="Parameters of the rule-anchored forward filter: Gaussians of the five features for each label "
         "and the transitions between labels. Those of a month come only from rows known before it began.",
-        code_version=regime_model_fingerprint(),
+        code_version=regime_model_version(),
         kinds={"python", "json"},
         owners=["team:research"],
         partitions_def=months,

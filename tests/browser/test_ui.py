@@ -43,6 +43,7 @@ def test_pictures_open_where_a_person_would_rather_look_than_read(ui: Watched, a
         source = picture.get_attribute("src") or ""
         assert len(base64.b64decode(source.partition("base64,")[2])) <= 150_000
         page.get_by_role("button", name="Close", exact=True).click()
+        expect(page.locator("img[src^='data:image/png']")).to_have_count(0)
 
 
 def test_checks_are_listed_with_what_they_ask(ui: Watched) -> None:
@@ -66,7 +67,7 @@ def test_an_asset_is_materialized_from_the_ui(ui: Watched) -> None:
     expect(page.get_by_text("Launched run")).to_be_visible()
     page = ui.open("/runs")
     launched = page.get_by_role("row").filter(has=page.get_by_text("partition: ")).first
-    expect(launched.get_by_text("Success", exact=True)).to_be_visible(timeout=180_000)
+    expect(launched.get_by_text("Success", exact=True)).to_be_visible(timeout=300_000)
 
 
 def test_the_ui_complained_of_nothing_and_talked_to_nobody_else(ui: Watched) -> None:
