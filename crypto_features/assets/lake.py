@@ -12,7 +12,7 @@ from crypto_features.assets.partitions import window
 from crypto_features.errors import InputError
 from crypto_features.features import input_digest
 from crypto_features.features.provenance import COLUMNS
-from crypto_features.market import Table
+from crypto_features.market import Table, current
 
 CANDLE_TABLES = frozenset({"candles", "daily_candles", "quarantine"})
 
@@ -77,4 +77,5 @@ class SlidingReader:
     def _load(self, month: str) -> tuple[pl.DataFrame, str]:
         note = self._table.metadata(month).get(COLUMNS)
         digest = input_digest(json.loads(note), self._columns) if note else self._table.digest(month)
-        return self._table.read([month]), digest
+        frame = self._table.read([month])
+        return (current(frame) if self._table.name == "candles" else frame), digest
