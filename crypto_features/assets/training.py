@@ -48,6 +48,9 @@ def training_set(service: FeatureService, months: dg.PartitionsDefinition[str]) 
         context: dg.AssetExecutionContext, lake: LakeResource, feast: FeastResource
     ) -> dg.MaterializeResult[None]:
         chosen = [month for month in selected(context) if month in lake.table("daily_candles").months()]
+        if not chosen:
+            context.log.info("No day of these months is over yet: there is nothing to join.")
+            return dg.MaterializeResult()
         days = lake.table("daily_candles").read(chosen, columns=["symbol", "open_time"])
         month_of_day = pl.col("event_timestamp").dt.offset_by("-1d").dt.strftime("%Y-%m")
         entity_rows = days.select("symbol", event_timestamp=pl.col("open_time") + DAY)
