@@ -217,7 +217,10 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         (("regime_filter", "ENTER, LEAVE, STAY = 1.0", "ENTER, LEAVE, STAY = 1.2"),),
         {REGIME: LABELS},
     ),
-    "the rule left at 0": ((("regime_filter", "1.0, 0.25, 5", "1.0, 0.0, 5"),), {REGIME: LABELS}),
+    "the rule left at 0": (
+        (("regime_filter", "1.0, 0.25, 5", "1.0, 0.0, 5"),),
+        {REGIME: {"regime_probability", "regime_duration"}},
+    ),
     "a prior of fewer rows": ((("regime_model", "PRIOR_ROWS = 2000", "PRIOR_ROWS = 100"),), {REGIME: LABELS}),
     "an uncalibrated probability": (
         (("groups.regime", "model.calibrated(posterior.max(axis=-1))", "posterior.max(axis=-1)"),),
