@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,3 +46,12 @@ def real_market() -> Path:
     path = Path(folder).resolve()
     assert (path / "candles_1h").is_dir(), f"CRYPTO_FEATURES_REAL_DATA={folder} holds no candles_1h"
     return path
+
+
+@pytest.fixture(autouse=True)
+def _no_instance_left_over() -> Iterator[None]:
+    """Dagster keeps the storage of the last instance in a context variable, also after that instance is gone."""
+    from dagster._core.storage.defs_state.base import set_defs_state_storage
+
+    with set_defs_state_storage(None):
+        yield
