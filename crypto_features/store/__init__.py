@@ -3,6 +3,7 @@
 Importing this package imports neither Feast nor Dagster, each of which takes seconds; a name is loaded when it is used.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from crypto_features.store.errors import (
     StoreUnreachableError,
     UnreadableTableError,
 )
+from crypto_features.store.plain_feast import FeastFinder
 
 if TYPE_CHECKING:
     from crypto_features.store.compare import Difference, ParityReport, parity
@@ -29,6 +31,9 @@ __all__ = [
     "UnreadableTableError",
     "parity",
 ]
+
+if "feast" not in sys.modules:
+    sys.meta_path.insert(0, FeastFinder())
 
 
 def __getattr__(name: str) -> object:
