@@ -5,9 +5,13 @@ macd_diff = ta_indicator("trend.MACD.macd_diff", warm_up=33, close=pl.col("close
 ```
 """
 
+import ast
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
-import pandas as pd
 import polars as pl
 
 from crypto_features.errors import InputError, UnknownNameError
@@ -41,16 +45,19 @@ def ta_indicator(name: str, *, warm_up: int, **arguments: pl.Expr | float | str 
         InputError: if the indicator looks ahead or depends on where history starts, or is asked to fill its warm-up.
         UnknownNameError: if `ta` has no such indicator.
     """
-    indicator, method = _resolve(name)
-    _refuse(name.rpartition(".")[0], arguments)
+    module, indicator, method = _known(name)
+    _refuse(f"{module}.{indicator}", arguments)
     series = {key: value for key, value in arguments.items() if isinstance(value, pl.Expr)}
     constants = {key: value for key, value in arguments.items() if key not in series}
 
     def apply(columns: pl.Series) -> pl.Series:
         if len(columns) <= warm_up:
             return pl.Series([None] * len(columns), dtype=pl.Float64)
+        import pandas as pd
+
         prices = {key: pd.Series(columns.struct.field(key).to_numpy()) for key in series}
-        values = getattr(indicator(**prices, **constants), method)().to_numpy(dtype="float64", copy=True)
+        computed = getattr(import_module(f"ta.{module}"), indicator)(**prices, **constants)
+        values = getattr(computed, method)().to_numpy(dtype="float64", copy=True)
         values[:warm_up] = float("nan")
         return pl.Series(values, nan_to_null=True)
 
@@ -58,21 +65,31 @@ def ta_indicator(name: str, *, warm_up: int, **arguments: pl.Expr | float | str 
     return pl.struct(fields).map_batches(apply, return_dtype=pl.Float64)
 
 
-def _resolve(name: str) -> tuple[type, str]:
-    module_name, _, rest = name.partition(".")
-    class_name, _, method = rest.partition(".")
-    if module_name not in _MODULES:
-        raise UnknownNameError("module of ta", module_name, _MODULES)
-    module = import_module(f"ta.{module_name}")
-    indicators = {
-        key: value for key, value in vars(module).items() if hasattr(value, "_run") and key != "IndicatorMixin"
+def _known(name: str) -> tuple[str, str, str]:
+    module, _, rest = name.partition(".")
+    indicator, _, method = rest.partition(".")
+    if module not in _MODULES:
+        raise UnknownNameError("module of ta", module, _MODULES)
+    indicators = _indicators(module)
+    if indicator not in indicators:
+        raise UnknownNameError(f"indicator of ta.{module}", indicator, indicators)
+    if method not in indicators[indicator]:
+        raise UnknownNameError(f"method of ta.{module}.{indicator}", method, indicators[indicator])
+    return module, indicator, method
+
+
+@cache
+def _indicators(module: str) -> Mapping[str, Sequence[str]]:
+    """The methods of each indicator, read off the source: importing `ta` and pandas takes half a second."""
+    package = find_spec("ta")
+    if package is None or package.origin is None:
+        raise InputError("the library ta is not installed; `make run` installs every dependency.")
+    source = Path(package.origin).with_name(f"{module}.py").read_text(encoding="utf-8")
+    return {
+        node.name: [part.name for part in node.body if isinstance(part, ast.FunctionDef) and part.name[0] != "_"]
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "IndicatorMixin" for base in node.bases)
     }
-    if class_name not in indicators:
-        raise UnknownNameError(f"indicator of ta.{module_name}", class_name, indicators)
-    methods = [key for key in vars(indicators[class_name]) if not key.startswith("_")]
-    if method not in methods:
-        raise UnknownNameError(f"method of ta.{module_name}.{class_name}", method, methods)
-    return indicators[class_name], method
 
 
 def _refuse(indicator: str, arguments: dict[str, pl.Expr | float | str | bool]) -> None:

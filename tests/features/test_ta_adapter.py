@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import polars as pl
 import pytest
 import ta
@@ -28,6 +31,11 @@ def test_the_warm_up_is_null_whatever_ta_fills_in() -> None:
 def test_history_shorter_than_the_warm_up_is_null_where_ta_raises() -> None:
     adx = ta_indicator("trend.ADXIndicator.adx", warm_up=27, **{k: PRICES[k] for k in ("high", "low", "close")})
     assert bars(CLOSE[:20]).select(adx.alias("adx"))["adx"].null_count() == 20
+
+
+def test_declaring_features_imports_neither_pandas_nor_ta() -> None:
+    program = "import sys, crypto_features.features; print(sorted({'pandas', 'ta'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout == "[]\n"
 
 
 def test_lineage_shows_through_the_adapter() -> None:
