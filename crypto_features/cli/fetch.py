@@ -20,6 +20,7 @@ def fetch(
     last: Annotated[
         str | None, typer.Option(help="Last month; by default the present one, or the source's last.")
     ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Ask for stored and for absent candles too.")] = False,  # noqa: FBT002 - typer reads it.
 ) -> None:
     """Bring the candles of the settings' source and symbols up to date, and show what came of it."""
     from crypto_features import clock
@@ -43,6 +44,7 @@ def fetch(
             now=now,
             max_rejected=settings.max_rejected,
             recheck=settings.recheck,
+            again=again,
             progress=lambda progress: status.update(str(progress)),
         )
     console.print(f"[bold]{report.source}[/], {report.seconds:.1f} s", soft_wrap=True)

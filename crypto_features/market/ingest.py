@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from crypto_features.errors import CryptoFeaturesError, InputError
-from crypto_features.features.months import month_span
+from crypto_features.features.months import month_span, months_between
 from crypto_features.market.contract import KEY, validate
 from crypto_features.market.history import flags
 from crypto_features.market.lake import Table
@@ -19,7 +19,8 @@ from crypto_features.market.merge import CORRECTED_SCHEMA, STAMP, Merge, merge
 from crypto_features.market.names import check_symbol
 from crypto_features.market.report import IngestReport, Progress, RejectedShareError
 from crypto_features.market.source import CANDLE_SCHEMA, Source
-from crypto_features.market.windows import Planner, Window
+from crypto_features.market.spans import number, opening, spans_of, to_texts
+from crypto_features.market.windows import Planner, Stored, Window
 
 _OUTCOMES = ("accepted", "new", "corrected", "rejected")
 _TALLY = {"month": pl.String, "symbol": pl.String, "outcome": pl.String, "count": pl.Int64}
@@ -40,6 +41,7 @@ def ingest(
     now: datetime,
     max_rejected: float = 1.0,
     recheck: timedelta = timedelta(days=1),
+    again: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
     """Bring the candles of some months and symbols into the lake.
@@ -57,7 +59,9 @@ def ingest(
         interval: Length of a candle.
         now: The current time.
         max_rejected: Share of the fetched candles, 0 to 1, that may break the contract.
-        recheck: How far before its last stored candle a source that resumes is asked again, to find corrections.
+        recheck: How far before a missing candle a source that resumes is asked for the stored ones again, to find
+            corrections, also in the month before `months`.
+        again: Ask for every candle, whatever is stored or known to be absent.
         progress: Called after each fetch.
 
     Raises:
@@ -65,19 +69,19 @@ def ingest(
         RejectedShareError: if more than `max_rejected` were rejected. What was accepted is published.
     """
     table = replace(table, by_symbol=True)
-    run = _Run(Planner(source, table, interval, now, recheck), quarantine)
+    run = _Run(Planner(source, table, interval, now, recheck, again), quarantine)
     chosen = [check_symbol(symbol) for symbol in dict.fromkeys(symbols)]
     with ThreadPoolExecutor(source.parallel, thread_name_prefix="fetch") as pool:
         plans = run.plans(sorted(set(months)), chosen, pool)
-        expected = sum((window.end - window.start) // interval for _, windows in plans for window in windows)
-        for chunk, windows in plans:
+        expected = sum((window.end - window.start) // interval for windows in plans for window in windows)
+        for windows in plans:
             fetched = []
             for window, candles in pool.map(run.fetch, windows):
                 if candles is not None:
                     fetched.append((window, candles))
                 if progress:
                     progress(Progress(run.rows, expected, perf_counter() - run.began))
-            run.store(chunk, fetched)
+            run.store(fetched)
     report = run.report()
     if report.rejected_share > max_rejected:
         raise RejectedShareError(report, max_rejected)
@@ -91,6 +95,7 @@ class _Run:
         self.planner, self.quarantine = planner, quarantine
         self.source, self.table, self.interval, self.now = planner.source, planner.table, planner.interval, planner.now
         self.began, self.rows = perf_counter(), 0
+        self.stored: dict[str, Stored] = {}
         self.failed: dict[str, CryptoFeaturesError] = {}
         self.published: list[str] = []
         self.tallies: list[pl.DataFrame] = []
@@ -98,26 +103,23 @@ class _Run:
         self.rejected: list[pl.DataFrame] = []
         self.flagged: list[pl.DataFrame] = []
 
-    def plans(
-        self, months: Sequence[str], symbols: Sequence[str], pool: ThreadPoolExecutor
-    ) -> list[tuple[Sequence[str], list[Window]]]:
-        """Chunks of months, so few that their candles fit in memory, each with what to fetch."""
+    def plans(self, months: Sequence[str], symbols: Sequence[str], pool: ThreadPoolExecutor) -> list[list[Window]]:
+        """What to fetch, in chunks of months whose candles fit in memory."""
         size = max(self.source.rows_at_once // max(len(symbols) * (_LONGEST_MONTH // self.interval), 1), 1)
         chunks = [months[i : i + size] for i in range(0, len(months), size)]
-        stored = self.planner.stored(months)
-        for month in months:
-            self._refuse_mixture(month, stored[month])
+        self._refuse_mixture(months)
+        self.stored = self.planner.stored(self.planner.reach(months))
 
         def plan(symbol: str) -> list[list[Window]]:
             try:
-                return [self.planner.windows(symbol, chunk, stored) for chunk in chunks]
+                return [self.planner.windows(symbol, chunk, self.stored) for chunk in chunks]
             except CryptoFeaturesError as error:
                 self.failed[symbol] = error
                 return [[] for _ in chunks]
 
         by_symbol = list(pool.map(plan, symbols))
         by_chunk = [[window for found in by_symbol for window in found[i]] for i in range(len(chunks))]
-        return [(chunk, windows) for chunk, windows in zip(chunks, by_chunk, strict=True) if windows]
+        return [windows for windows in by_chunk if windows]
 
     def fetch(self, window: Window) -> tuple[Window, pl.DataFrame | None]:
         if window.symbol in self.failed:
@@ -130,9 +132,11 @@ class _Run:
         self.rows += candles.height
         return window, candles
 
-    def store(self, months: Sequence[str], fetched: Sequence[tuple[Window, pl.DataFrame]]) -> None:
+    def store(self, fetched: Sequence[tuple[Window, pl.DataFrame]]) -> None:
         if not fetched:
             return
+        touched = {month for window, _ in fetched for month in months_between(window.start, window.end)}
+        months = sorted(touched.intersection(self.stored))
         good, rejected = validate(pl.concat([candles for _, candles in fetched]), self.interval, self.now)
 
         def publish(month: str) -> None:
@@ -144,7 +148,7 @@ class _Run:
             candles = good.filter(inside)
             if candles.height:
                 self._publish(month, candles)
-            self.planner.remember(month, {w.symbol: w.marks[month] for w, _ in fetched if month in w.marks})
+            self.planner.remember(month, self.stored[month], (window for window, _ in fetched))
 
         with ThreadPoolExecutor(_WRITERS, thread_name_prefix="publish") as pool:
             list(pool.map(publish, months))
@@ -174,7 +178,7 @@ class _Run:
         def change(stored: pl.DataFrame | None) -> tuple[pl.DataFrame, Mapping[str, str]] | None:
             outcomes.append(merge(stored, fetched, self.now))
             rows = outcomes[0].append_to(stored)
-            return None if rows is None else (rows, self._metadata(rows))
+            return None if rows is None else (rows, self._metadata(month, rows))
 
         if self.table.update(month, change):
             self.published.append(month)
@@ -208,22 +212,32 @@ class _Run:
             counted.select(month=pl.lit(month), symbol="symbol", outcome=pl.lit(outcome), count="count")
         )
 
-    def _refuse_mixture(self, month: str, stored: Mapping[str, str]) -> None:
-        for key, mine in self._nature().items():
-            if stored.get(key, mine) != mine:
+    def _refuse_mixture(self, months: Sequence[str]) -> None:
+        """All partitions of a table are of one nature; the newest tells it, and those that are about to change."""
+        published = self.table.months()
+        for month in sorted({*published[-1:], *months}.intersection(published)):
+            stored = self.table.metadata(month)
+            mine = self._nature()
+            theirs = {key: stored.get(key, value) for key, value in mine.items()}
+            if theirs != mine:
                 raise InputError(
-                    f"partition {month} of {self.table.name!r} holds candles with {key} {stored[key]} from "
-                    f"{stored.get('source')}; {self.source.name} has {key} {mine}. Give each its own folder by "
-                    f"CRYPTO_FEATURES_DATA, or delete {self.table.path(month)}."
+                    f"{self.table.root} holds {_kind(theirs)} (partition {month} of {self.table.name!r} is from "
+                    f"{stored.get('source', 'elsewhere')}), and {self.source.name} has {_kind(mine)}. "
+                    f"Choose another folder by CRYPTO_FEATURES_DATA, or delete {self.table.root}."
                 )
 
     def _nature(self) -> dict[str, str]:
         return {"interval": str(self.interval), "synthetic": str(self.source.synthetic).lower()}
 
-    def _metadata(self, rows: pl.DataFrame) -> dict[str, str]:
-        last = rows.group_by("symbol").agg(pl.col("open_time").max()).sort("symbol")
-        times = {symbol: time.isoformat() for symbol, time in last.iter_rows()}
-        return self._nature() | {"source": self.source.name, "last": json.dumps(times)}
+    def _metadata(self, month: str, rows: pl.DataFrame) -> dict[str, str]:
+        spans = spans_of(rows, self.interval)
+        last = {symbol: opening(parts[-1][1] - 1, self.interval).isoformat() for symbol, parts in spans.items()}
+        held = to_texts(spans, number(month_span(month)[0], self.interval))
+        return self._nature() | {"source": self.source.name, "last": json.dumps(last), "held": json.dumps(held)}
+
+
+def _kind(nature: Mapping[str, str]) -> str:
+    return f"{'synthetic' if nature['synthetic'] == 'true' else 'real'} candles of {nature['interval']}"
 
 
 def _concat(frames: Sequence[pl.DataFrame], schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -27,7 +27,7 @@ class Source(Protocol):
     """Whether the candles are made up; they never join real ones."""
 
     resumes: bool = False
-    """Whether to ask only for what follows the last stored candle, since each question costs time and a rate limit."""
+    """Whether to ask only for candles that are not stored, since each question costs time and a rate limit."""
 
     parallel: int = 1
     """How many symbols may be fetched at once."""
@@ -56,6 +56,11 @@ class Source(Protocol):
             TransientError: if the same call may succeed later.
             PermanentError: if it will fail again until its cause is corrected.
         """
+
+    def origin(self, symbol: str) -> str:
+        """What the candles of a symbol are taken from: of another origin, what did not exist is asked for again."""
+        del symbol
+        return self.name
 
     def mark(self, symbol: str, start: datetime, end: datetime) -> str | None:
         """A cheap sign of what `fetch` would return: while it stays equal, the candles are not fetched again.

@@ -188,7 +188,7 @@ def test_a_run_resumes_from_the_last_stored_candle(server: tuple[Exchange, str],
     exchange.now, exchange.asked = START + 103 * HOUR, []
     report = lake(tmp_path, ask(url), now=exchange.now)
     assert report.new == 3
-    assert f"startTime={int((START + 75 * HOUR).timestamp() * 1000)}" in exchange.pages()[0]
+    assert f"startTime={int((START + 76 * HOUR).timestamp() * 1000)}" in exchange.pages()[0]
     exchange.asked = []
     lake(tmp_path, ask(url), now=exchange.now)
     assert exchange.asked == []

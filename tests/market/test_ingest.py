@@ -143,16 +143,90 @@ def test_a_symbol_that_fails_is_reported_while_the_others_go_on(lake: Lake) -> N
 
 def test_after_a_failure_a_symbol_goes_on_where_it_stopped(lake: Lake) -> None:
     frame = candles("BTC", "ETH", count=100)
-    lake.take(Resuming(frame.head(140), {}))
-    lake.take(Resuming(frame, {"ETH": TransientError("away")}))
+    now = START + 100 * HOUR
+    lake.take(Resuming(frame.head(140), {}), now=now)
+    lake.take(Resuming(frame, {"ETH": TransientError("away")}), now=now)
     assert lake.candles.read().height == 140
     source = Resuming(frame)
-    lake.take(source, recheck=2 * HOUR)
+    lake.take(source, recheck=2 * HOUR, now=now)
     assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
-    assert [(symbol, start) for symbol, start, _ in source.fetched] == [
-        ("BTC", START + 97 * HOUR),
-        ("ETH", START + 37 * HOUR),
-    ]
+    assert source.fetched == [("ETH", START + 38 * HOUR, START + 100 * HOUR)]
+
+
+def test_a_hole_in_a_symbols_life_is_asked_for_exactly(lake: Lake) -> None:
+    frame = candles("BTC", "ETH", count=1500)
+    hole = (pl.col("symbol") == "BTC") & pl.col("open_time").is_between(START + 700 * HOUR, START + 899 * HOUR)
+    months, now = ("2024-01", "2024-02", "2024-03"), START + 1500 * HOUR
+    lake.take(Offer(frame.filter(~hole)), months=months, now=now)
+    source = Resuming(frame)
+    assert lake.take(source, months=months, now=now, recheck=timedelta(0)).new == 200
+    assert source.fetched == [("BTC", START + 700 * HOUR, START + 900 * HOUR)]
+    assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
+
+
+def test_months_lost_by_an_interrupted_backfill_are_asked_for(lake: Lake) -> None:
+    frame = candles("BTC", count=1500)
+    months, now = ("2024-01", "2024-02", "2024-03"), START + 1500 * HOUR
+    lake.take(Resuming(frame), months=("2024-02",), now=now)
+    assert lake.candles.months() == ("2024-02",)
+    source = Resuming(frame)
+    lake.take(source, months=months, now=now)
+    assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
+    march = START + 60 * 24 * HOUR
+    assert source.fetched == [("BTC", START, START + 31 * 24 * HOUR), ("BTC", march - 24 * HOUR, now)]
+
+
+def test_what_an_exchange_does_not_have_is_asked_for_once(lake: Lake) -> None:
+    outage = pl.col("open_time").is_between(START + 700 * HOUR, START + 899 * HOUR)
+    frame = candles("BTC", count=1400, start=START + 100 * HOUR).filter(~outage)
+    months, now = ("2023-12", "2024-01", "2024-02", "2024-03"), START + 1500 * HOUR
+    for expected in ([("BTC", START - 31 * 24 * HOUR, now)], []):
+        source = Resuming(frame)
+        lake.take(source, months=months, now=now)
+        assert source.fetched == expected
+    source = Resuming(frame)
+    lake.take(source, months=months, now=now + HOUR, recheck=5 * HOUR)
+    assert source.fetched == [("BTC", now - 5 * HOUR, now + HOUR)]
+    other = Resuming(frame)
+    other.name = "another exchange"
+    lake.take(other, months=("2024-01", "2024-02"), now=now, recheck=timedelta(0))
+    asked = [("BTC", START, START + 100 * HOUR), ("BTC", START + 700 * HOUR, START + 900 * HOUR)]
+    assert other.fetched == asked
+
+
+def test_a_restored_older_file_is_brought_up_to_date(lake: Lake) -> None:
+    frame, now = candles("BTC", count=744), START + 744 * HOUR
+    lake.take(Resuming(frame.head(700)), now=START + 700 * HOUR)
+    old = lake.bytes()
+    lake.take(Resuming(frame), now=now)
+    lake.candles.path("2024-01").write_bytes(old["2024-01.parquet"])
+    lake.take(Resuming(frame), now=now)
+    assert lake.candles.read().height == 744
+
+
+def test_a_candle_that_is_late_is_asked_for_until_it_comes(lake: Lake) -> None:
+    frame, now = candles("BTC"), START + 48 * HOUR
+    lake.take(Resuming(frame.head(46)), now=now)
+    assert lake.take(Resuming(frame.head(47)), now=now).new == 1
+    assert lake.take(Resuming(frame), now=now).new == 1
+
+
+def test_the_end_of_a_closed_month_is_looked_at_again_for_corrections(lake: Lake) -> None:
+    frame, first = candles("BTC", count=800), START + 744 * HOUR
+    lake.take(Resuming(frame), now=first)
+    source = Resuming(edit(frame, 740, close=840.5))
+    report = lake.take(source, now=first + 5 * HOUR, months=("2024-02",))
+    assert source.fetched == [("BTC", first - 24 * HOUR, first + 5 * HOUR)]
+    assert report.corrected.select("open_time", "close", "close_was").rows() == [(START + 740 * HOUR, 840.5, 840.0)]
+    assert report.published == ("2024-01", "2024-02")
+
+
+def test_everything_is_asked_for_again_when_told_to(lake: Lake) -> None:
+    frame, now = candles("BTC", count=744), START + 744 * HOUR
+    lake.take(Resuming(frame), now=now)
+    source = Resuming(edit(frame, 5, volume=11.0))
+    assert lake.take(source, now=now, again=True).corrected.height == 1
+    assert source.fetched == [("BTC", START, now)]
 
 
 def test_a_source_that_resumes_is_not_asked_when_nothing_can_be_new(lake: Lake) -> None:
@@ -195,18 +269,23 @@ def test_only_closed_candles_are_taken(lake: Lake) -> None:
     assert lake.candles.read().height == 10
 
 
-def test_synthetic_candles_never_join_real_ones(lake: Lake) -> None:
+@pytest.mark.parametrize("months", [("2024-01",), ("2024-07",)], ids=["same month", "another month"])
+def test_synthetic_candles_never_join_real_ones(lake: Lake, months: tuple[str, ...]) -> None:
     synthetic = Offer(candles("BTC"))
     synthetic.synthetic = True
     lake.take(synthetic)
     before = lake.bytes()
+    real = Offer(candles("BTC", start=datetime(2024, 7, 1, tzinfo=UTC)))
     with pytest.raises(
-        InputError, match=r"2024-01 of 'candles' holds candles with synthetic true .*CRYPTO_FEATURES_DATA"
+        InputError,
+        match=r"holds synthetic candles of 1:00:00 \(partition 2024-01 of 'candles' is from offer\), and offer has "
+        r"real candles of 1:00:00. Choose another folder by CRYPTO_FEATURES_DATA, or delete ",
     ):
-        lake.take(Offer(candles("BTC")))
-    with pytest.raises(InputError, match="with interval 1:00:00 from offer"):
-        lake.take(synthetic, interval=4 * HOUR)
+        lake.take(real, months=months)
+    with pytest.raises(InputError, match="has synthetic candles of 4:00:00"):
+        lake.take(synthetic, interval=4 * HOUR, months=months)
     assert lake.bytes() == before
+    assert real.fetched == []
 
 
 def test_a_symbol_that_could_leave_the_folder_is_refused(lake: Lake) -> None:

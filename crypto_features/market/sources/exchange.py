@@ -103,11 +103,11 @@ class ExchangeSource(Source):
     def end(self) -> None:
         return None
 
-    def mark(self, symbol: str, start: datetime, end: datetime) -> str | None:
-        """What ended is fetched once: nothing can follow, and a delisted market may be gone."""
-        del start
-        last = self._listings[symbol][-1].end if symbol in self._listings else end
-        return f"until {last}" if last <= end else None
+    def origin(self, symbol: str) -> str:
+        markets = "+".join(
+            f"{one.market}@{one.start}..{one.end}*{one.factor}" for one in self._listings.get(symbol, ())
+        )
+        return f"{self._exchange} {markets}"
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
         if symbol not in self._listings:
