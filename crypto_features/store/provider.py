@@ -13,7 +13,6 @@ from feast.infra.passthrough_provider import PassthroughProvider
 from crypto_features import clock
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.store import GuardedOnlineStore
-from crypto_features.store.registry import compacted
 
 _published: ContextVar[list[pl.DataFrame] | None] = ContextVar("published", default=None)
 
@@ -30,7 +29,7 @@ def recording() -> Iterator[list[pl.DataFrame]]:
 
 
 class GuardedProvider(PassthroughProvider):
-    """Feast's provider with materializations that miss no late row, read no future and leave no trail of intervals."""
+    """Feast's provider with materializations that miss no late row and read no future."""
 
     def materialize_single_feature_view(
         self,
@@ -44,7 +43,6 @@ class GuardedProvider(PassthroughProvider):
         disable_event_timestamp: bool = False,
     ) -> None:
         """Publish the newest row of each entity between two times, in one transaction."""
-        _compact(registry, feature_view, project)
         if not isinstance(self.online_store, GuardedOnlineStore) or type(feature_view) is not FeatureView:
             super().materialize_single_feature_view(
                 config, feature_view, start_date, end_date, registry, project, tqdm_builder, disable_event_timestamp
@@ -80,11 +78,3 @@ def window(view: FeatureView, start: datetime, end: datetime, grace: timedelta) 
     end = min(utils.make_tzaware(end), clock.now())
     start = utils.make_tzaware(start)
     return (min(start, end - view.ttl - grace) if view.ttl else min(start, end)), end
-
-
-def _compact(registry: Any, view: FeatureView, project: str) -> None:
-    """Replace the intervals noted in the registry by one, so that it does not grow with every tick."""
-    stored = registry.get_feature_view(view.name, project)
-    if len(stored.materialization_intervals) > 1:
-        stored.materialization_intervals = compacted(stored.materialization_intervals)
-        registry.apply_feature_view(stored, project)

@@ -1,8 +1,6 @@
-"""The SQL registry: where it lies, how two processes share it, and why it does not grow."""
+"""The SQL registry: where it lies and what it holds; `shared_registry` says how two processes share it."""
 
 import json
-from collections.abc import Sequence
-from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -42,11 +40,6 @@ class DataFolderPlugin(CreateEnginePlugin):
 def _share_file(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA busy_timeout = 30000")
     connection.execute("PRAGMA journal_mode = WAL")
-
-
-def compacted(intervals: Sequence[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """One interval from the first start to the last end; Feast asks only for the last end."""
-    return [(min(start for start, _ in intervals), max(end for _, end in intervals))] if intervals else []
 
 
 def version(registry: Any, project: str) -> str:

@@ -24,6 +24,7 @@ from sqlalchemy.dialects import plugins
 from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.settings import Settings
+from crypto_features.store import shared_registry
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, StoredRow
@@ -33,6 +34,7 @@ from crypto_features.store.online.packing import kind_of, packer, unpack
 
 # Feast has imported this module before it opens the registry, whose URL names the plugin.
 plugins.register("crypto_features", "crypto_features.store.registry", "DataFolderPlugin")
+shared_registry.install()
 
 SWITCH_SECONDS = 0.5
 """How old a process's knowledge of the switches may be."""

@@ -1,0 +1,93 @@
+"""A SQL registry that processes change one after the other, and that does not grow with every materialization."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import feast.feature_store
+import filelock
+from feast.errors import FeatureViewNotFoundException
+from feast.feature_view import FeatureViewState
+from feast.infra.registry.sql import SqlRegistry
+from sqlalchemy import select, text, update
+
+from crypto_features.store.errors import StoreUnreachableError
+
+LOCK_SECONDS = 60
+"""How long a process waits for another one's change."""
+
+
+class SharedSqlRegistry(SqlRegistry):
+    """Feast's SQL registry with each of its changes of a feature view made alone.
+
+    Feast reads a view, changes it and writes the whole of it back in transactions of their own: of an apply and a
+    materialization at the same moment, either may undo the other.
+    """
+
+    def apply_feature_view(self, *args: Any, **kwargs: Any) -> Any:
+        """Register a view and its version while nobody else changes any."""
+        with self._alone():
+            return super().apply_feature_view(*args, **kwargs)
+
+    def delete_feature_view(self, *args: Any, **kwargs: Any) -> Any:
+        """Forget a view while nobody else changes any."""
+        with self._alone():
+            return super().delete_feature_view(*args, **kwargs)
+
+    def apply_materialization(
+        self, feature_view: Any, project: str, start_date: datetime, end_date: datetime, commit: bool = True
+    ) -> None:
+        """Note a materialization as one interval, from the first start to the last end: Feast asks only for that end.
+
+        The view gets no state. Feast would move a view that has one to MATERIALIZING by writing back what it had read
+        before, and a killed publisher would leave it there.
+
+        Raises:
+            FeatureViewNotFoundException: if the view was deleted meanwhile.
+        """
+        table = self._infer_fv_table(feature_view)
+        python_class, proto_class = self._infer_fv_classes(feature_view)
+        if not hasattr(python_class, "most_recent_end_time"):
+            super().apply_materialization(feature_view, project, start_date, end_date, commit)
+            return
+        here = (table.c.feature_view_name == feature_view.name, table.c.project_id == project)
+        with self._alone(), self.write_engine.begin() as connection:
+            stored = connection.execute(select(table.c.feature_view_proto).where(*here).with_for_update()).scalar()
+            if stored is None:
+                raise FeatureViewNotFoundException(feature_view.name, project)
+            view = python_class.from_proto(proto_class.FromString(stored))
+            starts, ends = zip(*view.materialization_intervals, (start_date, end_date), strict=True)
+            view.materialization_intervals = [(min(starts), max(ends))]
+            view.state = FeatureViewState.STATE_UNSPECIFIED
+            proto = view.to_proto()
+            proto.spec.project = project
+            connection.execute(update(table).where(*here).values(feature_view_proto=proto.SerializeToString()))
+        if self.cache_mode == "sync":
+            self.refresh()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the one lock of this registry; the system gives it back if the process is killed."""
+        if self.write_engine.dialect.name == "postgresql":
+            with self.write_engine.connect() as connection:
+                connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('crypto_features registry'))"))
+                yield
+            return
+        path = self.write_engine.url.database
+        if not path or path == ":memory:":
+            yield
+            return
+        try:
+            with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+                yield
+        except filelock.Timeout as error:
+            raise StoreUnreachableError(
+                f"the registry {path} is being changed by another process for more than {LOCK_SECONDS} s; try again."
+            ) from error
+
+
+def install() -> None:
+    """Have Feast open this registry where it opened its own: it loads every other part by class path, but not this."""
+    feast.feature_store.SqlRegistry = SharedSqlRegistry
