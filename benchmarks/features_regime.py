@@ -12,7 +12,6 @@ from statistics import mean
 import polars as pl
 
 from crypto_features.features import GROUPS, resample
-from crypto_features.features.months import month_of, months_between
 from crypto_features.features.partition import DAY
 from crypto_features.features.regime_study import study_regime
 from crypto_features.features.upstream import every_row
@@ -30,14 +29,13 @@ def read(folder: Path) -> pl.DataFrame:
 def main(folder: Path) -> None:
     """Print the figures as Markdown."""
     daily = resample(read(folder), HOUR, DAY)
-    opens = daily["open_time"].sort()
-    months = months_between(opens[0], opens[-1])
     prices = every_row(GROUPS["price_features"], {"daily_candles": daily}, interval=HOUR)
-    study = study_regime(prices, months)
+    study = study_regime(prices)
     shares = {month: changed / (of or 1) for month, (changed, of) in study.changed.items()}
     worst = max(shares, key=shares.__getitem__)
     changed, compared = (sum(pair[i] for pair in study.changed.values()) for i in (0, 1))
-    print(f"{daily['symbol'].n_unique()} symbols, {daily.height:,} days, {months[0]} to {month_of(opens[-1])}\n")
+    first, last = daily.select(a=pl.col("open_time").min(), b=pl.col("open_time").max()).row(0)
+    print(f"{daily['symbol'].n_unique()} symbols, {daily.height:,} days, {first:%Y-%m} to {last:%Y-%m}\n")
     print("| figure | value |\n| --- | --- |")
     print(f"| past labels changed by a monthly refit, of all {compared:,} compared | {changed / compared:.2%} |")
     print(f"| mean over the {len(shares)} refits | {mean(shares.values()):.2%} |")

@@ -74,5 +74,5 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
 
 def _reader(lake: LakeResource, group: FeatureGroup, source: Input) -> SlidingReader | ModelReader:
     if source.table == NAME:
-        return ModelReader(lake.path)
+        return ModelReader(lake.path, source.lookback)
     return SlidingReader(lake.table(source.table), source.lookback, columns_read(group, source.table))

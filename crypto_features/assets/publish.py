@@ -43,8 +43,7 @@ def publish(
     id and the time.
     """
     if frame.height or month in table.months():
-        stamp = {"run_id": context.run.run_id, "published_at": clock.now().isoformat()}
-        table.publish(month, frame, {**(provenance or {}), **stamp})
+        table.publish(month, frame, {**(provenance or {}), **stamp(context)})
     context.add_asset_metadata(
         {
             **rows_of(frame, table.time),
@@ -54,3 +53,8 @@ def publish(
         },
         partition_key=month,
     )
+
+
+def stamp(context: dg.AssetExecutionContext) -> dict[str, str]:
+    """Which run publishes, and when: part of the notes of every partition."""
+    return {"run_id": context.run.run_id, "published_at": clock.now().isoformat()}

@@ -1,6 +1,6 @@
 """The regime filter's parameters: a JSON artefact a month, fitted only on what was known before the month began."""
 
-from collections.abc import Iterable
+from datetime import timedelta
 
 import dagster as dg
 import polars as pl
@@ -8,14 +8,15 @@ from upath import UPath
 
 from crypto_features.assets.conditions import follows
 from crypto_features.assets.lake import LakeResource, SlidingReader
-from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected
+from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected, window
+from crypto_features.assets.publish import stamp
 from crypto_features.assets.versions import regime_model_version
 from crypto_features.errors import InputError
-from crypto_features.features import RegimeModel, fit_regime_model
-from crypto_features.features.regime_model import LOOKBACK
+from crypto_features.features import RegimeModel, fit_regime_model, partition_metadata
+from crypto_features.features.plan import MODEL_READS
+from crypto_features.features.regime_model import LOOKBACK, TABLE
 
 NAME = "regime_model"
-SCHEMA = pl.Schema({"month": pl.String, "parameters": pl.String, "version": pl.String})
 
 
 def model_path(root: UPath, month: str) -> UPath:
@@ -23,34 +24,33 @@ def model_path(root: UPath, month: str) -> UPath:
     return root / NAME / f"{month}.json"
 
 
-def read_models(root: UPath, months: Iterable[str]) -> pl.DataFrame:
-    """The parameters of those months that were fitted, as the regime group reads them: month, parameters, version."""
-    found = [(month, path.read_text()) for month in months if (path := model_path(root, month)).exists()]
-    rows = [(month, text, RegimeModel.from_json(text).version) for month, text in found]
-    return pl.DataFrame(rows, SCHEMA, orient="row")
-
-
 class ModelReader:
-    """Reads the parameters of a month, as the regime group takes them."""
+    """Reads the parameters of the months that a partition looks back on, as the regime group takes them."""
 
-    def __init__(self, root: UPath) -> None:
-        self._root = root
-        self._models = read_models(root, [])
+    def __init__(self, root: UPath, lookback: timedelta) -> None:
+        self._root, self._lookback = root, lookback
+        self._available = [path.stem for path in (root / NAME).glob("*.json")]
+        self._held: dict[str, tuple[str, str, str]] = {}
 
     def read(self, month: str) -> pl.DataFrame:
-        """One row.
+        """One row a month.
 
         Raises:
             InputError: if the month has not been fitted.
         """
-        self._models = read_models(self._root, [month])
-        if self._models.is_empty():
+        wanted = window(month, self._lookback, self._available)
+        if month not in wanted:
             raise InputError(f"there is no regime model for {month}; materialize {NAME!r} for that month first.")
-        return self._models
+        self._held = {name: self._held[name] if name in self._held else self._load(name) for name in wanted}
+        return pl.DataFrame(list(self._held.values()), TABLE, orient="row")
 
     def digests(self) -> dict[str, str]:
         """The version, by month, of what the last `read` returned."""
-        return dict(self._models.select("month", "version").iter_rows())
+        return {month: version for month, _, version in self._held.values()}
+
+    def _load(self, month: str) -> tuple[str, str, str]:
+        text = model_path(self._root, month).read_text()
+        return month, text, RegimeModel.from_json(text).version
 
 
 def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -70,11 +70,14 @@ def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         deps=[dg.AssetDep("price_features", partition_mapping=reaching_back(LOOKBACK))],
     )
     def fitted(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
-        history = SlidingReader(lake.table("price_features"), LOOKBACK)
+        history = SlidingReader(lake.table("price_features"), LOOKBACK, MODEL_READS)
+        fingerprints = {"parameters": regime_model_version()}
         for month in selected(context):
             model = fit_regime_model(history.read(month), month)
             path = model_path(lake.path, month)
-            _replace(path, model.to_json())
+            past = {name: digest for name, digest in history.digests().items() if name < month}
+            notes = partition_metadata(pl.DataFrame(), fingerprints, {"price_features": past})
+            _replace(path, model.to_json(notes | stamp(context)))
             context.add_asset_metadata({"version": model.version, "dagster/uri": str(path)}, partition_key=month)
         return dg.MaterializeResult()
 

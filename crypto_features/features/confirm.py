@@ -14,7 +14,7 @@ from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.months import month_span, months_between
 from crypto_features.features.partition import compute_partition
 from crypto_features.features.plan import DAILY, MISSING, MODEL, RAW, Node, Read, Reason, Stale
-from crypto_features.features.regime_model import RegimeModel, fit_regime_model
+from crypto_features.features.regime_model import regime_models
 from crypto_features.features.registry import GROUPS
 from crypto_features.features.resample import resample
 
@@ -133,7 +133,7 @@ class _Confirmation:
             return resample(candles.drop(_VERSIONS, strict=False), self.interval, timedelta(days=1), as_of=self.now)
         inputs = {read.table: self._input(read, month, symbols) for read in self.graph[item.asset].inputs}
         if item.asset == MODEL:
-            return model_rows({month: fit_regime_model(inputs["price_features"], month)})
+            return regime_models(inputs["price_features"], [month])
         return compute_partition(self.groups[item.asset], inputs, month, interval=self.interval)
 
     def _input(self, read: Read, month: str, symbols: list[str] | None) -> pl.DataFrame:
@@ -156,12 +156,6 @@ class _Confirmation:
                     rows = pl.concat([kept, fresh.select(rows.columns or fresh.columns)], how="diagonal")
             parts.append(rows)
         return pl.concat(parts)
-
-
-def model_rows(models: Mapping[str, RegimeModel]) -> pl.DataFrame:
-    """Regime models as the table that `regime_features` reads: `month, parameters, version`."""
-    rows = [(month, model.to_json(), model.version) for month, model in models.items()]
-    return pl.DataFrame(rows, schema=["month", "parameters", "version"], orient="row")
 
 
 def _difference(new: pl.DataFrame, old: pl.DataFrame) -> tuple[frozenset[str], frozenset[str]]:

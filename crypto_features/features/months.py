@@ -2,7 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
+
 from crypto_features.errors import InputError
+
+MONTH = pl.col("event_timestamp").dt.offset_by("-1us").dt.strftime("%Y-%m")
+"""The partition of a row: a bar that closes with the month belongs to it."""
 
 
 def month_of(time: datetime) -> str:

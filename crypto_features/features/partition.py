@@ -11,7 +11,7 @@ import polars as pl
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.features.declaration import FeatureGroup, Input
-from crypto_features.features.months import month_span
+from crypto_features.features.months import month_of, month_span
 
 KEYS = ("symbol", "event_timestamp")
 TIME = pl.Datetime("us", "UTC")
@@ -36,7 +36,8 @@ def compute_partition(
 
     Raises:
         UnknownNameError: if an input table is not in `inputs`.
-        InputError: if a table lacks a column or has two rows for one symbol and time.
+        InputError: if a table lacks a column or has two rows for one symbol and time, or the group's function does not
+            return a declared column.
     """
     start, end = month_span(month)
     trimmed = {}
@@ -59,7 +60,7 @@ def evaluate(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], *, interva
     except pl.exceptions.ColumnNotFoundError as error:
         column = str(error).partition("\n")[0]
         raise InputError(f"{group.name} reads {column}; its inputs have {', '.join(bars.columns)}.") from None
-    return _typed(group, pl.concat(parts) if parts else bars.select(KEYS))
+    return _typed(group, pl.concat(parts) if parts else _computed(bars, layers))
 
 
 def _layers(group: FeatureGroup) -> Iterator[list[pl.Expr]]:
@@ -83,7 +84,7 @@ def _trim(source: Input, frame: pl.DataFrame, month: str) -> pl.DataFrame:
     start, end = month_span(month)
     start -= source.lookback
     if "month" in frame.columns:
-        return frame.filter(pl.col("month") == month)
+        return frame.filter(pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month)))
     if "open_time" in frame.columns:
         return frame.filter((pl.col("open_time") >= start) & (pl.col("open_time") < end))
     if "event_timestamp" in frame.columns:
@@ -132,9 +133,15 @@ def _known(source: Input, inputs: Mapping[str, pl.DataFrame], interval: timedelt
 
 
 def _typed(group: FeatureGroup, rows: pl.DataFrame) -> pl.DataFrame:
+    wanted = [*KEYS, *(feature.name for feature in group.features)]
+    if missing := [name for name in wanted if name not in rows.columns]:
+        raise InputError(
+            f"{group.name} declares {', '.join(missing)}, which its function does not return; it returns "
+            f"{', '.join(rows.columns)}. Return {', '.join(wanted)}."
+        )
     columns = [pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME)]
     for feature in group.features:
-        value = pl.col(feature.name) if feature.name in rows.columns else pl.lit(None).alias(feature.name)
+        value = pl.col(feature.name)
         if feature.dtype.is_float():
             value = value.cast(feature.dtype)
             value = pl.when(value.is_finite()).then(value)

@@ -76,8 +76,6 @@ class Read:
 
     def covers(self, month: str, other: str) -> bool:
         """Whether computing `month` reads the partition `other`."""
-        if self.table == MODEL:
-            return other == month
         return _earliest(month, self.lookback) <= other <= month and (self.own_month or other < month)
 
 

@@ -5,6 +5,7 @@ to one array for all symbols, `(bars, symbols, …)`, and only added and multipl
 symbol never depend on the others.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
+Indices = npt.NDArray[np.int64]
 
 BULL, BEAR, SIDEWAYS = 0, 1, 2
 NAMES = ("BULL", "BEAR", "SIDEWAYS")
@@ -70,31 +72,52 @@ class Gaussian:
         return float(np.log(np.diag(self.whitening)).sum()) - distance / 2
 
 
-def forward_filter(features: Floats, gaussians: list[Gaussian], transition: Floats, start: Floats) -> Floats:
+@dataclass(frozen=True)
+class FilterParameters:
+    """What the filter assumes at a bar.
+
+    Args:
+        gaussians: One a label.
+        transition: `transition[i, j]` = P(next label j | label i).
+        start: Probability of each label before a symbol's first bar.
+    """
+
+    gaussians: tuple[Gaussian, ...]
+    transition: Floats
+    start: Floats
+
+
+def forward_filter(features: Floats, parameters: Sequence[FilterParameters], in_force: Indices) -> Floats:
     """P(label of bar t | features up to t): posterior ∝ likelihood × transition' × previous posterior.
 
     Args:
         features: `(bars, symbols, features)`; a bar with a NaN moves the state by the transition alone.
-        gaussians: One a label.
-        transition: `transition[i, j]` = P(next label j | label i).
-        start: Probability of each label before the first bar.
+        parameters: Those of each period.
+        in_force: Which of them each bar is read by, `(bars, symbols)`.
 
     Returns:
         `(bars, symbols, labels)`.
     """
-    log_likelihood = np.stack([gaussian.log_density(features) for gaussian in gaussians])
-    likelihood = np.exp(log_likelihood - log_likelihood.max(axis=0))
-    likelihood = np.where(np.isnan(likelihood), 1.0, likelihood)
-    posterior = np.empty((features.shape[0], len(gaussians), features.shape[1]))
-    previous = np.repeat(start[:, None], features.shape[1], axis=1)
-    for bar in range(features.shape[0]):
-        ahead = transition[0][:, None] * previous[0]
-        for i in range(1, len(gaussians)):
-            ahead = ahead + transition[i][:, None] * previous[i]
+    if not in_force.size:
+        return np.empty((*in_force.shape, len(NAMES)))
+    labels = range(len(NAMES))
+    likelihood = np.ones((len(labels), *in_force.shape))
+    for index, period in enumerate(parameters):
+        bars = in_force == index
+        log_density = np.stack([gaussian.log_density(features[bars]) for gaussian in period.gaussians])
+        ratio = np.exp(log_density - log_density.max(axis=0))
+        likelihood[:, bars] = np.where(np.isnan(ratio), 1.0, ratio)
+    transitions = np.stack([period.transition for period in parameters], axis=-1)
+    posterior = np.empty_like(likelihood)
+    previous = np.stack([period.start for period in parameters], axis=-1)[:, in_force[:1].ravel()]
+    for bar, period_of_symbol in enumerate(in_force):
+        transition = transitions[..., period_of_symbol]
+        ahead = transition[0] * previous[0]
+        for label in labels[1:]:
+            ahead = ahead + transition[label] * previous[label]
         joint = likelihood[:, bar] * ahead
         total = joint[0]
-        for i in range(1, len(gaussians)):
-            total = total + joint[i]
-        previous = joint / total
-        posterior[bar] = previous
-    return posterior.transpose(0, 2, 1)
+        for label in labels[1:]:
+            total = total + joint[label]
+        previous = posterior[:, bar] = joint / total
+    return posterior.transpose(1, 2, 0)

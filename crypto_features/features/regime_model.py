@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, lru_cache
@@ -14,8 +14,16 @@ import numpy.typing as npt
 import polars as pl
 
 from crypto_features.errors import InputError
-from crypto_features.features.months import month_span
-from crypto_features.features.regime_filter import NAMES, UNKNOWN, Floats, Gaussian, forward_filter, rule_labels
+from crypto_features.features.months import MONTH, month_span
+from crypto_features.features.regime_filter import (
+    NAMES,
+    UNKNOWN,
+    FilterParameters,
+    Floats,
+    Gaussian,
+    forward_filter,
+    rule_labels,
+)
 
 ULTRA_5 = ("return_20d", "volatility_20d", "rsi_14", "ma_alignment", "bb_position")
 """The five features that the filter reads."""
@@ -25,6 +33,9 @@ LOOKBACK = timedelta(days=1461)
 
 PRIOR_ROWS = 2000
 """How many rows the prior counts for, against those of the history."""
+
+TABLE = pl.Schema({"month": pl.String, "parameters": pl.String, "version": pl.String})
+"""How models are handed to `regime_features`: the artefact of each month."""
 
 _RIDGE = 1e-3
 _DIGITS = 9
@@ -82,12 +93,7 @@ class RegimeModel:
 
     def probabilities(self, features: Floats) -> Floats:
         """Filtered probability of each label, `(bars, symbols, labels)`, before calibration."""
-        return forward_filter(features, self._gaussians, np.array(self.transition), self._start)
-
-    def calibrated(self, probability: Floats) -> Floats:
-        """How often a label of that filtered probability was the rule's label, on the history of the fit."""
-        intercept, slope = self.calibration
-        return _sigmoid(intercept + slope * _logit(probability))
+        return forward_filter(features, [self.filter_parameters], np.zeros(features.shape[:-1], dtype=np.int64))
 
     @property
     def _content(self) -> dict[str, Any]:
@@ -95,12 +101,10 @@ class RegimeModel:
         return {name: getattr(self, name) for name in names}
 
     @cached_property
-    def _gaussians(self) -> list[Gaussian]:
-        return [Gaussian.of(np.array(m), np.array(c)) for m, c in zip(self.mean, self.covariance, strict=True)]
-
-    @cached_property
-    def _start(self) -> Floats:
-        return np.array(self.rows) / sum(self.rows)
+    def filter_parameters(self) -> FilterParameters:
+        """The model as the filter takes it."""
+        gaussians = [Gaussian.of(np.array(m), np.array(c)) for m, c in zip(self.mean, self.covariance, strict=True)]
+        return FilterParameters(tuple(gaussians), np.array(self.transition), np.array(self.rows) / sum(self.rows))
 
 
 @lru_cache(maxsize=1)
@@ -126,14 +130,42 @@ def fit_regime_model(price_features: pl.DataFrame, month: str) -> RegimeModel:
     return fit(padded(rows), prior_model())
 
 
+def regime_models(
+    price_features: pl.DataFrame,
+    months: Iterable[str] | None = None,
+    fit: Callable[[pl.DataFrame, str], RegimeModel] = fit_regime_model,
+) -> pl.DataFrame:
+    """The table that `regime_features` reads: `month, parameters, version`.
+
+    Args:
+        price_features: `symbol, event_timestamp` and at least the five features, of all symbols.
+        months: The months to fit; by default every month that has rows.
+        fit: What fits a month.
+    """
+    if months is None:
+        months = price_features.select(MONTH).to_series().unique().sort()
+    models = [(month, fit(price_features, month)) for month in months]
+    return pl.DataFrame([(month, model.to_json(), model.version) for month, model in models], TABLE, orient="row")
+
+
 def padded(rows: pl.DataFrame) -> Floats:
     """The five features of rows sorted by symbol and time, `(bars, symbols, 5)`; NaN where null and past the end."""
-    values = rows.select(pl.col(ULTRA_5).fill_null(np.nan)).to_numpy()
-    lengths = rows["symbol"].rle().struct.field("len").to_list()
-    out = np.full((max(lengths, default=0), len(lengths), len(ULTRA_5)), np.nan)
-    for i, part in enumerate(np.split(values, np.cumsum(lengths)[:-1]) if lengths else []):
-        out[: len(part), i] = part
+    own = bars_of_symbols(rows)
+    out = np.full((*own.shape, len(ULTRA_5)), np.nan)
+    out.transpose(1, 0, 2)[own.T] = rows.select(pl.col(ULTRA_5).fill_null(np.nan)).to_numpy()
     return out
+
+
+def bars_of_symbols(rows: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which bars of `(bars, symbols)` are rows: `array.T[bars_of_symbols(rows).T]` is a column of sorted rows."""
+    lengths = rows["symbol"].rle().struct.field("len").to_numpy()
+    mask: npt.NDArray[np.bool_] = np.arange(lengths.max(initial=0))[:, None] < lengths
+    return mask
+
+
+def calibrated(probability: Floats, intercept: Floats, slope: Floats) -> Floats:
+    """How often a label of that filtered probability was the rule's label, on the history of the fit."""
+    return _sigmoid(intercept + slope * _logit(probability))
 
 
 def trend_strength(features: Floats) -> Floats:

@@ -11,7 +11,7 @@ from crypto_features.features.groups.regime import regime_features
 from crypto_features.features.months import month_span
 from crypto_features.features.partition import DAY
 from crypto_features.features.regime_filter import UNKNOWN, Floats, Labels, rule_labels
-from crypto_features.features.regime_model import RegimeModel, fit_regime_model, padded, trend_strength
+from crypto_features.features.regime_model import RegimeModel, bars_of_symbols, padded, regime_models, trend_strength
 from crypto_features.features.upstream import every_row
 
 BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -36,17 +36,16 @@ class RegimeStudy:
     reliability: pl.DataFrame
 
 
-def study_regime(price_features: pl.DataFrame, months: tuple[str, ...]) -> RegimeStudy:
+def study_regime(price_features: pl.DataFrame) -> RegimeStudy:
     """Fit month by month on the past, label as published, and look back.
 
     Args:
         price_features: Every row of the price features.
-        months: The months to walk through, without a gap.
     """
     prices = price_features.sort("symbol", "event_timestamp")
-    models = {month: fit_regime_model(prices, month) for month in months}
-    changed = {month: _changed(prices, month, models[before], models[month]) for before, month in pairwise(months)}
-    table = pl.DataFrame({"month": months, "parameters": [m.to_json() for m in models.values()]})
+    table = regime_models(prices)
+    models = {month: RegimeModel.from_json(text) for month, text in table.select("month", "parameters").iter_rows()}
+    changed = {month: _changed(prices, month, models[before], models[month]) for before, month in pairwise(models)}
     labels = every_row(regime_features, {"price_features": prices, "regime_model": table}, interval=DAY).drop_nulls()
     runs = labels.with_columns(run=pl.col("regime_label").rle_id().over("symbol")).group_by("symbol", "run").len()
     years = labels.height / 365.25
@@ -74,9 +73,7 @@ def _reliability(prices: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     """The published probability beside how often the published label was the rule's."""
     features = padded(prices)
     rule = rule_labels(trend_strength(features))
-    lengths = prices["symbol"].rle().struct.field("len").to_numpy()
-    own = np.arange(len(rule)) < lengths[:, None]
-    names = pl.Series(rule.T[own]).replace_strict(
+    names = pl.Series(rule.T[bars_of_symbols(prices).T]).replace_strict(
         {UNKNOWN: None, 0: "BULL", 1: "BEAR", 2: "SIDEWAYS"}, return_dtype=pl.String
     )
     truth = prices.select("symbol", "event_timestamp").with_columns(rule=names)

@@ -8,7 +8,7 @@ import polars as pl
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.months import months_between
 from crypto_features.features.partition import DAY, compute_partition, evaluate
-from crypto_features.features.regime_model import fit_regime_model
+from crypto_features.features.regime_model import regime_models
 from crypto_features.features.registry import GROUPS
 from crypto_features.features.resample import resample
 
@@ -37,7 +37,7 @@ def tables(
         elif source.table == "regime_model":
             found = {**tables(GROUPS["price_features"], candles, interval=interval, given=found), **found}
             found.setdefault("price_features", every_row(GROUPS["price_features"], found, interval=interval))
-            found[source.table] = regime_models(found["price_features"], candles)
+            found[source.table] = regime_models(found["price_features"])
         else:
             upstream = GROUPS[source.table]
             found = {**tables(upstream, candles, interval=interval, given=found), **found}
@@ -53,14 +53,3 @@ def every_row(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], *, interv
     time = "event_timestamp" if "event_timestamp" in bars.columns else "open_time"
     months = months_between(bars[time].min(), bars[time].max() + interval)  # type: ignore[operator, arg-type] # times
     return pl.concat(compute_partition(group, inputs, month, interval=interval) for month in months)
-
-
-def regime_models(price_features: pl.DataFrame, candles: pl.DataFrame) -> pl.DataFrame:
-    """The regime model of every month of the candles, each fitted on what was known before the month."""
-    opens = candles["open_time"]
-    months = months_between(opens.min(), opens.max() + timedelta(microseconds=1)) if len(opens) else ()  # type: ignore[operator, arg-type] # times
-    models = [fit_regime_model(price_features, month) for month in months]
-    return pl.DataFrame(
-        {"month": months, "parameters": [m.to_json() for m in models], "version": [m.version for m in models]},
-        schema={"month": pl.String, "parameters": pl.String, "version": pl.String},
-    )

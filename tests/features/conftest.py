@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from crypto_features.features import resample
+from crypto_features.features import GROUPS, resample
+from crypto_features.features.upstream import every_row
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -23,3 +24,8 @@ def real_candles(real_market: Path) -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def real_daily(real_candles: pl.DataFrame) -> pl.DataFrame:
     return resample(real_candles, HOUR, DAY)
+
+
+@pytest.fixture(scope="session")
+def real_prices(real_daily: pl.DataFrame) -> pl.DataFrame:
+    return every_row(GROUPS["price_features"], {"daily_candles": real_daily}, interval=HOUR)

@@ -10,14 +10,14 @@ from crypto_features.features import (
     FeatureGroup,
     column_digests,
     compute_partition,
-    fit_regime_model,
     input_digest,
     partition_metadata,
     resample,
 )
-from crypto_features.features.confirm import confirm, model_rows
+from crypto_features.features.confirm import confirm
 from crypto_features.features.months import months_between
 from crypto_features.features.plan import DAILY, MODEL, RAW, Node, Published, Stale, nodes, plan
+from crypto_features.features.regime_model import regime_models
 from tests.features.markets import DAY, HOUR
 
 Key = tuple[str, str]
@@ -126,5 +126,5 @@ class MemoryLake:
         if node.name == DAILY:
             return resample(inputs[RAW], HOUR, DAY, as_of=self.now)
         if node.name == MODEL:
-            return model_rows({month: fit_regime_model(inputs["price_features"], month)})
+            return regime_models(inputs["price_features"], [month])
         return compute_partition(self.groups[node.name], inputs, month, interval=HOUR)

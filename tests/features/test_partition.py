@@ -1,5 +1,6 @@
 """One month is computed from its anchored window, and from nothing else."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import polars as pl
@@ -92,4 +93,15 @@ def test_features_that_read_each_other_are_refused() -> None:
     features = (Feature("a", pl.col("b"), "", ""), Feature("b", pl.col("a"), "", ""))
     group = FeatureGroup("loop", "", DAY, DAY, PRICE.inputs, features)
     with pytest.raises(InputError, match="a, b read each other"):
+        compute_partition(group, {"daily_candles": DAILY}, "2024-03", interval=HOUR)
+
+
+def test_a_declared_column_that_the_function_does_not_return_is_named() -> None:
+    def function(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        return inputs["daily_candles"].select("symbol", event_timestamp=pl.col("open_time") + DAY, rise="close")
+
+    features = (Feature("rise", None, "", ""), Feature("fall", None, "", ""))
+    group = FeatureGroup("moves", "", DAY, DAY, PRICE.inputs, features, function)
+    message = "moves declares fall, which its function does not return; it returns symbol, event_timestamp, rise"
+    with pytest.raises(InputError, match=message):
         compute_partition(group, {"daily_candles": DAILY}, "2024-03", interval=HOUR)

@@ -7,11 +7,20 @@ import polars as pl
 import pytest
 
 from crypto_features.errors import InputError
-from crypto_features.features import GROUPS, RegimeModel, fit_regime_model
-from crypto_features.features.months import months_between
+from crypto_features.features import GROUPS, RegimeModel, compute_partition, fit_regime_model
+from crypto_features.features.groups.regime import LONGEST
 from crypto_features.features.probe_market import START, probe_market
-from crypto_features.features.regime_filter import BEAR, BULL, SIDEWAYS, UNKNOWN, Gaussian, forward_filter, rule_labels
-from crypto_features.features.regime_model import ULTRA_5, prior_model
+from crypto_features.features.regime_filter import (
+    BEAR,
+    BULL,
+    SIDEWAYS,
+    UNKNOWN,
+    FilterParameters,
+    Gaussian,
+    forward_filter,
+    rule_labels,
+)
+from crypto_features.features.regime_model import ULTRA_5, padded, prior_model, regime_models
 from crypto_features.features.regime_prior import random_walk_prior
 from crypto_features.features.regime_study import study_regime
 from crypto_features.features.upstream import every_row, tables
@@ -50,8 +59,18 @@ def test_the_filter_equals_the_sum_over_all_paths() -> None:
         for bar, (before, state) in enumerate(itertools.pairwise([first, *path])):
             weight *= transition[before, state] * likelihood[bar, state]
         total[path[-1]] += weight
-    got = forward_filter(x, gaussians, transition, start)[-1, 0]
+    got = forward_filter(x, [FilterParameters(tuple(gaussians), transition, start)], np.zeros((4, 1), dtype=int))[-1, 0]
     assert got == pytest.approx(total / total.sum(), rel=1e-12)
+
+
+def test_each_bar_is_read_by_the_parameters_in_force() -> None:
+    first, second = (fit_regime_model(PRICES, month).filter_parameters for month in ("2024-03", "2024-05"))
+    x = padded(PRICES.filter(symbol="HUGE"))[60:70]
+    in_force = np.repeat([0, 1], 5)[:, None]
+    before = forward_filter(x[:5], [first], in_force[:5])
+    carried_on = FilterParameters(second.gaussians, second.transition, before[-1, 0])
+    after = forward_filter(x[5:], [carried_on], in_force[:5])
+    assert np.array_equal(forward_filter(x, [first, second], in_force), np.concatenate([before, after]))
 
 
 def test_the_density_is_the_gaussian_one() -> None:
@@ -106,18 +125,44 @@ def test_label_probability_and_duration_belong_together() -> None:
     assert known["regime_probability"].is_between(0, 1).all()
     nulls = rows.select(pl.col("regime_label", "regime_probability", "regime_duration").is_null())
     assert nulls.unique().height == 2
-    # each month is read by its own model, so a label's beginning is compared within the month.
-    bar_open = pl.col("event_timestamp") - DAY
-    for part in known.with_columns(month=bar_open.dt.strftime("%Y-%m")).partition_by("symbol", "month"):
-        rows_of_month = part.select("regime_label", "event_timestamp", "regime_duration").rows()
-        for (before, then, age), (label, time, days) in itertools.pairwise(rows_of_month):
-            assert days == (age + (time - then).days if label == before else 0)
 
 
-def test_on_real_candles_refits_hardly_change_the_past_and_probabilities_hold(real_daily: pl.DataFrame) -> None:
-    prices = every_row(GROUPS["price_features"], {"daily_candles": real_daily}, interval=HOUR)
-    opens = real_daily["open_time"].sort()
-    study = study_regime(prices, months_between(opens[0], opens[-1]))
+def days_since_the_label_began(published: pl.DataFrame) -> list[int]:
+    """Counted on published labels alone."""
+    days = []
+    for part in published.partition_by("symbol"):
+        label, began = None, START
+        for time, now in part.select("event_timestamp", "regime_label").iter_rows():
+            label, began = (label, began) if now == label else (now, time)
+            days.append(min((time - began).days, LONGEST))
+    return days
+
+
+def test_a_duration_counts_published_labels_across_months() -> None:
+    published = (
+        every_row(GROUPS["regime_features"], INPUTS, interval=HOUR).drop_nulls().sort("symbol", "event_timestamp")
+    )
+    assert published["regime_duration"].to_list() == days_since_the_label_began(published)
+    over_a_border = published.filter(pl.col("regime_duration") >= pl.col("event_timestamp").dt.day())
+    assert over_a_border.height > 20
+
+
+def test_on_real_candles_a_duration_counts_published_labels_across_months(real_prices: pl.DataFrame) -> None:
+    inputs = {"price_features": real_prices, "regime_model": regime_models(real_prices)}
+    published = (
+        every_row(GROUPS["regime_features"], inputs, interval=HOUR).drop_nulls().sort("symbol", "event_timestamp")
+    )
+    assert published["regime_duration"].to_list() == days_since_the_label_began(published)
+
+
+def test_a_month_without_parameters_is_named() -> None:
+    models = INPUTS["regime_model"].filter(pl.col("month") != "2024-03")
+    with pytest.raises(InputError, match=r"price_features has rows of 2024-03 but regime_model has no parameters"):
+        compute_partition(GROUPS["regime_features"], {**INPUTS, "regime_model": models}, "2024-04", interval=HOUR)
+
+
+def test_on_real_candles_refits_hardly_change_the_past_and_probabilities_hold(real_prices: pl.DataFrame) -> None:
+    study = study_regime(real_prices)
     changed, compared = (sum(pair[i] for pair in study.changed.values()) for i in (0, 1))
     assert changed / compared <= 0.02
     assert np.mean([n / (of or 1) for n, of in study.changed.values()]) <= 0.02

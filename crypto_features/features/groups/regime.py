@@ -6,47 +6,69 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from crypto_features.errors import InputError
 from crypto_features.features.declaration import Feature, FeatureGroup, Input
-from crypto_features.features.regime_filter import NAMES, UNKNOWN
-from crypto_features.features.regime_model import ULTRA_5, RegimeModel, padded
+from crypto_features.features.months import MONTH
+from crypto_features.features.regime_filter import NAMES, forward_filter
+from crypto_features.features.regime_model import ULTRA_5, RegimeModel, bars_of_symbols, calibrated, padded
 
 LONGEST = 365
 """Days beyond which regime_duration is not counted on: the first row of a window must not show in the last."""
+
+_WINDOW = timedelta(days=500)
 
 _SOURCES = (*(("price_features", name) for name in ULTRA_5), ("regime_model", "parameters"))
 
 
 def filtered(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Label, probability and duration of each row of `price_features`, by the one model in `regime_model`."""
-    rows = inputs["price_features"].sort("symbol", "event_timestamp")
-    models = inputs["regime_model"]
-    keys = rows.select("symbol", "event_timestamp")
-    if keys.is_empty() or models.is_empty():
-        return keys
-    model = RegimeModel.from_json(models["parameters"][0])
-    features = padded(rows)
-    posterior = model.probabilities(features)
-    best = np.where(np.isfinite(features).all(axis=-1), posterior.argmax(axis=-1), UNKNOWN)
-    probability = model.calibrated(posterior.max(axis=-1))
-    lengths = rows.group_by("symbol", maintain_order=True).len()["len"]
-    own = np.arange(len(best)) < lengths.to_numpy()[:, None]
-    labelled = keys.with_columns(
-        regime_label=pl.Series(best.T[own]).replace_strict(
-            {UNKNOWN: None, **dict(enumerate(NAMES))}, return_dtype=pl.String
+    """Label, probability and duration of each row of `price_features`.
+
+    One filter runs through the window and reads each row by the parameters of the row's own month, as it was read when
+    it was published. So a label never depends on what is fitted later, and a duration counts published labels.
+
+    Raises:
+        InputError: if a month has rows but no parameters.
+    """
+    rows = inputs["price_features"].sort("symbol", "event_timestamp").with_columns(month=MONTH)
+    models = _models(rows["month"], inputs["regime_model"])
+    own = bars_of_symbols(rows)
+    in_force = np.zeros(own.shape, dtype=np.int64)
+    in_force.T[own.T] = rows["month"].replace_strict(
+        {month: i for i, month in enumerate(models)}, return_dtype=pl.Int64
+    )
+    posterior = forward_filter(padded(rows), [model.filter_parameters for model in models.values()], in_force)
+    calibration = np.array([model.calibration for model in models.values()]).reshape(-1, 2)[in_force.T[own.T]]
+    known = pl.all_horizontal(pl.col(ULTRA_5).is_finite().fill_null(value=False))
+    labelled = rows.select(
+        "symbol",
+        "event_timestamp",
+        known=known,
+        regime_label=pl.Series(posterior.argmax(axis=-1).T[own.T]).replace_strict(
+            dict(enumerate(NAMES)), return_dtype=pl.String
         ),
-        regime_probability=pl.Series(probability.T[own]),
-    ).with_columns(pl.when(pl.col("regime_label").is_not_null()).then("regime_probability").alias("regime_probability"))
+        regime_probability=pl.Series(calibrated(posterior.max(axis=-1).T[own.T], *calibration.T)),
+    )
     since = pl.col("event_timestamp") - pl.col("event_timestamp").first()
-    known = labelled.filter(pl.col("regime_label").is_not_null())
-    duration = known.with_columns(
-        since.over("symbol", pl.col("regime_label").rle_id().over("symbol"))
+    durations = labelled.filter("known").select(
+        "symbol",
+        "event_timestamp",
+        "regime_label",
+        "regime_probability",
+        regime_duration=since.over("symbol", pl.col("regime_label").rle_id().over("symbol"))
         .dt.total_days()
-        .clip(upper_bound=LONGEST)
-        .alias("regime_duration")
+        .clip(upper_bound=LONGEST),
     )
-    return labelled.join(
-        duration.select("symbol", "event_timestamp", "regime_duration"), on=["symbol", "event_timestamp"], how="left"
-    )
+    return rows.select("symbol", "event_timestamp").join(durations, on=["symbol", "event_timestamp"], how="left")
+
+
+def _models(months: pl.Series, table: pl.DataFrame) -> dict[str, RegimeModel]:
+    parameters = dict(table.select("month", "parameters").iter_rows())
+    if missing := sorted(set(months) - parameters.keys()):
+        raise InputError(
+            f"price_features has rows of {', '.join(missing)} but regime_model has no parameters for them; "
+            "materialize regime_model for these months first."
+        )
+    return {month: RegimeModel.from_json(text) for month, text in sorted(parameters.items())}
 
 
 regime_features = FeatureGroup(
@@ -55,8 +77,8 @@ regime_features = FeatureGroup(
     interval=timedelta(days=1),
     ttl=timedelta(days=1),
     inputs=(
-        Input("price_features", lookback=timedelta(days=500)),
-        Input("regime_model", lookback=timedelta(0)),
+        Input("price_features", lookback=_WINDOW),
+        Input("regime_model", lookback=_WINDOW),
     ),
     features=(
         Feature(

@@ -17,9 +17,10 @@ from crypto_features.features.leak.variants import (
     truncated,
 )
 from crypto_features.features.probe_market import DAYS, HOUR, START, probe_market
+from crypto_features.features.regime_model import regime_models
 from crypto_features.features.registry import GROUPS
 from crypto_features.features.resample import resample_each
-from crypto_features.features.upstream import every_row, regime_models, tables
+from crypto_features.features.upstream import every_row, tables
 
 DAY = timedelta(days=1)
 MARKET_DAYS = 560
@@ -65,7 +66,7 @@ class _Test:
         self.given: dict[str, pl.DataFrame] = {}
         if any(source.table == "regime_model" for source in group.inputs):
             prices = tables(GROUPS["regime_features"], self.candles, interval=interval)["price_features"]
-            self.given["regime_model"] = regime_models(prices, self.candles)
+            self.given["regime_model"] = regime_models(prices)
         self.whole = self._rows(self.candles.with_columns(as_of=pl.lit(self.end)))
 
     def report(self, altered: pl.DataFrame) -> LeakReport:
