@@ -1,6 +1,6 @@
 """The rest of Feast's offline interface: pulls, writes, logs, saved datasets, on-demand views, keys and pruning."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from feast.on_demand_feature_view import on_demand_feature_view
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.errors import MissingTableError
+from crypto_features.store.offline.entities import entity_frame
 from crypto_features.store.offline.store import PolarsOfflineStore
 from tests.store import factory
 
@@ -156,3 +157,48 @@ def test_a_table_without_a_file_is_missing(tmp_path: Path) -> None:
     feast = factory.store(tmp_path, [factory.view(tmp_path, "prices", {"price": pl.Float64}, ttl=timedelta(days=1))])
     with pytest.raises(MissingTableError, match="prices"):
         feast.get_historical_features(asked(("BTC", 1)), REFS).to_df()
+
+
+@pytest.mark.parametrize("column", ["price", "double"])
+@pytest.mark.filterwarnings("ignore:On demand feature view is an experimental:RuntimeWarning")
+def test_a_column_with_the_name_of_a_feature_is_named_and_not_overwritten(feast: Any, column: str) -> None:
+    @on_demand_feature_view(  # type: ignore[untyped-decorator]  # Feast has no types.
+        sources=[feast.get_feature_view("prices")],
+        schema=[Field(name="double", dtype=feast_types.Float64)],
+        mode="pandas",
+    )
+    def doubled(inputs: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"double": inputs["price"] * 2})
+
+    feast.apply([doubled])
+    frame = asked(("BTC", 1)).assign(**{column: [7.0]})
+    with pytest.raises(InputError, match=f"'{column}'.*full_feature_names"):
+        feast.get_historical_features(frame, [*REFS, "doubled:double"]).to_df()
+    full = feast.get_historical_features(frame, REFS, full_feature_names=True).to_df()
+    assert full[column].tolist() == [7.0]
+    assert full["prices__price"].tolist() == [1.0]
+
+
+TWO = datetime(2024, 1, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["2024-01-01T02:00", "2024-01-01 02:00:00", None],
+        ["2024-01-01T02:00:00Z", "2024-01-01T11:00:00.000000+09:00", None],
+        [TWO, "2024-01-01T02:00:00Z", pd.NaT],
+    ],
+)
+def test_iso_times_of_any_form_are_read(texts: list[Any]) -> None:
+    frame = pd.DataFrame({"symbol": "BTC", "event_timestamp": pd.Series(texts, dtype=object)})
+    assert entity_frame(frame).frame["event_timestamp"].to_list() == [TWO, TWO, None]
+
+
+@pytest.mark.parametrize("bad", ["01/02/2024", "?", "2024-13-01", ""])
+def test_a_text_that_is_no_iso_time_is_shown_with_its_row(bad: str) -> None:
+    for first in ("2024-01-01T00:00:00Z", TWO):
+        frame = pd.DataFrame({"symbol": "BTC", "event_timestamp": pd.Series([first, bad], dtype=object)})
+        with pytest.raises(InputError) as caught:
+            entity_frame(frame)
+        assert str(caught.value).startswith(f"event_timestamp: row 1 holds {bad!r}, which is no ISO 8601 time")

@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 
+from crypto_features.clock import as_utc
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.offline.join import utc
 
@@ -92,15 +93,28 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
     """Time columns of Python objects, which may carry several zones, become UTC."""
     objects = [name for name in frame.columns if frame[name].dtype == object]
     mixed = [name for name in objects if any(isinstance(v, datetime) for v in frame[name].head(100))]
-    return frame.assign(**{name: pd.to_datetime(frame[name], utc=True) for name in mixed}) if mixed else frame
+    return frame.assign(**{name: pd.array(_parsed(name, frame[name]), dtype="datetime64[us, UTC]") for name in mixed})
+
+
+def _parsed(name: str, times: Iterable[Any]) -> list[datetime | None]:
+    """Texts and datetimes as times in UTC."""
+    found: list[datetime | None] = []
+    for row, time in enumerate(times):
+        if time is None or time is pd.NaT:
+            found.append(None)
+            continue
+        try:
+            found.append(as_utc(datetime.fromisoformat(time) if isinstance(time, str) else time))
+        except (ValueError, TypeError, AttributeError):
+            raise InputError(
+                f"{name}: row {row} holds {time!r}, which is no ISO 8601 time such as 2024-01-31T09:00:00Z."
+            ) from None
+    return found
 
 
 def _as_time(times: pl.Series) -> pl.Series:
     if times.dtype == pl.String:
-        try:
-            return times.str.to_datetime(time_unit="us", time_zone="UTC")
-        except pl.exceptions.PolarsError as error:
-            raise InputError(f"{times.name}: a text is not an ISO 8601 time: {error}") from error
+        return pl.Series(times.name, _parsed(times.name, times), pl.Datetime("us", "UTC"))
     if times.dtype == pl.Date:
         return times.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     if not isinstance(times.dtype, pl.Datetime):

@@ -1,10 +1,12 @@
 """The point-in-time join: for each entity row, the feature row that was the latest one then. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
+
+from crypto_features.errors import InputError
 
 _ROW, _KNOWN, _RANK = "__row", "__known", "__rank"
 
@@ -43,13 +45,31 @@ def point_in_time_join(
         time: Column of `entities` with the time as of which features are wanted.
         tables: What to join.
         as_known_then: Only rows that had also been created by then.
+
+    Raises:
+        InputError: if a column of `entities` has the name of a feature, or two features have one name.
     """
     joined = entities
     for table in tables:
+        require_free(joined.columns, table.features)
         index = latest_rows(entities, time, table, as_known_then=as_known_then)
         found = table.frame.select(pl.col(column).alias(name) for name, column in table.features.items())
         joined = joined.with_columns(found.select(pl.all().gather(index)).get_columns())
     return joined
+
+
+def require_free(columns: Sequence[str], features: Iterable[str]) -> None:
+    """Check that no feature would take the place of a column.
+
+    Raises:
+        InputError: naming the first one that would.
+    """
+    for name in features:
+        if name in columns:
+            raise InputError(
+                f"the entity frame has a column {name!r}, which is also the name of a feature asked for; rename the "
+                "column, or set full_feature_names=True."
+            )
 
 
 def latest_rows(entities: pl.DataFrame, time: str, table: FeatureTable, *, as_known_then: bool = False) -> pl.Series:

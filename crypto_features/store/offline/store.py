@@ -21,7 +21,7 @@ from crypto_features.errors import InputError
 from crypto_features.store.offline import source as files
 from crypto_features.store.offline.entities import EntityFrame, entity_frame
 from crypto_features.store.offline.job import PolarsRetrievalJob
-from crypto_features.store.offline.join import FeatureTable, point_in_time_join, utc
+from crypto_features.store.offline.join import FeatureTable, point_in_time_join, require_free, utc
 
 
 class PolarsOfflineStoreConfig(FeastConfigBaseModel):
@@ -64,6 +64,9 @@ class PolarsOfflineStore(OfflineStore):
             entities = entity_frame(entity_df)
         wanted = {view.projection.name_to_use(): _requested(view, feature_refs) for view in feature_views}
         odfvs = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        for odfv in odfvs:
+            prefix = f"{odfv.name}__" if full_feature_names else ""
+            require_free(entities.frame.columns, [prefix + feature.name for feature in odfv.features])
 
         def compute() -> pl.DataFrame:
             tables = [
