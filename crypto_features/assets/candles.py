@@ -1,6 +1,5 @@
 """Raw candles as they were seen, and the daily candles resampled from them."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -28,14 +27,15 @@ class CandlesConfig(dg.Config):
     """What a run fetches, beyond what the settings say."""
 
     symbols: list[str] = Field([], description="Only these symbols; by default all that are wanted.")
-    inbox: bool = Field(
-        default=False, description="Take the files in `inbox/` of the data folder, and put each away afterwards."
+    inbox: list[str] = Field(
+        [], description="Take these files in `inbox/` of the data folder in place of the source, and put them away."
     )
+    again: bool = Field(default=False, description="Ask for candles that are stored or known to be absent, too.")
 
 
-def candle_config(*, symbols: Sequence[str] = (), inbox: bool = False) -> dict[str, object]:
-    """The run configuration of the asset `candles`."""
-    return {"ops": {"candles": {"config": {"symbols": list(symbols), "inbox": inbox}}}}
+def candle_config(**values: object) -> dict[str, object]:
+    """The run configuration of the asset `candles`, with these values of `CandlesConfig`."""
+    return {"ops": {"candles": {"config": CandlesConfig.model_validate(values).model_dump()}}}
 
 
 def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -57,26 +57,37 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
     def fetched(
         context: dg.AssetExecutionContext, config: CandlesConfig, lake: LakeResource
     ) -> dg.MaterializeResult[None]:
-        table = lake.table("candles")
-        offered = inbox.source(lake) if config.inbox else source(settings)
-        symbols = config.symbols or (offered.symbols() if config.inbox else settings.symbols or offered.symbols())
-        report = ingest(
-            offered,
-            table,
-            lake.table("quarantine"),
-            selected(context),
-            symbols,
-            interval=lake.interval,
-            now=clock.now(),
-            progress=lambda progress: context.log.info(str(progress)),
-        )
-        if config.inbox:
-            inbox.put_away(lake, symbols, report.failed)
-        if len(report.failed) == len(symbols):
+        table, months = lake.table("candles"), selected(context)
+        dropped = [name for name in config.inbox if name in inbox.signatures(lake)]
+        if config.inbox and not dropped:
+            context.log.info("%s: no longer in the inbox, taken by an earlier run.", ", ".join(config.inbox))
+            return dg.MaterializeResult()
+        with inbox.put_away(lake, dropped) as refused:
+            offered = inbox.source(lake, dropped) if dropped else source(settings)
+            symbols = config.symbols or (not dropped and settings.symbols) or offered.symbols()
+            report = ingest(
+                offered,
+                table,
+                lake.table("quarantine"),
+                months,
+                symbols,
+                interval=lake.interval,
+                now=clock.now(),
+                max_rejected=settings.max_rejected,
+                recheck=settings.recheck,
+                again=config.again,
+                progress=lambda progress: context.log.info(str(progress)),
+            )
+            failed = {symbol: str(error) for symbol, error in report.failed.items()}
+            refused.update(failed)
+        if failed.keys() == set(symbols):
             raise next(iter(report.failed.values()))
-        for month in set(selected(context)) & set(table.months()):
-            stored = table.read([month], ["symbol", "open_time"])
-            context.add_asset_metadata(rows_of(stored, "open_time"), partition_key=month)
+        for month in {*months, *report.published} & set(table.months()):
+            facts = rows_of(table.read([month], ["symbol", "open_time"]), "open_time")
+            if month in months:
+                context.add_asset_metadata(facts, partition_key=month)
+            else:  # a correction that was found in the month before.
+                context.log_event(dg.AssetMaterialization(context.asset_key, partition=month, metadata=facts))
         return dg.MaterializeResult(
             metadata={
                 "source": report.source,
@@ -87,7 +98,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
                 "corrections": rows(report.corrected),
                 "flagged": rows(report.flagged),
                 "rejected_by_rule": report.rejected_by_rule,
-                "failed_symbols": {symbol: str(error) for symbol, error in report.failed.items()},
+                "failed_symbols": failed,
             }
         )
 

@@ -14,16 +14,17 @@ Rule: TypeAlias = dg.AutomationCondition[Any]
 def follows() -> Rule:
     """Whenever an upstream partition was updated, the code changed, or a partition is missing; never while one runs.
 
-    Unlike `AutomationCondition.eager()` it looks at every partition, not only the newest.
+    Unlike `AutomationCondition.eager()` it looks at every partition, not only the newest; and it waits while a blocking
+    check of an upstream table fails.
     """
     reason = Condition.missing().newly_true() | Condition.any_deps_updated() | Condition.code_version_changed()
-    return (_once(reason) & _nothing_runs() & ~Condition.any_deps_missing()).with_label("follows its inputs")
+    return (_once(reason) & _nothing_runs() & _inputs_are_right()).with_label("follows its inputs")
 
 
 def fills() -> Rule:
     """Whenever a partition is missing or the code changed: for what a schedule keeps up to date."""
     reason = Condition.missing().newly_true() | Condition.code_version_changed()
-    return (_once(reason) & _nothing_runs() & ~Condition.any_deps_missing()).with_label("fills what is missing")
+    return (_once(reason) & _nothing_runs() & _inputs_are_right()).with_label("fills what is missing")
 
 
 def _once(reason: Rule) -> Rule:
@@ -32,3 +33,8 @@ def _once(reason: Rule) -> Rule:
 
 def _nothing_runs() -> Rule:
     return ~Condition.any_deps_in_progress() & ~Condition.in_progress()
+
+
+def _inputs_are_right() -> Rule:
+    fails = Condition.any_checks_match(Condition.check_failed(), blocking_only=True)
+    return ~Condition.any_deps_missing() & ~Condition.any_deps_match(fails)

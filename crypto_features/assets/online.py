@@ -48,7 +48,6 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
                 "rows": published.rows,
                 "symbols": published.symbols,
                 "window_start": dg.MetadataValue.timestamp(start),
-                "window_end": dg.MetadataValue.timestamp(end),
                 **({"first": dg.MetadataValue.timestamp(first)} if first else {}),
                 **({"last": dg.MetadataValue.timestamp(last)} if last else {}),
                 **({"event_time_watermark": dg.MetadataValue.timestamp(last)} if last else {}),
@@ -57,6 +56,7 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
             },
             partition_key=chosen[-1],
         )
-        return dg.MaterializeResult(metadata={"dagster/column_lineage": view_lineage(group)})
+        window_end = dg.MetadataValue.timestamp(end)
+        return dg.MaterializeResult(metadata={"dagster/column_lineage": view_lineage(group), "window_end": window_end})
 
     return view

@@ -1,7 +1,7 @@
 """How far each table is, read from the metadata of its files alone: what automation, checks and alerts decide by."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -73,19 +73,30 @@ def outdated(lake: LakeResource, name: str, bars: str, now: datetime) -> tuple[s
         bars: The table that says which months there are.
         now: The current time.
     """
-    table, expected = lake.table(name), lake.table(bars).months()
-    published = set(table.months())
+    table, head = lake.table(name), newest(lake.table(bars))
+    if head is None:
+        return ()
+    last = last_bar(name, head, lake.interval)
+    length = timedelta(0) if name == "daily_candles" else last - head
+    published = table.months()
+    expected = [month for month in lake.table(bars).months() if month_span(month)[0] + length <= last]
     current = _Digests(lake)
-    found = [
+    found = {
         month
         for month in expected
         if month not in published or (month_span(month)[1] + DAY <= now and not current.holds_for(table, month))
-    ]
-    head = newest(lake.table(bars))
+    }
     reached = newest(table)
-    if head and reached and not found and reached < last_bar(name, head, lake.interval):
-        found.append(expected[-1])
-    return tuple(found)
+    if reached is not None and reached < last:
+        after = reached - length + timedelta(microseconds=1)
+        found |= {*months_between(after, last - length + timedelta(microseconds=1))}.intersection(expected)
+    return tuple(sorted(found))
+
+
+def same_inputs(lake: LakeResource, name: str, months: Iterable[str]) -> tuple[str, ...]:
+    """Those of a table's published months whose inputs still are what they were made from."""
+    current = _Digests(lake)
+    return tuple(month for month in months if current.holds_for(lake.table(name), month))
 
 
 def last_bar(name: str, head: datetime, interval: timedelta) -> datetime:

@@ -57,8 +57,19 @@ def test_candles_that_break_the_contract_are_found() -> None:
 
 def test_the_share_in_quarantine_is_held_to_the_setting() -> None:
     rejected = candles(3).with_columns(rule=pl.lit("high_low"))
-    assert candle_checks.quarantined(rejected, 97, 0.03).passed
-    assert failed(candle_checks.quarantined(rejected, 97, 0.029), "3 of 100", "by rule")
+    stored = candles(100).tail(97)
+    assert candle_checks.quarantined(rejected, stored, 0.03).passed
+    assert failed(candle_checks.quarantined(rejected, stored, 0.029), "3 of 100", "by rule")
+    twice = pl.concat([rejected, rejected.with_columns(low=-1.0)])
+    assert candle_checks.quarantined(twice, stored, 0.03).passed, "a candle that was rejected twice is one"
+    assert candle_checks.quarantined(rejected, candles(100), 0.0).passed, "they were corrected since"
+
+
+def test_a_symbol_that_was_left_out_is_named_with_the_reason() -> None:
+    assert candle_checks.all_fetched({}).passed
+    found = candle_checks.all_fetched({"NOPE": "unknown market"})
+    assert failed(found, "NOPE", "reasons")
+    assert found.facts["reasons"].value == {"NOPE": "unknown market"}
 
 
 def test_a_hole_of_a_day_and_a_thin_symbol_are_named() -> None:

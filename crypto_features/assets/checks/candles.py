@@ -1,5 +1,6 @@
 """What is asked of candles: the contract, the share in quarantine, and no long hole."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -8,6 +9,7 @@ import polars as pl
 from crypto_features.assets.checks.finding import Finding, rows
 from crypto_features.assets.plots import inline, quarantine_by_rule
 from crypto_features.market import coverage, gaps, validate
+from crypto_features.market.contract import KEY
 
 LONG_GAP = timedelta(days=1)
 LEAST_SHARE = 0.99
@@ -32,18 +34,20 @@ def contract(candles: pl.DataFrame, interval: timedelta, now: datetime) -> Findi
     )
 
 
-def quarantined(quarantine: pl.DataFrame, stored: int, allowed: float) -> Finding:
-    """The share of candles that were rejected is no more than the setting allows.
+def quarantined(quarantine: pl.DataFrame, stored: pl.DataFrame, allowed: float) -> Finding:
+    """The share of candles of which there is no valid version is no more than the setting allows.
 
     Args:
-        quarantine: Rejected candles, with `rule`.
-        stored: How many candles were accepted.
+        quarantine: Rejected versions of candles, with `rule`; one that was corrected since does not count.
+        stored: Current candles of the same months.
         allowed: Share, 0 to 1.
     """
-    share = quarantine.height / max(1, quarantine.height + stored)
+    lost = quarantine.join(stored, on=KEY, how="anti", nulls_equal=True).unique(KEY, keep="last", maintain_order=True)
+    every = lost.height + stored.height
+    share = lost.height / max(1, every)
     return Finding(
         passed=share <= allowed,
-        text=f"{quarantine.height} of {quarantine.height + stored} candles are in quarantine, a share of {share:.2%}; "
+        text=f"{lost.height} of {every} candles have no version that keeps the contract, a share of {share:.2%}; "
         f"{allowed:.2%} is allowed.",
         todo="read the rules in the table quarantine; correct the source or its settings (columns, stamps, interval), "
         "or raise CRYPTO_FEATURES_MAX_REJECTED if the rest is to be trusted.",
@@ -54,6 +58,31 @@ def quarantined(quarantine: pl.DataFrame, stored: int, allowed: float) -> Findin
         }
         if quarantine.height
         else {},
+    )
+
+
+def failed_symbols(instance: dg.DagsterInstance) -> dict[str, str]:
+    """Why the last run of the asset `candles` left out some symbols, by symbol."""
+    event = instance.get_latest_materialization_event(dg.AssetKey("candles"))
+    found = (
+        event.asset_materialization.metadata.get("failed_symbols") if event and event.asset_materialization else None
+    )
+    return dict(found.value) if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
+
+
+def all_fetched(failed: Mapping[str, str]) -> Finding:
+    """The last run left out no symbol.
+
+    Args:
+        failed: Why a symbol was left out, by symbol.
+    """
+    return Finding(
+        passed=not failed,
+        text=f"{', '.join(sorted(failed))}: not fetched by the last run." if failed else "Every symbol was fetched.",
+        todo="a market that is unknown to the exchange was renamed or delisted: say so in CRYPTO_FEATURES_MARKETS, or "
+        "take the symbol out of CRYPTO_FEATURES_SYMBOLS. Otherwise correct what the reason names; the next run fetches "
+        "what is missing.",
+        facts={"reasons": dg.MetadataValue.json(dict(failed))} if failed else {},
     )
 
 
@@ -72,8 +101,9 @@ def complete(candles: pl.DataFrame, interval: timedelta) -> Finding:
         passed=long.is_empty() and thin.is_empty(),
         text=f"{missing} candles are missing in {holes.height} gaps; {long.height} gaps last a day or longer, and "
         f"{thin.height} symbols have less than {LEAST_SHARE:.0%} of their candles.",
-        todo="see whether the source has them now: materialize candles for the months of the gaps. An outage of the "
-        "exchange stays a gap: nothing is interpolated, and windows over it use the candles that exist.",
+        todo="see whether the source has them now: materialize candles for the months of the gaps, with `again: true` "
+        "in the launchpad, or `crypto-features fetch --again`. An outage of the exchange stays a gap: nothing is "
+        "interpolated, and windows over it use the candles that exist.",
         facts={
             "missing": dg.MetadataValue.int(missing),
             "gaps": rows(holes.sort("missing", descending=True)),

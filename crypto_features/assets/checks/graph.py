@@ -1,7 +1,7 @@
 """The checks as Dagster runs them: one step an asset, over the months of the run, or over all of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 import polars as pl
@@ -14,6 +14,7 @@ from crypto_features.assets.checks import serving
 from crypto_features.assets.checks.finding import Finding
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.partitions import months_of_run
+from crypto_features.assets.progress import same_inputs
 from crypto_features.features import GROUPS, FeatureGroup
 from crypto_features.market import Table, current
 from crypto_features.settings import Settings
@@ -41,6 +42,7 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
         "quarantine": (True, "The share of rejected candles is small enough to trust the rest."),
         "gaps": (False, "No symbol lacks a day in a row, or more than one candle in a hundred."),
         "fresh": (False, "The newest candle closed no longer ago than one interval and the publish grace."),
+        "all_fetched": (False, "The last run left out no symbol."),
     }
 
     @dg.multi_asset_check(name="candles_checks", specs=_specs("candles", asked))
@@ -57,9 +59,10 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
             asked,
             {
                 "contract": candle_checks.contract(stored, lake.interval, now),
-                "quarantine": candle_checks.quarantined(quarantine, stored.height, settings.max_rejected),
+                "quarantine": candle_checks.quarantined(quarantine, stored, settings.max_rejected),
                 "gaps": candle_checks.complete(stored, lake.interval),
                 "fresh": _fresh(table, settings, now),
+                "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance)),
             },
         )
 
@@ -79,7 +82,8 @@ def _daily(settings: Settings) -> dg.AssetChecksDefinition:
             yield from _nothing_yet("daily_candles", asked)
             return
         months = months_of_run(context, table)
-        daily, stored = _read(table, months), current(_read(raw, [m for m in months if m in raw.months()]))
+        counted = same_inputs(lake, table.name, months)  # a candle may arrive while the run goes on.
+        daily, stored = _read(table, counted), current(_read(raw, counted))
         yield from _results(
             "daily_candles",
             asked,
@@ -95,7 +99,7 @@ def _daily(settings: Settings) -> dg.AssetChecksDefinition:
 def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
     asked = {
         "schema": (True, "Columns and types are as declared."),
-        "row_count": (True, "Exactly one row for each symbol and bar."),
+        "row_count": (True, "Exactly one row for each symbol and bar that was read."),
         "in_range": (True, "Every value is finite and within what its unit allows."),
         "filled": (False, "After the warm-up at most one value in a hundred is null."),
         "fresh": (False, "The newest bar closed no longer ago than one bar and the publish grace."),
@@ -109,14 +113,15 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
             return
         months, length = months_of_run(context, table), group.interval or lake.interval
         rows = _read(table, months)
-        bars = _read(source, [m for m in months if m in source.months()])
+        counted = same_inputs(lake, group.name, months)  # a bar may arrive while the run goes on.
+        made, bars = _read(table, counted), _read(source, [m for m in counted if m in source.months()])
         first = dict(table.scan(columns=["symbol", table.time]).group_by("symbol").min().collect().iter_rows())
         yield from _results(
             group.name,
             asked,
             {
                 "schema": feature_checks.schema(rows, group),
-                "row_count": feature_checks.row_count(rows, bars, group, length),
+                "row_count": feature_checks.row_count(made, bars, group, length),
                 "in_range": feature_checks.in_range(rows, group),
                 "filled": feature_checks.filled(rows, group, first, length),
                 "fresh": _fresh(table, settings, clock.now()),
@@ -135,11 +140,12 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
     }
 
     @dg.multi_asset_check(name=f"online_{group.name}_checks", specs=_specs(key, asked))
-    def checks(lake: LakeResource, feast: FeastResource) -> Iterator[dg.AssetCheckResult]:
+    def checks(
+        context: dg.AssetCheckExecutionContext, lake: LakeResource, feast: FeastResource
+    ) -> Iterator[dg.AssetCheckResult]:
         now, ttl = clock.now(), group.ttl + settings.online_grace
         online = feast.online_rows(group.name)
-        watermark = online["event_timestamp"].max() if online.height else now
-        assert isinstance(watermark, datetime)  # noqa: S101 - the type of the column.
+        until = max([*online["event_timestamp"], *_published_until(context, key)], default=now)
         served = online.filter(pl.col("event_timestamp") >= now - ttl).height
         text = f"{served} of {online.height} symbols have a value that is served; {ttl} is its time to live."
         todo = f"look at what is stale upstream: materialize candles, then {group.name} and {key}."
@@ -147,13 +153,21 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
             key,
             asked,
             {
-                "parity": serving.equal(parity(group.name, as_of=watermark)),
+                "parity": serving.equal(parity(group.name, as_of=until)),
                 "fresh": Finding(served > 0, text, todo, _ages(lake, settings, now)),
                 "enabled": serving.enabled(group.name, feast.disabled()),
             },
         )
 
     return checks
+
+
+def _published_until(context: dg.AssetCheckExecutionContext, key: str) -> Sequence[datetime]:
+    """The end of the window that the asset published last; empty if it never did."""
+    event = context.instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
+    found = event.asset_materialization if event else None
+    end = found.metadata.get("window_end") if found else None
+    return [datetime.fromtimestamp(end.value, UTC)] if isinstance(end, dg.TimestampMetadataValue) else []
 
 
 def _registry() -> dg.AssetChecksDefinition:
