@@ -44,6 +44,7 @@ def materialize_all(
     months: Sequence[str],
     *,
     on_finished: Callable[[Built], None] = lambda _: None,
+    on_message: Callable[[str], None] = lambda _: None,
 ) -> list[Built]:
     """Materialize every asset over a range of months in one run, in this process.
 
@@ -52,6 +53,7 @@ def materialize_all(
         instance: Where the run is recorded.
         months: First and last month.
         on_finished: Called with each asset as soon as its step ends.
+        on_message: Called with what a step logs, such as the progress of a long fetch.
 
     Raises:
         RunFailedError: if a step fails or a blocking check does; assets upstream of it are published.
@@ -62,6 +64,7 @@ def materialize_all(
     def listen(entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
         if event is None:
+            on_message(entry.user_message)
             return
         events.append(event)
         if event.is_step_success and event.step_key:

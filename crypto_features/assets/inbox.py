@@ -1,35 +1,31 @@
 """The inbox: a folder where a person drops files of candles, each of which is taken once and then put away."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from hashlib import blake2b
+from datetime import datetime
 from pathlib import Path
 
 from crypto_features.assets.lake import LakeResource
-from crypto_features.errors import CryptoFeaturesError
-from crypto_features.market import Source
+from crypto_features.errors import CryptoFeaturesError, InputError, PermanentError
+from crypto_features.features.months import months_between
+from crypto_features.market.sources.files import FilesSource
 from crypto_features.settings import Settings
 
 SUFFIXES = (".csv", ".parquet")
-EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
-SETTLED_SECONDS = 5
-"""A file that changed a moment ago is still being copied."""
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """What lies in the inbox.
+    """Files of the inbox that were looked into.
 
     Args:
-        key: Changes with every name, size and time of change.
-        symbols: The symbols whose files can be read.
-        months: The months that their candles span.
-        refused: Why each of the other files cannot be read, by file name.
+        names: The files that can be taken by one run: at most one a symbol.
+        months: The months from the first of their candles to the last.
+        refused: Why each of the other files cannot be taken, by file name.
     """
 
-    key: str
-    symbols: tuple[str, ...]
+    names: tuple[str, ...]
     months: tuple[str, ...]
     refused: Mapping[str, str]
 
@@ -39,42 +35,78 @@ def folder(lake: LakeResource) -> Path:
     return Path(str(lake.path)) / "inbox"
 
 
-def dropped(lake: LakeResource, now: datetime) -> Dropped | None:
-    """What lies in the inbox and has settled; none if there is nothing."""
-    paths = _files(folder(lake))
-    if not paths or any(now.timestamp() - path.stat().st_mtime < SETTLED_SECONDS for path in paths):
-        return None
-    key = "|".join(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in paths)
-    months: set[str] = set()
-    symbols, refused = [], {}
-    for path in paths:
-        symbol = path.stem.upper()
+def signatures(lake: LakeResource) -> dict[str, str]:
+    """Size and time of change of each file in the inbox, by name: a file whose signature changes is being copied."""
+    inbox = folder(lake)
+    if not inbox.is_dir():
+        return {}
+    files = sorted(p for p in inbox.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return {path.name: f"{path.stat().st_size} bytes of {path.stat().st_mtime_ns}" for path in files}
+
+
+def look_into(lake: LakeResource, names: Iterable[str], first: datetime, now: datetime) -> Dropped:
+    """Which of the files can be taken.
+
+    Args:
+        lake: Where the inbox is.
+        names: The files.
+        first: Start of the first month that the platform has.
+        now: The current time, after which no candle can have opened.
+    """
+    taken: dict[str, str] = {}
+    spans: list[tuple[datetime, datetime]] = []
+    refused: dict[str, str] = {}
+    for name in names:
         try:
-            candles = source(lake).fetch(symbol, EARLIEST, now)
+            (symbol,) = (offered := source(lake, [name])).symbols()
+            span = offered.start((symbol,)), offered.end()
+            if span[0] < first:
+                raise InputError(
+                    f"{name} begins at {span[0]:%Y-%m-%d}, before the first month {first:%Y-%m}. Cut it, or set "
+                    f"CRYPTO_FEATURES_START={span[0]:%Y-%m}, restart, and drop it again."
+                )
+            if span[1] - lake.interval > now:
+                raise InputError(
+                    f"{name} has candles until {span[1]:%Y-%m-%d %H:%M}, and it is {now:%Y-%m-%d %H:%M} UTC by the "
+                    "platform's clock. Correct its stamps, and drop it again."
+                )
         except CryptoFeaturesError as error:
-            refused[path.name] = str(error)
+            refused[name] = str(error)
             continue
-        symbols.append(symbol)
-        months.update(candles["open_time"].dt.strftime("%Y-%m").unique())
-    return Dropped(blake2b(key.encode(), digest_size=8).hexdigest(), tuple(symbols), tuple(sorted(months)), refused)
+        if symbol not in taken:
+            taken[symbol] = name
+            spans.append(span)
+    months = months_between(min(a for a, _ in spans), min(max(b for _, b in spans), now)) if spans else ()
+    return Dropped(tuple(taken.values()), months, refused)
 
 
-def source(lake: LakeResource) -> Source:
-    """The files in the inbox as a source of candles."""
-    from crypto_features.market.sources.files import FilesSource
+def source(lake: LakeResource, names: Sequence[str]) -> FilesSource:
+    """These files of the inbox as a source of candles.
 
+    Raises:
+        InputError: if one is not there, or is not named after a symbol.
+    """
     settings = Settings.load()
-    return FilesSource(folder(lake), lake.interval, columns=settings.files_columns, stamps=settings.files_stamps)
+    columns, stamps = settings.files_columns, settings.files_stamps
+    return FilesSource(folder(lake), lake.interval, columns=columns, stamps=stamps, names=names)
 
 
-def put_away(lake: LakeResource, symbols: Collection[str], failed: Mapping[str, CryptoFeaturesError]) -> None:
-    """Move the files of these symbols to `inbox/done/`, and those that failed to `inbox/refused/` with the reason."""
-    for path in _files(folder(lake)):
-        symbol = path.stem.upper()
-        if symbol in failed:
-            refuse(path, str(failed[symbol]))
-        elif symbol in symbols:
-            _move(path, "done")
+@contextmanager
+def put_away(lake: LakeResource, names: Sequence[str]) -> Iterator[dict[str, str]]:
+    """While files are read: afterwards each lies in `done/` or, with the reason beside it, in `refused/`.
+
+    A file that changed meanwhile stays, and so do all if a fault ended the reading that may pass.
+
+    Yields:
+        Where to note why the file of a symbol is refused, by symbol.
+    """
+    before, refused = signatures(lake), dict[str, str]()
+    try:
+        yield refused
+    except PermanentError as error:
+        _put(lake, before, {name: str(error) for name in names})
+        raise
+    _put(lake, before, {name: refused.get(Path(name).stem.upper()) for name in names})
 
 
 def refuse(path: Path, why: str) -> None:
@@ -83,10 +115,11 @@ def refuse(path: Path, why: str) -> None:
     moved.with_name(f"{moved.name}.why.txt").write_text(why + "\n")
 
 
-def _files(inbox: Path) -> Sequence[Path]:
-    if not inbox.is_dir():
-        return []
-    return sorted(p for p in inbox.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+def _put(lake: LakeResource, before: Mapping[str, str], outcomes: Mapping[str, str | None]) -> None:
+    now = signatures(lake)
+    for name, why in outcomes.items():
+        if name in now and now[name] == before.get(name):
+            _move(folder(lake) / name, "done") if why is None else refuse(folder(lake) / name, why)
 
 
 def _move(path: Path, where: str) -> Path:

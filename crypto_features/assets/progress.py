@@ -88,8 +88,8 @@ def outdated(lake: LakeResource, name: str, bars: str, now: datetime) -> tuple[s
     }
     reached = newest(table)
     if reached is not None and reached < last:
-        after = reached - length + timedelta(microseconds=1)
-        found |= {*months_between(after, last - length + timedelta(microseconds=1))}.intersection(expected)
+        following = reached - length + (length or DAY)
+        found |= {*months_between(following, last - length + timedelta(microseconds=1))}.intersection(expected)
     return tuple(sorted(found))
 
 

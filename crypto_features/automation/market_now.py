@@ -8,8 +8,9 @@ from functools import cached_property
 from crypto_features import clock
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.progress import last_candles, last_close, months_to_fetch
-from crypto_features.features.months import months_between
+from crypto_features.features.months import month_of, month_span, months_between
 from crypto_features.market import Source, source
+from crypto_features.market.windows import Planner
 from crypto_features.settings import Settings
 
 
@@ -71,6 +72,21 @@ class MarketNow:
         if self.stored and self.head >= self.end:
             return ()
         return months_to_fetch(self.stored, self._start(self.symbols), self.end, self.settings.interval)
+
+    @cached_property
+    def neglected(self) -> tuple[str, ...]:
+        """The months before the newest candle in which some stored symbol was never asked for, oldest first."""
+        if not self.stored:
+            return ()
+        planner = Planner(
+            self.market, self.lake.table("candles"), self.settings.interval, self.head, self.settings.recheck
+        )
+        return planner.neglected(months_between(self._start(tuple(self.stored)), self.head), tuple(self.stored))
+
+    @property
+    def first_month(self) -> datetime:
+        """Start of the first month that the graph has."""
+        return month_span(month_of(self.settings.start or self.market.start(self.symbols)))[0]
 
     def history_of(self, symbols: tuple[str, ...]) -> tuple[str, ...]:
         """Every month since the first candle of these symbols."""

@@ -2,28 +2,23 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
 
 import dagster as dg
 
-from crypto_features import clock
 from crypto_features.assets import inbox
 from crypto_features.assets.candles import candle_config
 from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.progress import last_close, outdated
+from crypto_features.automation.lagging import lagging
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.runs import going, request
 from crypto_features.automation.schedules import CANDLES
-from crypto_features.features import GROUPS
+from crypto_features.automation.waits import Wait, recall_waits, remember_waits
 from crypto_features.settings import Settings
 
-MISSED_BY = timedelta(minutes=3)
-"""How long after a candle's close the schedule has had its chance."""
-RETRY_EVERY = timedelta(minutes=10)
-BARS = {
-    "daily_candles": "candles",
-    **{name: "candles" if group.interval is None else "daily_candles" for name, group in GROUPS.items()},
-}
+TRIES = 3
+"""How many runs may fail to take a file of the inbox before it is refused."""
+
+UNTIL_NEXT = "its rule has until the next look"
 
 
 def sensors(settings: Settings, status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefinition]:
@@ -58,26 +53,33 @@ def _behind(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefi
         target=dg.AssetSelection.all(),
         default_status=status,
         minimum_interval_seconds=_seconds(settings),
-        description="What a schedule or a rule asked for and did not get: a missed hour, a run that was killed, a "
-        "corrected candle in a closed month. Asks for exactly that, once nothing runs and it has been behind twice.",
+        description="What a schedule or a rule asked for and did not get: a missed hour, a run that was killed or "
+        "failed, a corrected candle in a closed month. Asks for exactly that, once nothing runs and it has been behind "
+        "twice; what stays behind is asked for at growing intervals.",
     )
     def behind(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult | dg.SkipReason:
         at = MarketNow.look(settings, lake)
         if busy := going(context.instance):
             return dg.SkipReason(busy)
-        asset, months = _first_behind(at)
-        if not months:
-            context.update_cursor("")
-            return dg.SkipReason("every table is as far as it can be")
-        seen = json.dumps([asset, *months])
-        if asset != "candles" and context.cursor != seen:
-            context.update_cursor(seen)
-            return dg.SkipReason(f"{asset} is behind in {_span(months)}; its rule has until the next look")
-        context.log.info("%s is behind in %s", asset, _span(months))
-        attempt = last_close(at.now, RETRY_EVERY)
-        return dg.SensorResult(
-            [request(f"{asset} {months[0]} to {months[-1]}, {attempt:%Y-%m-%dT%H:%M}", months, [asset])], cursor=seen
-        )
+        known, waits, reasons = recall_waits(context.cursor), dict[str, Wait](), list[str]()
+        request_now: dg.RunRequest | None = None
+        for what, asset, months in lagging(at, context.instance):
+            seen = known.get(what)
+            wait = seen if seen and seen.months == months else Wait(months, 0, at.now)
+            due = at.now >= wait.until and (seen == wait or asset == "candles")
+            if due and request_now is None:
+                request_now = request(f"{what} {_span(months)}, {at.now:%Y-%m-%dT%H:%M}", months, [asset])
+                wait = wait.asked(at.now)
+            elif request_now is None:
+                rule = f"asked for {wait.times} times, again at {wait.until:%H:%M}" if wait.times else UNTIL_NEXT
+                reasons.append(f"{what} is behind: {_span(months)}; {rule}")
+            waits[what] = wait
+        cursor = remember_waits(waits)
+        if request_now is not None:
+            context.log.info("behind: %s", request_now.run_key)
+            return dg.SensorResult([request_now], cursor=cursor)
+        context.update_cursor(cursor)
+        return dg.SkipReason("; ".join(reasons) or "every table is as far as it can be")
 
     return behind
 
@@ -88,19 +90,33 @@ def _inbox(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefin
         job_name=CANDLES,
         default_status=status,
         minimum_interval_seconds=_seconds(settings),
-        description="Files of candles in `inbox/` of the data folder: takes each once and puts it into `inbox/done/` "
-        "or, with the reason beside it, into `inbox/refused/`.",
+        description="Files of candles in `inbox/` of the data folder: takes each once it is the same at two looks, and "
+        "puts it into `inbox/done/` or, with the reason beside it, into `inbox/refused/`.",
     )
     def files_dropped(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
-        found = inbox.dropped(lake, clock.now())
-        if found is None:
-            return dg.SkipReason(f"nothing lies in {inbox.folder(lake)}, or it is still being copied")
-        for name, why in found.refused.items():
-            inbox.refuse(inbox.folder(lake) / name, why)
+        folder, lying = inbox.folder(lake), inbox.signatures(lake)
+        known: dict[str, tuple[str, int]] = json.loads(context.cursor or "{}")
+        seen = {n: (sign, known[n][1] if n in known and known[n][0] == sign else 0) for n, sign in lying.items()}
+        context.update_cursor(json.dumps(seen))
+        settled = [name for name, sign in lying.items() if name in known and known[name][0] == sign]
+        if not settled:
+            still = f"still being copied: {', '.join(lying)}" if lying else f"nothing lies in {folder}"
+            return dg.SkipReason(still)
+        if busy := going(context.instance, CANDLES):
+            return dg.SkipReason(busy)
+        at = MarketNow.look(settings, lake)
+        fresh = [name for name in settled if seen[name][1] < TRIES]
+        found = inbox.look_into(lake, fresh, at.first_month, at.now)
+        given_up = dict.fromkeys({*settled} - {*fresh}, f"{TRIES} runs did not take it; the runs of {CANDLES} say why.")
+        for name, why in {**found.refused, **given_up}.items():
+            inbox.refuse(folder / name, why)
             context.log.error("refused %s: %s", name, why)
-        if not found.symbols:
-            return dg.SkipReason(f"refused {', '.join(found.refused)}; the reasons lie in {inbox.folder(lake)}/refused")
-        return request(f"inbox {found.key}", found.months, config=candle_config(inbox=True))
+        if not found.names:
+            return dg.SkipReason(f"refused {', '.join(settled)}; the reasons lie in {folder / 'refused'}")
+        asked = {name: (seen[name][0], seen[name][1] + 1) for name in found.names}
+        taken = request(f"inbox {asked}", found.months, config=candle_config(inbox=list(found.names)))
+        context.update_cursor(json.dumps(seen | asked))
+        return taken
 
     return files_dropped
 
@@ -109,18 +125,7 @@ def _seconds(settings: Settings) -> int:
     return int(settings.look_every.total_seconds())
 
 
-def _first_behind(at: MarketNow) -> tuple[str, tuple[str, ...]]:
-    """The most upstream table that is behind, and its months."""
-    months = at.months_to_fetch
-    if months and (not at.stored or at.now - at.head >= at.settings.interval + MISSED_BY):
-        return "candles", months
-    for name, bars in BARS.items():
-        if at.lake.table(bars).months():
-            months = outdated(at.lake, name, bars, at.now)
-            if months:
-                return name, months
-    return "", ()
-
-
 def _span(months: Sequence[str]) -> str:
+    if not months:
+        return "as a whole"
     return months[0] if len(months) == 1 else f"{len(months)} months from {months[0]} to {months[-1]}"

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from crypto_features.cli.app import command
@@ -32,6 +33,7 @@ def run() -> None:
         import dagster as dg
 
         from crypto_features import clock
+        from crypto_features.assets.checks.candles import failed_symbols
         from crypto_features.definitions import build
         from crypto_features.features.months import months_between
         from crypto_features.market import source
@@ -54,9 +56,16 @@ def run() -> None:
     )
     with console.status("candles") as status, dg.DagsterInstance.get() as instance:
         built = materialize_all(
-            definitions, instance, months, on_finished=lambda asset: status.update(f"{asset.asset} done")
+            definitions,
+            instance,
+            months,
+            on_finished=lambda asset: status.update(f"{asset.asset} done"),
+            on_message=status.update,
         )
+        failed = failed_symbols(instance)
     console.print(_built_table(built))
+    for symbol, why in failed.items():
+        console.print(f"[bold red]{symbol} was not fetched[/]: {escape(why)}", soft_wrap=True)
     console.print()
     console.print(_online_table(symbols, clock.now()))
     console.print(

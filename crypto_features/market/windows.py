@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from upath import UPath
@@ -84,7 +84,7 @@ class Planner:
         if self.source.resumes:
             return [
                 Window(symbol, opening(start, self.interval), opening(end, self.interval))
-                for start, end in self._missing(symbol, months, stored)
+                for start, end in self.missing(symbol, months, stored)
             ]
         return self._changed(symbol, months, stored)
 
@@ -94,6 +94,30 @@ class Planner:
             return {month: Stored() for month in months}
         published = set(self.table.months())
         return {month: self._stored(month, published=month in published) for month in months}
+
+    def neglected(self, months: Sequence[str], symbols: Sequence[str]) -> tuple[str, ...]:
+        """The months over which some symbol was never asked for, as far as that is known without asking the source.
+
+        Args:
+            months: The months to look at; what may still be late is left out.
+            symbols: The symbols.
+        """
+        old = replace(self, now=self.now - max(LATE, self.recheck), recheck=timedelta(0))
+        over = [
+            month
+            for month in months
+            if (month_span(month)[0] if self.source.resumes else month_span(month)[1]) <= old.now
+        ]
+        stored = old.stored(over)
+
+        def unasked(month: str, symbol: str) -> bool:
+            if self.source.resumes:
+                return bool(old.missing(symbol, [month], stored))
+            return f"mark {symbol}" not in stored[month].marks and f'"{symbol}"' not in stored[month].metadata.get(
+                "last", ""
+            )
+
+        return tuple(month for month in over if any(unasked(month, symbol) for symbol in symbols))
 
     def remember(self, month: str, before: Stored, windows: Iterable[Window]) -> None:
         """Keep the marks of symbols that were fetched in full, and which candles a source that resumes has not."""
@@ -107,7 +131,7 @@ class Planner:
                 none[origin] = joined([*none.get(origin, ()), *self._absent(month, window, held)])
         if (marks, none) == (stored.marks, stored.none) or not (marks or any(none.values())):
             return
-        kept = {"digest": stored.metadata.get("digest", ""), **marks, "none": to_texts(none, self._first(month))}
+        kept = {"digest": stored.metadata.get("digest"), **marks, "none": to_texts(none, self._first(month))}
         path = self._path(month)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(kept, indent=0, sort_keys=True))
@@ -129,7 +153,7 @@ class Planner:
             found.append(Window(symbol, start, end, signed))
         return found
 
-    def _missing(self, symbol: str, months: Sequence[str], stored: Mapping[str, Stored]) -> list[Span]:
+    def missing(self, symbol: str, months: Sequence[str], stored: Mapping[str, Stored]) -> list[Span]:
         """The candles that are neither stored nor known to be absent, and the stored ones shortly before them."""
         near = [stored[month] for month in self.reach(months)]
         held = joined(span for one in near for span in one.held.get(symbol, ()))

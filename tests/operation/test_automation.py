@@ -55,9 +55,8 @@ class World:
         """Daily candles, as a run would have made them now."""
         raw, daily = self.lake.table("candles"), self.lake.table("daily_candles")
         for month in months:
-            days = resample(
-                current(raw.read([month])), HOUR, timedelta(days=1), as_of=raw.read()["open_time"].max() + HOUR
-            )
+            over = max(last_candles(raw).values()) + HOUR
+            days = resample(current(raw.read([month])), HOUR, timedelta(days=1), as_of=over)
             daily.publish(month, days, partition_metadata(days, {}, {"candles": {month: raw.digest(month)}}))
 
     def store_signals(self, month: str) -> None:
@@ -233,8 +232,8 @@ class Inbox:
         self.world, self.folder, self.cursor = world, inbox.folder(world.lake), ""
         self.folder.mkdir(parents=True)
 
-    def drop(self, name: str, start: datetime = START, count: int = 48, *, base: float = 100.0) -> None:
-        candles("X", start=start, count=count).with_columns(close=base).drop("symbol").write_parquet(self.folder / name)
+    def drop(self, name: str, start: datetime = START, count: int = 48) -> None:
+        candles("X", start=start, count=count).drop("symbol").write_parquet(self.folder / name)
 
     def look(self) -> tuple[list[dg.RunRequest], str]:
         requests, reason, cursor = self.world.tick("inbox", self.cursor or None)

@@ -38,9 +38,10 @@ class FilesSource(Source):
         stamps: Format of the stamps, where a file leaves it open.
         now: The clock.
         cache: Where to remember the span of each file, so that it is not opened before it changes.
+        names: Only these files of the folder; by default all.
 
     Raises:
-        InputError: if the folder is missing, holds no candle file, or two files for one symbol.
+        InputError: if the folder is missing, holds no candle file, two files for one symbol, or not one of `names`.
     """
 
     def __init__(
@@ -52,19 +53,21 @@ class FilesSource(Source):
         *,
         now: Callable[[], datetime] = clock.now,
         cache: UPath | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         self._folder, self._interval, self._now = Path(folder), interval, now
         self._columns, self._stamps = dict(columns or {}), stamps
         self._cache = cache
+        self._names = names
         self._opened: dict[str, _Opened] = {}
-        _candle_files(self._folder)
+        self._files()
 
     @property
     def name(self) -> str:
         return f"files in {self._folder}"
 
     def symbols(self) -> tuple[str, ...]:
-        return tuple(sorted(_candle_files(self._folder)))
+        return tuple(sorted(self._files()))
 
     def start(self, symbols: Sequence[str]) -> datetime:
         first = min(self._span(symbol).first for symbol in symbols or self.symbols())
@@ -103,8 +106,11 @@ class FilesSource(Source):
             )
         return resample(good, native, self._interval, as_of=now).select(CANDLE_SCHEMA.names())
 
+    def _files(self) -> dict[str, Path]:
+        return _candle_files(self._folder, self._names)
+
     def _path(self, symbol: str) -> Path:
-        paths = _candle_files(self._folder)
+        paths = self._files()
         if symbol not in paths:
             raise UnknownNameError("symbol", symbol, paths, f"These are the files in {self._folder}.")
         return paths[symbol]
@@ -175,14 +181,17 @@ def _signature(path: Path) -> str:
     return f"{status.st_size} bytes of {status.st_mtime_ns}"
 
 
-def _candle_files(folder: Path) -> dict[str, Path]:
+def _candle_files(folder: Path, only: Sequence[str] | None) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(
             f"CRYPTO_FEATURES_FILES: {folder} is no folder; name one with <SYMBOL>.parquet or <SYMBOL>.csv."
         )
     names = sorted(path.name for path in folder.iterdir())
+    missing = sorted({*(only or ())}.difference(names))
+    if missing:
+        raise InputError(f"{folder} does not hold {missing[0]}; it holds {', '.join(names[:5]) or 'nothing'}.")
     paths: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in (folder / name for name in (names if only is None else sorted(only))):
         if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
             continue
         symbol = check_symbol(path.stem.upper())
