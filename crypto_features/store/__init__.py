@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crypto_features.store.errors import (
     MissingTableError,
     NotAppliedError,
+    OutdatedTableError,
     StoreUnreachableError,
     UnreadableTableError,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "FeastResource",
     "MissingTableError",
     "NotAppliedError",
+    "OutdatedTableError",
     "ParityReport",
     "Published",
     "StoreUnreachableError",

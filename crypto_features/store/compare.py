@@ -54,8 +54,8 @@ class ParityReport:
 def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     """Compare each online row of a view with the newest row of its entity in the offline table.
 
-    An online row must be there for each entity with an offline row up to `as_of`, must not be older than that row, and
-    must equal the offline row of its own event time to the last bit.
+    An online row must be there for each entity with an offline row that may still be served at `as_of`, must not be
+    older than that row, and must equal the offline row of its own event time to the last bit.
 
     Args:
         view: Name of the feature view.
@@ -67,7 +67,7 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     """
     from crypto_features.store import names
     from crypto_features.store.offline import source as files
-    from crypto_features.store.online.unpack_frame import online_frame
+    from crypto_features.store.online.unpack_frame import guarded_store, online_frame
 
     store = session.feature_store()
     found = names.view_named(store, view)
@@ -78,15 +78,24 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     until = min(clock.as_utc(as_of), clock.now()) if as_of else clock.now()
     columns = [source.timestamp_field, *([source.created_timestamp_column] if source.created_timestamp_column else [])]
     names_on_disk = [stored.get(name, name) for name in (*keys, *columns, *features)]
-    table = files.read(source, store.config.repo_path, names_on_disk, time=names_on_disk[len(keys)])
+    online = online_frame(store, found)
+    since = until - found.ttl - guarded_store(store).grace(store.config) if found.ttl else None
+    oldest = online["event_timestamp"].min()
+    start = min(since, oldest) if since and isinstance(oldest, datetime) else since
+    table = files.read(source, store.config.repo_path, names_on_disk, time=names_on_disk[len(keys)], start=start)
     table = table.rename(dict(zip(names_on_disk, (*keys, *columns, *features), strict=True)))
     table = table.sort(columns, nulls_last=False, maintain_order=True).rename({columns[0]: "event_timestamp"})
-    online = online_frame(store, found)
-    return ParityReport(view, online.height, tuple(differences(table, online, keys, features, until)))
+    return ParityReport(view, online.height, tuple(differences(table, online, keys, features, until, since=since)))
 
 
 def differences(
-    offline: pl.DataFrame, online: pl.DataFrame, keys: list[str], features: list[str], until: datetime
+    offline: pl.DataFrame,
+    online: pl.DataFrame,
+    keys: list[str],
+    features: list[str],
+    until: datetime,
+    *,
+    since: datetime | None = None,
 ) -> list[Difference]:
     """What is wrong with the online rows. Pure.
 
@@ -96,9 +105,13 @@ def differences(
         keys: Join keys.
         features: Features to compare.
         until: The end of the window that was published.
+        since: Its start; an entity whose newest row is older, such as one that was delisted, need not be online.
     """
     offline = offline.unique([*keys, "event_timestamp"], keep="last", maintain_order=True)
-    newest = offline.filter(pl.col("event_timestamp") <= until).unique(keys, keep="last", maintain_order=True)
+    published = (
+        pl.col("event_timestamp") <= until if since is None else pl.col("event_timestamp").is_between(since, until)
+    )
+    newest = offline.filter(published).unique(keys, keep="last", maintain_order=True)
     expected = newest.select(*keys, due="event_timestamp")
     held = online.join(expected, on=keys, how="full", coalesce=True, nulls_equal=True).join(
         offline.select(*keys, "event_timestamp", *(pl.col(f).alias(f"{f}@offline") for f in features), here=pl.lit(1)),

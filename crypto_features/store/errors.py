@@ -15,5 +15,9 @@ class UnreadableTableError(PermanentError, OSError):
     """A Parquet file of a feature view's source is truncated or is no Parquet file."""
 
 
+class OutdatedTableError(PermanentError, LookupError):
+    """Some Parquet files of a source were written before a column was added, or with another type of it."""
+
+
 class NotAppliedError(PermanentError, LookupError):
     """The registry knows nothing yet: `feast apply` has not been run on it."""

@@ -15,7 +15,8 @@ from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.on_demand_feature_view import on_demand_feature_view
 
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.store.errors import MissingTableError
+from crypto_features.store.errors import MissingTableError, OutdatedTableError
+from crypto_features.store.offline import source
 from crypto_features.store.offline.entities import entity_frame
 from crypto_features.store.offline.store import PolarsOfflineStore
 from tests.store import factory
@@ -202,3 +203,20 @@ def test_a_text_that_is_no_iso_time_is_shown_with_its_row(bad: str) -> None:
         with pytest.raises(InputError) as caught:
             entity_frame(frame)
         assert str(caught.value).startswith(f"event_timestamp: row 1 holds {bad!r}, which is no ISO 8601 time")
+
+
+@pytest.mark.parametrize("ttl", [timedelta(hours=1), timedelta(0)])
+@pytest.mark.parametrize("old", [None, pl.Int64])
+def test_months_from_before_a_feature_was_added_are_named_if_they_are_needed(
+    tmp_path: Path, ttl: timedelta, old: type[pl.DataType] | None
+) -> None:
+    before = rows(("BTC", 1, 1, 1.0)).drop("price").with_columns(*([pl.lit(1, old).alias("price")] if old else []))
+    factory.table(tmp_path, "prices", before.with_columns(former=1), "2023-12.parquet")
+    factory.table(tmp_path, "prices", rows(("BTC", 5, 5, 5.0)), "2024-01.parquet")
+    feast = factory.store(tmp_path, [factory.view(tmp_path, "prices", {"price": pl.Float64}, ttl=ttl)])
+    if ttl:
+        assert feast.get_historical_features(asked(("BTC", 5.5)), REFS).to_df()["price"].tolist() == [5.0]
+    with pytest.raises(OutdatedTableError, match=r"'price'.*2023-12.*crypto-features plan --run"):
+        feast.get_historical_features(asked(("BTC", 2), ("BTC", 5.5)), REFS).to_df()
+    with pytest.raises(UnknownNameError, match="'nothing'"):
+        source.read(feast.get_data_source("prices_source"), tmp_path, ["nothing"], time="event_timestamp")

@@ -64,3 +64,10 @@ def test_a_newer_row_than_the_window_must_equal_the_table_too() -> None:
     ahead = newest.filter(pl.col("event_timestamp") > HOUR)
     assert found(newest, ahead) == []
     assert found(newest, ahead.with_columns(price=pl.lit(8.0)))[0] == ("BTC", "value", "price")
+
+
+def test_a_symbol_that_was_delisted_before_the_window_need_not_be_online() -> None:
+    delisted = table().filter(pl.col("event_timestamp") < HOUR).with_columns(symbol=pl.lit("OLD"))
+    offline = pl.concat([delisted, table()])
+    assert differences(offline, online(), ["symbol"], ["price", "label"], HOUR, since=HOUR) == []
+    assert found(offline, online()) == [("OLD", "missing", None)]

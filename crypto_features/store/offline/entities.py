@@ -93,10 +93,10 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
     """Time columns of Python objects, which may carry several zones, become UTC."""
     objects = [name for name in frame.columns if frame[name].dtype == object]
     mixed = [name for name in objects if any(isinstance(v, datetime) for v in frame[name].head(100))]
-    return frame.assign(**{name: pd.array(_parsed(name, frame[name]), dtype="datetime64[us, UTC]") for name in mixed})
+    return frame.assign(**{name: _parsed(name, frame[name]).to_numpy() for name in mixed})
 
 
-def _parsed(name: str, times: Iterable[Any]) -> list[datetime | None]:
+def _parsed(name: str, times: Iterable[Any]) -> pl.Series:
     """Texts and datetimes as times in UTC."""
     found: list[datetime | None] = []
     for row, time in enumerate(times):
@@ -109,12 +109,12 @@ def _parsed(name: str, times: Iterable[Any]) -> list[datetime | None]:
             raise InputError(
                 f"{name}: row {row} holds {time!r}, which is no ISO 8601 time such as 2024-01-31T09:00:00Z."
             ) from None
-    return found
+    return pl.Series(name, found, pl.Datetime("us", "UTC"))
 
 
 def _as_time(times: pl.Series) -> pl.Series:
     if times.dtype == pl.String:
-        return pl.Series(times.name, _parsed(times.name, times), pl.Datetime("us", "UTC"))
+        return _parsed(times.name, times)
     if times.dtype == pl.Date:
         return times.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     if not isinstance(times.dtype, pl.Datetime):

@@ -1,6 +1,6 @@
 """Reads and writes the Parquet files behind a Feast `FileSource`: a file, a folder of files, a glob or a bucket URL."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -11,7 +11,7 @@ from feast.data_source import DataSource
 from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.store.errors import MissingTableError, UnreadableTableError
+from crypto_features.store.errors import MissingTableError, OutdatedTableError, UnreadableTableError
 from crypto_features.store.offline.join import utc
 
 
@@ -56,6 +56,8 @@ def read(
         MissingTableError: if there is no Parquet file.
         UnreadableTableError: if a file is truncated or is no Parquet file.
         UnknownNameError: if a column does not exist.
+        OutdatedTableError: if files of that span lack a column that newer ones have, or hold another type of it. Nulls
+            in its place would be a training set that looks complete.
     """
     path = resolve(source, repo)
     found = files(path)
@@ -64,18 +66,27 @@ def read(
             f"no Parquet file at {path} for the source {source.name!r}; materialize the asset, "
             "or write the table, that this source reads first."
         )
+    columns = list(dict.fromkeys(columns))
     try:
-        table = pl.scan_parquet([str(f) for f in found], storage_options=_storage(path), missing_columns="insert")
-        have = table.collect_schema()
-        for column in columns:
-            if column not in have:
-                raise UnknownNameError("column", column, have.names(), f"Read from {path}.")
-        when = utc(pl.col(time)) if _naive(have[time]) else pl.col(time)
-        for bound, keep in ((start, when.ge), (end, when.le)):
-            if bound is not None:
-                table = table.filter(keep(pl.lit(bound, pl.Datetime("us", "UTC"))))
+        schemas = {f: pl.scan_parquet(str(f), storage_options=_storage(path)).collect_schema() for f in found}
+        newest = {name: dtype for schema in schemas.values() for name, dtype in schema.items()}
+        needed = {}
+        for column in (*columns, time):
+            if column not in newest:
+                raise UnknownNameError("column", column, newest, f"Read from {path}.")
+            needed[column] = newest[column]
+        current = [file for file, schema in schemas.items() if needed.items() <= schema.items()]
+        outdated = [file for file in found if file not in current and _touches(file, schemas[file], time, start, end)]
+        if outdated:
+            raise _outdated(path, outdated, needed, schemas[outdated[0]])
+        table = pl.scan_parquet(
+            [str(file) for file in current],
+            schema=needed,
+            extra_columns="ignore",
+            storage_options=_storage(path),
+        )
         # In one chunk: picking rows from many chunks takes eight times as long.
-        return table.select(list(dict.fromkeys(columns))).collect().rechunk()
+        return table.filter(*_within(time, needed[time], start, end)).select(columns).collect().rechunk()
     except (pl.exceptions.PolarsError, OSError) as error:
         bad = _first_unreadable(found)
         if bad is None:
@@ -84,6 +95,33 @@ def read(
             f"{bad} is truncated or is no Parquet file; the other files of {path} are unharmed. "
             "Delete it and compute its partition again."
         ) from error
+
+
+def _within(time: str, dtype: pl.DataType, start: datetime | None, end: datetime | None) -> list[pl.Expr]:
+    # Statistics prune by a plain column, not by a computed one.
+    aware = isinstance(dtype, pl.Datetime) and dtype.time_zone == "UTC"
+    when = pl.col(time) if aware else utc(pl.col(time))
+    bounds = [(start, when.ge), (end, when.le)]
+    return [keep(pl.lit(bound, pl.Datetime("us", "UTC"))) for bound, keep in bounds if bound is not None]
+
+
+def _touches(file: UPath, schema: pl.Schema, time: str, start: datetime | None, end: datetime | None) -> bool:
+    if time not in schema:
+        return True
+    rows = pl.scan_parquet(str(file), storage_options=_storage(file)).filter(*_within(time, schema[time], start, end))
+    return not rows.select(time).head(1).collect().is_empty()
+
+
+def _outdated(
+    path: UPath, outdated: Sequence[UPath], needed: Mapping[str, pl.DataType], schema: pl.Schema
+) -> OutdatedTableError:
+    column = next(name for name, dtype in needed.items() if schema.get(name) != dtype)
+    held = f"hold it as {schema[column]}" if column in schema else "lack it"
+    return OutdatedTableError(
+        f"the newest files of {path} have the column {column!r} as {needed[column]}; {len(outdated)} older ones that "
+        f"are needed too {held}: {', '.join(file.stem for file in outdated)}. "
+        "Compute these months again: crypto-features plan --run"
+    )
 
 
 def write(frame: pl.DataFrame, path: UPath) -> None:
@@ -104,10 +142,6 @@ def append(frame: pl.DataFrame, path: UPath) -> None:
         old = pl.read_parquet(str(path))
         frame = pl.concat([frame.cast(old.schema), old])
     write(frame, path)
-
-
-def _naive(dtype: pl.DataType) -> bool:
-    return not (isinstance(dtype, pl.Datetime) and dtype.time_zone == "UTC")
 
 
 def _first_unreadable(found: Iterable[UPath]) -> UPath | None:
