@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser dev check proof bench lock clean
+.PHONY: help run test dev check proof bench lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -12,10 +12,7 @@ run: .venv/ready ## Build every table from candles to the online store, and show
 	@$(BIN)/crypto-features run
 
 test: .venv/ready ## Run the tests.
-	@$(BIN)/pytest -n auto --dist loadfile -m "not browser"
-
-browser: .venv/ready ## Drive the UI with a real Chromium.
-	@$(BIN)/pytest tests/browser
+	@$(BIN)/pytest -n auto --dist loadfile
 
 dev: .venv/ready ## Open the Dagster UI.
 	@$(BIN)/crypto-features dev

@@ -25,15 +25,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 START_SECONDS = 180
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a Chromium the tests of this folder say so in one line, and pass over."""
-    if CHROMIUM is None:
-        reason = "no Chromium found: `apt-get install chromium` (or another package manager's) runs the browser tests"
-        for item in items:
-            if "browser" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason=reason))
-
-
 @dataclass
 class Watched:
     """A page, and what it must not do: complain, or talk to another machine."""
@@ -64,6 +55,8 @@ class Watched:
 @pytest.fixture(scope="session")
 def dagster_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a Dagster UI whose graph was built once."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium found: `apt-get install chromium` (or another package manager's) runs the browser tests")
     folder = tmp_path_factory.mktemp("ui")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
