@@ -50,5 +50,6 @@ def main(folder: Path) -> None:
 if __name__ == "__main__":
     named = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CRYPTO_FEATURES_REAL_DATA")
     if not named:
-        sys.exit("name a folder of candles, or set CRYPTO_FEATURES_REAL_DATA")
-    main(Path(named))
+        print("Left out: it needs real candles; name their folder, or set CRYPTO_FEATURES_REAL_DATA.")
+    else:
+        main(Path(named))

@@ -56,7 +56,7 @@ class Watched:
 def dagster_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a Dagster UI whose graph was built once."""
     if CHROMIUM is None:
-        pytest.skip("no Chromium found: `apt-get install chromium` (or another package manager's) runs the browser tests")
+        pytest.skip("no Chromium")
     folder = tmp_path_factory.mktemp("ui")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
