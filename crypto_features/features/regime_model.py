@@ -67,6 +67,7 @@ class RegimeModel:
         return json.dumps({"version": self.version, **content}, indent=1) + "\n"
 
     @classmethod
+    @lru_cache(maxsize=64)
     def from_json(cls, text: str) -> "RegimeModel":
         """The model of an artefact.
 
@@ -130,10 +131,12 @@ def fit_regime_model(price_features: pl.DataFrame, month: str) -> RegimeModel:
     return fit(padded(rows), prior_model())
 
 
+Fit = Callable[[pl.DataFrame, str], RegimeModel]
+"""`fit(price_features, month)`: the parameters for a month."""
+
+
 def regime_models(
-    price_features: pl.DataFrame,
-    months: Iterable[str] | None = None,
-    fit: Callable[[pl.DataFrame, str], RegimeModel] = fit_regime_model,
+    price_features: pl.DataFrame, months: Iterable[str] | None = None, fit: Fit = fit_regime_model
 ) -> pl.DataFrame:
     """The table that `regime_features` reads: `month, parameters, version`.
 

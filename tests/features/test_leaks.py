@@ -6,7 +6,9 @@ import pytest
 from crypto_features.features import GROUPS, FeatureGroup
 from crypto_features.features.groups.signals import volatility_breakout
 from crypto_features.features.leak import leak_test
-from crypto_features.features.leak.zoo import zoo
+from crypto_features.features.leak.zoo import FITS, zoo
+from crypto_features.features.probe_market import probe_market
+from crypto_features.features.regime_model import Fit
 from crypto_features.features.windows import window_mean
 from tests.features.markets import DAY, bars
 from tests.features.planted import daily_feature
@@ -28,6 +30,12 @@ def test_every_planted_leak_is_caught(group: FeatureGroup) -> None:
     caught = {leak.feature for leak in leak_test(group).leaks}
     missed = [] if "(rows)" in caught else [f.name for f in group.features if f.name not in caught]
     assert missed == []
+
+
+@pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
+def test_a_fit_that_knows_its_own_month_is_caught(fit: Fit) -> None:
+    leaks = leak_test(GROUPS["regime_features"], probe_market(), fit=fit).leaks
+    assert {leak.probe for leak in leaks if leak.feature == "(regime_model)"} == {"truncate", "perturb", "gap"}
 
 
 def test_the_zoo_is_large_and_without_doubles() -> None:

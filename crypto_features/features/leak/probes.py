@@ -16,11 +16,12 @@ from crypto_features.features.leak.variants import (
     stacked,
     truncated,
 )
+from crypto_features.features.months import month_span, months_between
 from crypto_features.features.probe_market import DAYS, HOUR, START, probe_market
-from crypto_features.features.regime_model import regime_models
+from crypto_features.features.regime_model import Fit, fit_regime_model, regime_models
 from crypto_features.features.registry import GROUPS
 from crypto_features.features.resample import resample_each
-from crypto_features.features.upstream import every_row, tables
+from crypto_features.features.upstream import ULTRA_5_FEATURES, every_row, tables
 
 DAY = timedelta(days=1)
 MARKET_DAYS = 560
@@ -33,30 +34,38 @@ TOLERANCE = 1e-9
 
 
 def leak_test(
-    group: FeatureGroup, candles: pl.DataFrame | None = None, *, interval: timedelta = HOUR, seed: int = 0
+    group: FeatureGroup,
+    candles: pl.DataFrame | None = None,
+    *,
+    interval: timedelta = HOUR,
+    seed: int = 0,
+    fit: Fit = fit_regime_model,
 ) -> LeakReport:
     """Probe every feature of a group for look-ahead, dishonest warm-up, endless memory and contact between symbols.
 
-    The tables that the group reads are derived from the candles again for each altered market; only the regime model
-    of each month is held fixed, as it is an artefact of earlier months. What no such test can see: a list of symbols
-    chosen with hindsight, candles that were corrected later, labels of a model that overlap its features.
+    The tables that the group reads are derived from the candles again for each altered market. The regime model, which
+    all symbols share, is fitted again where the whole market is altered: every month that had begun by the cut must get
+    the same parameters. What no such test can see: a list of symbols chosen with hindsight, candles that were corrected
+    later, labels of a model that overlap its features.
 
     Args:
         group: Any group, shipped or not, that reads `candles`, `daily_candles`, `regime_model` or shipped groups.
         candles: `symbol, open_time, open, high, low, close, volume`; the probe market by default.
         interval: Length of a candle.
         seed: Of the random cuts.
+        fit: What fits the regime model of a month from the price features.
 
     Returns:
         The leaks that were caught, each with feature, probe, first bad cut, row and both values.
     """
     market = (probe_market(MARKET_DAYS) if candles is None else candles).sort("symbol", "open_time")
     altered = market if candles is not None else market.filter(pl.col("open_time") < START + DAYS * DAY)
-    return _Test(group, market, interval, seed).report(altered)
+    return _Test(group, market, interval, seed, fit).report(altered)
 
 
 class _Test:
-    def __init__(self, group: FeatureGroup, candles: pl.DataFrame, interval: timedelta, seed: int) -> None:
+    def __init__(self, group: FeatureGroup, candles: pl.DataFrame, interval: timedelta, seed: int, fit: Fit) -> None:
+        self.fit = fit
         self.group, self.interval, self.seed, self.lookback = group, interval, seed, _longest(group)
         self.columns = ["symbol", "open_time", "open", "high", "low", "close", "volume"]
         self.candles = candles.select(self.columns)
@@ -64,16 +73,25 @@ class _Test:
         times: list[datetime] = self.candles["open_time"].sort().to_list()
         self.first, self.end = times[0], times[-1] + interval
         self.given: dict[str, pl.DataFrame] = {}
-        if any(source.table == "regime_model" for source in group.inputs):
-            prices = tables(GROUPS["regime_features"], self.candles, interval=interval)["price_features"]
-            self.given["regime_model"] = regime_models(prices)
-        self.whole = self._rows(self.candles.with_columns(as_of=pl.lit(self.end)))
+        if _reads_model(group):
+            self.given["regime_model"] = regime_models(self._prices(self._as_it_is()), fit=fit)
+        self.whole = self._rows(self._as_it_is())
 
     def report(self, altered: pl.DataFrame) -> LeakReport:
         variants = [*self._futures(altered)]
         starts = [*self._starts()]
-        leaks = [*self._compared(variants, self._rows(stacked(variants))), *self._started(starts), *self._touching()]
+        opens = altered["open_time"]
+        months = months_between(opens.min(), opens.max() + self.interval)  # type: ignore[operator, arg-type] # times
+        refits = [*self._refits(months)] if self.given else []
+        leaks = [
+            *self._compared(variants, self._rows(stacked(variants))),
+            *self._started(starts),
+            *self._touching(months),
+            *self._refitted(refits),
+        ]
         counts = {"isolation": len(self.markets), "permutation": 1, "start": len(starts), "warm-up": len(starts)}
+        if refits:
+            counts["refit"] = len(refits) // len(self.markets)
         for variant in variants:
             counts[variant.probe] = counts.get(variant.probe, 0) + 1
         first: dict[tuple[str, str], Leak] = {}
@@ -96,11 +114,49 @@ class _Test:
             first = market["open_time"][0].replace(hour=0, minute=0)
             yield from late_starts(market, symbol, [first + days * DAY for days in START_DAYS], self.end)
 
-    def _rows(self, candles: pl.DataFrame) -> pl.DataFrame:
+    def _refits(self, months: Sequence[str]) -> Iterator[Variant]:
+        """Every market altered at once, on the first and on the middle day of each month."""
+        for first, _ in map(month_span, months):
+            for cut in (first + DAY, first + 15 * DAY):
+                for alter in (truncated, perturbed, interrupted):
+                    for symbol, market in self.markets.items():
+                        yield from alter(market, symbol, [cut], self.interval)
+
+    def _as_it_is(self) -> pl.DataFrame:
+        return self.candles.with_columns(as_of=pl.lit(self.end))
+
+    def _prices(self, candles: pl.DataFrame) -> pl.DataFrame:
+        days = {"daily_candles": resample_each(candles, self.interval, DAY)}
+        return every_row(ULTRA_5_FEATURES, days, interval=self.interval)
+
+    def _rows(self, candles: pl.DataFrame, months: Sequence[str] | None = None) -> pl.DataFrame:
         """The group's rows of these markets; an unfinished day is left out of each market by its own `as_of`."""
         given = {**self.given, "daily_candles": resample_each(candles, self.interval, DAY)}
         inputs = tables(self.group, candles.select(self.columns), interval=self.interval, given=given)
-        return every_row(self.group, inputs, interval=self.interval)
+        return every_row(self.group, inputs, interval=self.interval, months=months)
+
+    def _refitted(self, variants: Sequence[Variant]) -> Iterator[Leak]:
+        """Months that had begun by the cut and get other parameters."""
+        if not variants:
+            return
+        numbers = pl.DataFrame({"symbol": [str(i) for i in range(len(variants))], "name": [v.symbol for v in variants]})
+        prices = self._prices(stacked(variants)).join(numbers, on="symbol")
+        expected = dict(self.given["regime_model"].select("month", "version").iter_rows())
+        for first in range(0, len(variants), len(self.markets)):
+            variant, market = variants[first], numbers["symbol"][first : first + len(self.markets)]
+            known = prices.filter(pl.col("symbol").is_in(market.implode())).with_columns(symbol="name")
+            begun = [month for month in expected if month_span(month)[0] <= variant.cut]
+            for month, version in regime_models(known, begun, self.fit).select("month", "version").iter_rows():
+                if version != expected[month]:
+                    yield Leak(
+                        feature="(regime_model)",
+                        probe=variant.probe,
+                        symbol="all symbols",
+                        cut=variant.cut,
+                        row=month_span(month)[0],
+                        expected=expected[month],
+                        got=version,
+                    )
 
     def _compared(self, variants: Sequence[Variant], rows: pl.DataFrame) -> Iterator[Leak]:
         """Rows up to the cut that differ in any bit, appear or vanish."""
@@ -124,13 +180,14 @@ class _Test:
                 filled = pairs.filter(got.is_not_null())
                 yield from self._differing(filled, name, ~self._close(name), "warm-up")
 
-    def _touching(self) -> Iterator[Leak]:
+    def _touching(self, months: Sequence[str]) -> Iterator[Leak]:
         """Values of a symbol that change when it is alone, or when symbols come in another order."""
+        end = month_span(months[-1])[1]
         order = pl.DataFrame({"symbol": list(reversed(self.markets))}).with_columns(pl.lit(self.end).alias("as_of"))
         shuffled = order.join(self.candles, on="symbol", how="left", maintain_order="left_right")
-        alone = [self._rows(m.with_columns(as_of=pl.lit(self.end))) for m in self.markets.values()]
-        for probe, rows in (("permutation", self._rows(shuffled)), ("isolation", pl.concat(alone))):
-            variants = [Variant(probe, symbol, self.end, market, self.end) for symbol, market in self.markets.items()]
+        alone = [self._rows(m.with_columns(as_of=pl.lit(self.end)), months) for m in self.markets.values()]
+        for probe, rows in (("permutation", self._rows(shuffled, months)), ("isolation", pl.concat(alone))):
+            variants = [Variant(probe, symbol, end, market, self.end) for symbol, market in self.markets.items()]
             numbers = {symbol: str(i) for i, symbol in enumerate(self.markets)}
             yield from self._compared(variants, rows.with_columns(pl.col("symbol").replace(numbers)))
 
@@ -172,6 +229,12 @@ class _Test:
                 expected=row[here],
                 got=row[there],
             )
+
+
+def _reads_model(group: FeatureGroup) -> bool:
+    """Whether the group, or one that it reads, reads the regime model."""
+    read = [source.table for source in group.inputs]
+    return "regime_model" in read or any(_reads_model(GROUPS[name]) for name in read if name in GROUPS)
 
 
 def _longest(group: FeatureGroup) -> timedelta:

@@ -10,11 +10,11 @@ class Leak:
     """One feature caught by one probe, at the first cut where it showed.
 
     Args:
-        feature: Name of the feature; `(rows)` if a row appeared or vanished.
+        feature: Name of the feature; `(rows)` if a row appeared or vanished, `(regime_model)` if a fit differs.
         probe: `truncate`, `perturb`, `gap`, `start`, `warm-up`, `isolation` or `permutation`.
         symbol: Market in which it showed.
         cut: Where the market was cut, or began.
-        row: `event_timestamp` of the first row that differs.
+        row: `event_timestamp` of the first row that differs; the start of a fit's month.
         expected: Its value in the whole market.
         got: Its value in the altered market.
     """

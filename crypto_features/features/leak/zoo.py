@@ -15,6 +15,8 @@ import ta
 from crypto_features.features.declaration import Feature, FeatureGroup, Input
 from crypto_features.features.groups.signals import K
 from crypto_features.features.indicators import CLOSE, HIGH, LOW, OPEN, VOLUME, price_return
+from crypto_features.features.months import MONTH, month_of, month_span
+from crypto_features.features.regime_model import Fit, RegimeModel, fit_regime_model
 from crypto_features.features.windows import window_mean
 
 _DAY = timedelta(days=1)
@@ -166,6 +168,21 @@ def _coded(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     codes = {symbol: float(i) for i, symbol in enumerate(frame["symbol"].unique(maintain_order=True))}
     return _stamped(frame, _DAY).with_columns(leak=pl.col("symbol").replace_strict(codes, return_dtype=pl.Float64))
 
+
+def _own_month(price_features: pl.DataFrame, month: str) -> RegimeModel:
+    return fit_regime_model(price_features, month_of(month_span(month)[1]))
+
+
+def _whole_sample(price_features: pl.DataFrame, _month: str) -> RegimeModel:
+    last = price_features.select(MONTH.max()).item()
+    return _own_month(price_features, last)
+
+
+FITS: Mapping[str, Fit] = {
+    "regime model fitted on its own month": _own_month,
+    "regime model fitted on the whole sample": _whole_sample,
+}
+"""Fits of the regime model that know what comes after the month's first instant."""
 
 _TABLES: dict[str, tuple[str, _Function]] = {
     "interpolated gap": ("candles", _interpolated),
