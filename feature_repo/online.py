@@ -126,8 +126,12 @@ def validate_feature_freshness(
 
 def _require_a_known(symbols: Sequence[str], views: Sequence[str]) -> None:
     """A symbol that was never published is NOT_FOUND; if the market has none of them, it is a mistake."""
+    from crypto_features.store.errors import UnreadableTableError
     from crypto_features.store.tables import symbols_of
 
-    available = symbols_of(views)
+    try:
+        available = symbols_of(views)
+    except UnreadableTableError:
+        return  # a damaged table says nothing about the answer.
     if available and not available & set(symbols):
         raise UnknownNameError("symbol", symbols[0], available)

@@ -13,7 +13,10 @@ Name = Annotated[str, typer.Argument(help="A feature view, such as price_feature
 @command
 def disable(name: Name, why: Annotated[str, typer.Option(help="The reason, for whoever finds it.")]) -> None:
     """Stop serving a view or a symbol in every process within a second."""
-    switch.disable(name, why)
+    if not switch.disable(name, why):
+        typer.echo(
+            f"Neither a view nor a symbol {name} was found, and not everything could be read: mind its spelling."
+        )
     typer.echo(f"{name} is not served any more: {why}. Bring it back with: crypto-features enable {name}")
 
 

@@ -1,18 +1,26 @@
 """The kill switch: stop serving a view or a symbol in every process within a second."""
 
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.features import GROUPS
 from crypto_features.store import names, session, tables
+from crypto_features.store.errors import NotAppliedError, OutdatedTableError, UnreadableTableError
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.reach import reaching
 
 
 @reaching
-def disable(name: str, why: str) -> None:
+def disable(name: str, why: str) -> bool:
     """Withhold every value of a view or a symbol, status `DISABLED`, until it is enabled again.
+
+    It needs the online store and nothing else: with the registry or the tables damaged it works as well, except that a
+    name which is nowhere to be found may then be a misspelt one.
 
     Args:
         name: Name of a feature view, or a symbol.
         why: The reason, for whoever finds it.
+
+    Returns:
+        Whether the name was found.
 
     Raises:
         UnknownNameError: if it is neither.
@@ -21,11 +29,11 @@ def disable(name: str, why: str) -> None:
     """
     if not why.strip():
         raise InputError("say why, so that whoever finds it switched off knows: --why TEXT")
-    store = session.feature_store()
-    views = [view.name for view in names.all_views(store)]
-    if name not in views and name not in (symbols := tables.symbols_of(views)):
-        raise UnknownNameError("feature view or symbol", name, {*views, *symbols})
+    known, complete = _names()
+    if complete and name not in known:
+        raise UnknownNameError("feature view or symbol", name, known)
     _backend().switch_off(name, why)
+    return name in known
 
 
 @reaching
@@ -46,6 +54,26 @@ def enable(name: str) -> None:
 def disabled() -> dict[str, str]:
     """What is switched off, and why."""
     return dict(_backend().switches())
+
+
+def _names() -> tuple[set[str], bool]:
+    """Every view, and every symbol online or in a table; and whether these could all be read."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from crypto_features.store.online.unpack_frame import online_frame
+
+    store = session.feature_store()
+    try:
+        views = names.all_views(store)
+    except (NotAppliedError, SQLAlchemyError):
+        return set(GROUPS), False
+    known = {view.name for view in views}
+    for view in views:
+        known |= {str(key) for key in online_frame(store, view)["symbol"]}
+    try:
+        return known | tables.symbols_of([view.name for view in views]), True
+    except (UnreadableTableError, OutdatedTableError):
+        return known, False
 
 
 def _backend() -> Backend:

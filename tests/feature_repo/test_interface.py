@@ -140,6 +140,36 @@ def test_what_is_switched_off_says_so(own: FeastResource) -> None:
         switch.disable("price_featurs", "test")
 
 
+def damage(root: Path, what: str) -> None:
+    if what == "registry":
+        session._stores.clear()
+        for file in root.glob("registry.db*"):
+            file.write_bytes(b"no database" * 100)
+        return
+    for group in GROUPS:
+        for file in (root / group).iterdir():
+            if what == "missing":
+                file.unlink()
+            else:
+                file.write_bytes(file.read_bytes()[:100])
+
+
+@pytest.mark.parametrize("what", ["truncated", "missing"])
+def test_the_kill_switch_and_not_found_need_no_table(own: FeastResource, tmp_path: Path, what: str) -> None:
+    damage(tmp_path / "data", what)
+    assert repo.get_online_features(["NEW"], ["price_features:rsi_14"]).statuses["rsi_14"] == ["NOT_FOUND"]
+    assert switch.disable("BTC", "test")
+    session._stores.clear()
+    assert repo.get_online_features(["BTC"], ["price_features:rsi_14"]).statuses["rsi_14"] == ["DISABLED"]
+
+
+def test_the_kill_switch_needs_no_registry(own: FeastResource, tmp_path: Path) -> None:
+    damage(tmp_path / "data", "registry")
+    assert switch.disable("price_features", "test")
+    assert not switch.disable("BTC", "test")
+    assert set(switch.disabled()) == {"BTC", "price_features"}
+
+
 def test_what_is_published_equals_the_tables_to_the_bit(published: FeastResource) -> None:
     for name in GROUPS:
         report = parity(name)
