@@ -14,6 +14,7 @@ from crypto_features.assets.describe import CANDLE_COLUMNS, DAILY_COLUMNS, DAILY
 from crypto_features.assets.freshness import overdue
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.partitions import SINGLE_RUN, selected
+from crypto_features.assets.progress import last_candles
 from crypto_features.assets.publish import publish
 from crypto_features.features import partition_metadata, resample
 from crypto_features.market import Source, current, ingest, source
@@ -129,9 +130,11 @@ def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> d
     def resampled(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
         raw, daily = lake.table("candles"), lake.table("daily_candles")
         published = raw.months()
+        head = max(last_candles(raw).values(), default=clock.now())
+        over = min(clock.now(), head + lake.interval)  # a day whose last candle is late is not over yet.
         for month in selected(context):
             if month in published:
-                days = resample(current(raw.read([month])), lake.interval, DAY, as_of=clock.now())
+                days = resample(current(raw.read([month])), lake.interval, DAY, as_of=over)
                 provenance = partition_metadata(days, {}, {"candles": {month: raw.digest(month)}})
                 publish(context, daily, month, days, provenance=provenance)
         return dg.MaterializeResult(metadata={"dagster/column_lineage": DAILY_LINEAGE})

@@ -26,7 +26,9 @@ def automation(settings: Settings, checks: Sequence[dg.AssetCheckKey]) -> dg.Def
     return dg.Definitions(
         jobs=[
             dg.define_asset_job(
-                CANDLES, dg.AssetSelection.assets("candles"), description="New candles from the source."
+                CANDLES,
+                dg.AssetSelection.assets("candles").downstream() - dg.AssetSelection.groups("training"),
+                description="New candles from the source, and what is due with them.",
             ),
             dg.define_asset_job(
                 DAILY, dg.AssetSelection.assets("daily_candles"), description="The UTC days that are over."

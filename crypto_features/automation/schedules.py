@@ -9,6 +9,7 @@ from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.progress import DAY, last_close, newest
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.runs import going, request
+from crypto_features.features import GROUPS
 from crypto_features.features.months import month_span, months_between
 from crypto_features.settings import Settings
 
@@ -17,14 +18,15 @@ CANDLES, DAILY = "fetch_candles", "daily_tables"
 
 
 def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[dg.ScheduleDefinition]:
-    """Both schedules; what follows from them is declarative."""
+    """Both schedules; what else follows from them is declarative."""
 
     @dg.schedule(
         name="candles_after_each_close",
         job_name=CANDLES,
         cron_schedule=cron(settings.interval),
         default_status=status,
-        description="Fetches what closed since the last stored candle: after downtime every month missed, in one run.",
+        description="Fetches what closed since the last stored candle, after downtime every month missed, and in the "
+        "same run makes and publishes what is due with it: the hourly tables, after midnight UTC the daily ones too.",
     )
     def candles(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
         at = MarketNow.look(settings, lake)
@@ -33,14 +35,15 @@ def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[
         months = at.months_to_fetch
         if not months:
             return dg.SkipReason(f"every candle up to {at.end:%Y-%m-%d %H:%M} UTC is stored")
-        return request(f"candles until {at.end:%Y-%m-%dT%H:%M}", months)
+        return request(f"candles until {at.end:%Y-%m-%dT%H:%M}", months, due_with_candles(at, context.instance))
 
     @dg.schedule(
         name="daily_tables_after_midnight",
         job_name=DAILY,
-        cron_schedule="5 0 * * *",
+        cron_schedule="2 0 * * *",
         default_status=status,
-        description="Resamples the days that are over; feature tables, online store and training set follow.",
+        description="Resamples the days that are over, if the run that fetched their last candle did not; feature "
+        "tables, online store and training set follow.",
     )
     def daily(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
         at = MarketNow.look(settings, lake)
@@ -58,6 +61,24 @@ def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[
         return request(f"days until {midnight:%Y-%m-%d}", months_between(first, midnight))
 
     return [candles, daily]
+
+
+def due_with_candles(at: MarketNow, instance: dg.DagsterInstance) -> tuple[str, ...]:
+    """The candles, and what the newest of them makes due, so that no tick passes before the bot reads it.
+
+    A table that was never made is left to the rules of `follow_inputs`, which know what it needs.
+    """
+    groups = [group for group in GROUPS.values() if group.interval is None or _a_day_ended(at)]
+    tables = [name for name in ("daily_candles", "regime_model") if _a_day_ended(at)]
+    tables += [group.name for group in groups]
+    assets = [*tables, *(f"online_store/{group.name}" for group in groups)]
+    made = [a for a in assets if instance.get_latest_materialization_event(dg.AssetKey(a.split("/"))) is not None]
+    return "candles", *(made if made == assets else ())
+
+
+def _a_day_ended(at: MarketNow) -> bool:
+    days = newest(at.lake.table("daily_candles"))
+    return days is not None and days + DAY < last_close(at.end, DAY)
 
 
 def cron(interval: timedelta) -> str:

@@ -42,7 +42,7 @@ def _new_symbols(settings: Settings, status: dg.DefaultSensorStatus) -> dg.Senso
         if busy := going(context.instance, CANDLES):
             return dg.SkipReason(busy)
         key = f"history of {','.join(added)}, asked for on {at.now:%Y-%m-%d}"
-        return request(key, at.history_of(added), config=candle_config(symbols=added))
+        return request(key, at.history_of(added), ["candles"], config=candle_config(symbols=added))
 
     return new_symbols
 
@@ -114,7 +114,7 @@ def _inbox(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefin
         if not found.names:
             return dg.SkipReason(f"refused {', '.join(settled)}; the reasons lie in {folder / 'refused'}")
         asked = {name: (seen[name][0], seen[name][1] + 1) for name in found.names}
-        taken = request(f"inbox {asked}", found.months, config=candle_config(inbox=list(found.names)))
+        taken = request(f"inbox {asked}", found.months, ["candles"], config=candle_config(inbox=list(found.names)))
         context.update_cursor(json.dumps(seen | asked))
         return taken
 

@@ -3,23 +3,26 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._utils.schedules import cron_string_iterator
 from upath import UPath
 
 from crypto_features.assets import inbox
 from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.progress import last_candles, outdated
+from crypto_features.assets.progress import last_candles, last_close, outdated
 from crypto_features.automation.lagging import Lag, lagging
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.runs import RANGE_END, RANGE_START
+from crypto_features.automation.schedules import cron
 from crypto_features.automation.watch import stale_tables
 from crypto_features.definitions import build
-from crypto_features.features import partition_metadata, resample
+from crypto_features.features import GROUPS, partition_metadata, resample
 from crypto_features.features.months import months_between
 from crypto_features.market import Table, current, ingest
 from crypto_features.market.sources.sample import SampleSource
@@ -216,6 +219,54 @@ def test_the_daily_tables_wait_for_the_last_candle_of_the_day(world: World) -> N
     assert span(request) == ("2024-01", "2024-03")
 
 
+HOURLY = {"candles", "trading_signals", "online_store/trading_signals"}
+
+
+def test_one_run_fetches_and_publishes_what_is_due(world: World) -> None:
+    """Each hour the hourly tables, after midnight all; a platform that was never built is left to the rules."""
+    midnight = datetime(2024, 3, 1, tzinfo=UTC)
+    every = {"daily_candles", "regime_model", *GROUPS, *(f"online_store/{name}" for name in GROUPS)}
+    world.store_candles(midnight - 2 * HOUR)
+    world.store_days("2024-01", "2024-02")
+
+    def asked_at(time: datetime) -> set[str]:
+        world.at(time)
+        ((request,), _, _) = world.tick("candles_after_each_close")
+        assert span(request) == ("2024-02", "2024-02")
+        return {key.to_user_string() for key in request.asset_selection or ()}
+
+    assert asked_at(midnight - HOUR + timedelta(minutes=1)) == {"candles"}
+    for asset in every:
+        world.record(asset, "2024-02")
+    assert asked_at(midnight - HOUR + timedelta(minutes=1)) == HOURLY
+    assert asked_at(midnight + timedelta(minutes=1)) == {"candles", *every}
+
+
+@pytest.mark.parametrize("seconds", [0, 30, 180])
+def test_in_normal_operation_no_minute_of_a_day_is_without_a_value(world: World, seconds: int) -> None:
+    """A row is served from the end of the run that published it until its TTL and the grace have passed."""
+    settings, day = Settings.load(), datetime(2024, 3, 10, tzinfo=UTC)
+    runs = cron_string_iterator((day - timedelta(days=2)).timestamp(), cron(settings.interval), "UTC")
+    ends = [tick + timedelta(seconds=seconds) for tick in islice(runs, 3 * 24)]
+    for group in GROUPS.values():
+        length = group.interval or settings.interval
+        served = [
+            (end, last_close(end - timedelta(seconds=seconds), length) + group.ttl + settings.online_grace)
+            for end in ends
+        ]
+        for moment in (day + timedelta(seconds=s) for s in range(0, 86400, 15)):
+            assert any(start <= moment <= end for start, end in served), (group.name, moment)
+
+
+def test_a_day_whose_last_candle_is_late_is_not_over(world: World) -> None:
+    world.store_candles(datetime(2024, 1, 2, 23, tzinfo=UTC))
+    world.at(datetime(2024, 1, 3, 0, 1, tzinfo=UTC))
+    job = build(Settings.load()).resolve_implicit_global_asset_job_def()
+    chosen = [dg.AssetKey("daily_candles")]
+    assert job.execute_in_process(asset_selection=chosen, partition_key="2024-01", instance=world.instance).success
+    assert world.lake.table("daily_candles").read()["open_time"].unique().to_list() == [START]
+
+
 def test_a_new_symbol_is_backfilled_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.store_candles(NOW)
     monkeypatch.setenv("CRYPTO_FEATURES_SYMBOLS", "BTC,ETH,XRP,AVAX")
@@ -243,7 +294,11 @@ class Inbox:
     def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         job = build(Settings.load()).resolve_job_def("fetch_candles")
         return job.execute_in_process(
-            run_config=request.run_config, tags=request.tags, instance=self.world.instance, raise_on_error=False
+            run_config=request.run_config,
+            tags=request.tags,
+            asset_selection=list(request.asset_selection or ()),
+            instance=self.world.instance,
+            raise_on_error=False,
         )
 
     def lying(self, where: str = "") -> list[str]:
