@@ -10,6 +10,7 @@ from feast.data_format import ParquetFormat
 from upath import UPath
 
 from crypto_features import features
+from crypto_features.versions import feature_versions, table_version
 
 SYMBOL = "symbol"
 
@@ -76,7 +77,7 @@ def _source(root: UPath, group: features.FeatureGroup) -> FileSource:
 
 
 def _view(entity: Entity, source: FileSource, group: features.FeatureGroup) -> FeatureView:
-    behaviour: Mapping[str, str] = features.feature_fingerprints(group)
+    behaviour = feature_versions(group.name)
     return FeatureView(
         name=group.name,
         description=group.description,
@@ -96,5 +97,5 @@ def _view(entity: Entity, source: FileSource, group: features.FeatureGroup) -> F
                 for feature in group.features
             ),
         ],
-        tags={"behaviour": features.fingerprint(group)},
+        tags={"behaviour": table_version(group.name)},
     )

@@ -55,13 +55,24 @@ def check_feature_refs(store: "FeatureStore", refs: Sequence[str]) -> None:
         view, colon, feature = str(ref).partition(":")
         if not (view and colon and feature):
             raise InputError(f"feature reference {ref!r} must have the form view:feature, as price_features:rsi_14.")
-        name, pinned, _ = view.partition("@")
+        name, at, version = view.partition("@")
         if name not in views:
             _require_applied(views)
             raise UnknownNameError("feature view", name, views, APPLY)
-        known = [field.name for field in views[name].features]
-        if feature not in known and not pinned:
-            raise UnknownNameError("feature", feature, known, f"It was looked for in {name}.")
+        chosen = _version(store, views[name], version) if at else views[name]
+        known = [field.name for field in chosen.features]
+        if feature not in known:
+            raise UnknownNameError("feature", feature, known, f"It was looked for in {view}.")
+
+
+def _version(store: "FeatureStore", view: "FeatureView", pinned: str) -> "FeatureView":
+    if pinned.lower() == "latest":
+        return view
+    known = {f"v{one['version_number']}" for one in store.registry.list_feature_view_versions(view.name, store.project)}
+    if pinned not in known:
+        raise UnknownNameError(f"version of {view.name}", pinned, known)
+    found: FeatureView = store.registry.get_feature_view_by_version(view.name, store.project, int(pinned[1:]))
+    return found
 
 
 def all_views(store: "FeatureStore") -> list["FeatureView"]:

@@ -1,6 +1,7 @@
 """The HTTP server: guarded answers, a token, and no server error for bad input."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,6 +67,47 @@ def test_without_the_token_nothing_is_told(client: TestClient, monkeypatch: pyte
 def test_a_request_too_large_is_refused(client: TestClient) -> None:
     symbols = ["X" * 100] * (server.MOST_BYTES // 100)
     assert client.post("/get-online-features", json={**BTC, "entities": {"symbol": symbols}}).status_code == 413
+
+
+def test_a_request_too_large_is_refused_also_without_a_length(client: TestClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    for parts, status in (([b" " * 100_000] * 11, 413), ([json.dumps(BTC).encode()], 200)):
+        assert client.post("/get-online-features", content=iter(parts), headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {**BTC, "features": ["price_features@v0:nope"]},
+        {**BTC, "features": ["price_features@v7:rsi_14"]},
+        {**BTC, "features": ["price_features:rsi_14"] * 2},
+        {**BTC, "entities": {"x": ["BTC"]}},
+        {**BTC, "entities": {"symbol": ["BTC"], "x": []}},
+        {**BTC, "entities": {"symbol": [10**30]}},
+        {**BTC, "entities": {"symbol": ["\ud800"]}, "include_feature_view_version_metadata": True},
+        {**BTC, "entities": {"symbol": [None]}},
+    ],
+)
+def test_bad_input_is_said_to_be_bad(client: TestClient, request_body: Any) -> None:
+    answer = client.post(
+        "/get-online-features", content=json.dumps(request_body), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("error", [TypeError, AttributeError, ValueError, LookupError])
+def test_a_mistake_of_the_program_is_a_server_error_and_logged(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise error("postgresql://u:s3cret@host")
+
+    monkeypatch.setattr("crypto_features.store.online.sqlite.SqliteBackend.read", broken)
+    answer = client.post("/get-online-features", json=BTC)
+    assert answer.status_code == 500
+    assert "s3cret" not in answer.text
+    assert "/get-online-features failed" in caplog.text
+    assert error.__name__ in caplog.text
 
 
 def test_a_store_that_is_away_is_said_to_be_away(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

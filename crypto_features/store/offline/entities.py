@@ -32,17 +32,15 @@ class EntityFrame:
             return first, last
         return None, None
 
-    def require(self, keys: Iterable[str], view: str) -> None:
-        """Check that the frame holds the join keys of a view.
+    def require(self, keys: Iterable[str], asked: str) -> None:
+        """Check that the frame holds the join keys of what is asked for, a view or a service.
 
         Raises:
             UnknownNameError: naming the first one that it lacks.
         """
         for key in keys:
             if key not in self.frame.columns:
-                raise UnknownNameError(
-                    "entity column", key, self.frame.columns, f"Feature view {view!r} is joined by it."
-                )
+                raise UnknownNameError("entity column", key, self.frame.columns, f"{asked!r} is joined by it.")
 
     @classmethod
     def everything(cls, view: Any, start: datetime, end: datetime) -> "EntityFrame":

@@ -22,7 +22,7 @@ from feast.value_type import ValueType
 from sqlalchemy.dialects import plugins
 
 from crypto_features import clock
-from crypto_features.errors import InputError
+from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.settings import Settings
 from crypto_features.store import shared_registry
 from crypto_features.store.online import guard
@@ -199,6 +199,7 @@ class GuardedOnlineStore(OnlineStore):
     ) -> Any:
         context = utils._get_cached_request_context(registry, project, features, full_feature_names)
         entities = _columns(entity_rows, context[4], [view for view, _ in context[5]])
+        _require_keys(context, entity_rows)
         plain = not (
             context[1]  # on-demand views
             or context[8]  # views without an entity
@@ -367,6 +368,16 @@ def _columns(
     return columns if plain and complete else None
 
 
+def _require_keys(context: Sequence[Any], entity_rows: Any) -> None:
+    """Check that a request has every join key, be it under its entity's name."""
+    given = set(entity_rows[0] if isinstance(entity_rows, list) and entity_rows else entity_rows)
+    given |= {key for entity, key in context[2].items() if entity in given}
+    for view, _ in context[5]:
+        for key in _entity_columns(view).values():
+            if key not in given and key != "__dummy_id":
+                raise UnknownNameError("entity", key, given, f"{view.name} is read by it.")
+
+
 def _entity_columns(view: FeatureView) -> dict[str, str]:
     """The join keys of a view, and under which name a request gives each."""
     renamed = view.projection.join_key_map or {}
@@ -382,7 +393,7 @@ def _entity_keys(
     rows = list(zip(*columns, strict=True))
     try:
         return [_entity_key(names, types, row, version) for row in rows], rows
-    except TypeError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{', '.join(names)}: an entity value has the wrong type: {error}") from error
 
 
