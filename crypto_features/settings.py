@@ -1,8 +1,10 @@
 """Every setting: its environment variable, default, unit and meaning."""
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +15,9 @@ from upath import UPath
 
 from crypto_features.errors import SettingsError
 
+PREFIX = "CRYPTO_FEATURES_"
+READ_ELSEWHERE = frozenset({f"{PREFIX}{name}" for name in ("CLOCK", "SERVE_TOKEN", "REAL_DATA")})
+"""Variables of the clock, of the server and of the tests."""
 DAY = timedelta(days=1)
 _CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -36,7 +41,7 @@ class Settings(BaseSettings):
     `CRYPTO_FEATURES_CLOCK` is read by `crypto_features.clock`, the only module that knows the time.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CRYPTO_FEATURES_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     data: str = Field(
         "data",
@@ -134,13 +139,18 @@ class Settings(BaseSettings):
         """The settings of this environment.
 
         Raises:
-            SettingsError: naming each variable with a bad value, the value, and what was expected.
+            SettingsError: naming each variable with a bad value, the value, and what was expected; or a variable that
+                is no setting.
         """
+        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields} | READ_ELSEWHERE
+        for variable in sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
+            meant = get_close_matches(variable, known, n=1)
+            raise SettingsError(f"{variable} is no setting" + (f"; did you mean {meant[0]}?" if meant else "."))
         try:
             return cls()
         except ValidationError as error:
-            problems = [f"CRYPTO_FEATURES_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
-            raise SettingsError("; ".join(problems)) from None
+            problems = [(str(e["loc"][0]).upper(), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+            raise SettingsError("; ".join(f"{PREFIX}{name}: {problem}" for name, problem in problems)) from None
 
     @field_validator("symbols", mode="before")
     @classmethod

@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def create_entity_df(
-    symbols: Sequence[str], start_date: datetime, end_date: datetime, freq: str = "1D"
+    symbols: Sequence[str], start_date: datetime | str, end_date: datetime | str, freq: str = "1D"
 ) -> "pd.DataFrame":
     """One entity row for each symbol and each time of a regular grid, both ends included.
 
     Args:
         symbols: Symbols, such as `["BTC", "ETH"]`.
-        start_date: First time; naive is UTC.
-        end_date: Last time; naive is UTC.
+        start_date: First time, also as ISO 8601 text; naive is UTC.
+        end_date: Last time, likewise.
         freq: Step of the grid, as pandas writes it: `"1D"`, `"4h"`, `"15min"`.
 
     Returns:
         A frame with `symbol` and `event_timestamp` (UTC), sorted by symbol as given and by time.
 
     Raises:
-        InputError: if there is no symbol, the end is before the start, or `freq` cannot be read.
+        InputError: if there is no symbol, the end is before the start, or a time or `freq` cannot be read.
 
-    >>> create_entity_df(["BTC"], datetime(2024, 1, 1), datetime(2024, 1, 2))
+    >>> create_entity_df(["BTC"], "2024-01-01", "2024-01-02")
       symbol           event_timestamp
     0    BTC 2024-01-01 00:00:00+00:00
     1    BTC 2024-01-02 00:00:00+00:00
@@ -39,9 +39,7 @@ def create_entity_df(
     import pandas as pd
 
     names = _symbols(symbols)
-    if not (isinstance(start_date, datetime) and isinstance(end_date, datetime)):
-        raise InputError(f"start_date and end_date must be datetimes, not {start_date!r} and {end_date!r}.")
-    start, end = as_utc(start_date), as_utc(end_date)
+    start, end = _time("start_date", start_date), _time("end_date", end_date)
     if end < start:
         raise InputError(f"end_date {end:%Y-%m-%d %H:%M} is before start_date {start:%Y-%m-%d %H:%M}.")
     try:
@@ -83,13 +81,13 @@ def get_training_features(entity_df: Any, service: str = "ml_training_features")
 
 
 @reaching
-def get_regime_features(symbols: Sequence[str], start_date: datetime, end_date: datetime) -> "pd.DataFrame":
+def get_regime_features(symbols: Sequence[str], start_date: datetime | str, end_date: datetime | str) -> "pd.DataFrame":
     """The market regime of each symbol at the close of each day: label, probability and duration.
 
     Args:
         symbols: Symbols, such as `["BTC", "ETH"]`.
-        start_date: First close; naive is UTC.
-        end_date: Last close; naive is UTC.
+        start_date: First close, also as ISO 8601 text; naive is UTC.
+        end_date: Last close, likewise.
 
     Returns:
         A frame with `symbol`, `event_timestamp`, `regime_label`, `regime_probability` and `regime_duration` (days).
@@ -108,6 +106,15 @@ def get_regime_features(symbols: Sequence[str], start_date: datetime, end_date: 
     refs = [f"{view.name}:{field.name}" for field in view.features]
     frame: pd.DataFrame = store.get_historical_features(entities, refs).to_df()
     return frame
+
+
+def _time(name: str, value: datetime | str) -> datetime:
+    try:
+        return as_utc(datetime.fromisoformat(value) if isinstance(value, str) else value)
+    except (AttributeError, ValueError):
+        raise InputError(
+            f"{name}={value!r} is no time; give a datetime, or ISO 8601 such as 2024-01-31T09:00Z."
+        ) from None
 
 
 def _symbols(symbols: Sequence[str]) -> list[str]:

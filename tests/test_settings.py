@@ -48,6 +48,12 @@ def test_a_bad_setting_names_variable_and_expectation(
         Settings.load()
 
 
+def test_a_variable_that_is_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_SYMBOL", "BTC")
+    with pytest.raises(SettingsError, match="CRYPTO_FEATURES_SYMBOL is no setting; did you mean CRYPTO_FEATURES_SYMBOLS"):
+        Settings.load()
+
+
 def test_the_clock_stands_still_at_the_time_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", "2022-10-11T13:00+02:00")
     assert clock.now() == datetime(2022, 10, 11, 11, tzinfo=UTC)
