@@ -154,7 +154,8 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
             asked,
             {
                 "parity": serving.equal(parity(group.name, as_of=until)),
-                "fresh": Finding(served > 0, text, todo, _ages(lake, settings, now)),
+                # One view shows the ages of all tables: the one that ages fastest.
+                "fresh": Finding(served > 0, text, todo, {} if group.interval else _ages(lake, settings, now)),
                 "enabled": serving.enabled(group.name, feast.disabled()),
             },
         )

@@ -74,7 +74,7 @@ def png(drawn: "Figure") -> bytes:
         InputError: if it is larger than `MAX_BYTES`.
     """
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", transparent=True, metadata={"Software": None}, pil_kwargs={"optimize": True})
+    drawn.savefig(buffer, format="png", transparent=True, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
     picture = buffer.getvalue()
     if len(picture) > MAX_BYTES:
         raise InputError(
