@@ -11,6 +11,7 @@ from crypto_features.store.errors import (
     MissingTableError,
     NotAppliedError,
     OutdatedTableError,
+    StoreMisusedError,
     StoreUnreachableError,
     UnreadableTableError,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "OutdatedTableError",
     "ParityReport",
     "Published",
+    "StoreMisusedError",
     "StoreUnreachableError",
     "UnreadableTableError",
     "parity",

@@ -7,6 +7,10 @@ class StoreUnreachableError(TransientError, ConnectionError):
     """The online store or the registry does not answer; the same call may succeed once its server is back."""
 
 
+class StoreMisusedError(PermanentError, OSError):
+    """The online store refuses this user or password, has no such database, or its file is no database."""
+
+
 class MissingTableError(PermanentError, FileNotFoundError):
     """A feature view's source has no Parquet file yet."""
 

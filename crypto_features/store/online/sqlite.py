@@ -6,14 +6,27 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from crypto_features.store.errors import StoreUnreachableError
+from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import StoredRow
 
 _WAIT_MILLISECONDS = 30_000
 _MOST_KEYS = 30_000  # of SQLite's 32,766 variables a statement.
 _SWITCHES = "__switches"
+
+
+_inherited: list[sqlite3.Connection] = []
+"""Connections of the parent process: even closing one here would release the parent's locks."""
+
+
+class _Opened(NamedTuple):
+    connection: sqlite3.Connection | None
+    process: int
+    file: tuple[int, int] | None
+
+
+_NOTHING = _Opened(None, 0, None)
 
 
 class SqliteBackend:
@@ -67,10 +80,14 @@ class SqliteBackend:
             connection.execute(f"DELETE FROM {_SWITCHES} WHERE name = ?", (name,))  # noqa: S608 - a constant.
 
     def close(self) -> None:
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
+        connection, process, _ = getattr(self._local, "opened", _NOTHING)
+        self._local.opened = _NOTHING
+        if connection is None:
+            return
+        if process == os.getpid():
             connection.close()
-            self._local.connection = None
+        else:
+            _inherited.append(connection)
 
     @staticmethod
     def _create(connection: sqlite3.Connection, table: str) -> None:
@@ -80,16 +97,17 @@ class SqliteBackend:
         )
 
     def _select(self, statement: str, values: Sequence[object]) -> list[Any]:
-        try:
-            return self._connection().execute(statement, values).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):
-                return []
-            raise self._unreachable(error) from error
+        with self._errors():
+            try:
+                return self._connection().execute(statement, values).fetchall()
+            except sqlite3.OperationalError as error:
+                if "no such table" in str(error):
+                    return []
+                raise
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
+        with self._errors():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -98,23 +116,38 @@ class SqliteBackend:
                 connection.rollback()
                 raise
             connection.commit()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.OperationalError as error:
-            raise self._unreachable(error) from error
+            raise StoreUnreachableError(f"the online store {self.path} does not answer: {error}") from error
+        except sqlite3.DatabaseError as error:
+            self.close()  # the file may be replaced by a whole one.
+            raise StoreMisusedError(
+                f"{self.path} is damaged or is no SQLite file: {error}. Delete it and publish again, or restore a copy."
+            ) from error
 
     def _connection(self) -> sqlite3.Connection:
-        local = self._local
-        # A connection must not cross a fork, and a file that was replaced must be opened again.
-        if getattr(local, "process", None) != os.getpid() or local.connection is None:
+        connection, process, file = getattr(self._local, "opened", _NOTHING)
+        # A connection must not cross a fork; and of a file that was replaced it goes on reading the old one for ever.
+        if connection is None or process != os.getpid() or file != self._file():
+            self.close()
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            local.connection = sqlite3.connect(self.path, timeout=_WAIT_MILLISECONDS / 1000, isolation_level=None)
-            local.connection.execute("PRAGMA journal_mode = WAL")
-            local.connection.execute("PRAGMA synchronous = NORMAL")
-            local.process = os.getpid()
-        connection: sqlite3.Connection = local.connection
+            connection = sqlite3.connect(self.path, timeout=_WAIT_MILLISECONDS / 1000, isolation_level=None)
+            self._local.opened = _Opened(connection, os.getpid(), self._file())
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
-    def _unreachable(self, error: Exception) -> StoreUnreachableError:
-        return StoreUnreachableError(f"the online store {self.path} does not answer: {error}")
+    def _file(self) -> tuple[int, int] | None:
+        """What tells a file from another one at the same path."""
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 - half the time of pathlib's, in each read.
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _quoted(name: str) -> str:
