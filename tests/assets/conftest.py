@@ -25,14 +25,26 @@ def platform_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 @pytest.fixture(scope="session")
-def built(platform_environment: dict[str, str]) -> list[Built]:
+def lineage_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file into which the OpenLineage events of that run went."""
+    return tmp_path_factory.mktemp("lineage") / "events.ndjson"
+
+
+@pytest.fixture(scope="session")
+def built(platform_environment: dict[str, str], lineage_events: Path) -> list[Built]:
     """What the run recorded of each asset."""
     from crypto_features.definitions import build
 
     with pytest.MonkeyPatch.context() as patch, dg.instance_for_test() as instance:
         for name, value in platform_environment.items():
             patch.setenv(name, value)
-        return materialize_all(build(Settings.load()), instance, MONTHS)
+        patch.setenv("CRYPTO_FEATURES_OPENLINEAGE", str(lineage_events))
+        definitions = build(Settings.load())
+        found = materialize_all(definitions, instance, MONTHS)
+        repository = definitions.get_repository_def()
+        sensor = repository.get_sensor_def("openlineage")
+        sensor.evaluate_tick(dg.build_sensor_context(instance=instance, repository_def=repository))
+        return found
 
 
 @pytest.fixture

@@ -1,0 +1,97 @@
+"""What is behind is asked for, most upstream first, at growing intervals, and nothing is forgotten or starved."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from crypto_features.assets.progress import outdated
+from crypto_features.automation.lagging import Lag, lagging
+from crypto_features.automation.market_now import MarketNow
+from crypto_features.settings import Settings
+from tests.market.market import HOUR
+from tests.operation.world import NOW, World, span
+
+
+def test_an_empty_folder_is_filled_from_the_first_month(world: World) -> None:
+    ((request,), _, _) = world.tick("behind")
+    assert span(request) == ("2024-01", "2024-03")
+    assert request.asset_selection == [dg.AssetKey("candles")]
+
+
+def test_a_table_that_is_behind_is_asked_for_at_the_second_look(world: World) -> None:
+    world.store_candles(NOW)
+    requests, reason, cursor = world.tick("behind")
+    assert not requests
+    assert reason.split("; ")[:4] == [
+        "daily_candles is behind: 3 months from 2024-01 to 2024-03",
+        "its rule has until the next look",
+        "trading_signals is behind: 3 months from 2024-01 to 2024-03",
+        "its rule has until the next look",
+    ]
+    ((request,), _, _) = world.tick("behind", cursor)
+    assert request.asset_selection == [dg.AssetKey("daily_candles")]
+    assert span(request) == ("2024-01", "2024-03")
+
+
+def looks(world: World, *times: datetime) -> list[list[str]]:
+    """The assets that the sensor `behind` asks for at these times, each run failing."""
+    cursor, asked = None, []
+    for time in times:
+        world.at(time)
+        requests, _, cursor = world.tick("behind", cursor)
+        asked.append([key.to_user_string() for request in requests for key in request.asset_selection or ()])
+    return asked
+
+
+def test_what_stays_behind_is_asked_for_at_growing_intervals_and_starves_nobody(world: World) -> None:
+    world.store_candles(NOW - 3 * HOUR)
+    minutes = [0, 1, 2, 3, 9, 10, 11, 12, 29, 30, 31, 69, 70, 71]
+    found = looks(world, *(NOW + timedelta(minutes=minute) for minute in minutes))
+    asked = [(minute, name) for minute, names in zip(minutes, found, strict=True) for name in names]
+    assert [minute for minute, name in asked if name == "candles"] == [0, 10, 30, 70]
+    assert [minute for minute, name in asked if name == "daily_candles"] == [1, 11, 31, 71]
+    assert {name for _, name in asked} == {"candles", "daily_candles", "trading_signals", "feast_registry"}
+
+
+def test_on_the_first_of_a_month_only_days_that_are_over_are_expected(world: World) -> None:
+    midnight = datetime(2024, 3, 1, tzinfo=UTC)
+    world.store_candles(midnight + 5 * HOUR)
+    world.store_days("2024-01", "2024-02")
+    assert outdated(world.lake, "daily_candles", "candles", midnight + 5 * HOUR) == ()
+    assert outdated(world.lake, "price_features", "daily_candles", midnight + 5 * HOUR) == ("2024-01", "2024-02")
+    world.store_candles(midnight + 24 * HOUR)
+    assert outdated(world.lake, "daily_candles", "candles", midnight + 24 * HOUR) == ("2024-03",)
+
+
+def test_the_last_day_of_a_month_is_asked_for_in_its_own_month(world: World) -> None:
+    midnight = datetime(2024, 3, 1, tzinfo=UTC)
+    world.store_candles(midnight - HOUR)
+    world.store_days("2024-01", "2024-02")
+    world.store_candles(midnight + HOUR)
+    assert outdated(world.lake, "daily_candles", "candles", midnight + HOUR) == ("2024-02",)
+
+
+def test_a_failed_publication_is_asked_for_again(world: World) -> None:
+    world.store_candles(NOW)
+    at = MarketNow.look(Settings.load(), world.lake)
+    world.store_signals("2024-03")
+    world.record("feast_registry", None)
+    world.record("online_store/trading_signals", "2024-03")
+    world.record("trading_signals", "2024-03")
+    assert ("online_store/trading_signals", ("2024-03",)) in [(what, months) for what, _, months in behind(at, world)]
+    world.record("online_store/trading_signals", "2024-03")
+    assert "online_store/trading_signals" not in [what for what, _, _ in behind(at, world)]
+
+
+def behind(at: MarketNow, world: World) -> list[Lag]:
+    return list(lagging(at, world.instance))
+
+
+def test_a_month_that_was_lost_by_an_interrupted_backfill_is_asked_for(world: World) -> None:
+    world.store_candles(NOW)
+    at = MarketNow.look(Settings.load(), world.lake)
+    assert at.neglected == ()
+    world.lake.table("candles").path("2024-01").unlink()
+    (world.folder / ".marks/candles/2024-01.json").unlink()
+    ((request,), _, _) = world.tick("behind")
+    assert (request.asset_selection, span(request)) == ([dg.AssetKey("candles")], ("2024-01", "2024-01"))

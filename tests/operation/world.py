@@ -1,0 +1,84 @@
+"""A data folder, a clock and the automation over them."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+from upath import UPath
+
+from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.progress import last_candles
+from crypto_features.automation.runs import RANGE_END, RANGE_START
+from crypto_features.definitions import build
+from crypto_features.features import partition_metadata, resample
+from crypto_features.features.months import months_between
+from crypto_features.market import Table, current, ingest
+from crypto_features.market.sources.sample import SampleSource
+from crypto_features.settings import Settings
+from tests.market.market import HOUR, START
+
+NOW = datetime(2024, 3, 10, 12, 1, tzinfo=UTC)
+
+
+class World:
+    """A data folder, a clock and the automation over them."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> None:
+        self.folder, self._patch, self.instance = folder, monkeypatch, instance
+        self.lake = LakeResource(root=str(folder), interval_minutes=60)
+        monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(folder))
+        monkeypatch.setenv("CRYPTO_FEATURES_START", "2024-01")
+        self.at(NOW)
+
+    def at(self, now: datetime) -> None:
+        """Set the clock."""
+        self._patch.setenv("CRYPTO_FEATURES_CLOCK", now.isoformat())
+        self.now = now
+
+    def store_candles(self, until: datetime, symbols: tuple[str, ...] = ("BTC", "ETH")) -> None:
+        """As a run would have, at that time."""
+        raw, rejected = (Table(UPath(self.folder), name, time="open_time") for name in ("candles", "quarantine"))
+        source = SampleSource(HOUR, now=lambda: until)
+        months = months_between(START, until)
+        ingest(source, raw, rejected, months, symbols, interval=HOUR, now=until)
+
+    def store_days(self, *months: str) -> None:
+        """Daily candles, as a run would have made them now."""
+        raw, daily = self.lake.table("candles"), self.lake.table("daily_candles")
+        for month in months:
+            over = max(last_candles(raw).values()) + HOUR
+            days = resample(current(raw.read([month])), HOUR, timedelta(days=1), as_of=over)
+            daily.publish(month, days, partition_metadata(days, {}, {"candles": {month: raw.digest(month)}}))
+
+    def store_signals(self, month: str) -> None:
+        """A table of that name and month, whatever is in it."""
+        rows = self.lake.table("candles").read([month]).select("symbol", event_timestamp=pl.col("open_time") + HOUR)
+        self.lake.table("trading_signals").publish(month, rows)
+
+    def record(self, asset: str, month: str | None) -> None:
+        """A materialization in Dagster's log."""
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(asset.split("/"), partition=month))
+
+    def tick(self, name: str, cursor: str | None = None) -> tuple[list[dg.RunRequest], str, str | None]:
+        """Requests, reason for skipping, and cursor of one evaluation."""
+        definitions = build(Settings.load())
+        repository = definitions.get_repository_def()
+        common: dict[str, Any] = {
+            "instance": self.instance,
+            "resources": definitions.resources,
+            "repository_def": repository,
+        }
+        if repository.has_schedule_def(name):
+            schedule = dg.build_schedule_context(scheduled_execution_time=self.now, **common)
+            asked = repository.get_schedule_def(name).evaluate_tick(schedule)
+            return list(asked.run_requests or []), asked.skip_message or "", None
+        sensor = dg.build_sensor_context(cursor=cursor, **common)
+        found = repository.get_sensor_def(name).evaluate_tick(sensor)
+        return list(found.run_requests or []), found.skip_message or "", found.cursor
+
+
+def span(request: dg.RunRequest) -> tuple[str, str]:
+    return request.tags[RANGE_START], request.tags[RANGE_END]
