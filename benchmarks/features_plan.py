@@ -20,6 +20,7 @@ from crypto_features.features.regime_model import prior_model
 from crypto_features.market import Table
 from crypto_features.recompute import Folder, stale_partitions
 from crypto_features.settings import Settings
+from crypto_features.versions import versions
 
 SYMBOLS = [f"S{n:03}" for n in range(500)]
 MONTHS = months_between(datetime(2014, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC))
@@ -43,7 +44,7 @@ def publish(root: UPath) -> None:
         raw.publish(month, rows(month, "open_time", ohlcv))
     model, notes = prior_model(), dict[str, dict[str, dict[str, str]]]()
     digests = {RAW: {m: raw.digest(m) for m in MONTHS}, MODEL: dict.fromkeys(MONTHS, model.version)}
-    for node in nodes():
+    for node in nodes(GROUPS.values(), versions()):
         notes[node.name] = {}
         state = Published(notes, digests)
         for month in MONTHS:
@@ -68,10 +69,10 @@ def main() -> None:
         os.environ["CRYPTO_FEATURES_DATA"] = folder
         root = UPath(folder)
         publish(root)
-        print(f"{len(MONTHS)} months, {len(SYMBOLS)} symbols, {len(nodes()) + 1} tables\n")
+        print(f"{len(MONTHS)} months, {len(SYMBOLS)} symbols, {len(nodes(GROUPS.values(), versions())) + 1} tables\n")
         print("| step | seconds |\n| --- | --- |")
         began = time.perf_counter()
-        graph = nodes()
+        graph = nodes(GROUPS.values(), versions())
         print(f"| versions of the code | {time.perf_counter() - began:.2f} |")
         began = time.perf_counter()
         state = Folder(root).published()

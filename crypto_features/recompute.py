@@ -14,6 +14,7 @@ from crypto_features.features.confirm import confirm
 from crypto_features.features.plan import DAILY, MODEL, RAW, Published, Stale, nodes, plan
 from crypto_features.market import Table, current
 from crypto_features.settings import Settings
+from crypto_features.versions import versions
 
 PUBLISHED_AT = "published_at"
 """Metadata key: when a partition was published, ISO 8601."""
@@ -24,7 +25,7 @@ SHOWN_CANDLES = 3
 def stale_partitions(settings: Settings) -> tuple[Stale, ...]:
     """Every partition of the tables that has to be computed again, upstream and oldest first."""
     folder = Folder(settings.root)
-    graph = nodes()
+    graph = nodes(GROUPS.values(), versions())
     found = plan(graph, folder.published(), corrected=folder.corrected)
     return confirm(found, graph, folder.read, interval=settings.interval, now=clock.now())
 

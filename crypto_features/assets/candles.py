@@ -19,6 +19,7 @@ from crypto_features.assets.publish import publish
 from crypto_features.features import partition_metadata, resample
 from crypto_features.market import Source, current, ingest, source
 from crypto_features.settings import Settings
+from crypto_features.versions import feature_versions, table_version
 
 DAY = timedelta(days=1)
 COUNTS = ("accepted", "new", "corrected", "rejected")
@@ -119,6 +120,7 @@ def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> d
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=fills(),
+        code_version=table_version("daily_candles"),
         freshness_policy=overdue(DAY, settings.online_grace),
         deps=["candles"],
         metadata={
@@ -135,7 +137,9 @@ def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> d
         for month in selected(context):
             if month in published:
                 days = resample(current(raw.read([month])), lake.interval, DAY, as_of=over)
-                provenance = partition_metadata(days, {}, {"candles": {month: raw.digest(month)}})
+                provenance = partition_metadata(
+                    days, feature_versions("daily_candles"), {"candles": {month: raw.digest(month)}}
+                )
                 publish(context, daily, month, days, provenance=provenance)
         return dg.MaterializeResult(metadata={"dagster/column_lineage": DAILY_LINEAGE})
 

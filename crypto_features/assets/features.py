@@ -14,7 +14,6 @@ from crypto_features.assets.pictures import pictures
 from crypto_features.assets.publish import each_kept, publish
 from crypto_features.assets.regime_model import NAME, ModelReader
 from crypto_features.assets.source_code import declared_in
-from crypto_features.assets.versions import feature_versions, group_version
 from crypto_features.features import (
     FeatureGroup,
     Input,
@@ -23,6 +22,7 @@ from crypto_features.features import (
     partition_metadata,
 )
 from crypto_features.settings import Settings
+from crypto_features.versions import feature_versions, table_version
 
 
 def feature_table(settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -37,7 +37,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
-        code_version=group_version(group.name),
+        code_version=table_version(group.name),
         check_specs=[leak_check(group)],
         deps=[dg.AssetDep(i.table, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
         freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),

@@ -11,10 +11,10 @@ from pathlib import Path
 import dagster as dg
 
 from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.versions import group_version
 from crypto_features.errors import PermanentError
 from crypto_features.features import GROUPS, FeatureGroup
 from crypto_features.features.leak import leak_test
+from crypto_features.versions import table_version
 
 CHECK = "leak_tested"
 LIST = "leak_tested.json"
@@ -41,7 +41,7 @@ def pass_gate(context: dg.AssetExecutionContext, lake: LakeResource, group: Feat
     Raises:
         LeakError: naming each leak. The failed check is recorded.
     """
-    version = group_version(group.name)
+    version = table_version(group.name)
     seen = lake.path / ".leak_tested" / f"{group.name}-{version}"
     if _shipped().get(group.name) == version or seen.exists():
         return dg.AssetCheckResult(check_name=CHECK, passed=True, description=f"Version {version} is leak-tested.")
@@ -77,7 +77,7 @@ def _shipped() -> dict[str, str]:
 
 def main() -> None:
     """Leak-test every group and write the list of versions that passed."""
-    passed = {name: group_version(name) for name, group in GROUPS.items() if leak_test(group).passed}
+    passed = {name: table_version(name) for name, group in GROUPS.items() if leak_test(group).passed}
     Path(__file__).with_name(LIST).write_text(json.dumps(passed, indent=1) + "\n")
 
 

@@ -8,10 +8,10 @@ from crypto_features.assets.describe import feature_columns, view_lineage
 from crypto_features.assets.freshness import overdue
 from crypto_features.assets.partitions import SINGLE_RUN, bounds, selected
 from crypto_features.assets.source_code import declared_in
-from crypto_features.assets.versions import group_version
 from crypto_features.features import FeatureGroup
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
+from crypto_features.versions import table_version
 
 
 def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -28,7 +28,7 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
         pool=f"online_store_{group.name}",
-        code_version=group_version(group.name),
+        code_version=table_version(group.name),
         deps=[group.name, "feast_registry"],
         freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),
         metadata={

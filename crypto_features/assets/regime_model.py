@@ -10,11 +10,11 @@ from crypto_features.assets.conditions import follows
 from crypto_features.assets.lake import LakeResource, SlidingReader
 from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected, window
 from crypto_features.assets.publish import stamp
-from crypto_features.assets.versions import regime_model_version
 from crypto_features.errors import InputError
 from crypto_features.features import RegimeModel, fit_regime_model, partition_metadata
 from crypto_features.features.plan import MODEL_READS
 from crypto_features.features.regime_model import LOOKBACK, TABLE
+from crypto_features.versions import feature_versions, table_version
 
 NAME = "regime_model"
 
@@ -61,7 +61,7 @@ def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         group_name="models",
         description="Parameters of the rule-anchored forward filter: Gaussians of the five features for each label "
         "and the transitions between labels. Those of a month come only from rows known before it began.",
-        code_version=regime_model_version(),
+        code_version=table_version(NAME),
         kinds={"python", "json"},
         owners=["team:research"],
         partitions_def=months,
@@ -71,7 +71,7 @@ def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     )
     def fitted(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
         history = SlidingReader(lake.table("price_features"), LOOKBACK, MODEL_READS)
-        fingerprints = {"parameters": regime_model_version()}
+        fingerprints = feature_versions(NAME)
         for month in selected(context):
             model = fit_regime_model(history.read(month), month)
             path = model_path(lake.path, month)

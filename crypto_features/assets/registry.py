@@ -3,9 +3,9 @@
 import dagster as dg
 
 from crypto_features.assets.conditions import fills
-from crypto_features.assets.versions import group_version
 from crypto_features.features import GROUPS
 from crypto_features.store import FeastResource
+from crypto_features.versions import table_version
 
 
 @dg.asset(
@@ -13,7 +13,7 @@ from crypto_features.store import FeastResource
     kinds={"feast", "sqlite"},
     owners=["team:platform"],
     description="Feast's registry: `feast apply` of every entity, source, view and service in `feature_repo`.",
-    code_version="-".join(group_version(name)[:8] for name in GROUPS),
+    code_version="-".join(table_version(name)[:8] for name in GROUPS),
     automation_condition=fills(),
     pool="feast_registry",
 )

@@ -1,7 +1,7 @@
 """Ring 1, pure: what a feature is, every feature there is, and how one partition of them is computed."""
 
 from crypto_features.features.declaration import Feature, FeatureGroup, FeatureService, Input
-from crypto_features.features.fingerprint import feature_fingerprints, fingerprint, regime_model_fingerprint
+from crypto_features.features.fingerprint import feature_fingerprints, fingerprint, table_fingerprints
 from crypto_features.features.lineage import lineage
 from crypto_features.features.partition import compute_partition
 from crypto_features.features.provenance import column_digests, columns_read, input_digest, partition_metadata
@@ -26,6 +26,6 @@ __all__ = [
     "input_digest",
     "lineage",
     "partition_metadata",
-    "regime_model_fingerprint",
     "resample",
+    "table_fingerprints",
 ]

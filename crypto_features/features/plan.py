@@ -12,12 +12,10 @@ from enum import Enum
 from functools import cache
 
 from crypto_features.features.declaration import FeatureGroup
-from crypto_features.features.fingerprint import feature_fingerprints, regime_model_fingerprint
 from crypto_features.features.lineage import lineage
 from crypto_features.features.months import month_of, month_span
 from crypto_features.features.provenance import COLUMNS, FINGERPRINTS, INPUTS, columns_read, input_digest
 from crypto_features.features.regime_model import LOOKBACK, ULTRA_5
-from crypto_features.features.registry import GROUPS
 
 RAW = "candles"
 DAILY = "daily_candles"
@@ -101,17 +99,22 @@ class Node:
     sources: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 
-def nodes(groups: Iterable[FeatureGroup] | None = None) -> tuple[Node, ...]:
-    """The tables that are computed, each after those that it reads."""
-    found = [Node(DAILY, (Read(RAW, timedelta(0)),))]
-    for group in GROUPS.values() if groups is None else groups:
+def nodes(groups: Iterable[FeatureGroup], versions: Mapping[str, Mapping[str, str]]) -> tuple[Node, ...]:
+    """The tables that are computed, each after those that it reads.
+
+    Args:
+        groups: The feature groups, each after those that it reads.
+        versions: The version of each column of the present code, by table, as `table_fingerprints` gives them.
+    """
+    candles = {column: ((RAW, "open_time" if column == "completeness" else column),) for column in versions[DAILY]}
+    found = [Node(DAILY, (Read(RAW, timedelta(0)),), versions[DAILY], candles)]
+    for group in groups:
         if any(source.table == MODEL for source in group.inputs):
             past = Read("price_features", LOOKBACK, MODEL_READS, own_month=False)
             sources = {"parameters": tuple(("price_features", name) for name in ULTRA_5)}
-            fit = {"parameters": regime_model_fingerprint()}
-            found.append(Node(MODEL, (past,), fit, sources))
+            found.append(Node(MODEL, (past,), versions[MODEL], sources))
         inputs = tuple(Read(i.table, i.lookback, columns_read(group, i.table)) for i in group.inputs)
-        found.append(Node(group.name, inputs, feature_fingerprints(group), lineage(group)))
+        found.append(Node(group.name, inputs, versions[group.name], lineage(group)))
     return tuple(found)
 
 

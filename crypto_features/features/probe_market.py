@@ -1,9 +1,11 @@
 """The probe market: a fixed market on which behaviour is measured, made from integers alone.
 
 Whole-number arithmetic gives the same candles on every machine and Python, with no random number library. It has what
-breaks features: gaps, a missing day, hours without volume, wicks, a flat stretch, tiny and huge prices, a late listing.
+breaks features: gaps, a missing day and a missing week, hours without volume, wicks, flat stretches, tiny and huge
+prices, a late listing. Its history, in daily candles, is longer than every lookback and has a trend longer than a year.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -17,7 +19,16 @@ DAYS = 130
 SILENT = 57
 """Day until which the flat stretch is without volume; after it, volume is traded at an unchanged price."""
 
+HISTORY_DAYS = 1600
+"""Days of daily candles before `START`: more than the four years that a regime fit reads."""
+
 _MASK = (1 << 64) - 1
+COLUMNS = ["symbol", "open_time", "open", "high", "low", "close", "volume"]
+LOST_DAY = 55
+LOST_WEEK = range(100, 107)
+_FLAT = {"FLAT": range(40, 75), "LATE": range(33, 53)}
+"""Days without a move; LATE is listed with one, so nothing ever moved before."""
+
 _SYMBOLS = {
     "HUGE": (98_765_43210, 10**5, 0),
     "TINY": (1_234_567, 10**11, 0),
@@ -34,15 +45,45 @@ def probe_market(days: int = DAYS) -> pl.DataFrame:
     return pl.concat(parts).sort("symbol", "open_time")
 
 
+def interrupted_market() -> pl.DataFrame:
+    """The probe market as it was known in the middle of a day."""
+    return probe_market().filter(pl.col("open_time") < START + timedelta(days=DAYS - 1, hours=7))
+
+
+@lru_cache(maxsize=1)
+def probe_history() -> pl.DataFrame:
+    """Daily candles of two markets that were delisted when the hourly candles begin: one in waves, one that only rises.
+
+    Columns as `resample` gives them: `symbol, open_time, open, high, low, close, volume, completeness`.
+    """
+    rows = []
+    for name, seed, trend in (("STEADY", 7, (900,)), ("WAVES", 8, (1100, 0, -1200, 100, 0, -300, 500))):
+        state, price = seed * 0x9E3779B97F4A7C15 & _MASK, 10**12
+        for day in range(HISTORY_DAYS):
+            draws = []
+            for _ in range(4):
+                state = _drawn(state)
+                draws.append(state >> 40)
+            step = trend[day // 37 % len(trend)] + draws[0] % 4001 - 2000
+            opened, price = price, price + price * step // 100_000
+            high = max(opened, price) + price * (draws[1] % 900) // 100_000
+            low = min(opened, price) - price * (draws[2] % 900) // 100_000
+            time = START - (HISTORY_DAYS - day) * timedelta(days=1)
+            prices = (value / 10**8 for value in (opened, high, low, price))
+            rows.append((name, time, *prices, (1 + draws[3] % 1_000_000) / 64, 1.0))
+    return _frame(rows, [*COLUMNS, "completeness"])
+
+
 def _symbol(name: str, seed: int, days: int) -> pl.DataFrame:
     price, units, listed = _SYMBOLS[name]
     state, drift, rows = seed * 0x9E3779B97F4A7C15 & _MASK, 0, []
     for hour in range(days * 24):
         draws = []
         for _ in range(5):
-            state = (state * 6364136223846793005 + 1442695040888963407) & _MASK
+            state = _drawn(state)
             draws.append(state >> 40)
-        day, flat = hour // 24, name == "FLAT" and 40 <= hour // 24 < 75  # noqa: PLR2004 - a stretch without trades.
+        day = hour // 24
+        flat = day in _FLAT.get(name, ())
         drift = (0, 60, -70, 20, -40)[(day // 13 + seed) % 5]
         step = 0 if flat else drift + draws[0] % 1601 - 800
         opened, price = price, max(price + price * step // 100_000, 1000)
@@ -50,14 +91,24 @@ def _symbol(name: str, seed: int, days: int) -> pl.DataFrame:
         low = min(opened, price) - (0 if flat else price * (draws[2] % 500) // 100_000)
         if draws[3] % 1013 == 0:
             low = low // 3
-        volume = 0 if (flat and day < SILENT) or draws[3] % 53 == 0 else 1 + draws[4] % 1_000_000
-        if day >= listed and not _missing(hour, draws[3]):
+        volume = 0 if (name == "FLAT" and flat and day < SILENT) or draws[3] % 53 == 0 else 1 + draws[4] % 1_000_000
+        if day >= listed and not _missing(name, hour, draws[3]):
             time = START + hour * HOUR
             rows.append((name, time, opened / units, high / units, low / units, price / units, volume / 64))
-    columns = ["symbol", "open_time", "open", "high", "low", "close", "volume"]
+    return _frame(rows, COLUMNS)
+
+
+def _drawn(state: int) -> int:
+    """The next state of Knuth's linear congruential generator."""
+    return (state * 6364136223846793005 + 1442695040888963407) & _MASK
+
+
+def _frame(rows: Sequence[tuple[object, ...]], columns: list[str]) -> pl.DataFrame:
     return pl.DataFrame(rows, columns, orient="row").with_columns(pl.col("open_time").cast(pl.Datetime("us", "UTC")))
 
 
-def _missing(hour: int, draw: int) -> bool:
-    """A lost day, an outage over midnight, and single hours here and there."""
-    return hour // 24 == 55 or 24 * 90 - 9 <= hour < 24 * 90 + 7 or draw % 1409 == 0  # noqa: PLR2004 - where they lie.
+def _missing(name: str, hour: int, draw: int) -> bool:
+    """A lost day, a week lost by one market, an outage over midnight, and single hours here and there."""
+    day = hour // 24
+    lost = day == LOST_DAY or (name == "LATE" and day in LOST_WEEK)
+    return lost or 24 * 90 - 9 <= hour < 24 * 90 + 7 or draw % 1409 == 0

@@ -8,9 +8,9 @@ from upath import UPath
 from crypto_features.assets import leak_gate
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.leak_gate import LeakError, pass_gate
-from crypto_features.assets.versions import group_version
 from crypto_features.features import GROUPS
 from crypto_features.features.leak import Leak, LeakReport
+from crypto_features.versions import table_version
 
 GROUP = GROUPS["price_features"]
 
@@ -30,7 +30,7 @@ def lake(tmp_path: UPath) -> LakeResource:
 
 def test_the_versions_that_ship_are_on_the_list() -> None:
     """If this fails, a declaration changed: `python -m crypto_features.assets.leak_gate` leak-tests it and lists it."""
-    assert leak_gate._shipped() == {name: group_version(name) for name in GROUPS}
+    assert leak_gate._shipped() == {name: table_version(name) for name in GROUPS}
 
 
 def test_a_version_that_looks_ahead_is_not_published_and_the_check_says_why(

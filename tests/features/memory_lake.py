@@ -7,12 +7,12 @@ import polars as pl
 
 from crypto_features.features import (
     GROUPS,
-    FeatureGroup,
     column_digests,
     compute_partition,
     input_digest,
     partition_metadata,
     resample,
+    table_fingerprints,
 )
 from crypto_features.features.confirm import confirm
 from crypto_features.features.months import months_between
@@ -23,22 +23,20 @@ from tests.features.markets import DAY, HOUR
 Key = tuple[str, str]
 
 
-SHIPPED = nodes()
-
-
 class MemoryLake:
     """Partitions by asset and month, with the notes that a real lake keeps in its files."""
 
-    def __init__(self, candles: pl.DataFrame, groups: Mapping[str, FeatureGroup] = GROUPS) -> None:
-        self.candles, self.groups = candles, dict(groups)
-        self.graph = SHIPPED if groups is GROUPS else nodes(self.groups.values())
+    graph = nodes(GROUPS.values(), table_fingerprints())
+
+    def __init__(self, candles: pl.DataFrame) -> None:
+        self.candles = candles
         self.frames: dict[Key, pl.DataFrame] = {}
         self.notes: dict[str, dict[str, dict[str, str]]] = {}
 
     def copy(self) -> "MemoryLake":
         """A lake that can be changed without changing this one."""
         other = MemoryLake(self.candles)
-        other.groups, other.graph, other.frames = self.groups, self.graph, dict(self.frames)
+        other.frames = dict(self.frames)
         other.notes = {asset: dict(months) for asset, months in self.notes.items()}
         return other
 
@@ -54,11 +52,6 @@ class MemoryLake:
         assert isinstance(first, datetime)
         return months_between(first, self.now)
 
-    def switch(self, groups: Mapping[str, FeatureGroup]) -> None:
-        """Go on with other code."""
-        self.groups = dict(groups)
-        self.graph = nodes(self.groups.values())
-
     def build(self, wanted: Iterable[Key] | None = None) -> None:
         """Compute and publish partitions, all by default, upstream first."""
         chosen = set(wanted) if wanted is not None else None
@@ -73,7 +66,7 @@ class MemoryLake:
 
     def stale(self) -> tuple[Stale, ...]:
         found = plan(self.graph, self.published())
-        return confirm(found, self.graph, self.read, interval=HOUR, now=self.now, groups=self.groups)
+        return confirm(found, self.graph, self.read, interval=HOUR, now=self.now)
 
     def published(self) -> Published:
         raw = {month: self._raw_digest(month) for month in self.months}
@@ -127,4 +120,4 @@ class MemoryLake:
             return resample(inputs[RAW], HOUR, DAY, as_of=self.now)
         if node.name == MODEL:
             return regime_models(inputs["price_features"], [month])
-        return compute_partition(self.groups[node.name], inputs, month, interval=HOUR)
+        return compute_partition(GROUPS[node.name], inputs, month, interval=HOUR)

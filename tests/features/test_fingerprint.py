@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from crypto_features.features import GROUPS, column_digests, fingerprint, input_digest, regime_model_fingerprint
-from crypto_features.features.probe_market import probe_market
+from crypto_features.features import column_digests, input_digest, table_fingerprints
+from crypto_features.features.probe_market import probe_history, probe_market
 
 PYTHONS = "FINGERPRINT_PYTHONS"
 """Interpreters to compare, separated as in PATH; each has polars, numpy, pandas and ta installed."""
 
 PROGRAM = """
 import json
-from crypto_features.features import GROUPS, fingerprint, regime_model_fingerprint
-print(json.dumps({**{name: fingerprint(group) for name, group in GROUPS.items()}, "fit": regime_model_fingerprint()}))
+from crypto_features.features import table_fingerprints
+print(json.dumps(table_fingerprints()))
 """
-HERE = {**{name: fingerprint(group) for name, group in GROUPS.items()}, "fit": regime_model_fingerprint()}
+HERE = table_fingerprints()
 
 
-def fingerprints(python: str, **environment: str) -> dict[str, str]:
+def fingerprints(python: str, **environment: str) -> dict[str, dict[str, str]]:
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [python, "-c", PROGRAM],
@@ -34,7 +34,7 @@ def fingerprints(python: str, **environment: str) -> dict[str, str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, str] = json.loads(done.stdout)
+    found: dict[str, dict[str, str]] = json.loads(done.stdout)
     return found
 
 
@@ -60,7 +60,8 @@ def test_versions_are_the_same_on_one_thread_and_on_two(threads: str) -> None:
 
 
 def test_the_probe_market_is_the_same_on_every_machine() -> None:
-    assert input_digest(column_digests(probe_market())) == "572aaa0547420a2e"
+    assert input_digest(column_digests(probe_market())) == "d0d7a8a3157c6138"
+    assert input_digest(column_digests(probe_history())) == "60643c21fb9517f5"
 
 
 def test_the_probe_market_has_what_breaks_features() -> None:
