@@ -68,12 +68,16 @@ class Settings(BaseSettings):
         description="How far before its last stored candle an exchange is asked again for corrections, such as 1d.",
     )
     exchange: str = Field("binance", description="Exchange of the source `ccxt`, by its name there.")
-    exchange_url: str | None = Field(None, description="Address in place of the exchange's own: a proxy or a mirror.")
+    exchange_url: str | None = Field(
+        None, repr=False, description="Address in place of the exchange's own: a proxy or a mirror."
+    )
     exchange_key: SecretStr | None = Field(None, description="API key of the exchange; public candles need none.")
     exchange_secret: SecretStr | None = Field(None, description="API secret of the exchange; public candles need none.")
     exchange_parallel: int = Field(4, ge=1, le=64, description="How many symbols are fetched at once.")
     archive_url: str = Field(
-        "https://data.binance.vision", description="Address of Binance's bulk files, or of a mirror with their layout."
+        "https://data.binance.vision",
+        repr=False,
+        description="Address of Binance's bulk files, or of a mirror with their layout.",
     )
     archive_limit: int = Field(
         256 << 20, gt=0, description="How many bytes a file of the archive may unpack to; more is refused."
@@ -131,7 +135,9 @@ class Settings(BaseSettings):
     )
     ui_url: str = Field("http://127.0.0.1:3000", description="Where people open the Dagster UI; alerts link to it.")
     openlineage: str = Field(
-        "", description="Where OpenLineage events go: an http(s) URL or the path of a file; by default nowhere."
+        "",
+        repr=False,
+        description="Where OpenLineage events go: an http(s) URL or the path of a file; by default nowhere.",
     )
 
     @classmethod

@@ -1,5 +1,6 @@
 """Telling a person, once, what is wrong and what to do: one Slack-compatible message for what began and what ended."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -81,12 +82,12 @@ def post(url: str, message: Mapping[str, object]) -> None:
         TransientError: if the receiver is away, slow, or answers 429 or 5xx; the next tick tries again.
         PermanentError: if the receiver refuses the message.
     """
+    refused = SettingsError("CRYPTO_FEATURES_ALERT_WEBHOOK is not an http or https address; expected https://…")
     if not url.startswith(("http://", "https://")):
-        raise SettingsError("CRYPTO_FEATURES_ALERT_WEBHOOK is not an http or https address; expected https://…")
-    request = urllib.request.Request(  # noqa: S310 - the scheme was checked above.
-        url, json.dumps(message).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
+        raise refused
+    body, headers = json.dumps(message).encode(), {"Content-Type": "application/json"}
     try:
+        request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - the scheme was checked above.
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - as above.
             pass
     except urllib.error.HTTPError as error:
@@ -98,7 +99,9 @@ def post(url: str, message: Mapping[str, object]) -> None:
         raise PermanentError(
             f"the alert webhook answered {error.code} and took no alert; check CRYPTO_FEATURES_ALERT_WEBHOOK"
         ) from None
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (ValueError, http.client.InvalidURL):
+        raise refused from None
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
         reason = type(getattr(error, "reason", error)).__name__
         raise TransientError(
             f"the alert webhook is not reachable ({reason}); the next tick sends the alert again"

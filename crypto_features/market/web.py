@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -73,6 +73,17 @@ class Web:
             self._thread.session = requests.Session()
         session: requests.Session = self._thread.session
         return session
+
+
+def credentials(url: str) -> tuple[str, ...]:
+    """What of a URL must never be shown, the longest first.
+
+    >>> credentials("https://user:se%20cret@mirror/data")
+    ('user:se%20cret', 'se%20cret', 'se cret')
+    """
+    parts = urlsplit(url)
+    password = parts.password or ""
+    return (parts.netloc.rpartition("@")[0], password, unquote(password))
 
 
 def without_password(url: str) -> str:

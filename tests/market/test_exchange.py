@@ -1,6 +1,7 @@
 """The real ccxt against servers on loopback: every candle once, whatever the exchange's pages and moods."""
 
 import re
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -277,3 +278,22 @@ def test_a_key_appears_in_no_error_name_or_setting(server: tuple[Exchange, str])
         market.fetch("BTC", START, END)
     assert "k3y" not in market.name + str(error.value) + repr(market)
     assert error.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(400, b"nothing for n4me:p%40ss or p@ss"), Fault(503, b"away"), Fault(reset=True)]
+)
+def test_a_password_in_the_address_appears_nowhere(
+    server: tuple[Exchange, str], fault: Fault, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange, url = server
+    exchange.faults = [fault] * 50
+    market = ask(url.replace("//", "//n4me:p%40ss@"), patience=timedelta(seconds=1))
+    report = lake(tmp_path, market)
+    shown = (
+        "".join(traceback.format_exception(report.failed["BTC"])) + market.name + market.origin("BTC") + repr(market)
+    )
+    for secret in ("n4me", "p%40ss", "p@ss"):
+        assert secret not in shown + caplog.text
+    settings = Settings(exchange_url=url.replace("//", "//n4me:p%40ss@"))
+    assert "n4me" not in repr(settings)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -131,6 +132,20 @@ def test_a_receiver_that_is_away_is_transient() -> None:
         post(url, {})
 
 
-def test_a_webhook_that_is_no_web_address_is_refused() -> None:
-    with pytest.raises(SettingsError, match="ALERT_WEBHOOK"):
-        post("file:///etc/passwd", {})
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/secret",
+        "http://[secret/x",
+        "http://user:secret@127.0.0.1/x",
+        "http://127.0.0.1:secret/x",
+        "http://127.0.0.1:9/sec ret",
+        "https://",
+        "http://sécret.example/é",
+    ],
+)
+def test_a_webhook_that_is_no_web_address_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises((SettingsError, TransientError), match=r"webhook|ALERT_WEBHOOK") as caught:
+        post(url, {})
+    shown = "".join(traceback.format_exception(caught.value))
+    assert not [word for word in ("secret", "sec ret", "sécret") if word in shown.replace(f'post("{url}"', "")]

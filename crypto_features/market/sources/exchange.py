@@ -16,6 +16,7 @@ from crypto_features.market.listings import Listing, overlapping
 from crypto_features.market.pace import BusyError, Pace
 from crypto_features.market.source import CANDLE_SCHEMA, Source
 from crypto_features.market.timeframe import timeframe
+from crypto_features.market.web import credentials
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 500
@@ -79,7 +80,8 @@ class ExchangeSource(Source):
         self._exchange, self._quote, self._symbols, self._start = exchange, quote, tuple(sorted(symbols)), start
         self._interval, self._now, self._pace = interval, now, pace or Pace()
         self._patience, self._url = patience.total_seconds(), url
-        self._secrets = [s.get_secret_value() for s in (key, secret) if s is not None and s.get_secret_value()]
+        keys = [s.get_secret_value() for s in (key, secret) if s is not None]
+        self._secrets = [text for text in (*credentials(url or ""), *keys) if text]
         self._credentials = {"apiKey": key, "secret": secret}
         self._listings = {s: (listings or {}).get(s, (Listing(f"{s}/{quote}"),)) for s in self._symbols}
         self.parallel = parallel
@@ -237,7 +239,7 @@ class ExchangeSource(Source):
         text = f"{self._exchange}, {symbol}: {type(error).__name__}: {error}"
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return text
+        return text.replace("***@", "")
 
 
 def _retry_after(client: Any) -> float:
