@@ -1,7 +1,7 @@
 """One rate limit for all threads, and patience with faults that pass."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TypeVar
 
@@ -24,6 +24,16 @@ class BusyError(TransientError):
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
         self.retry_after = retry_after
         super().__init__(message)
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """For how many seconds a server asks to wait; 0 if it does not say.
+
+    >>> retry_after({"Retry-After": "120"}), retry_after({})
+    (120.0, 0.0)
+    """
+    text = str(headers.get("Retry-After", ""))
+    return float(text) if text.isdecimal() else 0.0
 
 
 class Pace:
@@ -59,8 +69,10 @@ class Pace:
             try:
                 return ask()
             except TransientError as error:
-                pause = max(wait, error.retry_after if isinstance(error, BusyError) else 0.0)
+                asked = error.retry_after if isinstance(error, BusyError) else 0.0
+                pause = max(wait, asked)
                 if waited + pause > patience:
-                    raise TransientError(f"{error} (asked again for {waited:.0f} s)") from None
+                    longer = f"; to wait {asked:.0f} s, as it asks, is longer than CRYPTO_FEATURES_PATIENCE allows"
+                    raise TransientError(f"{error} (asked again for {waited:.0f} s{longer if asked else ''})") from None
             self.hold(pause)
             waited, wait = waited + pause, min(2 * wait, LONGEST_WAIT)

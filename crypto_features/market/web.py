@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from crypto_features.errors import PermanentError, TransientError
-from crypto_features.market.pace import BusyError, Pace
+from crypto_features.market.pace import BusyError, Pace, retry_after
 
 _TIMEOUT = 30.0
 _CHUNK = 1 << 20
@@ -55,8 +55,7 @@ class Web:
     def _check(self, answer: requests.Response, shown: str) -> None:
         status = answer.status_code
         if status in _BUSY or status >= _SERVER_FAULT:
-            after = answer.headers.get("Retry-After", "")
-            raise BusyError(f"{shown}: status {status}", float(after) if after.isdigit() else 0.0)
+            raise BusyError(f"{shown}: status {status}", retry_after(answer.headers))
         if status >= _CLIENT_FAULT and status != _MISSING:
             raise PermanentError(f"{shown}: status {status}")
 

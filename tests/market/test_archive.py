@@ -119,7 +119,7 @@ def take_from(url: str, *symbols: str, **options: Any) -> ArchiveSource:
     slept: list[float] = []
     pace = Pace(slept.append, lambda: sum(slept))
     given: dict[str, Any] = {"start": DECEMBER, "interval": HOUR, "now": lambda: NOW, "pace": pace} | options
-    return ArchiveSource(url, quote_currency="USDT", symbols=symbols or ("BTC",), **given)
+    return ArchiveSource(url, quote="USDT", symbols=symbols or ("BTC",), **given)
 
 
 def lake(root: Path, market: ArchiveSource, *months: str) -> IngestReport:

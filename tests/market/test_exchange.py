@@ -157,6 +157,15 @@ def test_patience_has_an_end(server: tuple[Exchange, str]) -> None:
         ask(url, pace=pace, patience=timedelta(seconds=10)).fetch("BTC", START, END)
 
 
+def test_a_wait_longer_than_patience_ends_in_an_error_at_once(server: tuple[Exchange, str]) -> None:
+    exchange, url = server
+    exchange.faults = [Fault(429, b"{}", {"Retry-After": "86400"})]
+    pace = Naps()
+    with pytest.raises(TransientError, match=r"to wait 86400 s, as it asks, is longer than CRYPTO_FEATURES_PATIENCE"):
+        ask(url, pace=pace).fetch("BTC", START, END)
+    assert pace.waits() == []
+
+
 def test_an_exchange_that_is_away_fails_once_for_all_symbols() -> None:
     pace = Naps()
     market = ask("http://127.0.0.1:9", "BTC", "ETH", pace=pace, patience=timedelta(seconds=10))

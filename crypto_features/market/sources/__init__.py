@@ -1,6 +1,6 @@
 """Where candles come from: one file a source, chosen by the setting `source`."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from crypto_features.errors import SettingsError
 from crypto_features.market.listings import parse_listings
@@ -40,32 +40,30 @@ def source(settings: Settings) -> Source:
 
         return ExchangeSource(
             settings.exchange,
-            quote=settings.quote,
-            symbols=_needed(settings.symbols, "SYMBOLS", "such as BTC,ETH"),
-            start=_needed(settings.start, "START", "the first month, such as 2024-01"),
-            interval=settings.interval,
-            listings=parse_listings(settings.markets),
-            parallel=settings.exchange_parallel,
             patience=settings.patience,
             url=settings.exchange_url,
             key=settings.exchange_key,
             secret=settings.exchange_secret,
+            **_listed(settings),
         )
     if settings.source == "archive":
         from crypto_features.market.sources.archive import ArchiveSource
 
         return ArchiveSource(
-            settings.archive_url,
-            quote_currency=settings.quote,
-            symbols=_needed(settings.symbols, "SYMBOLS", "such as BTC,ETH"),
-            start=_needed(settings.start, "START", "the first month, such as 2024-01"),
-            interval=settings.interval,
-            listings=parse_listings(settings.markets),
-            limit=settings.archive_limit,
-            parallel=settings.exchange_parallel,
-            patience=settings.patience,
+            settings.archive_url, limit=settings.archive_limit, patience=settings.patience, **_listed(settings)
         )
     raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is no source; choose {', '.join(_NAMES)}.")
+
+
+def _listed(settings: Settings) -> dict[str, Any]:
+    return {
+        "quote": settings.quote,
+        "symbols": _needed(settings.symbols, "SYMBOLS", "such as BTC,ETH"),
+        "start": _needed(settings.start, "START", "the first month, such as 2024-01"),
+        "interval": settings.interval,
+        "listings": parse_listings(settings.markets),
+        "parallel": settings.exchange_parallel,
+    }
 
 
 def _needed(value: T | None, name: str, example: str) -> T:

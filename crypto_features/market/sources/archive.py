@@ -5,19 +5,20 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
 import polars as pl
 
-from crypto_features import clock
-from crypto_features.errors import InputError, PermanentError, SettingsError, TransientError, UnknownNameError
+from crypto_features.errors import InputError, PermanentError, SettingsError, TransientError
 from crypto_features.features.months import month_span, months_between
-from crypto_features.market.listings import Listing, overlapping
+from crypto_features.market.listed import ListedSource
+from crypto_features.market.listings import Listing
 from crypto_features.market.pace import Pace
-from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.source import CANDLE_SCHEMA
 from crypto_features.market.timeframe import timeframe
 from crypto_features.market.vendor.columns import KLINE
 from crypto_features.market.vendor.stamps import readings
@@ -30,7 +31,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VALUES = ("open", "high", "low", "close", "volume")
 
 
-class ArchiveSource(Source):
+class ArchiveSource(ListedSource):
     """Candles from the layout of data.binance.vision: `data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-01.zip`.
 
     A month that has no monthly file is put together from its daily ones. A file whose checksum changed since it was
@@ -38,16 +39,10 @@ class ArchiveSource(Source):
 
     Args:
         url: Address of the layout.
-        quote_currency: Currency in which prices are, such as `USDT`.
-        symbols: The symbols to offer.
-        start: Open time of the first candle to offer.
-        interval: Length of a candle.
-        listings: The markets of symbols that were renamed.
         limit: How many bytes a file may unpack to.
-        parallel: How many symbols are fetched at once.
         patience: For how long a request that fails is made again.
-        now: The clock.
         pace: The rate limit.
+        listed: As `ListedSource`.
 
     Raises:
         SettingsError: if the archive has no files of this interval.
@@ -57,23 +52,14 @@ class ArchiveSource(Source):
         self,
         url: str,
         *,
-        quote_currency: str,
-        symbols: Sequence[str],
-        start: datetime,
-        interval: timedelta,
-        listings: Mapping[str, tuple[Listing, ...]] | None = None,
         limit: int = 256 << 20,
-        parallel: int = 4,
         patience: timedelta = timedelta(minutes=5),
-        now: Callable[[], datetime] = clock.now,
         pace: Pace | None = None,
+        **listed: Any,
     ) -> None:
-        self._url, self._symbols, self._start = url.rstrip("/"), tuple(sorted(symbols)), start
-        self._interval, self._limit, self._now = interval, limit, now
-        self._web = Web(pace or Pace(), patience)
-        self._listings = {s: (listings or {}).get(s, (Listing(f"{s}/{quote_currency}"),)) for s in self._symbols}
-        self.parallel = parallel
-        self._timeframe = timeframe(interval)
+        super().__init__(**listed)
+        self._url, self._limit, self._web = url.rstrip("/"), limit, Web(pace or Pace(), patience)
+        self._timeframe = timeframe(self._interval)
         if self._timeframe not in _INTERVALS:
             raise SettingsError(
                 f"the archive has no candles of CRYPTO_FEATURES_INTERVAL={self._timeframe}; "
@@ -83,16 +69,6 @@ class ArchiveSource(Source):
     @property
     def name(self) -> str:
         return f"archive at {without_password(self._url)}"
-
-    def symbols(self) -> tuple[str, ...]:
-        return self._symbols
-
-    def start(self, symbols: Sequence[str]) -> datetime:
-        del symbols
-        return self._start
-
-    def end(self) -> None:
-        return None
 
     def mark(self, symbol: str, start: datetime, end: datetime) -> str:
         """The checksums of the files that hold these candles."""
@@ -107,10 +83,8 @@ class ArchiveSource(Source):
 
     def _files(self, symbol: str, start: datetime, end: datetime) -> Iterator["_File"]:
         """The monthly files, and the daily ones of the months that have none."""
-        if symbol not in self._listings:
-            raise UnknownNameError("symbol", symbol, self._symbols, "Add it to CRYPTO_FEATURES_SYMBOLS.")
         now = self._now()
-        for listing, first, last in overlapping(self._listings[symbol], max(start, self._start), end):
+        for listing, first, last in self.listed(symbol, start, end):
             for month in months_between(first, last):
                 month_start, month_end = month_span(month)
                 monthly = self._file(listing, "monthly", month, first, last) if month_end <= now else None

@@ -1,7 +1,7 @@
 """The ccxt source: the candles of any exchange that ccxt speaks to."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
@@ -10,11 +10,10 @@ import ccxt
 import polars as pl
 from pydantic import SecretStr
 
-from crypto_features import clock
 from crypto_features.errors import CryptoFeaturesError, PermanentError, SettingsError, TransientError, UnknownNameError
-from crypto_features.market.listings import Listing, overlapping
-from crypto_features.market.pace import BusyError, Pace
-from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.listed import ListedSource
+from crypto_features.market.pace import BusyError, Pace, retry_after
+from crypto_features.market.source import CANDLE_SCHEMA
 from crypto_features.market.timeframe import timeframe
 from crypto_features.market.web import credentials
 
@@ -27,7 +26,7 @@ T = TypeVar("T")
 _MISUSE = (ccxt.BadRequest, ccxt.AuthenticationError, ccxt.NotSupported, ccxt.ArgumentsRequired)
 
 
-class ExchangeSource(Source):
+class ExchangeSource(ListedSource):
     """Candles from an exchange's public interface, page by page.
 
     Pages begin with the last candle of the page before, and are merged; a page that lacks it is a bad answer. A page
@@ -36,18 +35,12 @@ class ExchangeSource(Source):
 
     Args:
         exchange: Name of the exchange in ccxt, such as `binance`.
-        quote: Currency in which prices are, such as `USDT`.
-        symbols: The symbols to offer.
-        start: Open time of the first candle to offer.
-        interval: Length of a candle.
-        listings: The markets of symbols that were renamed; the others are traded as `<symbol>/<quote>`.
-        parallel: How many symbols are fetched at once, within one rate limit.
         patience: For how long a request that fails is made again.
         url: Address in place of the exchange's own.
         key: API key; public candles need none.
         secret: API secret; public candles need none.
-        now: The clock.
         pace: The rate limit.
+        listed: As `ListedSource`.
 
     Raises:
         SettingsError: if ccxt does not know the exchange, or the exchange has no candles of this interval.
@@ -60,31 +53,23 @@ class ExchangeSource(Source):
         self,
         exchange: str,
         *,
-        quote: str,
-        symbols: Sequence[str],
-        start: datetime,
-        interval: timedelta,
-        listings: Mapping[str, tuple[Listing, ...]] | None = None,
-        parallel: int = 4,
         patience: timedelta = timedelta(minutes=5),
         url: str | None = None,
         key: SecretStr | None = None,
         secret: SecretStr | None = None,
-        now: Callable[[], datetime] = clock.now,
         pace: Pace | None = None,
+        **listed: Any,
     ) -> None:
         if exchange not in ccxt.exchanges:
             raise UnknownNameError(
                 "exchange", exchange, ccxt.exchanges, "Set CRYPTO_FEATURES_EXCHANGE to one of these."
             )
-        self._exchange, self._quote, self._symbols, self._start = exchange, quote, tuple(sorted(symbols)), start
-        self._interval, self._now, self._pace = interval, now, pace or Pace()
+        super().__init__(**listed)
+        self._exchange, self._quote, self._pace = exchange, listed["quote"], pace or Pace()
         self._patience, self._url = patience.total_seconds(), url
         keys = [s.get_secret_value() for s in (key, secret) if s is not None]
         self._secrets = [text for text in (*credentials(url or ""), *keys) if text]
         self._credentials = {"apiKey": key, "secret": secret}
-        self._listings = {s: (listings or {}).get(s, (Listing(f"{s}/{quote}"),)) for s in self._symbols}
-        self.parallel = parallel
         self._thread, self._lock = threading.local(), threading.Lock()
         self._markets: Any = None
         self._clock_offset = 0.0
@@ -95,16 +80,6 @@ class ExchangeSource(Source):
     def name(self) -> str:
         return f"{self._exchange} against {self._quote} (ccxt {ccxt.__version__})"
 
-    def symbols(self) -> tuple[str, ...]:
-        return self._symbols
-
-    def start(self, symbols: Sequence[str]) -> datetime:
-        del symbols
-        return self._start
-
-    def end(self) -> None:
-        return None
-
     def origin(self, symbol: str) -> str:
         markets = "+".join(
             f"{one.market}@{one.start}..{one.end}*{one.factor}" for one in self._listings.get(symbol, ())
@@ -112,13 +87,11 @@ class ExchangeSource(Source):
         return f"{self._exchange} {markets}"
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
-        if symbol not in self._listings:
-            raise UnknownNameError("symbol", symbol, self._symbols, "Add it to CRYPTO_FEATURES_SYMBOLS.")
         parts = [
             listing.rescaled(self._history(symbol, listing.market, first, last))
-            for listing, first, last in overlapping(self._listings[symbol], max(start, self._start), end)
+            for listing, first, last in self.listed(symbol, start, end)
         ]
-        return pl.concat(parts) if parts else CANDLE_SCHEMA.to_frame()
+        return pl.concat([CANDLE_SCHEMA.to_frame(), *parts])
 
     def _history(self, symbol: str, market: str, start: datetime, end: datetime) -> pl.DataFrame:
         client = self._client(symbol)
@@ -226,7 +199,7 @@ class ExchangeSource(Source):
             except _MISUSE as error:
                 raise PermanentError(self._told(symbol, error)) from None
             except ccxt.OperationFailed as error:
-                raise BusyError(self._told(symbol, error), _retry_after(client)) from None
+                raise BusyError(self._told(symbol, error), retry_after(client.last_response_headers or {})) from None
             except ccxt.BaseError as error:
                 raise PermanentError(self._told(symbol, error)) from None
             except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
@@ -240,11 +213,6 @@ class ExchangeSource(Source):
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text.replace("***@", "")
-
-
-def _retry_after(client: Any) -> float:
-    text = str((client.last_response_headers or {}).get("Retry-After", ""))
-    return float(text) if text.isdigit() else 0.0
 
 
 def _only_json(client: Any, fetch: Callable[..., Any]) -> Callable[..., Any]:
