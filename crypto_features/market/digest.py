@@ -34,11 +34,12 @@ def in_order(frame: pl.DataFrame, time: str) -> bool:
     return frame[time].null_count() == 0 and bool(rises.all()) and breaks.is_in(starts.to_list()).all()
 
 
-def _bytes(column: pl.Series) -> bytes:
+def _bytes(column: pl.Series) -> bytes | memoryview:
     if column.dtype == pl.String:
         runs = column.fill_null("").rle().struct.unnest()
-        return _bytes(runs["len"]) + _bytes(runs["value"].str.len_bytes()) + "".join(runs["value"]).encode()
+        lengths = runs["len"], runs["value"].str.len_bytes()
+        return b"".join([*map(_bytes, lengths), "".join(runs["value"]).encode()])
     if column.dtype == pl.Boolean:
         return np.packbits(column.fill_null(value=False).to_numpy()).tobytes()
     values = column.to_physical().fill_null(0).to_numpy()
-    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+    return values.astype(values.dtype.newbyteorder("<"), copy=False).data

@@ -98,20 +98,24 @@ def flags(candles: pl.DataFrame) -> pl.DataFrame:
         body, from `WICK_RATIO` on. `huge_return`: the log return of the candle, or of the jump since the close of the
         symbol's candle before it, from `HUGE_RETURN` on, whichever is larger.
     """
+    ordered = candles if in_order(candles, "open_time") else candles.sort(KEY)
     body_low, body_high = pl.min_horizontal("open", "close"), pl.max_horizontal("open", "close")
-    before = pl.when(pl.col("symbol") == pl.col("symbol").shift()).then(pl.col("close").shift())
-    jump = pl.col("open") / before
-    move = pl.col("close") / pl.col("open")
-    wick = pl.max_horizontal(body_low / pl.col("low"), pl.col("high") / body_high)
     calm = math.exp(HUGE_RETURN)
+    listings = ordered["symbol"].rle().struct.field("len").cum_sum().shift(1, fill_value=0)
     return (
-        (candles if in_order(candles, "open_time") else candles.sort(KEY))
-        .with_columns(wick=wick, jump=jump, move=move)
+        ordered.select(
+            *KEY,
+            wick=pl.max_horizontal(body_low / pl.col("low"), pl.col("high") / body_high),
+            jump=pl.col("open") / pl.col("close").shift(),
+            move=pl.col("close") / pl.col("open"),
+        )
+        .with_row_index("row")
         .filter(
             (pl.col("wick") >= WICK_RATIO)
             | ~pl.col("move").is_between(1 / calm, calm, closed="none")
             | ~pl.col("jump").is_between(1 / calm, calm, closed="none")
         )
+        .with_columns(jump=pl.when(~pl.col("row").is_in(listings.to_list())).then("jump"))
         .with_columns(huge_return=pl.when(_size("jump") > _size("move")).then("jump").otherwise("move").log())
         .select(
             *KEY,

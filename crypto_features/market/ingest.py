@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -71,7 +71,11 @@ def ingest(
     table = replace(table, by_symbol=True)
     run = _Run(Planner(source, table, interval, now, recheck, again), quarantine)
     chosen = [check_symbol(symbol) for symbol in dict.fromkeys(symbols)]
-    with ThreadPoolExecutor(source.parallel, thread_name_prefix="fetch") as pool:
+    with (
+        ThreadPoolExecutor(source.parallel, thread_name_prefix="fetch") as pool,
+        ThreadPoolExecutor(1, thread_name_prefix="store") as storing,
+    ):
+        stored: Future[None] | None = None
         plans = run.plans(sorted(set(months)), chosen, pool)
         expected = sum((window.end - window.start) // interval for windows in plans for window in windows)
         for windows in plans:
@@ -81,7 +85,11 @@ def ingest(
                     fetched.append((window, candles))
                 if progress:
                     progress(Progress(run.rows, expected, perf_counter() - run.began))
-            run.store(fetched)
+            if stored is not None:
+                stored.result()
+            stored = storing.submit(run.store, fetched)  # the next chunk is fetched meanwhile.
+        if stored is not None:
+            stored.result()
     report = run.report()
     if report.rejected_share > max_rejected:
         raise RejectedShareError(report, max_rejected)

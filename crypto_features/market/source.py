@@ -32,8 +32,11 @@ class Source(Protocol):
     parallel: int = 1
     """How many symbols may be fetched at once."""
 
-    rows_at_once: int = 1_500_000
-    """About how many candles of all symbols to fetch before they are published: it bounds memory and lost work."""
+    rows_at_once: int = 1_000_000
+    """About how many candles of all symbols to fetch before they are published; it bounds memory and lost work.
+
+    While they are published, as many are fetched.
+    """
 
     @property
     def name(self) -> str:

@@ -61,14 +61,20 @@ def spans_of(candles: pl.DataFrame, interval: timedelta) -> dict[str, list[Span]
         interval: Length of a candle.
     """
     keys = candles.select(KEY)
+    if keys.is_empty():
+        return {}
     keys = keys if in_order(keys, "open_time") else keys.unique().sort(KEY)
-    numbers = keys.select("symbol", n=pl.col("open_time").to_physical() // (interval // timedelta(microseconds=1)))
-    first = (pl.col("n").diff() != 1) | (pl.col("symbol") != pl.col("symbol").shift())
-    runs = numbers.with_row_index("row").filter(first.fill_null(value=True))
-    length = pl.col("row").shift(-1, fill_value=numbers.height) - pl.col("row")
+    numbers = keys["open_time"].to_physical() // (interval // timedelta(microseconds=1))
+    ends = keys["symbol"].rle().struct.field("len").cum_sum().to_list()
+    breaks = (numbers.diff() != 1).fill_null(value=False).arg_true().to_list()
+    firsts = sorted({0, *ends[:-1], *breaks})
+    lasts = [position - 1 for position in (*firsts[1:], *ends[-1:])]
     found: dict[str, list[Span]] = {}
-    for symbol, start, count in runs.select("symbol", "n", length).iter_rows():
-        found.setdefault(symbol, []).append((start, start + count))
+    for symbol, first, last in zip(
+        *(column.gather(rows) for column, rows in ((keys["symbol"], firsts), (numbers, firsts), (numbers, lasts))),
+        strict=True,
+    ):
+        found.setdefault(symbol, []).append((first, last + 1))
     return found
 
 

@@ -88,16 +88,15 @@ class FilesSource(Source):
                 f"{self._path(symbol)} holds candles of {native}, from which candles of {self._interval} cannot be "
                 f"made; set CRYPTO_FEATURES_INTERVAL to {native} or a multiple that divides a day."
             )
-        rows = opened.rows.filter(
-            pl.col("open_time").is_between(start, end, closed="left"), pl.col("open_time") + native <= now
-        )
+        over = min(end, now - native + timedelta(microseconds=1))
+        rows = opened.rows.filter(pl.col("open_time").is_between(start, over, closed="left"))
         try:
             candles = rows.select(symbol=pl.lit(symbol), **{name: pl.col(name) for name in _VALUES}).collect()
         except (OSError, pl.exceptions.PolarsError) as error:
             why = str(error).splitlines()[0]
             raise InputError(f"{self._path(symbol)} cannot be read ({why}). Copy it again from its origin.") from None
         if native == self._interval:
-            return candles.sort("open_time")
+            return candles if candles["open_time"].is_sorted() else candles.sort("open_time")
         good, rejected = validate(candles, native, now)
         if rejected.height:
             raise InputError(

@@ -69,6 +69,8 @@ def _numbers(schema: pl.Schema, found: Columns) -> list[pl.Expr]:
 
 
 def _number(schema: pl.Schema, source: str) -> pl.Expr:
+    if schema[source] == pl.Float64:
+        return pl.col(source)
     text = pl.col(source).str.strip_chars() if schema[source] == pl.String else pl.col(source)
     return text.cast(pl.Float64, strict=False)
 

@@ -43,6 +43,8 @@ def readings(dtype: pl.DataType, column: str, decided: str | None = None) -> dic
         decided: The one format that a setting chose: `s`, `ms`, `us`, or as `%d/%m/%Y %H:%M`.
     """
     value = pl.col(column)
+    if dtype == UTC:
+        return {"time": value}  # left as it is, so that a filter by time reads only the row groups that it needs.
     if isinstance(dtype, pl.Datetime):
         return {
             "time": (value.dt.convert_time_zone("UTC") if dtype.time_zone else value.dt.replace_time_zone("UTC")).cast(
