@@ -42,11 +42,13 @@ def candle_config(**values: object) -> dict[str, object]:
 
 def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset that fetches candles and keeps each as it was first seen, and every correction beside it."""
+    minutes = int(settings.interval.total_seconds() // 60)
+    length = f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
 
     @dg.asset(
         name="candles",
         group_name="market",
-        description=f"Raw candles of {settings.interval}, as they were first seen, with every correction as a further "
+        description=f"Raw candles of {length}, as they were first seen, with every correction as a further "
         f"row. Source: {market.name}.",
         kinds={"polars", "parquet"},
         owners=["team:market-data"],

@@ -45,16 +45,17 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
         "all_fetched": (False, "The last run left out no symbol."),
     }
 
-    @dg.multi_asset_check(name="candles_checks", specs=_specs("candles", asked))
+    @dg.multi_asset_check(name="candles_checks", specs=_specs("candles", asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         now, table, rejected = clock.now(), lake.table("candles"), lake.table("quarantine")
         if not table.months():
-            yield from _nothing_yet("candles", asked)
+            yield from _nothing_yet(context, "candles", asked)
             return
         months = months_of_run(context, table)
         stored = current(_read(table, months))
         quarantine = _read(rejected, [m for m in months if m in rejected.months()])
         yield from _results(
+            context,
             "candles",
             asked,
             {
@@ -75,16 +76,17 @@ def _daily(settings: Settings) -> dg.AssetChecksDefinition:
         "fresh": (False, "The newest day ended no longer ago than one day and the publish grace."),
     }
 
-    @dg.multi_asset_check(name="daily_candles_checks", specs=_specs("daily_candles", asked))
+    @dg.multi_asset_check(name="daily_candles_checks", specs=_specs("daily_candles", asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         table, raw = lake.table("daily_candles"), lake.table("candles")
         if not table.months():
-            yield from _nothing_yet("daily_candles", asked)
+            yield from _nothing_yet(context, "daily_candles", asked)
             return
         months = months_of_run(context, table)
         counted = same_inputs(lake, table.name, months)  # a candle may arrive while the run goes on.
         daily, stored = _read(table, counted), current(_read(raw, counted))
         yield from _results(
+            context,
             "daily_candles",
             asked,
             {
@@ -105,11 +107,11 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
         "fresh": (False, "The newest bar closed no longer ago than one bar and the publish grace."),
     }
 
-    @dg.multi_asset_check(name=f"{group.name}_checks", specs=_specs(group.name, asked))
+    @dg.multi_asset_check(name=f"{group.name}_checks", specs=_specs(group.name, asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         table, source = lake.table(group.name), lake.table(group.inputs[0].table)
         if not table.months():
-            yield from _nothing_yet(group.name, asked)
+            yield from _nothing_yet(context, group.name, asked)
             return
         months, length = months_of_run(context, table), group.interval or lake.interval
         rows = _read(table, months)
@@ -117,6 +119,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
         made, bars = _read(table, counted), _read(source, [m for m in counted if m in source.months()])
         first = dict(table.scan(columns=["symbol", table.time]).group_by("symbol").min().collect().iter_rows())
         yield from _results(
+            context,
             group.name,
             asked,
             {
@@ -139,7 +142,7 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
         "enabled": (False, "Nobody has switched the view or a symbol off."),
     }
 
-    @dg.multi_asset_check(name=f"online_{group.name}_checks", specs=_specs(key, asked))
+    @dg.multi_asset_check(name=f"online_{group.name}_checks", specs=_specs(key, asked), can_subset=True)
     def checks(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, feast: FeastResource
     ) -> Iterator[dg.AssetCheckResult]:
@@ -150,6 +153,7 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
         text = f"{served} of {online.height} symbols have a value that is served; {ttl} is its time to live."
         todo = f"look at what is stale upstream: materialize candles, then {group.name} and {key}."
         yield from _results(
+            context,
             key,
             asked,
             {
@@ -174,10 +178,12 @@ def _published_until(context: dg.AssetCheckExecutionContext, key: str) -> Sequen
 def _registry() -> dg.AssetChecksDefinition:
     asked = {"agrees_with_code": (True, "The registry holds the views that the code declares.")}
 
-    @dg.multi_asset_check(name="feast_registry_checks", specs=_specs("feast_registry", asked))
-    def checks(feast: FeastResource) -> Iterator[dg.AssetCheckResult]:
+    @dg.multi_asset_check(name="feast_registry_checks", specs=_specs("feast_registry", asked), can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, feast: FeastResource) -> Iterator[dg.AssetCheckResult]:
         declared = {name: [f.name for f in group.features] for name, group in GROUPS.items()}
-        yield from _results("feast_registry", asked, {"agrees_with_code": serving.registered(declared, feast.views())})
+        yield from _results(
+            context, "feast_registry", asked, {"agrees_with_code": serving.registered(declared, feast.views())}
+        )
 
     return checks
 
@@ -216,16 +222,20 @@ def _specs(asset: str, asked: Asked) -> Sequence[dg.AssetCheckSpec]:
     ]
 
 
-def _results(asset: str, asked: Asked, found: Mapping[str, Finding]) -> Iterator[dg.AssetCheckResult]:
+def _results(
+    context: dg.AssetCheckExecutionContext, asset: str, asked: Asked, found: Mapping[str, Finding]
+) -> Iterator[dg.AssetCheckResult]:
+    """The results that are wanted: all in a run, one where a person asks for one."""
     key = dg.AssetKey(asset.split("/"))
     for name, finding in found.items():
-        yield finding.result(key, name, ERROR if asked[name][0] else WARN)
+        if dg.AssetCheckKey(key, name) in context.selected_asset_check_keys:
+            yield finding.result(key, name, ERROR if asked[name][0] else WARN)
 
 
-def _nothing_yet(asset: str, asked: Asked) -> Iterator[dg.AssetCheckResult]:
+def _nothing_yet(context: dg.AssetCheckExecutionContext, asset: str, asked: Asked) -> Iterator[dg.AssetCheckResult]:
     """A table without any partition holds nothing wrong: the first day or month is not over."""
     yield from _results(
-        asset, asked, dict.fromkeys(asked, Finding(passed=True, text="There are no rows yet.", todo=""))
+        context, asset, asked, dict.fromkeys(asked, Finding(passed=True, text="There are no rows yet.", todo=""))
     )
 
 
