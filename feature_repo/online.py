@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from crypto_features import clock
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.store.publish import Published, publish
 from crypto_features.store.reach import reaching
-from crypto_features.store.resource import FeastResource, Published
 
 if TYPE_CHECKING:
     from crypto_features.store.online.freshness import Freshness
@@ -99,10 +99,9 @@ def materialize_features(
     from crypto_features.store import names, session
 
     store = session.feature_store()
-    feast = FeastResource()
     until = clock.as_utc(end) if end else clock.now()
     chosen = [names.view_named(store, view) for view in views] if views else names.all_views(store)
-    return {view.name: feast.materialize(view.name, clock.as_utc(start) if start else until, until) for view in chosen}
+    return {view.name: publish(view.name, clock.as_utc(start) if start else until, until) for view in chosen}
 
 
 @reaching

@@ -19,7 +19,8 @@ from crypto_features.store.plain_feast import FeastFinder
 
 if TYPE_CHECKING:
     from crypto_features.store.compare import Difference, ParityReport, parity
-    from crypto_features.store.resource import AppliedRegistry, FeastResource, Published
+    from crypto_features.store.publish import Published
+    from crypto_features.store.resource import AppliedRegistry, FeastResource
 
 __all__ = [
     "AppliedRegistry",
@@ -36,6 +37,8 @@ __all__ = [
     "parity",
 ]
 
+_HOMES = {"Difference": "compare", "ParityReport": "compare", "parity": "compare", "Published": "publish"}
+
 if "feast" not in sys.modules:
     sys.meta_path.insert(0, FeastFinder())
 
@@ -44,7 +47,7 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    home = "compare" if name in ("Difference", "ParityReport", "parity") else "resource"
+    home = _HOMES.get(name, "resource")
     found: object = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = found
     return found

@@ -1,16 +1,14 @@
 """The Dagster resource: the only place where the graph touches Feast."""
 
-import contextlib
-import io
 from dataclasses import dataclass
 from datetime import datetime
-from time import perf_counter
 
 import dagster as dg
 import polars as pl
 
 from crypto_features.settings import Settings
 from crypto_features.store import session
+from crypto_features.store.publish import Published, publish, quiet
 
 
 @dataclass(frozen=True)
@@ -24,27 +22,6 @@ class AppliedRegistry:
 
     version: str
     names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Published:
-    """What one materialization wrote to the online store.
-
-    Args:
-        rows: Rows offered, one an entity; rows older than the stored ones change nothing.
-        symbols: Entities among them.
-        first_event_time: The oldest event time among them, UTC; none if there are no rows.
-        last_event_time: The newest, which is the watermark.
-        seconds: Wall time.
-        registry_version: Digest of the definitions published under.
-    """
-
-    rows: int
-    symbols: int
-    first_event_time: datetime | None
-    last_event_time: datetime | None
-    seconds: float
-    registry_version: str
 
 
 class FeastResource(dg.ConfigurableResource[None]):
@@ -69,7 +46,7 @@ class FeastResource(dg.ConfigurableResource[None]):
             for one in registered
             if one.name not in kept
         ]
-        with _quiet():
+        with quiet():
             store.apply(objects, objects_to_delete=stale, partial=not stale)
         store.refresh_registry()
         return AppliedRegistry(version(store.registry, store.project), tuple(declared.objects))
@@ -86,25 +63,7 @@ class FeastResource(dg.ConfigurableResource[None]):
             UnknownNameError: if the registry has no such view.
             MissingTableError: if the view's table has no partition yet.
         """
-        from crypto_features.store.names import view_named
-        from crypto_features.store.provider import recording
-        from crypto_features.store.registry import version
-
-        store = session.feature_store()
-        view_named(store, view)
-        began = perf_counter()
-        with recording() as frames, _quiet():
-            store.materialize(start, end, feature_views=[view])
-        rows = pl.concat(frames) if frames else pl.DataFrame({"event_timestamp": []})
-        first, last = rows["event_timestamp"].min(), rows["event_timestamp"].max()
-        return Published(
-            rows=rows.height,
-            symbols=rows.drop("event_timestamp").n_unique() if rows.height else 0,
-            first_event_time=first if isinstance(first, datetime) else None,
-            last_event_time=last if isinstance(last, datetime) else None,
-            seconds=perf_counter() - began,
-            registry_version=version(store.registry, store.project),
-        )
+        return publish(view, start, end)
 
     def online_rows(self, view: str) -> pl.DataFrame:
         """Every row of a view in the online store, fresh or not: entity, event and created time, features.
@@ -147,8 +106,3 @@ class FeastResource(dg.ConfigurableResource[None]):
         job = store.get_historical_features(entity_rows, service_named(store, service))
         frame: pl.DataFrame = job.to_polars()
         return frame
-
-
-def _quiet() -> contextlib.AbstractContextManager[object]:
-    """Feast prints its progress."""
-    return contextlib.redirect_stdout(io.StringIO())

@@ -1,6 +1,8 @@
 """The Python interface: what the training pipeline and the bot call."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -256,3 +258,9 @@ def test_a_table_that_is_missing_or_truncated_is_named_and_nothing_published_is_
 def test_an_empty_registry_says_what_to_do(root: Path) -> None:
     with pytest.raises(NotAppliedError, match="feast apply"):
         repo.get_online_features(["BTC"], "trading_features")
+
+
+def test_importing_the_interface_imports_neither_dagster_nor_feast_and_warns_of_nothing() -> None:
+    script = "import sys, feature_repo; assert not {'dagster', 'feast'} & set(sys.modules), 'too much'"
+    done = subprocess.run([sys.executable, "-W", "always", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -163,7 +163,7 @@ def test_a_wrong_password_is_a_permanent_error(database: str) -> None:
 
 
 def test_a_number_of_a_database_that_valkey_lacks_is_a_permanent_error(valkey: ValkeyServer) -> None:
-    backend = connect(valkey.connection_url.rstrip("/0") + "/999")
+    backend = connect(f"redis://127.0.0.1:{valkey.port}/999")
     with pytest.raises(StoreMisusedError, match="DB index"):
         backend.read("t", [b"BTC"])
     backend.close()

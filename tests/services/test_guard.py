@@ -17,6 +17,7 @@ from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 
 from crypto_features.errors import InputError
 from crypto_features.store import names
+from crypto_features.store.online.answer import summary
 from crypto_features.store.online.store import limited_to
 from tests.store import factory
 
@@ -135,7 +136,9 @@ def test_asynchronous_reads_and_single_view_reads_are_guarded_too(feast: Feature
 
 
 @pytest.mark.filterwarnings("ignore:On demand feature view is an experimental:RuntimeWarning")
-def test_an_on_demand_view_computes_from_withheld_values_as_null(tmp_path: Path, url: str, prices: FeatureView) -> None:
+def test_what_an_on_demand_view_computes_from_withheld_values_is_withheld(
+    tmp_path: Path, url: str, prices: FeatureView
+) -> None:
     amount = RequestSource(name="order", schema=[Field(name="amount", dtype=feast_types.Float64)])
 
     @on_demand_feature_view(  # type: ignore[untyped-decorator]  # Feast has no types.
@@ -143,14 +146,24 @@ def test_an_on_demand_view_computes_from_withheld_values_as_null(tmp_path: Path,
     )
     def orders(inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
         pairs = zip(inputs["price"], inputs["amount"], strict=True)
-        return {"cost": [None if price is None else price * amount for price, amount in pairs]}
+        # It makes up a number for what is not there, but for a null at hand.
+        return {"cost": [None if amount == 0 else (price or 8.0) * amount for price, amount in pairs]}
 
     feast = factory.store(tmp_path, [prices, orders], online={"type": factory.ONLINE, "url": url, "grace_seconds": 300})
     publish(feast, timedelta(hours=2))
     publish(feast, timedelta(0), symbol="ETH")
-    rows = {"symbol": ["BTC", "ETH"], "amount": [2.0, 2.0]}
-    response = feast.get_online_features(["orders:cost", "prices:price"], rows)
-    assert response.to_dict() == {"symbol": ["BTC", "ETH"], "price": [None, 1.5], "cost": [None, 3.0]}
+    publish(feast, timedelta(0), symbol="XRP", price=None)
+    publish(feast, timedelta(0), symbol="OFF")
+    feast._get_provider().online_store.backend(feast.config).switch_off("OFF", "test")
+    time.sleep(0.6)
+    rows = {"symbol": ["BTC", "ETH", "XRP", "NEW", "OFF"], "amount": [2.0, 2.0, 0.0, 2.0, 2.0]}
+    expected = ["EXPIRED", "PRESENT", "NULL_VALUE", "NOT_FOUND", "DISABLED"]
+    for refs in (["orders:cost", "prices:price"], ["orders:cost"]):
+        values, statuses, times = summary(feast.get_online_features(refs, rows), {"symbol"})
+        assert values["cost"] == [None, 3.0, None, None, None]
+        assert statuses["cost"] == expected
+        assert times == {"prices": [NOW - timedelta(hours=2), NOW, NOW, None, NOW]}
+    assert asyncio.run(feast.get_online_features_async(["orders:cost"], rows)).to_dict()["cost"][:2] == [None, 3.0]
 
 
 def test_a_materialization_publishes_the_newest_row_of_each_symbol_and_late_ones(

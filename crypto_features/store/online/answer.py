@@ -9,6 +9,7 @@ from feast.online_response import OnlineResponse
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import feast_value_type_to_python_type
+from feast.value_type import ValueType
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from crypto_features.store.online.guard import Status, time_of
@@ -21,6 +22,10 @@ _PROTO_STATUS = {
     # Feast's protocol has no word for it, and uses INVALID for nothing else.
     Status.DISABLED: FieldStatus.INVALID,
 }
+
+
+_WITHHELD = (Status.NOT_FOUND, Status.EXPIRED, Status.DISABLED)
+_WORST = (Status.PRESENT, Status.NULL_VALUE, *_WITHHELD)
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,44 @@ class ViewAnswer:
 
     def statuses_of(self, column: Sequence[Any]) -> list[Status]:
         """The status of each value of a column."""
+        if None not in column:
+            return list(self.statuses)
         return [
             Status.NULL_VALUE if value is None and status is Status.PRESENT else status
             for value, status in zip(column, self.statuses, strict=True)
         ]
+
+
+class FeastResponse(OnlineResponse):
+    """Feast's response to a request with on-demand views, whose features are withheld as the rows they come from are.
+
+    Args:
+        proto: What Feast answered.
+        types: The value type of each feature.
+        answers: The answer of each view that was read, also of those that were read for an on-demand view only.
+        computed: For each on-demand feature in the response the names of the views it is computed from.
+    """
+
+    def __init__(
+        self,
+        proto: GetOnlineFeaturesResponse,
+        types: Mapping[str, ValueType],
+        answers: Sequence[ViewAnswer],
+        computed: Mapping[str, Collection[str]],
+    ) -> None:
+        super().__init__(proto, types)
+        self.answers = answers
+        vectors = dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))
+        for feature, views in computed.items():
+            inputs = [answer.statuses for answer in answers if answer.view in views]
+            for row, statuses in enumerate(zip(*inputs, strict=True)):
+                status = max(statuses, key=_WORST.index)
+                value = vectors[feature].values[row]
+                if status in _WITHHELD:
+                    value.Clear()
+                    vectors[feature].statuses[row] = _PROTO_STATUS[status]
+                elif value.WhichOneof("val") is None:
+                    vectors[feature].statuses[row] = FieldStatus.NULL_VALUE
 
 
 class GuardedResponse(OnlineResponse):
@@ -103,31 +142,26 @@ def add(response: GetOnlineFeaturesResponse, answer: ViewAnswer) -> None:
 
 
 def summary(
-    response: OnlineResponse, entities: Collection[str]
+    response: GuardedResponse | FeastResponse, entities: Collection[str]
 ) -> tuple[dict[str, list[Any]], dict[str, list[str]], dict[str, list[datetime | None]]]:
-    """Values and statuses by column, and event times by view, of a guarded or a plain response of Feast."""
+    """Values and statuses by column, and event times by view, of a response of the guarded store."""
+    times = {
+        answer.view: [None if event is None else time_of(event) for event in answer.events]
+        for answer in response.answers
+    }
     if isinstance(response, GuardedResponse):
         statuses = {
             name: [status.value for status in answer.statuses_of(column)]
             for answer in response.answers
             for name, column in zip(answer.names, answer.columns, strict=True)
         }
-        times = {
-            answer.view: [None if event is None else time_of(event) for event in answer.events]
-            for answer in response.answers
+    else:
+        words = {number: status.value for status, number in _PROTO_STATUS.items()}
+        named = zip(response.proto.metadata.feature_names.val, response.proto.results, strict=True)
+        statuses = {
+            name: [words[status] for status in vector.statuses] for name, vector in named if name not in entities
         }
-        return response.to_dict(), statuses, times
-    named = zip(response.proto.metadata.feature_names.val, response.proto.results, strict=True)
-    vectors = {name: vector for name, vector in named if name not in entities}
-    words = {number: status.value for status, number in _PROTO_STATUS.items()}
-    return (
-        response.to_dict(),
-        {name: [words[status] for status in vector.statuses] for name, vector in vectors.items()},
-        {
-            name: [time_of(t.ToMicroseconds()) if t.seconds else None for t in vector.event_timestamps]
-            for name, vector in vectors.items()
-        },
-    )
+    return response.to_dict(), statuses, times
 
 
 def to_proto(kind: str, value: Any) -> Value:

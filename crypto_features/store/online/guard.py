@@ -31,9 +31,6 @@ class Limits:
     earliest: int
     latest: int
 
-    def allow(self, event: int) -> bool:
-        return self.earliest <= event <= self.latest
-
 
 def limits(now: datetime, ttl: timedelta | None, grace: timedelta, max_age: timedelta | None = None) -> Limits:
     """What is fresh at `now`: not older than the TTL plus the grace, nor than a stricter `max_age`.

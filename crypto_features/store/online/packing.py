@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 # Kind → struct code; each is the one field of a Feast value that holds it exactly.
 _FIXED = {"double_val": "d", "float_val": "f", "int64_val": "q", "int32_val": "i", "bool_val": "?"}
+_NUMPY = {"double_val": "<f8", "float_val": "<f4", "int64_val": "<i8", "int32_val": "<i4", "bool_val": "?"}
 _KINDS = {
     "DOUBLE": "double_val",
     "FLOAT": "float_val",
@@ -91,6 +94,70 @@ def _unpacker(
         return values
 
     return tuple(names), tuple(kinds), unpack_body
+
+
+def unpack_columns(payloads: Sequence[bytes | None], names: tuple[str, ...]) -> list[list[Any]]:
+    """The values of some features of many packed rows, a list a feature; no row, or no such feature, is `None`."""
+    present = [payload for payload in payloads if payload is not None]
+    if not present:
+        return [[None] * len(payloads) for _ in names]
+    (size,) = _LENGTH.unpack_from(present[0])
+    head = present[0][: 2 + size]
+    if all(payload.startswith(head) for payload in present):
+        found = _Layout.of(head).columns(present, names)
+    else:
+        # While a changed schema is being published, rows of both layouts lie side by side.
+        rows = [unpack(payload) for payload in present]
+        found = [[dict(zip(known, values, strict=True)).get(name) for known, _, values in rows] for name in names]
+    if len(present) == len(payloads):
+        return found
+    columns = map(iter, found)
+    return [[None if payload is None else next(column) for payload in payloads] for column in columns]
+
+
+class _Layout:
+    """Where each feature lies in the rows that begin with one header."""
+
+    def __init__(self, head: bytes) -> None:
+        names, kinds, _ = _unpacker(head[2:])
+        self.places = {name: place for place, name in enumerate(names)}
+        self.variable = {name: kind for name, kind in zip(names, kinds, strict=True) if kind not in _FIXED}
+        numbers = [(str(place), _NUMPY[kind]) for place, kind in enumerate(kinds) if kind in _FIXED]
+        self.fixed = np.dtype([("head", f"V{len(head)}"), ("nulls", "u1", ((len(names) + 7) // 8,)), *numbers])
+
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def of(head: bytes) -> "_Layout":
+        return _Layout(head)
+
+    def columns(self, payloads: Sequence[bytes], names: Sequence[str]) -> list[list[Any]]:
+        size = self.fixed.itemsize
+        rows = np.frombuffer(b"".join([p[:size] for p in payloads] if self.variable else payloads), self.fixed)
+        nulls = rows["nulls"] if rows["nulls"].any() else None
+        tails = self._tails(payloads) if any(name in self.variable for name in names) else {}
+        found: list[list[Any]] = []
+        for name in names:
+            place = self.places.get(name)
+            if place is None:
+                found.append([None] * len(payloads))
+                continue
+            column = tails[name] if name in tails else rows[str(place)].tolist()
+            if nulls is not None:
+                for row in np.flatnonzero(nulls[:, place // 8] >> place % 8 & 1).tolist():
+                    column[row] = None
+            found.append(column)
+        return found
+
+    def _tails(self, payloads: Sequence[bytes]) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {name: [] for name in self.variable}
+        for payload in payloads:
+            at = self.fixed.itemsize
+            for name, kind in self.variable.items():
+                end = at + 4 + _SIZE.unpack_from(payload, at)[0]
+                raw = payload[at + 4 : end]
+                found[name].append(raw.decode() if kind == "string_val" else raw)
+                at = end
+        return found
 
 
 def _sized(value: str | bytes | None) -> bytes:

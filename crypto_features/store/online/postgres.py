@@ -4,9 +4,8 @@ import atexit
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -20,7 +19,7 @@ _SECONDS = 5
 _SWITCHES = "__switches"
 
 _PUBLISH = """
-INSERT INTO {table} SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[], %s::bytea[])
+INSERT INTO {table} SELECT * FROM unnest(%s::text::bytea[], %s::bigint[], %s::bigint[], %s::text::bytea[])
 ON CONFLICT (key) DO UPDATE SET event = excluded.event, created = excluded.created, payload = excluded.payload
 WHERE (excluded.event, excluded.created) >= ({table}.event, {table}.created)
 """
@@ -38,6 +37,9 @@ _REFUSED = re.compile(
 )
 
 
+T = TypeVar("T")
+
+
 class PostgresBackend:
     """A pool of connections a process; it reconnects by itself once the server is back."""
 
@@ -51,21 +53,20 @@ class PostgresBackend:
 
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
         # Sorted, so that two publishers lock the rows in one order and never wait for each other in a circle.
-        columns = [list(column) for column in zip(*sorted(rows), strict=True)]
-        if not columns:
+        if not rows:
             return
+        keys, events, creations, payloads = zip(*sorted(rows), strict=True)
+        values = [_array(keys), list(events), list(creations), _array(payloads)]
         statement = sql.SQL(_PUBLISH).format(table=sql.Identifier(table))
         try:
-            with self._connection() as connection:
-                connection.execute(statement, columns)
+            self._run(lambda connection: connection.execute(statement, values))
         except psycopg.errors.UndefinedTable:
             self.create(table)
-            with self._connection() as connection:
-                connection.execute(statement, columns)
+            self._run(lambda connection: connection.execute(statement, values))
 
     def read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        statement = sql.SQL("SELECT * FROM {table} WHERE key = ANY(%s)").format(table=sql.Identifier(table))
-        return {row.key: row for row in self._rows(statement, [list(keys)])}
+        statement = sql.SQL("SELECT * FROM {table} WHERE key = ANY(%s::text::bytea[])")
+        return {row.key: row for row in self._rows(statement.format(table=sql.Identifier(table)), [_array(keys)])}
 
     def scan(self, table: str) -> list[StoredRow]:
         return self._rows(sql.SQL("SELECT * FROM {table}").format(table=sql.Identifier(table)), [])
@@ -75,28 +76,24 @@ class PostgresBackend:
         self._define(table, columns)
 
     def drop(self, table: str) -> None:
-        with self._connection() as connection:
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {table}").format(table=sql.Identifier(table)))
+        statement = sql.SQL("DROP TABLE IF EXISTS {table}").format(table=sql.Identifier(table))
+        self._run(lambda connection: connection.execute(statement))
 
     def switches(self) -> Mapping[str, str]:
         try:
-            with self._connection() as connection:
-                return dict(connection.execute(f"SELECT name, why FROM {_SWITCHES}").fetchall())  # noqa: S608 - a constant.
+            return self._run(lambda c: dict(c.execute(f"SELECT name, why FROM {_SWITCHES}").fetchall()))  # noqa: S608 - a constant.
         except psycopg.errors.UndefinedTable:
             return {}
 
     def switch_off(self, name: str, why: str) -> None:
         self._define(_SWITCHES, "name text PRIMARY KEY, why text NOT NULL")
-        with self._connection() as connection:
-            connection.execute(
-                f"INSERT INTO {_SWITCHES} VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET why = excluded.why",  # noqa: S608
-                [name, why],
-            )
+        statement = sql.SQL("INSERT INTO {t} VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET why = excluded.why")
+        self._run(lambda c: c.execute(statement.format(t=sql.Identifier(_SWITCHES)), [name, why]))
 
     def switch_on(self, name: str) -> None:
         self._define(_SWITCHES, "name text PRIMARY KEY, why text NOT NULL")
-        with self._connection() as connection:
-            connection.execute(f"DELETE FROM {_SWITCHES} WHERE name = %s", [name])  # noqa: S608 - a constant.
+        statement = sql.SQL("DELETE FROM {t} WHERE name = %s").format(t=sql.Identifier(_SWITCHES))
+        self._run(lambda connection: connection.execute(statement, [name]))
 
     def close(self) -> None:
         pool = self._pools.pop(os.getpid(), None)
@@ -104,28 +101,41 @@ class PostgresBackend:
             pool.close()
 
     def _define(self, table: str, columns: str) -> None:
-        statement = sql.SQL("CREATE TABLE IF NOT EXISTS {table} ({columns})")
-        with self._connection() as connection:
-            # Two processes that create one table at the same moment collide in the catalog without this.
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table])
-            connection.execute(statement.format(table=sql.Identifier(table), columns=sql.SQL(columns)))
+        statement = sql.SQL("CREATE TABLE IF NOT EXISTS {table} ({columns})").format(
+            table=sql.Identifier(table), columns=sql.SQL(columns)
+        )
+
+        def define(connection: psycopg.Connection[Any]) -> None:
+            with connection.transaction():
+                # Two processes that create one table at the same moment collide in the catalog without this.
+                connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table])
+                connection.execute(statement)
+
+        self._run(define)
 
     def _rows(self, statement: sql.Composed, values: list[Any]) -> list[StoredRow]:
         try:
-            with self._connection() as connection:
-                return [StoredRow._make(row) for row in connection.execute(statement, values, binary=True).fetchall()]
+            rows = self._run(lambda connection: connection.execute(statement, values, binary=True).fetchall())
         except psycopg.errors.UndefinedTable:
             return []
+        return list(map(StoredRow._make, rows))
 
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+    def _run(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Let one statement run, and once more if its connection was cut: each may be repeated without harm."""
         try:
+            pool = self._pool()
             try:
-                with self._pool().connection() as connection:
-                    yield connection
+                with pool.connection() as connection:
+                    return work(connection)
             except PoolTimeout:
                 self._probe()
                 raise
+            except psycopg.OperationalError:
+                if not connection.closed:
+                    raise
+            pool.check()
+            with pool.connection() as connection:
+                return work(connection)
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InsufficientPrivilege) as error:
             if isinstance(error, _REFUSALS) or _REFUSED.search(str(error)):
                 reason = str(error).strip().splitlines()[0].rpartition("FATAL:")[2].strip()
@@ -148,9 +158,14 @@ class PostgresBackend:
                     min_size=1,
                     max_size=16,
                     timeout=_SECONDS,
-                    check=ConnectionPool.check_connection,
-                    kwargs={"connect_timeout": _SECONDS, "prepare_threshold": 1},
+                    # A statement is a transaction: one way to the server and back.
+                    kwargs={"connect_timeout": _SECONDS, "prepare_threshold": 1, "autocommit": True},
                     open=True,
                 )
                 self._pools[os.getpid()] = pool
             return pool
+
+
+def _array(values: Sequence[bytes]) -> str:
+    """An array of bytes as PostgreSQL writes one; psycopg takes ten times as long to do so."""
+    return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"

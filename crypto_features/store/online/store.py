@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -17,20 +16,19 @@ from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
-from feast.type_map import python_values_to_proto_values
-from feast.value_type import ValueType
 from sqlalchemy.dialects import plugins
 
 from crypto_features import clock
-from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.errors import InputError
 from crypto_features.settings import Settings
 from crypto_features.store import shared_registry
 from crypto_features.store.online import guard
-from crypto_features.store.online.answer import GuardedResponse, ViewAnswer, add, to_proto
+from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, StoredRow
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.guard import Status
-from crypto_features.store.online.packing import kind_of, packer, unpack
+from crypto_features.store.online.packing import kind_of, packer, unpack_columns
+from crypto_features.store.online.request import EntityRows, entity_keys, join_key_columns, require_join_keys
 
 # Feast has imported this module before it opens the registry, whose URL names the plugin.
 plugins.register("crypto_features", "crypto_features.store.registry", "DataFolderPlugin")
@@ -40,6 +38,8 @@ SWITCH_SECONDS = 0.5
 """How old a process's knowledge of the switches may be."""
 
 _max_age: ContextVar[timedelta | None] = ContextVar("max_age", default=None)
+_answers: ContextVar[list[ViewAnswer] | None] = ContextVar("answers", default=None)
+"""What is read for the request of this context, while Feast puts its response together."""
 
 WriteRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
@@ -191,15 +191,16 @@ class GuardedOnlineStore(OnlineStore):
         self,
         config: RepoConfig,
         features: list[str] | FeatureService,
-        entity_rows: list[dict[str, Any]] | Mapping[str, Sequence[Any]],
+        entity_rows: EntityRows,
         registry: Any,
         project: str,
         full_feature_names: bool = False,
         include_feature_view_version_metadata: bool = False,
     ) -> Any:
         context = utils._get_cached_request_context(registry, project, features, full_feature_names)
-        entities = _columns(entity_rows, context[4], [view for view, _ in context[5]])
-        _require_keys(context, entity_rows)
+        views = [view for view, _ in context[5]]
+        require_join_keys(entity_rows, context[2], views)
+        entities = join_key_columns(entity_rows, context[4], views)
         plain = not (
             context[1]  # on-demand views
             or context[8]  # views without an entity
@@ -207,18 +208,25 @@ class GuardedOnlineStore(OnlineStore):
             or getattr(features, "precompute_online", False)
         )
         if entities is None or not plain:
-            return super().get_online_features(
-                config,
-                features,
-                entity_rows,
-                registry,
-                project,
-                full_feature_names,
-                include_feature_view_version_metadata,
-            )
+            read: list[ViewAnswer] = []
+            token = _answers.set(read)
+            try:
+                response = super().get_online_features(
+                    config,
+                    features,
+                    entity_rows,
+                    registry,
+                    project,
+                    full_feature_names,
+                    include_feature_view_version_metadata,
+                )
+            finally:
+                _answers.reset(token)
+            computed = _computed(context[1], response.proto, full_feature_names)
+            return FeastResponse(response.proto, response._feature_types, read, computed)
         answers = []
         for view, requested in context[5]:
-            keys, values = _entity_keys(view, entities, config.entity_key_serialization_version)
+            keys, values = entity_keys(view, entities, config.entity_key_serialization_version)
             answers.append(
                 self._answer(config, view, requested, keys, values, _names(view, requested, full_feature_names))
             )
@@ -260,6 +268,9 @@ class GuardedOnlineStore(OnlineStore):
                 if name not in [entry.name for entry in known]:
                     known.add(name=name, version=view.current_version_number or 0)
             add(online_features_response, answer)
+            read = _answers.get()
+            if read is not None:
+                read.append(answer)
 
     def _answer(
         self,
@@ -275,21 +286,26 @@ class GuardedOnlineStore(OnlineStore):
         allowed = guard.limits(clock.now(), view.ttl, self.grace(config), _max_age.get())
         types = {field.name: field.dtype.to_value_type().name for field in view.features}
         kinds = [kind_of(types.get(name, "UNKNOWN")) for name in requested]
-        nothing = [None] * len(requested)
-        statuses, events, rows = [], [], []
-        for key, entity in zip(keys, entities, strict=True):
-            row = stored.get(key)
-            if guard.disabled(switches, view.name, entity):
-                status = Status.DISABLED
-            elif row is None:
-                status = Status.NOT_FOUND
-            else:
-                status = Status.PRESENT if allowed.allow(row.event) else Status.EXPIRED
-            statuses.append(status)
-            events.append(row.event if row else None)
-            rows.append(_values(row, requested) if row and status is Status.PRESENT else nothing)
-        columns = list(zip(*rows, strict=True)) if rows else [()] * len(requested)
+        rows = [stored.get(key) for key in keys]
+        statuses = [
+            Status.DISABLED
+            if switches and guard.disabled(switches, view.name, entity)
+            else Status.NOT_FOUND
+            if row is None
+            else Status.PRESENT
+            if allowed.earliest <= row[1] <= allowed.latest
+            else Status.EXPIRED
+            for row, entity in zip(rows, entities, strict=True)
+        ]
+        columns = unpack_columns(
+            [row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)],
+            tuple(requested),
+        )
+        for place, kind in enumerate(kinds):
+            if kind == "value":
+                columns[place] = [Value.FromString(v) if isinstance(v, bytes) else v for v in columns[place]]
         _count(view.name, columns)
+        events = [row[1] if row else None for row in rows]
         return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events)
 
     # Infrastructure
@@ -325,85 +341,19 @@ def table_name(config: RepoConfig, view: FeatureView) -> str:
     return str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
 
 
-def _values(row: StoredRow, requested: Sequence[str]) -> list[Any]:
-    places, values = _places(row.payload, tuple(requested))
-    return [values[place] if place >= 0 else None for place in places]
-
-
-def _places(payload: bytes, requested: tuple[str, ...]) -> tuple[tuple[int, ...], list[Any]]:
-    names, kinds, values = unpack(payload)
-    if "value" in kinds:
-        values = [
-            Value.FromString(value) if kind == "value" and value is not None else value
-            for kind, value in zip(kinds, values, strict=True)
-        ]
-    return _index(names, requested), values
-
-
-@lru_cache(maxsize=1024)
-def _index(names: tuple[str, ...], requested: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(names.index(name) if name in names else -1 for name in requested)
+def _computed(on_demand: Sequence[Any], proto: Any, full: bool) -> dict[str, set[str]]:
+    """For each on-demand feature of a response the views that it is computed from."""
+    present = set(proto.metadata.feature_names.val)
+    found: dict[str, set[str]] = {}
+    for view in on_demand:
+        views = {projection.name_to_use() for projection in view.source_feature_view_projections.values()}
+        found |= {name: views for name in _names(view, [f.name for f in view.features], full) if name in present}
+    return found
 
 
 def _names(view: FeatureView, requested: Sequence[str], full: bool) -> list[str]:
     prefix = f"{view.projection.name_to_use()}__" if full else ""
     return [prefix + name for name in requested]
-
-
-def _columns(
-    entity_rows: list[dict[str, Any]] | Mapping[str, Sequence[Any]], join_keys: set[str], views: Sequence[FeatureView]
-) -> dict[str, Sequence[Any]] | None:
-    """The join keys of a request, a list each; `None` if the request needs Feast's own, slower reading."""
-    if isinstance(entity_rows, list):
-        if not entity_rows or any(row.keys() != entity_rows[0].keys() for row in entity_rows):
-            return None
-        entity_rows = {name: [row[name] for row in entity_rows] for name in entity_rows[0]}
-    columns = {name: values for name, values in entity_rows.items() if name in join_keys}
-    plain = all(
-        isinstance(values, list | tuple) and not any(value is None or isinstance(value, Value) for value in values)
-        for values in columns.values()
-    )
-    needed = {key for view in views for key in _entity_columns(view).values()}
-    complete = needed <= columns.keys() and len({len(values) for values in columns.values()}) == 1
-    return columns if plain and complete else None
-
-
-def _require_keys(context: Sequence[Any], entity_rows: Any) -> None:
-    """Check that a request has every join key, be it under its entity's name."""
-    given = set(entity_rows[0] if isinstance(entity_rows, list) and entity_rows else entity_rows)
-    given |= {key for entity, key in context[2].items() if entity in given}
-    for view, _ in context[5]:
-        for key in _entity_columns(view).values():
-            if key not in given and key != "__dummy_id":
-                raise UnknownNameError("entity", key, given, f"{view.name} is read by it.")
-
-
-def _entity_columns(view: FeatureView) -> dict[str, str]:
-    """The join keys of a view, and under which name a request gives each."""
-    renamed = view.projection.join_key_map or {}
-    return {column.name: renamed.get(column.name, column.name) for column in view.entity_columns}
-
-
-def _entity_keys(
-    view: FeatureView, entities: Mapping[str, Sequence[Any]], version: int
-) -> tuple[list[bytes], list[tuple[object, ...]]]:
-    columns = [entities[name] for name in _entity_columns(view).values()]
-    names = tuple(column.name for column in view.entity_columns)
-    types = tuple(column.dtype.to_value_type() for column in view.entity_columns)
-    rows = list(zip(*columns, strict=True))
-    try:
-        return [_entity_key(names, types, row, version) for row in rows], rows
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{', '.join(names)}: an entity value has the wrong type: {error}") from error
-
-
-@lru_cache(maxsize=65_536, typed=True)
-def _entity_key(
-    names: tuple[str, ...], types: tuple[ValueType, ...], values: tuple[object, ...], version: int
-) -> bytes:
-    protos = [python_values_to_proto_values([v], t)[0] for v, t in zip(values, types, strict=True)]
-    key: bytes = serialize_entity_key(EntityKey(join_keys=names, entity_values=protos), version)
-    return key
 
 
 def _field(value: Value | None, kind: str) -> Any:

@@ -1,0 +1,94 @@
+"""What a request asks for: the entity keys behind its rows, checked before anything is read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from feast import FeatureView
+from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import python_values_to_proto_values
+from feast.value_type import ValueType
+
+from crypto_features.errors import InputError, UnknownNameError
+
+_MOST_REMEMBERED = 100_000
+_known: dict[tuple[object, ...], dict[tuple[object, ...], bytes]] = {}
+"""Serialized keys by join keys, types and version, and then by value: to serialize one takes longer than its read."""
+
+EntityRows = list[dict[str, Any]] | Mapping[str, Sequence[Any]]
+
+
+def join_key_columns(
+    entity_rows: EntityRows, join_keys: set[str], views: Sequence[FeatureView]
+) -> dict[str, Sequence[Any]] | None:
+    """The join keys of a request, a list each; `None` if the request needs Feast's own, slower reading."""
+    if isinstance(entity_rows, list):
+        if not entity_rows or any(row.keys() != entity_rows[0].keys() for row in entity_rows):
+            return None
+        entity_rows = {name: [row[name] for row in entity_rows] for name in entity_rows[0]}
+    columns = {name: values for name, values in entity_rows.items() if name in join_keys}
+    plain = all(
+        isinstance(values, list | tuple) and not any(value is None or isinstance(value, Value) for value in values)
+        for values in columns.values()
+    )
+    needed = {key for view in views for key in _entity_columns(view).values()}
+    complete = needed <= columns.keys() and len({len(values) for values in columns.values()}) == 1
+    return columns if plain and complete else None
+
+
+def require_join_keys(entity_rows: EntityRows, entities: Mapping[str, str], views: Sequence[FeatureView]) -> None:
+    """Check that a request has every join key, be it under its entity's name.
+
+    Raises:
+        UnknownNameError: naming the first one that it lacks.
+    """
+    given: set[str] = set()
+    given.update(*(entity_rows[:1] if isinstance(entity_rows, list) else [entity_rows]))
+    given |= {key for entity, key in entities.items() if entity in given}
+    for view in views:
+        for key in _entity_columns(view).values():
+            if key not in given and key != "__dummy_id":
+                raise UnknownNameError("entity", key, given, f"{view.name} is read by it.")
+
+
+def entity_keys(
+    view: FeatureView, entities: Mapping[str, Sequence[Any]], version: int
+) -> tuple[list[bytes], list[tuple[object, ...]]]:
+    """For each row of a request its serialized entity key, and its join key values.
+
+    Raises:
+        InputError: if a value has the wrong type.
+    """
+    rows = list(zip(*(entities[name] for name in _entity_columns(view).values()), strict=True))
+    names = tuple(column.name for column in view.entity_columns)
+    types = tuple(column.dtype.to_value_type() for column in view.entity_columns)
+    known = _known.setdefault((names, types, version), {})
+    if len(known) > _MOST_REMEMBERED:
+        known.clear()
+    found = [known.get(row) for row in rows]
+    return [key or _remember(known, names, types, row, version) for key, row in zip(found, rows, strict=True)], rows
+
+
+def _remember(
+    known: dict[tuple[object, ...], bytes],
+    names: tuple[str, ...],
+    types: tuple[ValueType, ...],
+    row: tuple[object, ...],
+    version: int,
+) -> bytes:
+    try:
+        values = [python_values_to_proto_values([v], t)[0] for v, t in zip(row, types, strict=True)]
+        key: bytes = serialize_entity_key(EntityKey(join_keys=names, entity_values=values), version)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{', '.join(names)}: an entity value has the wrong type: {error}") from error
+    # A text equals nothing but itself; 1 also equals 1.0 and True, whose keys are others.
+    if all(isinstance(value, str) for value in row):
+        known[row] = key
+    return key
+
+
+def _entity_columns(view: FeatureView) -> dict[str, str]:
+    """The join keys of a view, and under which name a request gives each."""
+    renamed = view.projection.join_key_map or {}
+    return {column.name: renamed.get(column.name, column.name) for column in view.entity_columns}
