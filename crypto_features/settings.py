@@ -65,7 +65,8 @@ class Settings(BaseSettings):
     )
     recheck: Duration = Field(
         timedelta(days=1),
-        description="How far before its last stored candle an exchange is asked again for corrections, such as 1d.",
+        description="How far before a missing candle an exchange is asked for the stored ones again, to find "
+        "corrections, such as 1d.",
     )
     exchange: str = Field("binance", description="Exchange of the source `ccxt`, by its name there.")
     exchange_url: str | None = Field(

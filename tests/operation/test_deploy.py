@@ -1,0 +1,68 @@
+"""The files of `deploy/`: what systemd and Compose themselves say of them, and what they let the platform write."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crypto_features.settings import Settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed: the files of deploy/ are not validated by it")
+    return found
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    command = tool("systemd-analyze")
+    for unit in UNITS:
+        text = re.sub(r"/opt/crypto-features/\.venv/bin/[\w-]+", sys.executable, unit.read_text())
+        (tmp_path / unit.name).write_text(text)
+    files = [str(tmp_path / unit.name) for unit in UNITS]
+    done = subprocess.run([command, "verify", "--man=no", *files], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_may_write_where_its_settings_say(unit: Path) -> None:
+    text = unit.read_text()
+    assert "ProtectSystem=strict" in text
+    (state,) = re.findall(r"^StateDirectory=(.+)$", text, re.MULTILINE)
+    for name in ("DAGSTER_HOME", "CRYPTO_FEATURES_DATA"):
+        (path,) = re.findall(rf"\b{name}=(\S+)", text)
+        assert path.startswith(f"/var/lib/{state}/")
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if "migrate" not in unit.name], ids=lambda unit: unit.stem)
+def test_nothing_starts_before_the_database_is_migrated(unit: Path) -> None:
+    text = unit.read_text()
+    assert re.search(r"^After=.*crypto-features-migrate\.service", text, re.MULTILINE)
+    assert re.search(r"^Requires=crypto-features-migrate\.service$", text, re.MULTILINE)
+
+
+def test_compose_accepts_the_file_and_passes_every_setting_on(tmp_path: Path) -> None:
+    command = tool("docker-compose")
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    folder = tmp_path / "deploy/compose"
+    settings = {f"CRYPTO_FEATURES_{name.upper()}": f"value of {name}" for name in Settings.model_fields}
+    lines = [f"{name}={value}" for name, value in {"POSTGRES_PASSWORD": "p", **settings}.items()]
+    (folder / ".env").write_text("\n".join(lines))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CRYPTO_FEATURES_")}
+    done = subprocess.run(
+        [command, "config"], cwd=folder, env=clean, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    fixed = {"DATA": "/data", "FILES": "/candles", "STORE": "postgres", "POSTGRES_URL": "postgresql://"}
+    for name, value in settings.items():
+        assert f"{name}: {fixed.get(name.removeprefix('CRYPTO_FEATURES_'), value)}" in done.stdout, name
+    assert done.stdout.count("published:") <= 1
+    assert "443" in done.stdout

@@ -1,0 +1,93 @@
+"""`crypto-features plan` on a data folder: what it lists, as table and as JSON, and that --run computes just that."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+from upath import UPath
+
+from crypto_features.cli import app
+from crypto_features.market import Table
+from crypto_features.settings import Settings
+
+TABLES = ["daily_candles", "regime_model", "price_features", "volume_features", "regime_features", "trading_signals"]
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def listed() -> list[tuple[str, str, str]]:
+    return [(item["asset"], item["partition"], item["reason"]) for item in json.loads(run("plan", "--json"))]
+
+
+@pytest.fixture
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with two months of sample candles and nothing computed from them."""
+    monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(tmp_path))
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", "2024-02-20T05:30Z")
+    monkeypatch.setenv("CRYPTO_FEATURES_SYMBOLS", "BTC,ETH")
+    monkeypatch.setenv("CRYPTO_FEATURES_START", "2024-01")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    return tmp_path
+
+
+def fetch_candles() -> None:
+    """Two months of the sample market, as the asset `candles` publishes them."""
+    from crypto_features.market import ingest, source
+
+    settings = Settings.load()
+    candles, quarantine = (Table(settings.root, name, time="open_time") for name in ("candles", "quarantine"))
+    now = datetime(2024, 2, 20, 5, 30, tzinfo=UTC)
+    months = ["2024-01", "2024-02"]
+    ingest(source(settings), candles, quarantine, months, ["BTC", "ETH"], interval=settings.interval, now=now)
+
+
+def correct(root: Path, factor: float) -> None:
+    """A corrected close of BTC on 10 February 12:00, as a new row that is known a day later."""
+    table = Table(UPath(root), "candles", time="open_time")
+    rows = table.read(["2024-02"])
+    wrong = (pl.col("symbol") == "BTC") & (pl.col("open_time") == datetime(2024, 2, 10, 23, tzinfo=UTC))
+    new = rows.filter(wrong).with_columns(
+        pl.col("close", "high") * factor,
+        known_at=pl.lit(datetime(2024, 2, 21, tzinfo=UTC)).cast(rows.schema["known_at"]),
+    )
+    table.publish("2024-02", pl.concat([rows, new]))
+
+
+def test_an_empty_folder_is_never_built(platform: Path) -> None:
+    assert "Nothing is stale" not in run("plan")
+    assert {reason for _, _, reason in listed()} == {"never built"}
+    assert {(asset, month) for asset, month, _ in listed()} == {(t, "every month") for t in ["candles", *TABLES]}
+    assert "holds no candles to compute from; `crypto-features run` fetches" in run("plan", "--run", code=1)
+
+
+def test_what_is_listed_is_computed_and_nothing_else(platform: Path) -> None:
+    fetch_candles()
+    assert set(listed()) == {(table, month, "never built") for table in TABLES for month in ("2024-01", "2024-02")}
+    assert "12 partitions are stale" in run("plan")
+    run("plan", "--run")
+    assert listed() == []
+    assert "Nothing is stale" in run("plan")
+    before = {path: path.read_bytes() for path in platform.rglob("*") if path.suffix in (".parquet", ".json")}
+    correct(platform, 1.01)
+    stale = listed()
+    # no regime is known before day 60, so none can change.
+    assert set(stale) == {
+        ("daily_candles", "2024-02", "input corrected"),
+        ("price_features", "2024-02", "upstream changed"),
+        ("volume_features", "2024-02", "upstream changed"),
+        ("trading_signals", "2024-02", "upstream changed"),
+    }
+    details = json.loads(run("plan", "--json"))[0]["details"]
+    assert details == ["BTC 2024-02-10 23:00 corrected"]
+    run("plan", "--run")
+    assert listed() == []
+    touched = {path for path, content in before.items() if path.exists() and path.read_bytes() != content}
+    computed = {platform / asset / f"{month}.parquet" for asset, month, _ in stale}
+    assert {path for path in touched if path.parent.name in TABLES} == computed
