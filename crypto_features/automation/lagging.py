@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from crypto_features.assets.progress import outdated
 from crypto_features.assets.regime_model import NAME as MODEL
@@ -56,6 +59,17 @@ def _behind(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
         if at.lake.table(bars).months() and (months := outdated(at.lake, name, bars, at.now)):
             yield name, name, months
     yield from _unpublished(at, instance)
+
+
+def blocked_by(graph: BaseAssetGraph[Any], instance: dg.DagsterInstance, asset: str) -> str | None:
+    """A blocking check that fails on a table that the asset is made from: until it passes, nothing follows."""
+    for parent in sorted(graph.get(dg.AssetKey(asset.split("/"))).parent_keys):
+        blocking = [key for key in graph.get_check_keys_for_assets({parent}) if graph.get(key).blocking]
+        found = instance.event_log_storage.get_latest_asset_check_execution_by_key(blocking)
+        for key, record in found.items():
+            if record.status is AssetCheckExecutionRecordStatus.FAILED:
+                return f"{key.name} of {key.asset_key.to_user_string()}"
+    return None
 
 
 def _models(at: MarketNow) -> Iterator[Lag]:

@@ -8,7 +8,7 @@ import dagster as dg
 from crypto_features.assets import inbox
 from crypto_features.assets.candles import candle_config
 from crypto_features.assets.lake import LakeResource
-from crypto_features.automation.lagging import lagging
+from crypto_features.automation.lagging import blocked_by, lagging
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.runs import going, request
 from crypto_features.automation.schedules import CANDLES
@@ -66,10 +66,14 @@ def _behind(
         if busy := going(context.instance):
             return dg.SkipReason(busy)
         known, waits, reasons = recall_waits(context.cursor), dict[str, Wait](), list[str]()
+        graph = context.repository_def.asset_graph if context.repository_def else None
         request_now: dg.RunRequest | None = None
         for what, asset, months in lagging(at, context.instance, checks):
             seen = known.get(what)
             wait = seen if seen and seen.months == months else Wait(months, 0, at.now)
+            if graph is not None and (check := blocked_by(graph, context.instance, asset)):
+                reasons.append(f"{what} is behind: {_span(months)}; it waits for the check {check}")
+                continue
             due = at.now >= wait.until and (seen == wait or asset == "candles")
             if due and request_now is None:
                 request_now = request(f"{what} {_span(months)}, {at.now:%Y-%m-%dT%H:%M}", months, [asset])

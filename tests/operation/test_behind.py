@@ -106,3 +106,14 @@ def test_a_month_that_was_lost_by_an_interrupted_backfill_is_asked_for(world: Wo
     (world.folder / ".marks/candles/2024-01.json").unlink()
     ((request,), _, _) = world.tick("behind")
     assert (request.asset_selection, span(request)) == ([dg.AssetKey("candles")], ("2024-01", "2024-01"))
+
+
+def test_nothing_is_made_from_a_table_whose_blocking_check_fails(world: World) -> None:
+    world.store_candles(NOW)
+    asked = []
+    for passed in (False, True):
+        check = dg.AssetCheckEvaluation(dg.AssetKey("candles"), "contract", passed, {}, blocking=True)
+        world.instance.report_runless_asset_event(check)
+        found = looks(world, *(NOW + timedelta(minutes=minute) for minute in range(5)))
+        asked.append({name for names in found for name in names})
+    assert asked == [{"feast_registry"}, {"daily_candles", "trading_signals", "feast_registry"}]

@@ -50,14 +50,15 @@ def fetch_candles() -> None:
 
 def correct(root: Path, factor: float) -> None:
     """A corrected close of BTC on 10 February 12:00, as a new row that is known a day later."""
-    table = Table(UPath(root), "candles", time="open_time")
+    table = Table(UPath(root), "candles", time="open_time", by_symbol=True)
     rows = table.read(["2024-02"])
     wrong = (pl.col("symbol") == "BTC") & (pl.col("open_time") == datetime(2024, 2, 10, 23, tzinfo=UTC))
     new = rows.filter(wrong).with_columns(
         pl.col("close", "high") * factor,
         known_at=pl.lit(datetime(2024, 2, 21, tzinfo=UTC)).cast(rows.schema["known_at"]),
     )
-    table.publish("2024-02", pl.concat([rows, new]))
+    notes = {name: text for name, text in table.metadata("2024-02").items() if name != "digest"}
+    table.publish("2024-02", pl.concat([rows, new]).sort("symbol", "open_time", "known_at"), notes)
 
 
 def test_an_empty_folder_is_never_built(platform: Path) -> None:
