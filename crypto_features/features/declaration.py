@@ -100,8 +100,11 @@ class FeatureService:
         name: Name of the Feast feature service.
         description: Who reads it and what for.
         features: Feature names by group, in reading order.
+        versions: Groups of which it keeps reading an older version, with the number that
+            `feast feature-views list-versions` shows.
     """
 
     name: str
     description: str
     features: Mapping[str, tuple[str, ...]]
+    versions: Mapping[str, int] = field(default_factory=dict)

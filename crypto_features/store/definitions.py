@@ -1,6 +1,6 @@
 """Feast's entity, sources, views and services, all built from the declarations of the features."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -58,11 +58,19 @@ def definitions(root: UPath) -> Definitions:
         name: FeatureService(
             name=name,
             description=service.description,
-            features=[views[group][list(names)] for group, names in service.features.items()],
+            features=[
+                part for group, names in service.features.items() for part in _parts(service, views[group], names)
+            ],
         )
         for name, service in features.SERVICES.items()
     }
     return Definitions(entity, sources, views, services)
+
+
+def _parts(service: features.FeatureService, view: FeatureView, names: Sequence[str]) -> list[FeatureView | str]:
+    """What a service reads of a view: its current version, or the one that the service pins."""
+    pinned = service.versions.get(view.name)
+    return [view[list(names)]] if pinned is None else [f"{view.name}@v{pinned}:{name}" for name in names]
 
 
 def _source(root: UPath, group: features.FeatureGroup) -> FileSource:

@@ -10,9 +10,13 @@ import filelock
 from feast.errors import FeatureViewNotFoundException
 from feast.feature_view import FeatureViewState
 from feast.infra.registry.sql import SqlRegistry
+from feast.version_utils import parse_version
 from sqlalchemy import select, text, update
 
 from crypto_features.store.errors import StoreUnreachableError
+
+BEHAVIOUR = "behaviour"
+"""The tag of a field that holds the fingerprint of what it computes."""
 
 LOCK_SECONDS = 60
 """How long a process waits for another one's change."""
@@ -25,10 +29,26 @@ class SharedSqlRegistry(SqlRegistry):
     materialization at the same moment, either may undo the other.
     """
 
-    def apply_feature_view(self, *args: Any, **kwargs: Any) -> Any:
-        """Register a view and its version while nobody else changes any."""
+    def apply_feature_view(self, feature_view: Any, project: str, *args: Any, **kwargs: Any) -> Any:
+        """Register a view, as a new version only if its behaviour changed, while nobody else changes any.
+
+        Feast would count a reworded description as a new version, whose online rows are yet to be published; and a
+        changed TTL would make it forget which version, and so which rows, are the current ones.
+        """
         with self._alone():
-            return super().apply_feature_view(*args, **kwargs)
+            try:
+                held = self._get_any_feature_view(feature_view.name, project)
+            except FeatureViewNotFoundException:
+                held = None
+            if type(held) is not type(feature_view) or not parse_version(feature_view.version)[0]:
+                return super().apply_feature_view(feature_view, project, *args, **kwargs)
+            feature_view.current_version_number = held.current_version_number
+            _reword(held, feature_view)
+            if feature_view._schema_or_udf_changed(held):
+                return super().apply_feature_view(feature_view, project, *args, **kwargs)
+            feature_view.ensure_valid()
+            table = self._infer_fv_table(feature_view)
+            return self._apply_object(table, project, "feature_view_name", feature_view, "feature_view_proto")
 
     def delete_feature_view(self, *args: Any, **kwargs: Any) -> Any:
         """Forget a view while nobody else changes any."""
@@ -86,6 +106,17 @@ class SharedSqlRegistry(SqlRegistry):
             raise StoreUnreachableError(
                 f"the registry {path} is being changed by another process for more than {LOCK_SECONDS} s; try again."
             ) from error
+
+
+def _reword(held: Any, new: Any) -> None:
+    """Give the fields of a view the prose of a new declaration: all but name, type and the fingerprint of behaviour."""
+    fields = {field.name: field for field in (*new.features, *getattr(new, "entity_columns", ()))}
+    for field in (*held.features, *getattr(held, "entity_columns", ())):
+        other = fields.get(field.name)
+        if other is not None:
+            field.description = other.description
+            if BEHAVIOUR in field.tags and BEHAVIOUR in other.tags:
+                field.tags = {**other.tags, BEHAVIOUR: field.tags[BEHAVIOUR]}
 
 
 def install() -> None:

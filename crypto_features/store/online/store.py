@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from feast import Entity, FeatureService, FeatureView, RepoConfig, utils
 from feast.infra.key_encoding_utils import serialize_entity_key
@@ -38,8 +38,17 @@ SWITCH_SECONDS = 0.5
 """How old a process's knowledge of the switches may be."""
 
 _max_age: ContextVar[timedelta | None] = ContextVar("max_age", default=None)
-_answers: ContextVar[list[ViewAnswer] | None] = ContextVar("answers", default=None)
-"""What is read for the request of this context, while Feast puts its response together."""
+
+
+class _Request(NamedTuple):
+    """What Feast does not hand on while it puts a response together."""
+
+    registry: Any
+    project: str
+    answers: list[ViewAnswer]
+
+
+_request: ContextVar[_Request | None] = ContextVar("request", default=None)
 
 WriteRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
@@ -199,6 +208,7 @@ class GuardedOnlineStore(OnlineStore):
     ) -> Any:
         context = utils._get_cached_request_context(registry, project, features, full_feature_names)
         views = [view for view, _ in context[5]]
+        _restore_versions(views, registry, project)
         require_join_keys(entity_rows, context[2], views)
         entities = join_key_columns(entity_rows, context[4], views)
         plain = not (
@@ -208,8 +218,8 @@ class GuardedOnlineStore(OnlineStore):
             or getattr(features, "precompute_online", False)
         )
         if entities is None or not plain:
-            read: list[ViewAnswer] = []
-            token = _answers.set(read)
+            request = _Request(registry, project, [])
+            token = _request.set(request)
             try:
                 response = super().get_online_features(
                     config,
@@ -221,9 +231,9 @@ class GuardedOnlineStore(OnlineStore):
                     include_feature_view_version_metadata,
                 )
             finally:
-                _answers.reset(token)
+                _request.reset(token)
             computed = _computed(context[1], response.proto, full_feature_names)
-            return FeastResponse(response.proto, response._feature_types, read, computed)
+            return FeastResponse(response.proto, response._feature_types, request.answers, computed)
         answers = []
         for view, requested in context[5]:
             keys, values = entity_keys(view, entities, config.entity_key_serialization_version)
@@ -245,6 +255,9 @@ class GuardedOnlineStore(OnlineStore):
         full_feature_names: bool,
         include_feature_view_version_metadata: bool,
     ) -> None:
+        request = _request.get()
+        if request is not None:
+            _restore_versions([view for view, _ in grouped_refs], request.registry, request.project)
         for view, requested in grouped_refs:
             unique, places, rows = utils._get_unique_entities(view, join_key_values, entity_name_to_join_key_map)
             protos = utils._get_entity_key_protos(unique)
@@ -268,9 +281,8 @@ class GuardedOnlineStore(OnlineStore):
                 if name not in [entry.name for entry in known]:
                     known.add(name=name, version=view.current_version_number or 0)
             add(online_features_response, answer)
-            read = _answers.get()
-            if read is not None:
-                read.append(answer)
+            if request is not None:
+                request.answers.append(answer)
 
     def _answer(
         self,
@@ -339,6 +351,14 @@ class GuardedOnlineStore(OnlineStore):
 def table_name(config: RepoConfig, view: FeatureView) -> str:
     """Where the rows of a view lie; each version of a view has a place of its own if versioning is on."""
     return str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
+
+
+def _restore_versions(views: Sequence[FeatureView], registry: Any, project: str) -> None:
+    """Give each view back its version number, which Feast forgets when it copies the view for a service."""
+    for view in views:
+        if view.current_version_number is None:
+            registered = registry.get_any_feature_view(view.name, project, allow_cache=True)
+            view.current_version_number = registered.current_version_number or 0
 
 
 def _computed(on_demand: Sequence[Any], proto: Any, full: bool) -> dict[str, set[str]]:

@@ -1,0 +1,70 @@
+"""A version follows what a feature computes, and a service may keep reading an older one."""
+
+from dataclasses import replace
+
+import pytest
+
+import feature_repo as repo
+from crypto_features import features
+from crypto_features.features import GROUPS, SERVICES
+from crypto_features.store import FeastResource, definitions, session
+from crypto_features.versions import feature_versions
+
+from .conftest import NOW
+
+REF = "price_features:rsi_14"
+
+
+def declare(monkeypatch: pytest.MonkeyPatch, group: features.FeatureGroup, *services: features.FeatureService) -> None:
+    monkeypatch.setattr(features, "GROUPS", {**GROUPS, group.name: group})
+    monkeypatch.setattr(features, "SERVICES", {**SERVICES, **{service.name: service for service in services}})
+
+
+def versions() -> list[int]:
+    store = session.feature_store()
+    return [one["version_number"] for one in store.registry.list_feature_view_versions("price_features", store.project)]
+
+
+def status() -> str:
+    session.feature_store().refresh_registry()
+    (found,) = repo.get_online_features(["BTC"], [REF]).statuses["rsi_14"]
+    return str(found)
+
+
+def test_other_words_or_another_ttl_make_no_new_version(own: FeastResource, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = GROUPS["price_features"]
+    fields = tuple(replace(one, description=f"{one.description} Reworded.", unit="x") for one in group.features)
+    for other in (
+        replace(group, description="Reworded."),
+        replace(group, ttl=group.ttl * 2),
+        replace(group, features=fields),
+    ):
+        declare(monkeypatch, other)
+        own.apply()
+        assert versions() == [0]
+        assert status() == "PRESENT"
+    stored = session.feature_store().get_feature_view("price_features")
+    assert all(field.description.endswith("Reworded.") for field in stored.features)
+
+
+def test_a_service_keeps_reading_the_version_that_it_pins(own: FeastResource, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = GROUPS["price_features"]
+    changed = {feature.name: "changed" for feature in group.features}
+    monkeypatch.setattr(
+        definitions, "feature_versions", lambda name: changed if name == group.name else feature_versions(name)
+    )
+    pinned = features.FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
+    newest = features.FeatureService("newest", "New.", {group.name: ("rsi_14",)})
+    declare(monkeypatch, group, pinned, newest)
+    own.apply()
+    assert versions() == [0, 1]
+    assert status() == "NOT_FOUND", "nothing of the new version was published yet"
+    assert repo.get_online_features(["BTC"], "pinned").statuses["rsi_14"] == ["PRESENT"]
+    store = session.feature_store()
+    row = [{"symbol": "BTC"}]
+    assert store.get_online_features(store.get_feature_service("pinned"), row).to_dict()["rsi_14"] != [None]
+    assert store.get_online_features(store.get_feature_service("newest"), row).to_dict()["rsi_14"] == [None]
+    own.materialize("price_features", NOW, NOW)
+    assert status() == "PRESENT"
+    frame = repo.create_entity_df(["BTC"], NOW, NOW)
+    assert repo.get_training_features(frame, "pinned")["rsi_14"].notna().all()
