@@ -50,7 +50,10 @@ def alert_sensor(
 
 
 def failed_runs(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
-    """What failed at its last run, within a day of the newest run, and is not tried again by itself."""
+    """Each asset that failed in the newest run of it, within a day of the newest run, and is not tried again by itself.
+
+    Whatever ran an asset since, a schedule, a sensor or a person, tells whether its failure is over.
+    """
     seen: set[str] = set()
     finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     records = instance.get_run_records(dg.RunsFilter(statuses=finished), limit=RUNS)
@@ -58,19 +61,24 @@ def failed_runs(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
         if records[0].update_timestamp - record.update_timestamp > LOOKED_BACK:
             break
         run = record.dagster_run
-        assets = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ())) or run.job_name
-        if assets in seen:
-            continue
-        seen.add(assets)
+        assets = {"__".join(key.path): key.to_user_string() for key in run.asset_selection or ()}
+        assets = assets or {run.job_name: run.job_name}
         if run.status is dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY) != "true":
-            yield Problem(
-                key=f"run:{assets}",
-                title=f"Run failed: {assets}",
-                detail=_cause(instance, run.run_id) + " What was published before stays as it was.",
-                action="open the run, read the step that failed, then re-execute it from failure; "
-                "what is left behind is asked for again by the sensor `behind`.",
-                url=f"{ui}/runs/{run.run_id}",
-            )
+            causes = _causes(instance, run.run_id)
+            for step, cause in causes.items() or [
+                (", ".join(sorted(assets)), "It ended before its first step failed.")
+            ]:
+                if step not in seen:
+                    seen.add(step)
+                    yield Problem(
+                        key=f"run:{step}",
+                        title=f"Run failed: {assets.get(step, step)}",
+                        detail=f"{cause.rstrip('.')}. What was published before stays as it was.",
+                        action="open the run, read the step that failed, and mend its cause; "
+                        "what is left behind is asked for again by the sensor `behind`.",
+                        url=f"{ui}/runs/{run.run_id}",
+                    )
+        seen |= {*assets, ", ".join(sorted(assets))}
 
 
 def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey], ui: str) -> Iterator[Problem]:
@@ -103,16 +111,13 @@ def stale_tables(lake: LakeResource, settings: Settings) -> Iterator[Problem]:
             )
 
 
-def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
-    failures = instance.all_logs(run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE})
-    for entry in failures:
-        event = entry.dagster_event
-        if event is None:
-            continue
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            if error is not None:
-                return f"{event.step_key}: {error.message.strip()}"
-    return failures[-1].user_message if failures else "It left no reason."
+def _causes(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
+    """The innermost message of each step that failed."""
+    found: dict[str, str] = {}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        event = entry.get_dagster_event()
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        found[event.step_key or run_id] = error.message.strip() if error else entry.user_message
+    return found
