@@ -82,7 +82,7 @@ def materialize_all(
         tags={ASSET_PARTITION_RANGE_START_TAG: months[0], ASSET_PARTITION_RANGE_END_TAG: months[-1]},
     )
     if not result.success:
-        raise RunFailedError(_cause(events))
+        raise RunFailedError(cause(events))
     order = [a.key.to_user_string() for a in definitions.assets or () if isinstance(a, dg.AssetsDefinition)]
     return sorted(built, key=lambda asset: order.index(asset.asset))
 
@@ -111,7 +111,7 @@ def _time(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _cause(events: Sequence[dg.DagsterEvent]) -> str:
+def cause(events: Sequence[dg.DagsterEvent]) -> str:
     """The innermost message of the first step that failed."""
     for event in events:
         if event.is_step_failure:

@@ -11,7 +11,8 @@ from upath import UPath
 from crypto_features import clock
 from crypto_features.features import GROUPS
 from crypto_features.features.confirm import confirm
-from crypto_features.features.plan import DAILY, MODEL, RAW, Published, Stale, nodes, plan
+from crypto_features.features.plan import DAILY, MISSING, MODEL, RAW, Published, Reason, Stale, nodes, plan
+from crypto_features.features.regime_model import TABLE
 from crypto_features.market import Table, current
 from crypto_features.settings import Settings
 from crypto_features.versions import versions
@@ -19,15 +20,28 @@ from crypto_features.versions import versions
 PUBLISHED_AT = "published_at"
 """Metadata key: when a partition was published, ISO 8601."""
 
+EVERY_MONTH = "every month"
+"""The partition that stands for all of a table while no candle is stored."""
+
 SHOWN_CANDLES = 3
 
 
-def stale_partitions(settings: Settings) -> tuple[Stale, ...]:
-    """Every partition of the tables that has to be computed again, upstream and oldest first."""
+def stale_partitions(settings: Settings, *, exact: bool = False) -> tuple[Stale, ...]:
+    """Every partition of the tables that has to be computed again, upstream and oldest first.
+
+    Args:
+        settings: Of the platform.
+        exact: Leave out what a new definition gives the same values, which is known once it is computed in memory.
+    """
     folder = Folder(settings.root)
     graph = nodes(GROUPS.values(), versions())
-    found = plan(graph, folder.published(), corrected=folder.corrected)
-    return confirm(found, graph, folder.read, interval=settings.interval, now=clock.now())
+    published = folder.published()
+    if not published.months(RAW):
+        tables = (RAW, *(node.name for node in graph))
+        return tuple(Stale(name, EVERY_MONTH, Reason.NEVER_BUILT, (MISSING,)) for name in tables)
+    found = plan(graph, published, corrected=folder.corrected)
+    reached = min(clock.now(), folder.newest_candle() + settings.interval)
+    return confirm(found, graph, folder.read, interval=settings.interval, now=reached, exact=exact)
 
 
 class Folder:
@@ -47,6 +61,12 @@ class Folder:
         self._notes[MODEL] = {month: content["notes"] for month, content in models.items()}
         versions = {month: str(content["version"]) for month, content in models.items()}
         return Published(self._notes, {RAW: {m: raw.digest(m) for m in raw.months()}, MODEL: versions})
+
+    def newest_candle(self) -> datetime:
+        """Open time of the newest candle: a day whose last candle is late is not over yet."""
+        raw = self._table(RAW)
+        newest: datetime = raw.scan([raw.months()[-1]]).select(pl.col("open_time").max()).collect().item()
+        return newest
 
     def corrected(self, asset: str, month: str) -> tuple[str, ...]:
         """The candles of a month that became known after the asset's month was published."""
@@ -70,7 +90,7 @@ class Folder:
         if table == MODEL:
             models = self._models()
             rows = [(m, json.dumps(models[m]), models[m]["version"]) for m in months if m in models]
-            frame = pl.DataFrame(rows, schema=["month", "parameters", "version"], orient="row")
+            frame = pl.DataFrame(rows, TABLE, orient="row")
             return frame if columns is None else frame.select(name for name in columns if name in frame.columns)
         stored = self._table(table)
         there = [month for month in months if month in stored.months()]

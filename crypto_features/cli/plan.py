@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crypto_features.cli.app import command
+from crypto_features.errors import InputError
 
 if TYPE_CHECKING:
     from crypto_features.features.plan import Stale
@@ -21,18 +22,23 @@ if TYPE_CHECKING:
 def plan(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON, for CI.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compute new definitions in memory, and leave out what comes out equal.")
+    ] = False,
     run: Annotated[bool, typer.Option("--run", help="Materialize exactly that through Dagster.")] = False,
 ) -> None:
     """List every partition that is stale, with the reason; nothing is written unless --run is given."""
-    from crypto_features.recompute import stale_partitions
+    from crypto_features.recompute import EVERY_MONTH, stale_partitions
     from crypto_features.settings import Settings
 
     settings = Settings.load()
-    stale = stale_partitions(settings)
+    stale = stale_partitions(settings, exact=exact)
     if as_json:
         typer.echo(json.dumps([_facts(item) for item in stale], indent=1))
     else:
         _show(stale)
+    if run and any(item.partition == EVERY_MONTH for item in stale):
+        raise InputError(f"{settings.root} holds no candles to compute from; `crypto-features run` fetches them.")
     if run and stale:
         _materialize(settings, stale)
         typer.echo(f"{len(stale)} partitions materialized.", err=as_json)
@@ -46,7 +52,7 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
     import dagster as dg
 
     from crypto_features.definitions import build
-    from crypto_features.materialize import QUIET, RunFailedError
+    from crypto_features.materialize import QUIET, RunFailedError, cause
 
     job = build(settings).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
@@ -56,7 +62,7 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
                 run_config=QUIET, instance=instance, partition_key=month, asset_selection=assets, raise_on_error=False
             )
             if not result.success:
-                raise RunFailedError(f"{month}: run {result.run_id} failed; `crypto-features dev` shows its log.")
+                raise RunFailedError(f"{month}: {cause(result.all_events)}")
 
 
 def _facts(item: "Stale") -> dict[str, object]:

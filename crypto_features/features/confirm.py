@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.months import month_span, months_between
 from crypto_features.features.partition import compute_partition
 from crypto_features.features.plan import DAILY, MISSING, MODEL, RAW, Node, Read, Reason, Stale
@@ -33,12 +32,12 @@ def confirm(
     *,
     interval: timedelta,
     now: datetime,
-    groups: Mapping[str, FeatureGroup] = GROUPS,
+    exact: bool = False,
 ) -> tuple[Stale, ...]:
     """Those of the stale partitions whose content really differs.
 
-    What changed by its own definition, is missing, or depends on such a partition is taken as it is: it has to be
-    computed anyway. The rest, the reach of candles, is computed for the symbols concerned.
+    What changed by its own definition, is missing, or depends on such a partition is taken as it is, unless `exact`: it
+    has to be computed anyway. The rest, the reach of candles, is computed for the symbols concerned.
 
     Args:
         stale: What `plan` found.
@@ -46,9 +45,10 @@ def confirm(
         read: Reads what is published.
         interval: Length of a base candle.
         now: The current time: a day that is not over has no candle yet.
-        groups: The feature groups by name.
+        exact: Compute what new definitions and missing partitions give, too: a new definition may give a month the same
+            values. This takes as long as computing those partitions.
     """
-    return _Confirmation({node.name: node for node in graph}, read, interval, now, groups).kept(stale)
+    return _Confirmation({node.name: node for node in graph}, read, interval, now, exact=exact).kept(stale)
 
 
 class _Confirmation:
@@ -58,9 +58,10 @@ class _Confirmation:
         read: Reader,
         interval: timedelta,
         now: datetime,
-        groups: Mapping[str, FeatureGroup],
+        *,
+        exact: bool,
     ) -> None:
-        self.graph, self.read, self.interval, self.now, self.groups = graph, read, interval, now, groups
+        self.graph, self.read, self.interval, self.now, self.exact = graph, read, interval, now, exact
         self.certain: set[tuple[str, str]] = set()
         self.changed: dict[tuple[str, str], tuple[pl.DataFrame, frozenset[str], frozenset[str]]] = {}
         """By partition: the new rows of the symbols that changed, which symbols, and which columns."""
@@ -77,15 +78,13 @@ class _Confirmation:
 
     def _differs(self, item: Stale) -> bool:
         key = (item.asset, item.partition)
-        built_from_candles = item.asset == DAILY and item.reason is not Reason.FEATURE_CHANGED
         if item.reason is Reason.NEVER_BUILT and not self._has_bars(item):
             return False
-        missing = item.reason is Reason.NEVER_BUILT and item.details == (MISSING,)
-        changed = item.reason is Reason.FEATURE_CHANGED
-        if not built_from_candles and (missing or changed or self._depends_on_certain(item)):
+        redefined = item.reason is Reason.FEATURE_CHANGED
+        if not self.exact and (redefined or self._must_be_built(item)):
             self.certain.add(key)
             return True
-        symbols = None if item.reason is Reason.NEVER_BUILT else self._concerned(item)
+        symbols = None if redefined or item.reason is Reason.NEVER_BUILT else self._concerned(item)
         if symbols is not None and not symbols:
             return False
         new = self._computed(item, sorted(symbols) if symbols is not None else None)
@@ -97,6 +96,11 @@ class _Confirmation:
             return False
         self.changed[key] = (new, which, columns)
         return True
+
+    def _must_be_built(self, item: Stale) -> bool:
+        """Missing, or computed from what is; of a new day's candles it is not known whether the day is over."""
+        missing = item.reason is Reason.NEVER_BUILT and item.details == (MISSING,)
+        return item.asset != DAILY and (missing or self._depends_on_certain(item))
 
     def _has_bars(self, item: Stale) -> bool:
         bars = self.graph[item.asset].inputs[0]
@@ -134,7 +138,7 @@ class _Confirmation:
         inputs = {read.table: self._input(read, month, symbols) for read in self.graph[item.asset].inputs}
         if item.asset == MODEL:
             return regime_models(inputs["price_features"], [month])
-        return compute_partition(self.groups[item.asset], inputs, month, interval=self.interval)
+        return compute_partition(GROUPS[item.asset], inputs, month, interval=self.interval)
 
     def _input(self, read: Read, month: str, symbols: list[str] | None) -> pl.DataFrame:
         """The published rows, with those of changed partitions in place of what they replace."""
@@ -153,16 +157,18 @@ class _Confirmation:
                     new = new if only is None else new.filter(pl.col("symbol").is_in(only))
                     kept = rows.filter(~pl.col("symbol").is_in(sorted(which)))
                     fresh = new.filter(pl.col("symbol").is_in(sorted(which)))
-                    rows = pl.concat([kept, fresh.select(rows.columns or fresh.columns)], how="diagonal")
+                    rows = pl.concat([kept, fresh.select(rows.columns or fresh.columns)], how="diagonal_relaxed")
             parts.append(rows)
-        return pl.concat(parts)
+        return pl.concat(parts, how="vertical_relaxed")
 
 
 def _difference(new: pl.DataFrame, old: pl.DataFrame) -> tuple[frozenset[str], frozenset[str]]:
-    """Symbols and columns whose rows differ in any bit."""
+    """Symbols and columns whose rows differ in any bit, or in type."""
     if "parameters" in new.columns:
         same = new["version"].to_list() == old["version"].to_list()
         return (frozenset(), frozenset()) if same else (frozenset({_MODEL_SYMBOL}), frozenset({"parameters"}))
+    if retyped := {name for name in new.columns if new.schema[name] != old.schema.get(name)}:
+        return frozenset(new["symbol"]), frozenset(retyped)
     keys = ["symbol", "open_time" if "open_time" in new.columns else "event_timestamp"]
     both = new.with_columns(new=True).join(
         old.with_columns(old=True), on=keys, how="full", suffix="_old", coalesce=True

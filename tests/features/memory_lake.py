@@ -60,13 +60,13 @@ class MemoryLake:
                 if chosen is None or (node.name, month) in chosen:
                     self._publish(node, month)
 
-    def plan(self) -> set[Key]:
+    def plan(self, *, exact: bool = False) -> set[Key]:
         """The partitions that are stale now."""
-        return {(item.asset, item.partition) for item in self.stale()}
+        return {(item.asset, item.partition) for item in self.stale(exact=exact)}
 
-    def stale(self) -> tuple[Stale, ...]:
+    def stale(self, *, exact: bool = False) -> tuple[Stale, ...]:
         found = plan(self.graph, self.published())
-        return confirm(found, self.graph, self.read, interval=HOUR, now=self.now)
+        return confirm(found, self.graph, self.read, interval=HOUR, now=self.now, exact=exact)
 
     def published(self) -> Published:
         raw = {month: self._raw_digest(month) for month in self.months}

@@ -1,14 +1,16 @@
 """The plan is exact: it lists the partitions whose content differs, and no others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import polars as pl
 import pytest
 
 from crypto_features.features.plan import Reason
 from crypto_features.features.probe_market import START, probe_market
+from tests.features.edits import Edit, edited
 from tests.features.markets import DAY, HOUR
 from tests.features.memory_lake import Key, MemoryLake
+from tests.features.test_versions import CHANGED, SAME
 
 Event = Callable[[pl.DataFrame], pl.DataFrame]
 OPEN = pl.col("open_time")
@@ -101,3 +103,51 @@ def test_a_lost_partition_is_never_built_and_touches_nothing_else_if_it_comes_ba
     assert [(i.asset, i.partition, i.reason) for i in lake.stale()] == [
         ("volume_features", "2024-02", Reason.NEVER_BUILT)
     ]
+
+
+def after(lake: MemoryLake, edits: Sequence[Edit]) -> tuple[set[Key], set[Key], set[Key]]:
+    """What the plan and the exact plan list once the code is edited, and what a full build really changes."""
+    with edited(*edits):
+        from tests.features.memory_lake import MemoryLake as Edited
+
+        kept, fresh = Edited(lake.candles), Edited(lake.candles)
+        kept.frames, kept.notes = lake.frames, lake.notes
+        fresh.build()
+        return kept.plan(), kept.plan(exact=True), truth(lake, fresh)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1800)
+def test_an_edit_that_changes_values_makes_stale_what_really_differs(
+    built: MemoryLake, count: Callable[..., int]
+) -> None:
+    for name in list(CHANGED)[:: count(ci=20, proof=1)]:
+        quick, exact, differs = after(built, CHANGED[name][0])
+        # other tables may differ in last bits, which are no change of behaviour.
+        reached = dependents(CHANGED[name][1])
+        assert exact == {(asset, month) for asset, month in differs if asset in reached}, name
+        assert quick >= exact, name
+        assert {asset for asset, _ in quick} <= reached, name
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1800)
+def test_an_edit_that_keeps_the_values_makes_nothing_stale(built: MemoryLake, count: Callable[..., int]) -> None:
+    for name in list(SAME)[:: count(ci=9, proof=1)]:
+        quick, exact, _ = after(built, SAME[name])
+        assert quick == exact == set(), name
+
+
+def dependents(tables: Iterable[str]) -> set[str]:
+    """The tables and every table that reads one of them."""
+    found = set(tables)
+    for node in MemoryLake.graph:
+        found |= {node.name for read in node.inputs if read.table in found}
+    return found
+
+
+def test_a_lost_partition_that_others_read_touches_none_of_them_once_it_is_computed(built: MemoryLake) -> None:
+    lake = built.copy()
+    del lake.frames["price_features", "2024-02"]
+    del lake.notes["price_features"]["2024-02"]
+    assert lake.plan(exact=True) == {("price_features", "2024-02")}

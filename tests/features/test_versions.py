@@ -13,7 +13,6 @@ DAILY, MODEL = "daily_candles", "regime_model"
 LABELS = {"regime_label", "regime_probability", "regime_duration"}
 FITTED = {REGIME: LABELS, MODEL: {"parameters"}}
 DAYS = {"open", "high", "low", "close", "volume", "completeness"}
-EVERYTHING = {name: {f.name for f in group.features} for name, group in GROUPS.items()} | FITTED | {DAILY: DAYS}
 
 
 def price(*names: str) -> Changed:
@@ -279,9 +278,14 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         (("resample", "+ interval_to <= pl.col", "<= pl.col"),),
         {DAILY: DAYS},
     ),
-    "days that begin an hour later": (
-        (("resample", "dt.truncate(interval_to)", 'dt.offset_by("-1h").dt.truncate(interval_to)'),),
-        EVERYTHING,
+    "a day's highest close as its high": (
+        (("resample", 'pl.col("high").max()', 'pl.col("close").max().alias("high")'),),
+        price("atr_14", "atr_ratio", "stoch_k_14")
+        | {
+            DAILY: {"high"},
+            VOLUME: {"cmf_20", "mfi_14", "dollar_volume"},
+            SIGNALS: {"target_price", "can_buy", "signal_strength"},
+        },
     ),
     "a day's first close as its open": (
         (("resample", 'pl.col("open").first()', 'pl.col("close").first().alias("open")'),),
