@@ -69,11 +69,4 @@ class PolarsRetrievalJob(RetrievalJob):
         if path.exists() and not allow_overwrite:
             raise SavedDatasetLocationAlreadyExists(location=str(path))
         frame = pl.DataFrame(self.to_arrow(timeout=timeout))
-        if path.suffix == ".parquet":
-            files.write(frame, path)
-        else:
-            old = files.files(path)
-            files.write(frame, path / "part-0.parquet")
-            for file in old:
-                if file.name != "part-0.parquet":
-                    file.unlink()
+        files.replace(frame, path)

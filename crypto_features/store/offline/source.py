@@ -14,6 +14,8 @@ from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.errors import MissingTableError, OutdatedTableError, UnreadableTableError
 from crypto_features.store.offline.join import utc
 
+_ONLY = "part-0.parquet"
+
 
 def resolve(source: DataSource, repo: Path | None) -> UPath:
     """Where the source lies; a relative path starts at the feature repository, as in Feast.
@@ -131,6 +133,23 @@ def write(frame: pl.DataFrame, path: UPath) -> None:
     with beside.open("wb") as file:
         frame.write_parquet(file, compression="zstd")
     beside.rename(path)
+
+
+def replace(frame: pl.DataFrame, path: UPath) -> None:
+    """Make a file, or a folder of one file, hold these rows and nothing else; a reader sees the old or the new ones."""
+    if path.suffix == ".parquet":
+        write(frame, path)
+        return
+    if {file.name for file in files(path)} <= {_ONLY}:
+        write(frame, path / _ONLY)
+        return
+    beside, old = (path.with_name(f".{path.name}.{uuid4().hex}") for _ in range(2))
+    write(frame, beside / _ONLY)
+    path.rename(old)
+    beside.rename(path)
+    for file in sorted(old.rglob("*"), key=str, reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    old.rmdir()
 
 
 def append(frame: pl.DataFrame, path: UPath) -> None:

@@ -24,6 +24,13 @@ from crypto_features.store.offline.job import PolarsRetrievalJob
 from crypto_features.store.offline.join import FeatureTable, point_in_time_join, require_free, utc
 
 
+def _keeps_no_monitoring(*_args: Any, **_kwargs: Any) -> Any:
+    # Feast computes its monitoring figures from `pull_all_from_table_or_query`, and asks the store to keep them.
+    raise NotImplementedError(
+        "the Polars offline store keeps no monitoring figures of Feast; the checks of the graph watch the features."
+    )
+
+
 class PolarsOfflineStoreConfig(FeastConfigBaseModel):
     """Settings of the Polars offline store in `feature_store.yaml`."""
 
@@ -160,6 +167,18 @@ class PolarsOfflineStore(OfflineStore):
         for part, rows in _partitions(frame, destination.partition_by or ()):
             files.write(rows, folder / part / f"{uuid4().hex}.parquet")
 
+    @staticmethod
+    def get_monitoring_max_timestamp(
+        config: RepoConfig, data_source: DataSource, timestamp_field: str
+    ) -> datetime | None:
+        newest = _read(config, data_source, [timestamp_field], timestamp_field, None, None)[timestamp_field].max()
+        return newest if isinstance(newest, datetime) else None
+
+    ensure_monitoring_tables = staticmethod(_keeps_no_monitoring)
+    save_monitoring_metrics = staticmethod(_keeps_no_monitoring)
+    query_monitoring_metrics = staticmethod(_keeps_no_monitoring)
+    clear_monitoring_baseline = staticmethod(_keeps_no_monitoring)
+
 
 def _table(
     config: RepoConfig, view: FeatureView, features: Sequence[str], entities: EntityFrame, *, full_names: bool
@@ -235,5 +254,5 @@ def _from_arrow(table: pa.Table) -> pl.DataFrame:
 def _partitions(frame: pl.DataFrame, by: Sequence[str]) -> list[tuple[str, pl.DataFrame]]:
     if not by:
         return [("", frame)]
-    groups: Mapping[tuple[Any, ...], pl.DataFrame] = frame.partition_by(by, as_dict=True, include_key=False)
+    groups: Mapping[tuple[Any, ...], pl.DataFrame] = frame.partition_by(by, as_dict=True)
     return [("/".join(f"{n}={v}" for n, v in zip(by, key, strict=True)), rows) for key, rows in groups.items()]
