@@ -75,7 +75,12 @@ def freshness(table: Table, length: timedelta, now: datetime, grace: timedelta) 
         grace: How long publishing may take.
     """
     opens = table.time == "open_time"
-    rows = table.scan(table.months()[-2:]).group_by("symbol").agg(pl.col(table.time).max()).collect()
+    rows = (
+        table.scan(table.months()[-2:], ["symbol", table.time])
+        .group_by("symbol")
+        .agg(pl.col(table.time).max())
+        .collect()
+    )
     closes = {symbol: time + (length if opens else timedelta(0)) for symbol, time in rows.iter_rows()}
     newest, allowed = max(closes.values()), length + grace
     fresh = now - newest <= allowed

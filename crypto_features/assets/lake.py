@@ -11,7 +11,7 @@ from upath import UPath
 from crypto_features.assets.partitions import window
 from crypto_features.errors import InputError
 from crypto_features.features import input_digest
-from crypto_features.features.provenance import COLUMNS
+from crypto_features.features.provenance import COLUMNS, KEYS
 from crypto_features.market import Table, current
 
 CANDLE_TABLES = frozenset({"candles", "daily_candles", "quarantine"})
@@ -46,7 +46,7 @@ class SlidingReader:
     Args:
         table: What to read.
         lookback: How long before the start of a month its rows are needed.
-        columns: The columns whose content a partition's provenance records; all by default.
+        columns: The columns that are read, and whose content a partition's provenance records; all by default.
 
     Raises:
         InputError: if the table has never been published.
@@ -76,6 +76,16 @@ class SlidingReader:
 
     def _load(self, month: str) -> tuple[pl.DataFrame, str]:
         note = self._table.metadata(month).get(COLUMNS)
-        digest = input_digest(json.loads(note), self._columns) if note else self._table.digest(month)
-        frame = self._table.read([month])
+        if note is None:
+            frame, digest = self._table.read([month]), self._table.digest(month)
+        else:
+            digests: dict[str, str] = json.loads(note)
+            digest = input_digest(digests, self._columns)
+            wanted = self._columns and [name for name in self._columns if name in digests or name not in KEYS]
+            frame = self._table.read([month], wanted)
         return (current(frame) if self._table.name == "candles" else frame), digest
+
+
+def read_any(table: Table, months: Sequence[str]) -> pl.DataFrame:
+    """Rows of months that may have been written with other columns than each other; null where one lacks a column."""
+    return pl.concat([table.read([month]) for month in months], how="diagonal_relaxed")

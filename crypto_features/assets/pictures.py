@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.assets import plots
-from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.lake import LakeResource, read_any
 from crypto_features.features import FeatureGroup
 from crypto_features.market import current
 
@@ -18,7 +18,7 @@ MONTHS = 36
 def pictures(group: FeatureGroup, lake: LakeResource) -> Mapping[str, dg.MetadataValue]:
     """What a person would rather look at than read: distributions, nulls, and prices with signals or regimes."""
     table = lake.table(group.name)
-    rows = table.read(table.months()[-MONTHS:])
+    rows = read_any(table, table.months()[-MONTHS:])
     names = [feature.name for feature in group.features]
     drawn = {
         "distributions": plots.inline(plots.feature_distributions(rows, names), "feature distributions"),

@@ -19,7 +19,8 @@ COLUMNS = "columns"
 INPUTS = "inputs"
 """Metadata key: by input table and month, the digest of the columns that were read, as JSON."""
 
-_KEYS = ("symbol", "open_time", "event_timestamp", "month")
+KEYS = ("symbol", "open_time", "event_timestamp", "month")
+"""What tells the rows of a table apart; each table has some of them."""
 _VERSIONS = ("known_at", "created_timestamp")
 
 
@@ -50,7 +51,7 @@ def column_digests(frame: pl.DataFrame) -> dict[str, str]:
 def columns_read(group: FeatureGroup, table: str) -> tuple[str, ...]:
     """The columns of an input table that reach a feature of the group, its keys included."""
     used = {column for sources in lineage(group).values() for name, column in sources if name == table}
-    return (*_KEYS, *sorted(used))
+    return (*KEYS, *sorted(used))
 
 
 def input_digest(columns: Mapping[str, str], read: Iterable[str] | None = None) -> str:

@@ -81,17 +81,26 @@ class Table:
         chosen = self._chosen(months)
         for month in chosen:
             self._check_whole(month)
-        lazy = pl.concat([_scan(self.path(month)) for month in chosen], how="vertical")
-        return lazy if columns is None else lazy.select(columns)
+        parts = [_scan(self.path(month)) for month in chosen]
+        return pl.concat(parts if columns is None else [part.select(columns) for part in parts], how="vertical")
 
     def read(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows of some months, all by default, sorted by symbol and time.
 
         Raises:
             UnknownNameError: if the table has no partition, or none of a month asked for.
-            InputError: if a partition is not a whole Parquet file, or lacks one of the columns.
+            InputError: if a partition is not a whole Parquet file, lacks one of the columns, or has other columns than
+                the newest one.
         """
-        frames = [self._read_one(month, columns) for month in self._chosen(months)]
+        chosen = self._chosen(months)
+        frames = [self._read_one(month, columns) for month in chosen]
+        for month, frame in zip(chosen, frames, strict=True):
+            if frame.schema != frames[-1].schema:
+                differ = sorted({str(column) for column in frame.schema.items() ^ frames[-1].schema.items()})
+                raise InputError(
+                    f"partition {month} of {self.name!r} was written with other columns than {chosen[-1]}; they differ "
+                    f"in {', '.join(differ)}. `crypto-features plan --run` computes what is outdated."
+                )
         frame = pl.concat(frames, how="vertical", rechunk=True)
         keys = [key for key in ("symbol", self.time) if key in frame.columns]
         return frame.sort(keys, maintain_order=True) if len(frames) > 1 and keys else frame
@@ -181,7 +190,8 @@ class Table:
         except pl.exceptions.ColumnNotFoundError:
             names = _scan(self.path(month)).collect_schema().names()
             missing = next(column for column in columns or () if column not in names)
-            raise UnknownNameError(f"column of {self.name!r} {month}", missing, names) from None
+            hint = "If it was declared since the month was written, `crypto-features plan --run` computes it again."
+            raise UnknownNameError(f"column of {self.name!r} {month}", missing, names, hint) from None
         except (OSError, pl.exceptions.PolarsError) as error:
             raise self._broken(month, str(error)) from None
 

@@ -75,3 +75,12 @@ def test_a_candle_that_arrives_after_the_table_was_made_is_no_missing_row(
     last = rows.filter(pl.col("open_time") == pl.col("open_time").max())
     candles.publish("2024-03", pl.concat([rows, last.with_columns(pl.col("open_time") + HOUR)]), {})
     assert outcome(instance, asset, "row_count").passed
+
+
+def test_months_that_other_code_wrote_fail_the_schema_check(copied: Path, instance: dg.DagsterInstance) -> None:
+    prices, asset = Table(UPath(copied), "price_features"), dg.AssetKey("price_features")
+    assert outcome(instance, asset, "schema").passed
+    prices.publish("2024-01", prices.read(["2024-01"]).drop("rsi_14"), prices.metadata("2024-01"))
+    assert "rsi_14" in (outcome(instance, asset, "schema").description or "")
+    assert not outcome(instance, asset, "schema").passed
+    assert outcome(instance, asset, "row_count").passed

@@ -55,6 +55,18 @@ def test_several_months_read_as_one_frame_sorted_by_symbol_and_time(table: Table
     assert table.scan(columns=["symbol"]).collect().height == 12
 
 
+def test_months_that_were_written_with_other_columns_are_named_and_read_by_the_columns_they_share(table: Table) -> None:
+    table.publish("2024-01", rows("BTC"))
+    february = rows("BTC", start=datetime(2024, 2, 1, tzinfo=UTC))
+    table.publish("2024-02", february.with_columns(volume=1.0))
+    with pytest.raises(InputError, match=r"2024-01 of 'candles' .* than 2024-02; .*'volume', Float64.*plan --run"):
+        table.read()
+    shared = ["symbol", "close"]
+    expected = pl.concat([rows("BTC"), february]).select(shared)
+    assert table.read(columns=shared).equals(expected)
+    assert table.scan(columns=shared).collect().equals(expected)
+
+
 def test_the_digest_follows_content_and_ignores_when_it_was_known(table: Table) -> None:
     frame = rows("BTC").with_columns(known_at=pl.lit(datetime(2024, 2, 1, tzinfo=UTC)).cast(pl.Datetime("us", "UTC")))
     digests = []
