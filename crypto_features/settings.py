@@ -48,7 +48,10 @@ class Settings(BaseSettings):
         description="Folder or bucket URL of every table. A relative folder starts at the project's root "
         "(the nearest folder, from the working directory upwards, that holds feature_repo/feature_store.yaml).",
     )
-    source: str = Field("sample", description="Where candles come from: sample, files, ccxt or archive.")
+    source: str = Field(
+        "sample",
+        description="Where candles come from: sample, files, ccxt, archive, or your own as module:function.",
+    )
     files: str | None = Field(None, description="Folder of <SYMBOL>.parquet or <SYMBOL>.csv, for the source `files`.")
     files_columns: Annotated[Mapping[str, str], NoDecode] = Field(
         {},

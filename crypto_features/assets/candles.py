@@ -1,6 +1,7 @@
 """Raw candles as they were seen, and the daily candles resampled from them."""
 
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -17,7 +18,7 @@ from crypto_features.assets.partitions import SINGLE_RUN, selected
 from crypto_features.assets.progress import last_candles
 from crypto_features.assets.publish import publish
 from crypto_features.features import partition_metadata, resample
-from crypto_features.market import Source, current, ingest, source
+from crypto_features.market import Source, coverage, current, gaps_in, ingest, source
 from crypto_features.settings import Settings
 from crypto_features.versions import feature_versions, table_version
 
@@ -86,8 +87,17 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
             refused.update(failed)
         if failed.keys() == set(symbols):
             raise next(iter(report.failed.values()))
-        for month in {*months, *report.published} & set(table.months()):
-            facts = rows_of(table.read([month], ["symbol", "open_time"]), "open_time")
+        touched = sorted({*months, *report.published} & set(table.months()))
+        holes = gaps_in(table, touched, lake.interval)
+        for month in touched:
+            keys = table.read([month], ["symbol", "open_time"])
+            mine = holes.filter(pl.col("from").dt.strftime("%Y-%m") == month)
+            facts: dict[str, Any] = {
+                **rows_of(keys, "open_time"),
+                "missing": int(mine["missing"].sum()),
+                "gaps": rows(mine),
+                "coverage": rows(coverage(keys, lake.interval)),
+            }
             if month in months:
                 context.add_asset_metadata(facts, partition_key=month)
             else:  # a correction that was found in the month before.

@@ -7,6 +7,7 @@ from crypto_features.market.lake import Table
 from crypto_features.market.report import IngestReport, Progress, RejectedShareError
 from crypto_features.market.source import CANDLE_SCHEMA, Source
 from crypto_features.market.sources import source
+from crypto_features.market.windows import gaps_in
 
 __all__ = [
     "CANDLE_SCHEMA",
@@ -19,6 +20,7 @@ __all__ = [
     "current",
     "flags",
     "gaps",
+    "gaps_in",
     "ingest",
     "source",
     "validate",

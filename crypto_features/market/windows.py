@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
+import polars as pl
 from upath import UPath
 
 from crypto_features.features.months import month_span, months_between
@@ -173,7 +175,7 @@ class Planner:
 
     def _stored(self, month: str, *, published: bool, earlier: str | None = None) -> Stored:
         metadata = self.table.metadata(month) if published else {}
-        held = self._held(month, metadata) if metadata and self.source.resumes else {}
+        held = held_in(self.table, month, metadata, self.interval) if metadata and self.source.resumes else {}
         try:
             kept = json.loads(self._path(month).read_text())
         except (FileNotFoundError, ValueError):
@@ -181,11 +183,6 @@ class Planner:
         none = from_texts(kept.pop("none", {}), self._first(month))
         marks = kept if kept.pop("digest") in (metadata.get("digest"), earlier) else {}
         return Stored(metadata, held, marks, none)
-
-    def _held(self, month: str, metadata: Mapping[str, str]) -> dict[str, list[Span]]:
-        if "held" in metadata:
-            return from_texts(json.loads(metadata["held"]), self._first(month))
-        return spans_of(self.table.read([month], KEY), self.interval)  # published by other means.
 
     def _origin(self, symbol: str) -> str:
         return f"{symbol} of {self.source.origin(symbol)}"
@@ -200,3 +197,26 @@ class Planner:
 
     def _path(self, month: str) -> UPath:
         return self.table.root / ".marks" / self.table.name / f"{month}.json"
+
+
+def held_in(table: Table, month: str, metadata: Mapping[str, str], interval: timedelta) -> dict[str, list[Span]]:
+    """Which candles each symbol has in a partition, as its metadata says, or else its rows."""
+    if "held" in metadata:
+        return from_texts(json.loads(metadata["held"]), number(month_span(month)[0], interval))
+    return spans_of(table.read([month], KEY), interval)  # published by other means.
+
+
+def gaps_in(table: Table, months: Sequence[str], interval: timedelta) -> pl.DataFrame:
+    """As `gaps`, over whole partitions of raw candles and from their metadata alone."""
+    held: dict[str, list[Span]] = {}
+    for month in months:
+        for symbol, spans in held_in(table, month, table.metadata(month), interval).items():
+            held.setdefault(symbol, []).extend(spans)
+    found = [
+        (symbol, opening(end, interval), opening(start - 1, interval), start - end)
+        for symbol, spans in sorted(held.items())
+        for (_, end), (start, _) in pairwise(joined(spans))
+    ]
+    time = pl.Datetime("us", "UTC")
+    schema = pl.Schema({"symbol": pl.String(), "from": time, "to": time, "missing": pl.Int64()})
+    return pl.DataFrame(found, schema=schema, orient="row")

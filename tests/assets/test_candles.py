@@ -58,6 +58,20 @@ def test_a_symbol_that_fails_is_named_while_the_others_go_on(market: Market) -> 
     assert [line for line in market.log(run) if line.startswith("744 of 1,488 candles, ")]
 
 
+def test_each_gap_and_the_share_that_is_present_stand_in_the_metadata(market: Market) -> None:
+    outage = pl.col("open_time").is_between(START + 5 * HOUR, START + 8 * HOUR)
+    market.exchange.candles = market.exchange.candles.filter(~outage)
+    run = market.fetch("2024-01", FEBRUARY)
+    (event,) = run.asset_materializations_for_node("candles")
+    assert event.metadata["missing"].value == 4
+    (gap,) = event.metadata["gaps"].value.records  # type: ignore[union-attr] # a table, as the next lines show.
+    assert (gap.data["symbol"], gap.data["missing"]) == ("BTC", 4)
+    assert str(gap.data["from"]).startswith("2024-01-01 05:00:00")
+    assert str(gap.data["to"]).startswith("2024-01-01 08:00:00")
+    (present,) = event.metadata["coverage"].value.records  # type: ignore[union-attr] # as above.
+    assert (present.data["present"], present.data["expected"]) == (740, 744)
+
+
 def test_a_run_of_which_every_symbol_fails_fails(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYPTO_FEATURES_SYMBOLS", "NOPE")
     assert not market.fetch("2024-01", FEBRUARY).success

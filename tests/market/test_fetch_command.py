@@ -23,6 +23,41 @@ def test_candles_are_fetched_and_counted(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert Table(UPath(tmp_path / "data"), "candles", "open_time").read().height == 800
 
 
+OWN_SOURCE = """
+from tests.market.market import Offer, candles
+
+def mine(settings):
+    return Offer(candles(*settings.symbols, count=100))
+"""
+
+
+def test_a_source_of_ones_own_is_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "own_source.py").write_text(OWN_SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("CRYPTO_FEATURES_SYMBOLS", "BTC,XYZ")
+    monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", "own_source:mine")
+    result = CliRunner().invoke(app, ["fetch", "--last", "2024-01"])
+    assert (result.exit_code, "200" in result.output) == (0, True)
+    monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", "own_source:other")
+    result = CliRunner().invoke(app, ["fetch"])
+    assert result.exit_code == 1
+    assert "has no attribute 'other'; expected <module>:<function>" in result.output.replace("\n", " ")
+
+
+def test_again_asks_for_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = START + 100 * HOUR
+    exchange = Exchange(candles("BTC", count=100), now=now)
+    with binance(exchange) as url:
+        settings = {"SOURCE": "ccxt", "EXCHANGE_URL": url, "SYMBOLS": "BTC", "START": "2024-01"}
+        for name, value in (settings | {"CLOCK": now.isoformat()}).items():
+            monkeypatch.setenv(f"CRYPTO_FEATURES_{name}", value)
+        asked = []
+        for command in (["fetch"], ["fetch"], ["fetch", "--again"]):
+            assert CliRunner().invoke(app, command).exit_code == 0
+            asked.append(len(exchange.pages()))
+    assert asked[0] == asked[1] < asked[2]
+
+
 def test_a_symbol_that_failed_is_named_and_makes_the_command_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     now = START + 100 * HOUR
     with binance(Exchange(candles("BTC", count=100), now=now)) as url:

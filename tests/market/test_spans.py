@@ -2,12 +2,18 @@
 
 import random
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
+from upath import UPath
 
+from crypto_features.market import Table, gaps, gaps_in, ingest
 from crypto_features.market.spans import from_texts, joined, number, opening, spans_of, to_texts, without
-from tests.market.market import HOUR, START, candles
+from tests.market.market import HOUR, LATER, START, Offer, candles
+
+MONTHS = ("2024-01", "2024-02", "2024-03")
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -34,6 +40,18 @@ def test_what_is_left_is_the_difference_of_the_sets(seed: int) -> None:
     expected = set(range(40)) - {n for a, b in taken for n in range(a, b)}
     assert [n for a, b in left for n in range(a, b)] == sorted(expected)
     assert joined(left) == left
+
+
+def test_gaps_are_told_from_metadata_as_from_rows(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    frame = candles("BTC", "ETH", count=1500).filter(pl.Series([rng.random() < 0.97 for _ in range(3000)]))
+    outage = pl.col("open_time").is_between(START + 735 * HOUR, START + 760 * HOUR)  # over the end of January.
+    frame = frame.filter(~outage)
+    table, quarantine = (Table(UPath(tmp_path), name, "open_time") for name in ("candles", "quarantine"))
+    ingest(Offer(frame), table, quarantine, MONTHS, ("BTC", "ETH"), interval=HOUR, now=LATER)
+    assert_frame_equal(gaps_in(table, MONTHS, HOUR), gaps(frame, HOUR))
+    table.publish("2024-02", table.read(["2024-02"]))
+    assert_frame_equal(gaps_in(table, MONTHS, HOUR), gaps(frame, HOUR))
 
 
 def test_no_candle_has_no_span() -> None:

@@ -1,5 +1,6 @@
 """Where candles come from: one file a source, chosen by the setting `source`."""
 
+from importlib import import_module
 from typing import Any, TypeVar
 
 from crypto_features.errors import SettingsError
@@ -12,7 +13,9 @@ _NAMES = ("sample", "files", "ccxt", "archive")
 
 
 def source(settings: Settings) -> Source:
-    """The source that the settings choose.
+    """The source that the settings choose: one of these, or your own, written as `module:function`.
+
+    The function is called with the settings and returns the source; a class with such a constructor will do.
 
     Raises:
         SettingsError: if there is no such source, or a setting that it needs is missing or wrong.
@@ -52,7 +55,22 @@ def source(settings: Settings) -> Source:
         return ArchiveSource(
             settings.archive_url, limit=settings.archive_limit, patience=settings.patience, **_listed(settings)
         )
+    if ":" in settings.source:
+        return _own(settings)
     raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is no source; choose {', '.join(_NAMES)}.")
+
+
+def _own(settings: Settings) -> Source:
+    module, _, name = settings.source.partition(":")
+    try:
+        make = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(
+            f"CRYPTO_FEATURES_SOURCE={settings.source}: {error}; expected <module>:<function>, importable from here, "
+            "that takes the settings and returns a source."
+        ) from None
+    made: Source = make(settings)
+    return made
 
 
 def _listed(settings: Settings) -> dict[str, Any]:
