@@ -8,6 +8,7 @@ from crypto_features.assets.features import feature_table
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.online import online_view
 from crypto_features.assets.partitions import monthly
+from crypto_features.assets.plan import recompute_plan
 from crypto_features.assets.regime_model import regime_model
 from crypto_features.assets.registry import feast_registry
 from crypto_features.assets.training import training_set
@@ -30,6 +31,7 @@ def build(settings: Settings) -> dg.Definitions:
                 daily_candles(settings, months),
                 regime_model(months),
                 *(feature_table(settings, group, months) for group in GROUPS.values()),
+                recompute_plan,
                 feast_registry,
                 *(online_view(settings, group, months) for group in GROUPS.values()),
                 training_set(SERVICES["ml_training_features"], months),

@@ -29,6 +29,7 @@ def test_one_run_builds_every_asset(built: list[Built]) -> None:
         "volume_features",
         "regime_features",
         "trading_signals",
+        "recompute_plan",
         "feast_registry",
         "online_store/price_features",
         "online_store/volume_features",

@@ -4,11 +4,13 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 from upath import UPath
 
+from crypto_features.assets.plan import recompute_plan
 from crypto_features.cli import app
 from crypto_features.market import Table
 from crypto_features.settings import Settings
@@ -87,6 +89,9 @@ def test_what_is_listed_is_computed_and_nothing_else(platform: Path) -> None:
     }
     details = json.loads(run("plan", "--json"))[0]["details"]
     assert details == ["BTC 2024-02-10 23:00 corrected"]
+    shown = dg.materialize([recompute_plan]).asset_materializations_for_node("recompute_plan")[0].metadata
+    assert shown["stale"].value == 4
+    assert "| daily_candles | 2024-02 | input corrected | BTC 2024-02-10 23:00 corrected |" in str(shown["plan"].value)
     run("plan", "--run")
     assert listed() == []
     touched = {path for path, content in before.items() if path.exists() and path.read_bytes() != content}
