@@ -37,7 +37,7 @@ def automation(settings: Settings, checks: Sequence[dg.AssetCheckKey]) -> dg.Def
         schedules=schedules(settings, schedule),
         sensors=[
             follows,
-            *sensors(settings, checks, sensor),
+            *sensors(settings, sensor),
             alert_sensor(settings, checks, sensor),
             *lineage_sensors(settings, sensor),
         ],

@@ -12,7 +12,6 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from crypto_features.assets.progress import outdated
 from crypto_features.assets.regime_model import NAME as MODEL
 from crypto_features.assets.regime_model import model_path
-from crypto_features.automation.failing import failing, stops
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.features import GROUPS, SERVICES
 from crypto_features.features.months import month_span
@@ -30,24 +29,12 @@ READS = {
 }
 """What is published from tables, and has no file that says from which content."""
 
-INPUTS = {
-    "daily_candles": ("candles",),
-    MODEL: ("price_features",),
-    **{name: tuple(i.table for i in group.inputs) for name, group in GROUPS.items()},
-    **READS,
-}
-
 Lag = tuple[str, str, tuple[str, ...]]
 """What is wrong, the asset that mends it, and its months; none for an asset without partitions."""
 
 
-def lagging(at: MarketNow, instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey]) -> Iterator[Lag]:
-    """Every asset that is behind, but for those that wait for a blocking check of an input to pass."""
-    wrong = {found.asset_key.to_user_string() for found in failing(instance, checks) if stops(found)}
-    yield from (lag for lag in _behind(at, instance) if wrong.isdisjoint(INPUTS.get(lag[1], ())))
-
-
-def _behind(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
+def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
+    """Every asset that is behind."""
     months = at.months_to_fetch
     if months and (not at.stored or at.now - at.head >= at.settings.interval + MISSED_BY):
         yield "candles", "candles", months

@@ -21,11 +21,9 @@ TRIES = 3
 UNTIL_NEXT = "its rule has until the next look"
 
 
-def sensors(
-    settings: Settings, checks: Sequence[dg.AssetCheckKey], status: dg.DefaultSensorStatus
-) -> Sequence[dg.SensorDefinition]:
+def sensors(settings: Settings, status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefinition]:
     """All of them."""
-    return [_new_symbols(settings, status), _behind(settings, checks, status), _inbox(settings, status)]
+    return [_new_symbols(settings, status), _behind(settings, status), _inbox(settings, status)]
 
 
 def _new_symbols(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -49,9 +47,7 @@ def _new_symbols(settings: Settings, status: dg.DefaultSensorStatus) -> dg.Senso
     return new_symbols
 
 
-def _behind(
-    settings: Settings, checks: Sequence[dg.AssetCheckKey], status: dg.DefaultSensorStatus
-) -> dg.SensorDefinition:
+def _behind(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(
         name="behind",
         target=dg.AssetSelection.all(),
@@ -68,7 +64,7 @@ def _behind(
         known, waits, reasons = recall_waits(context.cursor), dict[str, Wait](), list[str]()
         graph = context.repository_def.asset_graph if context.repository_def else None
         request_now: dg.RunRequest | None = None
-        for what, asset, months in lagging(at, context.instance, checks):
+        for what, asset, months in lagging(at, context.instance):
             seen = known.get(what)
             wait = seen if seen and seen.months == months else Wait(months, 0, at.now)
             if graph is not None and (check := blocked_by(graph, context.instance, asset)):

@@ -9,7 +9,6 @@ from crypto_features import clock
 from crypto_features.assets.freshness import freshness_of
 from crypto_features.assets.lake import LakeResource
 from crypto_features.automation.alerts import Problem, due, post, recall, remember, slack
-from crypto_features.automation.failing import failing, stops
 from crypto_features.settings import Settings
 
 LOOKED_BACK = timedelta(days=1)
@@ -82,17 +81,22 @@ def failed_runs(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
 
 
 def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey], ui: str) -> Iterator[Problem]:
-    """Checks whose newest evaluation failed, as problems."""
-    for evaluation in failing(instance, keys):
-        asset = evaluation.asset_key.to_user_string()
+    """Checks whose newest evaluation failed."""
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
+    for key, record in found.items():
+        evaluation = record.event and record.event.dagster_event and record.evaluation
+        if record.status is not AssetCheckExecutionRecordStatus.FAILED or not evaluation:
+            continue
+        asset = key.asset_key.to_user_string()
         todo = evaluation.metadata.get("what to do")
+        blocking = evaluation.severity is dg.AssetCheckSeverity.ERROR
         yield Problem(
-            key=f"check:{asset}:{evaluation.check_name}",
-            title=f"Check failed: {evaluation.check_name} of {asset}",
+            key=f"check:{asset}:{key.name}",
+            title=f"Check failed: {key.name} of {asset}",
             detail=f"{evaluation.description or ''} "
-            + (
-                "Nothing downstream of it is published until it passes." if stops(evaluation) else "Publishing goes on."
-            ),
+            + ("Nothing downstream of it is published until it passes." if blocking else "It goes on being published."),
             action=str(todo.value) if todo else "open the check in the UI.",
             url=f"{ui}/assets/{asset}?view=checks",
         )

@@ -79,23 +79,12 @@ def test_a_failed_publication_is_asked_for_again(world: World) -> None:
     world.record("online_store/trading_signals", "2024-03")
     world.record("trading_signals", "2024-03")
     assert ("online_store/trading_signals", ("2024-03",)) in [(what, months) for what, _, months in behind(at, world)]
-    world.instance.report_runless_asset_event(
-        dg.AssetCheckEvaluation(IN_RANGE.asset_key, IN_RANGE.name, passed=False, metadata={}, blocking=True)
-    )
-    assert "online_store/trading_signals" not in [what for what, _, _ in behind(at, world)], "its input is wrong"
-    world.instance.report_runless_asset_event(
-        dg.AssetCheckEvaluation(IN_RANGE.asset_key, IN_RANGE.name, passed=True, metadata={}, blocking=True)
-    )
-    assert "online_store/trading_signals" in [what for what, _, _ in behind(at, world)]
     world.record("online_store/trading_signals", "2024-03")
     assert "online_store/trading_signals" not in [what for what, _, _ in behind(at, world)]
 
 
-IN_RANGE = dg.AssetCheckKey(dg.AssetKey("trading_signals"), "in_range")
-
-
 def behind(at: MarketNow, world: World) -> list[Lag]:
-    return list(lagging(at, world.instance, [IN_RANGE]))
+    return list(lagging(at, world.instance))
 
 
 def test_a_month_that_was_lost_by_an_interrupted_backfill_is_asked_for(world: World) -> None:
