@@ -115,8 +115,8 @@ class _Run:
         """What to fetch, in chunks of months whose candles fit in memory."""
         size = max(self.source.rows_at_once // max(len(symbols) * (_LONGEST_MONTH // self.interval), 1), 1)
         chunks = [months[i : i + size] for i in range(0, len(months), size)]
-        self._refuse_mixture(months)
         self.stored = self.planner.stored(self.planner.reach(months))
+        self._refuse_mixture(months)
 
         def plan(symbol: str) -> list[list[Window]]:
             try:
@@ -224,7 +224,8 @@ class _Run:
         """All partitions of a table are of one nature; the newest tells it, and those that are about to change."""
         published = self.table.months()
         for month in sorted({*published[-1:], *months}.intersection(published)):
-            stored = self.table.metadata(month)
+            planned = self.stored.get(month)
+            stored = planned.metadata if planned and planned.metadata else self.table.metadata(month)
             mine = self._nature()
             theirs = {key: stored.get(key, value) for key, value in mine.items()}
             if theirs != mine:
