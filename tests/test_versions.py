@@ -1,0 +1,59 @@
+"""Versions are measured once for each state of the code and its libraries, and read back while neither changes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crypto_features import versions
+
+MEASURED = {"price_features": {"ma_5": "1"}}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder; what is measured is `MEASURED`."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(versions, "table_fingerprints", lambda: MEASURED)
+    return tmp_path / "cache" / "crypto-features"
+
+
+def again() -> object:
+    """The versions as another process would get them."""
+    return versions.versions.__wrapped__()
+
+
+def test_what_was_measured_is_read_back(cache: Path) -> None:
+    assert again() == MEASURED
+    (kept,) = cache.iterdir()
+    kept.write_text(json.dumps({"price_features": {"ma_5": "kept"}}))
+    assert again() == {"price_features": {"ma_5": "kept"}}
+
+
+def test_another_library_is_measured_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again()
+    monkeypatch.setattr(versions, "version", lambda name: f"{name} of tomorrow")
+    assert again() == MEASURED
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_other_source_is_measured_anew(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again()
+    (tmp_path / "edited.py").write_text("K = 0.6")
+    monkeypatch.setattr(versions, "files", lambda _: tmp_path)
+    again()
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "\0"])
+def test_a_spoiled_file_is_measured_anew(cache: Path, content: str) -> None:
+    again()
+    (kept,) = cache.iterdir()
+    kept.write_text(content)
+    assert again() == MEASURED
+    assert json.loads(kept.read_text()) == MEASURED
+
+
+def test_without_a_writable_folder_each_process_measures(cache: Path) -> None:
+    cache.parent.write_text("a file where the folder should be")
+    assert again() == MEASURED
