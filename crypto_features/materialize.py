@@ -79,12 +79,17 @@ def materialize_all(
         instance=instance,
         run_id=run_id,
         raise_on_error=False,
-        tags={ASSET_PARTITION_RANGE_START_TAG: months[0], ASSET_PARTITION_RANGE_END_TAG: months[-1]},
+        tags=range_tags(months[0], months[-1]),
     )
     if not result.success:
         raise RunFailedError(cause(events))
     order = [a.key.to_user_string() for a in definitions.assets or () if isinstance(a, dg.AssetsDefinition)]
     return sorted(built, key=lambda asset: order.index(asset.asset))
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """The tags of one run over a range of months."""
+    return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
 
 
 def _built(events: Sequence[dg.DagsterEvent], seconds: float) -> Iterator[Built]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from crypto_features.materialize import range_tags
+
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -11,12 +13,6 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-
-
-def months_of_run(months: Sequence[str]) -> dict[str, str]:
-    """The tags of one run over a range of months."""
-    return {RANGE_START: months[0], RANGE_END: months[-1]} if months else {}
 
 
 def going(instance: dg.DagsterInstance, job: str | None = None) -> str | None:
@@ -34,7 +30,7 @@ def request(
     """One run over a range of months; the same key never runs twice."""
     return dg.RunRequest(
         run_key=key,
-        tags=months_of_run(months),
+        tags=range_tags(months[0], months[-1]) if months else {},
         asset_selection=[dg.AssetKey(asset.split("/")) for asset in assets] or None,
         run_config=dict(config or {}),
     )

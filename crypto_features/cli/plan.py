@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from crypto_features.cli.app import command
 from crypto_features.errors import InputError
+from crypto_features.features.months import month_span
 
 if TYPE_CHECKING:
     from crypto_features.features.plan import Stale
@@ -41,28 +42,43 @@ def plan(
         raise InputError(f"{settings.root} holds no candles to compute from; `crypto-features run` fetches them.")
     if run and stale:
         _materialize(settings, stale)
-        typer.echo(f"{len(stale)} partitions materialized.", err=as_json)
+        published = "`crypto-features run` or the automation of `dev` publishes them online."
+        typer.echo(f"{len(stale)} partitions materialized; {published}", err=as_json)
 
 
 def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
-    """One Dagster run a month, oldest first: a month reads none that is later."""
+    """One Dagster run for each range of months in which the same assets are stale, oldest first."""
     from crypto_features.instance import dagster_home
 
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     import dagster as dg
 
     from crypto_features.definitions import build
-    from crypto_features.materialize import QUIET, RunFailedError, cause
+    from crypto_features.materialize import QUIET, RunFailedError, cause, range_tags
 
     job = build(settings).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
-        for month, items in groupby(sorted(stale, key=lambda item: item.partition), key=lambda item: item.partition):
-            assets = [dg.AssetKey(item.asset) for item in items]
+        for first, last, assets in _ranges(stale):
             result = job.execute_in_process(
-                run_config=QUIET, instance=instance, partition_key=month, asset_selection=assets, raise_on_error=False
+                run_config=QUIET,
+                instance=instance,
+                tags=range_tags(first, last),
+                asset_selection=[dg.AssetKey(asset) for asset in assets],
+                raise_on_error=False,
             )
             if not result.success:
-                raise RunFailedError(f"{month}: {cause(result.all_events)}")
+                raise RunFailedError(f"{first} to {last}: {cause(result.all_events)}")
+
+
+def _ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
+    """First month, last month and assets of each range; every month in between has just these assets."""
+    months = sorted({item.partition for item in stale})
+    assets = {month: frozenset(item.asset for item in stale if item.partition == month) for month in months}
+    first = months[0]
+    for month, following in zip(months, [*months[1:], None], strict=True):
+        if following is None or assets[following] != assets[month] or month_span(month)[1] != month_span(following)[0]:
+            yield first, month, assets[month]
+            first = following or month
 
 
 def _facts(item: "Stale") -> dict[str, object]:

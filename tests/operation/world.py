@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from upath import UPath
 
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.progress import last_candles
-from crypto_features.automation.runs import RANGE_END, RANGE_START
 from crypto_features.definitions import build
 from crypto_features.features import partition_metadata, resample
 from crypto_features.features.months import months_between
@@ -81,4 +81,4 @@ class World:
 
 
 def span(request: dg.RunRequest) -> tuple[str, str]:
-    return request.tags[RANGE_START], request.tags[RANGE_END]
+    return request.tags[ASSET_PARTITION_RANGE_START_TAG], request.tags[ASSET_PARTITION_RANGE_END_TAG]
