@@ -1,6 +1,7 @@
 """`crypto-features serve`: Feast's HTTP feature server, for reading only."""
 
 import os
+import tempfile
 from typing import Annotated
 
 import typer
@@ -26,13 +27,16 @@ def serve(
         raise SettingsError(f"{host} can be reached by other machines; set {TOKEN} to a secret that clients must send.")
     import uvicorn
 
-    uvicorn.run(
-        "crypto_features.store.server:app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        limit_concurrency=256,
-        timeout_keep_alive=30,
-        log_level="warning",
-    )
+    with tempfile.TemporaryDirectory(prefix="crypto_features_metrics_") as folder:
+        # Both names: Feast reads the one, the Prometheus client the other.
+        os.environ["PROMETHEUS_MULTIPROCESS_DIR"] = os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        uvicorn.run(
+            "crypto_features.store.server:app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            limit_concurrency=256,
+            timeout_keep_alive=30,
+            log_level="warning",
+        )

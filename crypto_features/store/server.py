@@ -12,7 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from feast import feature_server, metrics
 from feast.errors import FeastError, FeastObjectNotFoundException, FeatureNameCollisionError
-from prometheus_client import make_asgi_app
+from prometheus_client import CollectorRegistry, make_asgi_app
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crypto_features.errors import InputError, TransientError, UnknownNameError
@@ -38,7 +39,10 @@ def app() -> FastAPI:
     served.router.routes[:] = [route for path, route in routes.items() if path in READING]
     served.title, served.version = "crypto-features", "1"
     served.openapi_schema = None
-    served.mount("/metrics", make_asgi_app())
+    # Each process keeps its own figures in files of one folder; whichever is asked answers for all.
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the client has no types.
+    served.mount("/metrics", make_asgi_app(registry))
 
     @served.get("/freshness")
     def ages() -> dict[str, Any]:
