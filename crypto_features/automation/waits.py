@@ -1,4 +1,4 @@
-"""How long to wait before something is asked for again: twice as long each time, so that nothing loops."""
+"""How long to wait before something is asked for again: longer each time after a few, so that nothing loops."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 FIRST, LONGEST = timedelta(minutes=10), timedelta(days=1)
+PATIENT = 3
+"""How often something is asked for before the waits grow: a restart or an outage of minutes needs no more."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,11 @@ class Wait:
         """After being asked for once more.
 
         >>> wait = Wait(("2024-01",), 0, datetime(2024, 1, 1))
-        >>> wait.asked(wait.until).asked(wait.until).until - wait.until
-        datetime.timedelta(seconds=1200)
+        >>> wait.asked(wait.until).until - wait.until, replace(wait, times=4).asked(wait.until).until - wait.until
+        (datetime.timedelta(seconds=600), datetime.timedelta(seconds=2400))
         """
-        return replace(self, times=self.times + 1, until=now + min(FIRST * 2**self.times, LONGEST))
+        grown = FIRST * 2 ** max(self.times + 1 - PATIENT, 0)
+        return replace(self, times=self.times + 1, until=now + min(grown, LONGEST))
 
 
 def remember_waits(waits: Mapping[str, Wait]) -> str:

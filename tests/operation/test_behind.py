@@ -45,11 +45,11 @@ def looks(world: World, *times: datetime) -> list[list[str]]:
 
 def test_what_stays_behind_is_asked_for_at_growing_intervals_and_starves_nobody(world: World) -> None:
     world.store_candles(NOW - 3 * HOUR)
-    minutes = [0, 1, 2, 3, 9, 10, 11, 12, 29, 30, 31, 69, 70, 71]
+    minutes = [0, 1, 2, 3, 9, 10, 11, 12, 20, 21, 22, 29, 30, 31, 32, 49, 50, 51, 52, 89, 90, 91]
     found = looks(world, *(NOW + timedelta(minutes=minute) for minute in minutes))
     asked = [(minute, name) for minute, names in zip(minutes, found, strict=True) for name in names]
-    assert [minute for minute, name in asked if name == "candles"] == [0, 10, 30, 70]
-    assert [minute for minute, name in asked if name == "daily_candles"] == [1, 11, 31, 71]
+    assert [minute for minute, name in asked if name == "candles"] == [0, 10, 20, 30, 50, 90]
+    assert [minute for minute, name in asked if name == "daily_candles"] == [1, 11, 21, 31, 51, 91]
     assert {name for _, name in asked} == {"candles", "daily_candles", "trading_signals", "feast_registry"}
 
 
