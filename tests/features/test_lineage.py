@@ -3,12 +3,12 @@
 import polars as pl
 import pytest
 
-from crypto_features.features import GROUPS, SERVICES, FeatureGroup, lineage
+from crypto_features.features import GROUPS, SERVICES, FeatureGroup, lineage, resample
 from crypto_features.features.groups.signals import volatility_breakout
 from crypto_features.features.probe_market import probe_market
 from crypto_features.features.regime_model import ULTRA_5, RegimeModel
 from crypto_features.features.upstream import every_row, tables
-from tests.features.markets import HOUR
+from tests.features.markets import DAY, HOUR
 
 KEYS = {"symbol", "open_time", "event_timestamp", "month", "version", "completeness", "known_at"}
 
@@ -41,6 +41,15 @@ def measured(group: FeatureGroup) -> dict[str, set[tuple[str, str]]]:
 @pytest.mark.parametrize("group", [*GROUPS.values(), volatility_breakout(k=None)], ids=[*GROUPS, "noise k"])
 def test_declared_lineage_is_the_measured_one(group: FeatureGroup) -> None:
     assert {name: set(sources) for name, sources in lineage(group).items()} == measured(group)
+
+
+def test_each_column_of_a_daily_candle_comes_from_that_column_of_the_candles() -> None:
+    before = resample(probe_market(), HOUR, DAY)
+    for column in ("open", "high", "low", "close", "volume"):
+        after = resample(moved("candles", probe_market(), column), HOUR, DAY)
+        assert [name for name in before.columns if not after[name].equals(before[name])] == [column]
+    fewer = resample(probe_market().filter(pl.col("open_time").dt.hour() != 12), HOUR, DAY)
+    assert not fewer["completeness"].equals(before["completeness"])
 
 
 def test_services_choose_features_that_exist_in_the_order_of_the_design() -> None:
