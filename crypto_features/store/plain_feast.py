@@ -6,6 +6,7 @@ definitions, and nothing in Feast catches what they raise; Python itself drops t
 """
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -17,13 +18,17 @@ from typing import Any
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """While this context is open, `typeguard.typechecked` returns what it decorates."""
+    """While this context is open, `typeguard.typechecked` returns what it decorates; afterwards warnings are as before.
+
+    Feast switches the deprecation warnings of every library on for the whole process.
+    """
     import typeguard
 
     kept = typeguard.typechecked
     typeguard.typechecked = _as_it_is
     try:
-        yield
+        with warnings.catch_warnings():
+            yield
     finally:
         typeguard.typechecked = kept
 

@@ -12,9 +12,12 @@ IMPORT = """
 import sys
 import crypto_features.store
 assert "feast" not in sys.modules
+import warnings
+filters = list(warnings.filters)
 from feast import Entity, FeatureView, Field, ValueType
 import typeguard
 
+assert warnings.filters == filters
 assert not any("check" in name for one in (Entity, FeatureView, Field) for name in one.__init__.__code__.co_names)
 entity = Entity(name="symbol", join_keys=["symbol"], value_type=ValueType.STRING)
 assert Entity.from_proto(entity.to_proto()) == entity
