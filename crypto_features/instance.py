@@ -7,6 +7,11 @@ from pathlib import Path
 from crypto_features.settings import Settings
 
 
+def dagster_environment(settings: Settings) -> dict[str, str]:
+    """The variables with which a process of ours finds Dagster's home, and hands over events together."""
+    return {"DAGSTER_HOME": str(dagster_home(settings)), "DAGSTER_EVENT_BATCH_SIZE": "500"}
+
+
 def dagster_home(settings: Settings) -> Path:
     """The folder that `DAGSTER_HOME` names, or `dagster/` in the data folder, with a `dagster.yaml` in it.
 

@@ -50,7 +50,9 @@ def test_a_bad_setting_names_variable_and_expectation(
 
 def test_a_variable_that_is_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYPTO_FEATURES_SYMBOL", "BTC")
-    with pytest.raises(SettingsError, match="CRYPTO_FEATURES_SYMBOL is no setting; did you mean CRYPTO_FEATURES_SYMBOLS"):
+    with pytest.raises(
+        SettingsError, match="CRYPTO_FEATURES_SYMBOL is no setting; did you mean CRYPTO_FEATURES_SYMBOLS"
+    ):
         Settings.load()
 
 

@@ -48,9 +48,9 @@ def plan(
 
 def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
     """One Dagster run for each range of months in which the same assets are stale, oldest first."""
-    from crypto_features.instance import dagster_home
+    from crypto_features.instance import dagster_environment
 
-    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    os.environ.update(dagster_environment(settings))
     import dagster as dg
 
     from crypto_features.definitions import build

@@ -25,11 +25,11 @@ def run() -> None:
     began = time.perf_counter()
     console = Console()
     with console.status("Loading the graph"):
-        from crypto_features.instance import dagster_home
+        from crypto_features.instance import dagster_environment
         from crypto_features.settings import Settings
 
         settings = Settings.load()
-        os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+        os.environ.update(dagster_environment(settings))
         import dagster as dg
 
         from crypto_features import clock

@@ -100,8 +100,9 @@ def test_both_configurations_hold_what_the_platform_relies_on(path: Path) -> Non
     assert set(configuration["retention"]) == {"schedule", "sensor", "auto_materialize"}
 
 
-def test_the_configuration_for_one_machine_boots(tmp_path: Path) -> None:
+def test_the_configuration_for_one_machine_boots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dagster.yaml").write_text(ONE_MACHINE.read_text())
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.run_monitoring_enabled
         assert instance.run_retries_enabled
