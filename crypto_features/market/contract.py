@@ -69,15 +69,15 @@ def _contract(interval: timedelta, now: datetime, *, unique: bool) -> Any:
             return pl.col("high") >= pl.max_horizontal("open", "low", "close")
 
         @dy.rule()
-        def low_bounds(cls) -> pl.Expr:  # noqa: N805
+        def low_bounds(cls) -> pl.Expr:  # noqa: N805 - as above.
             return pl.col("low") <= pl.min_horizontal("open", "high", "close")
 
         @dy.rule()
-        def on_grid(cls) -> pl.Expr:  # noqa: N805
+        def on_grid(cls) -> pl.Expr:  # noqa: N805 - as above.
             return pl.col("open_time").to_physical() % (interval // timedelta(microseconds=1)) == 0
 
         @dy.rule()
-        def is_over(cls) -> pl.Expr:  # noqa: N805
+        def is_over(cls) -> pl.Expr:  # noqa: N805 - as above.
             return pl.col("open_time") + interval <= now
 
     return Candle

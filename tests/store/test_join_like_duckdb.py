@@ -104,7 +104,7 @@ def test_every_generated_join_equals_that_of_feasts_duckdb_store(
         pair: tuple[Path, FeatureStore, FeatureStore],
         zone: timezone | None,
         full_names: bool,  # noqa: FBT001 - Hypothesis passes by name.
-        as_known_then: bool,  # noqa: FBT001
+        as_known_then: bool,  # noqa: FBT001 - as above.
     ) -> None:
         nonlocal compared
         folder, ours, theirs = pair

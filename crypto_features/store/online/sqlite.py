@@ -92,7 +92,7 @@ class SqliteBackend:
     def switch_off(self, name: str, why: str) -> None:
         with self._transaction() as connection:
             connection.execute(f"CREATE TABLE IF NOT EXISTS {_SWITCHES} (name TEXT PRIMARY KEY, why TEXT NOT NULL)")
-            connection.execute(f"INSERT OR REPLACE INTO {_SWITCHES} VALUES (?, ?)", (name, why))  # noqa: S608
+            connection.execute(f"INSERT OR REPLACE INTO {_SWITCHES} VALUES (?, ?)", (name, why))  # noqa: S608 - a constant.
 
     def switch_on(self, name: str) -> None:
         with self._transaction() as connection:
