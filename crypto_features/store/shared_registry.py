@@ -43,6 +43,8 @@ class SharedSqlRegistry(SqlRegistry):
             if type(held) is not type(feature_view) or not parse_version(feature_view.version)[0]:
                 return super().apply_feature_view(feature_view, project, *args, **kwargs)
             feature_view.current_version_number = held.current_version_number
+            if hasattr(held, "materialization_intervals"):  # those of an object that was applied before are old.
+                feature_view.materialization_intervals = list(held.materialization_intervals)
             _reword(held, feature_view)
             if feature_view._schema_or_udf_changed(held):
                 return super().apply_feature_view(feature_view, project, *args, **kwargs)

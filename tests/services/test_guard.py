@@ -206,6 +206,17 @@ def test_the_registry_does_not_grow_with_every_tick(tmp_path: Path, feast: Featu
     assert feast.get_feature_view("prices").most_recent_end_time == NOW
 
 
+def test_an_object_that_is_applied_again_brings_back_no_older_end(feast: FeatureStore) -> None:
+    view, project = feast.get_feature_view("prices"), feast.project
+    for hours in (3, 2, 1):
+        feast.registry.apply_materialization(view, project, NOW - timedelta(hours=9), NOW - timedelta(hours=hours))
+        view.description = f"{hours} hours before"
+        feast.registry.apply_feature_view(view, project)
+    stored = feast.registry.get_feature_view("prices", project)
+    assert stored.description == "1 hours before"
+    assert stored.materialization_intervals == [(NOW - timedelta(hours=9), NOW - timedelta(hours=1))]
+
+
 def test_a_view_or_a_symbol_switched_off_is_not_served_anywhere_within_a_second(
     feast: FeatureStore,
 ) -> None:
