@@ -52,7 +52,7 @@ class Watched:
             self.strangers.append(request.url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dagster_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a Dagster UI whose graph was built once."""
     if CHROMIUM is None:
@@ -91,9 +91,12 @@ def dagster_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             server.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ui(dagster_ui: str) -> Iterator[Watched]:
-    """One page in Chromium; it may not reach anything but the UI."""
+    """One page in Chromium; it may not reach anything but the UI.
+
+    Playwright's event loop runs until the module is over: no test after it could run one of its own.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(viewport={"width": 1500, "height": 1000}).new_page()

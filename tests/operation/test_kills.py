@@ -68,10 +68,14 @@ def test_kills_at_any_moment_lose_nothing(tmp_path: Path, count: Callable[..., i
             if not owed:
                 break
             one.keep_up(0.5)
-        for minutes in (11, 22):
+        # what was lost is asked for again after ten minutes at the latest, and published after it was computed.
+        for minutes in (11, 22, 33):
             one.set_clock(last + timedelta(minutes=minutes))
-            one.wait(lambda: whole(data, last) and idle(instance), 150)
-        settled = whole(data, last) and idle(instance)
+            settled = one.wait(
+                lambda: whole(data, last) and idle(instance) and not differences(data, one.environment), 150
+            )
+            if settled:
+                break
         states = [instance.get_ticks(s.instigator_origin_id, s.selector_id) for s in instance.all_instigator_state()]
         evaluated = {s.instigator_name: len(t) for s, t in zip(instance.all_instigator_state(), states, strict=True)}
         runs = instance.get_runs()
@@ -87,7 +91,7 @@ def test_kills_at_any_moment_lose_nothing(tmp_path: Path, count: Callable[..., i
     assert sum(one.kills.values()) >= kills, report
     assert_nothing_lost(data, last)
     assert_equal_to_one_full_build(data, tmp_path / "full", one.environment)
-    assert_online_equals_offline(one.environment)
+    assert differences(data, one.environment) == []
 
 
 def whole(data: Path, last: datetime) -> bool:
@@ -137,8 +141,8 @@ def assert_equal_to_one_full_build(data: Path, full: Path, environment: dict[str
         assert {m: mine.digest(m) for m in mine.months()} == {m: theirs.digest(m) for m in theirs.months()}, name
 
 
-def assert_online_equals_offline(environment: dict[str, str]) -> None:
-    """Each view in the online store equals the newest offline rows to the bit, for every symbol that is listed."""
+def differences(data: Path, environment: dict[str, str]) -> list[str]:
+    """What differs, to the bit, between the online rows of a view and the newest offline rows of the listed symbols."""
     code = (
         "from crypto_features.store import parity; from crypto_features.features import GROUPS\n"
         "for view in GROUPS: print(parity(view).rows, parity(view).differences)"
@@ -146,5 +150,7 @@ def assert_online_equals_offline(environment: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, env=environment, cwd=ROOT, capture_output=True, text=True
     )
-    listed = table(Path(environment["CRYPTO_FEATURES_DATA"]), "candles").read(columns=["symbol"])["symbol"].n_unique()
-    assert done.stdout.splitlines() == [f"{listed} ()"] * len(GROUPS)
+    listed = table(data, "candles").read(columns=["symbol"])["symbol"].n_unique()
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(GROUPS)
+    return [line for line in lines if line != f"{listed} ()"]
