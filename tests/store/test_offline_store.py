@@ -42,6 +42,20 @@ def asked(*found: tuple[str, float]) -> pd.DataFrame:
     return pd.DataFrame({"symbol": [s for s, _ in found], "event_timestamp": [HOUR(h) for _, h in found]})
 
 
+def apply_doubled(feast: Any) -> None:
+    """An on-demand view `doubled` of the price."""
+
+    @on_demand_feature_view(  # type: ignore[untyped-decorator]  # Feast has no types.
+        sources=[feast.get_feature_view("prices")],
+        schema=[Field(name="double", dtype=feast_types.Float64)],
+        mode="pandas",
+    )
+    def doubled(inputs: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"double": inputs["price"] * 2})
+
+    feast.apply([doubled])
+
+
 @pytest.fixture
 def feast(tmp_path: Path) -> Any:
     factory.table(
@@ -90,15 +104,7 @@ def test_a_saved_dataset_is_the_result_and_is_not_overwritten_unasked(feast: Any
 
 @pytest.mark.filterwarnings("ignore:On demand feature view is an experimental:RuntimeWarning")
 def test_an_on_demand_view_is_computed_on_the_joined_rows(feast: Any, tmp_path: Path) -> None:
-    @on_demand_feature_view(  # type: ignore[untyped-decorator]  # Feast has no types.
-        sources=[feast.get_feature_view("prices")],
-        schema=[Field(name="double", dtype=feast_types.Float64)],
-        mode="pandas",
-    )
-    def doubled(inputs: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame({"double": inputs["price"] * 2})
-
-    feast.apply([doubled])
+    apply_doubled(feast)
     job = feast.get_historical_features(asked(("BTC", 1)), ["doubled:double", *REFS])
     assert job.to_df()["double"].tolist() == [2.0]
     assert job.to_polars()["double"].to_list() == [2.0]
@@ -163,15 +169,7 @@ def test_a_table_without_a_file_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("column", ["price", "double"])
 @pytest.mark.filterwarnings("ignore:On demand feature view is an experimental:RuntimeWarning")
 def test_a_column_with_the_name_of_a_feature_is_named_and_not_overwritten(feast: Any, column: str) -> None:
-    @on_demand_feature_view(  # type: ignore[untyped-decorator]  # Feast has no types.
-        sources=[feast.get_feature_view("prices")],
-        schema=[Field(name="double", dtype=feast_types.Float64)],
-        mode="pandas",
-    )
-    def doubled(inputs: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame({"double": inputs["price"] * 2})
-
-    feast.apply([doubled])
+    apply_doubled(feast)
     frame = asked(("BTC", 1)).assign(**{column: [7.0]})
     with pytest.raises(InputError, match=f"'{column}'.*full_feature_names"):
         feast.get_historical_features(frame, [*REFS, "doubled:double"]).to_df()
