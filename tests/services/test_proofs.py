@@ -151,7 +151,7 @@ def test_a_reader_survives_a_valkey_that_is_killed_and_restarted(tmp_path: Path)
     server._process.kill()
     server._process.wait()
     with pytest.raises(StoreUnreachableError, match=str(port)):
-        backend.read("t", [b"S0000"])
+        backend.read({"t": [b"S0000"]})
     with ValkeyServer(port=port, **settings):
         assert {row.event for row in backend.scan("t")} == {5}
         backend.write("t", cross_section(4, 10))

@@ -23,8 +23,8 @@ class Backend(Protocol):
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
         """Publish rows, in one transaction."""
 
-    def read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        """The rows of those keys that exist, as of one moment; none if the table was never written."""
+    def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
+        """By table the rows of those keys that exist, of each table as of one moment; none of one never written."""
 
     def scan(self, table: str) -> list[StoredRow]:
         """Every row."""

@@ -5,7 +5,9 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -14,9 +16,28 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.memory import Memory
 
 _SECONDS = 5
-_SWITCHES = "__switches"
+
+# Whatever changes a table, by whatever client, gives it another version.
+_COMMON = """
+CREATE TABLE IF NOT EXISTS __switches (name text PRIMARY KEY, why text NOT NULL);
+CREATE TABLE IF NOT EXISTS __versions (name text PRIMARY KEY, version uuid NOT NULL);
+CREATE OR REPLACE FUNCTION __note_version() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    INSERT INTO __versions VALUES (TG_TABLE_NAME, gen_random_uuid())
+    ON CONFLICT (name) DO UPDATE SET version = excluded.version;
+    RETURN NULL;
+END $$
+"""
+_TABLE = """
+CREATE TABLE IF NOT EXISTS {table} (
+    key bytea PRIMARY KEY, event bigint NOT NULL, created bigint NOT NULL, payload bytea NOT NULL
+);
+CREATE OR REPLACE TRIGGER note_version AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION __note_version()
+"""
 
 _PUBLISH = """
 INSERT INTO {table} SELECT * FROM unnest(%s::text::bytea[], %s::bigint[], %s::bigint[], %s::text::bytea[])
@@ -49,6 +70,7 @@ class PostgresBackend:
         self.name = f"postgresql://{where.get('host', 'local')}:{where.get('port', 5432)}/{where.get('dbname', '')}"
         self._pools: dict[int, ConnectionPool[Any]] = {}
         self._lock = threading.Lock()
+        self._memory = Memory()
         atexit.register(self.close)
 
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
@@ -64,52 +86,65 @@ class PostgresBackend:
             self.create(table)
             self._run(lambda connection: connection.execute(statement, values))
 
-    def read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        statement = sql.SQL("SELECT * FROM {table} WHERE key = ANY(%s::text::bytea[])")
-        return {row.key: row for row in self._rows(statement.format(table=sql.Identifier(table)), [_array(keys)])}
+    def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
+        versions = self._versions(list(wanted))
+        return {table: self._selected(table, versions.get(table), keys) for table, keys in wanted.items()}
+
+    def _versions(self, tables: list[str]) -> Mapping[str, UUID]:
+        statement = "SELECT name, version FROM __versions WHERE name = ANY(%s)"
+        try:
+            return self._run(lambda connection: dict(connection.execute(statement, [tables], binary=True).fetchall()))
+        except psycopg.errors.UndefinedTable:
+            return {}
+
+    def _selected(self, table: str, version: UUID | None, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
+        rows = self._memory.recall(table, version, keys)
+        if rows is None:
+            statement = sql.SQL("SELECT * FROM {table} WHERE key = ANY(%s::text::bytea[])")
+            found = self._rows(statement.format(table=sql.Identifier(table)), [_array(keys)])
+            rows = {row.key: row for row in found}
+            self._memory.note(table, version, keys, rows)
+        return rows
 
     def scan(self, table: str) -> list[StoredRow]:
         return self._rows(sql.SQL("SELECT * FROM {table}").format(table=sql.Identifier(table)), [])
 
     def create(self, table: str) -> None:
-        columns = "key bytea PRIMARY KEY, event bigint NOT NULL, created bigint NOT NULL, payload bytea NOT NULL"
-        self._define(table, columns)
+        self._define(sql.SQL(_TABLE).format(table=sql.Identifier(table)))
 
     def drop(self, table: str) -> None:
-        statement = sql.SQL("DROP TABLE IF EXISTS {table}").format(table=sql.Identifier(table))
-        self._run(lambda connection: connection.execute(statement))
+        forget = sql.SQL("DROP TABLE IF EXISTS {table}; DELETE FROM __versions WHERE name = {name}")
+        self._define(forget.format(table=sql.Identifier(table), name=sql.Literal(table)))
 
     def switches(self) -> Mapping[str, str]:
         try:
-            return self._run(lambda c: dict(c.execute(f"SELECT name, why FROM {_SWITCHES}").fetchall()))  # noqa: S608 - a constant.
+            return self._run(lambda c: dict(c.execute("SELECT name, why FROM __switches").fetchall()))
         except psycopg.errors.UndefinedTable:
             return {}
 
     def switch_off(self, name: str, why: str) -> None:
-        self._define(_SWITCHES, "name text PRIMARY KEY, why text NOT NULL")
-        statement = sql.SQL("INSERT INTO {t} VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET why = excluded.why")
-        self._run(lambda c: c.execute(statement.format(t=sql.Identifier(_SWITCHES)), [name, why]))
+        statement = "INSERT INTO __switches VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET why = excluded.why"
+        try:
+            self._run(lambda connection: connection.execute(statement, [name, why]))
+        except psycopg.errors.UndefinedTable:
+            self._define()
+            self._run(lambda connection: connection.execute(statement, [name, why]))
 
     def switch_on(self, name: str) -> None:
-        self._define(_SWITCHES, "name text PRIMARY KEY, why text NOT NULL")
-        statement = sql.SQL("DELETE FROM {t} WHERE name = %s").format(t=sql.Identifier(_SWITCHES))
-        self._run(lambda connection: connection.execute(statement, [name]))
+        with suppress(psycopg.errors.UndefinedTable):
+            self._run(lambda connection: connection.execute("DELETE FROM __switches WHERE name = %s", [name]))
 
     def close(self) -> None:
         pool = self._pools.pop(os.getpid(), None)
         if pool is not None:
             pool.close()
 
-    def _define(self, table: str, columns: str) -> None:
-        statement = sql.SQL("CREATE TABLE IF NOT EXISTS {table} ({columns})").format(
-            table=sql.Identifier(table), columns=sql.SQL(columns)
-        )
-
+    def _define(self, *statements: sql.Composable) -> None:
         def define(connection: psycopg.Connection[Any]) -> None:
             with connection.transaction():
-                # Two processes that create one table at the same moment collide in the catalog without this.
-                connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table])
-                connection.execute(statement)
+                # Two processes that create one thing at the same moment collide in the catalog without this.
+                connection.execute("SELECT pg_advisory_xact_lock(hashtext('crypto_features'))")
+                connection.execute(sql.SQL("; ").join([sql.SQL(_COMMON), *statements]))
 
         self._run(define)
 

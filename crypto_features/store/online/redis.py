@@ -4,21 +4,25 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
+from uuid import uuid4
 
 import redis
 
 from crypto_features.errors import SettingsError
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.memory import Memory
 
 _STAMPS = struct.Struct(">qq")
+_VERSION = b""
+"""The field of a hash, beside those of its rows, that every publish gives another value."""
 _SWITCHES = "crypto_features:switches"
 _SECONDS = 5
 
 # A script runs alone on the server, so nobody sees half a publish, and its arguments have all arrived before it starts.
 # Stamps are microseconds and stay below 2^53, where Lua's numbers are exact.
 _PUBLISH = """
-for i = 1, #ARGV, 2 do
+for i = 2, #ARGV, 2 do
   local stored = redis.call('HGET', KEYS[1], ARGV[i])
   local newer = true
   if stored then
@@ -28,6 +32,7 @@ for i = 1, #ARGV, 2 do
   end
   if newer then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end
+redis.call('HSET', KEYS[1], '', ARGV[1])
 """
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -57,23 +62,38 @@ class RedisBackend:
         where = self._client.connection_pool.connection_kwargs
         self.name = f"redis://{where.get('host', where.get('path', ''))}:{where.get('port', '')}/{where.get('db', 0)}"
         self._publish = self._client.register_script(_PUBLISH)
+        self._memory = Memory()
 
     @_reaching
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
-        arguments: list[bytes] = []
+        arguments: list[bytes] = [uuid4().bytes]
         for key, event, created, payload in rows:
             arguments += (key, _STAMPS.pack(event, created) + payload)
-        if arguments:
+        if rows:
             self._publish(keys=[table], args=arguments)
 
     @_reaching
-    def read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        stored = self._client.hmget(table, keys) if keys else []
-        return {key: _row(key, value) for key, value in zip(keys, stored, strict=True) if value is not None}
+    def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
+        with self._client.pipeline(transaction=False) as pipeline:
+            for table in wanted:
+                pipeline.hget(table, _VERSION)
+            versions = pipeline.execute()
+        return {
+            table: self._rows(table, version, keys)
+            for (table, keys), version in zip(wanted.items(), versions, strict=True)
+        }
+
+    def _rows(self, table: str, version: bytes | None, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
+        rows = self._memory.recall(table, version, keys)
+        if rows is None:
+            stored = self._client.hmget(table, keys) if keys else []
+            rows = {key: _row(key, value) for key, value in zip(keys, stored, strict=True) if value is not None}
+            self._memory.note(table, version, keys, rows)
+        return rows
 
     @_reaching
     def scan(self, table: str) -> list[StoredRow]:
-        return [_row(key, value) for key, value in self._client.hgetall(table).items()]
+        return [_row(key, value) for key, value in self._client.hgetall(table).items() if key != _VERSION]
 
     def create(self, table: str) -> None:
         """Nothing to do: a hash exists from its first row on."""

@@ -3,22 +3,19 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.memory import Memory
 
 _WAIT_MILLISECONDS = 30_000
-_MOST_KEYS = 30_000  # of SQLite's 32,766 variables a statement.
+_MOST_VARIABLES = 30_000  # of SQLite's 32,766 a statement.
 _SWITCHES = "__switches"
-_UNREAD = StoredRow(b"", 0, 0, b"")
-
-T = TypeVar("T")
-
 
 _inherited: list[sqlite3.Connection] = []
 """Connections of the parent process: even closing one here would release the parent's locks."""
@@ -29,24 +26,35 @@ class _Opened:
 
     def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
         self.connection, self.file, self.process = connection, file, os.getpid()
-        self.version = -1
-        self.rows: dict[str, dict[bytes, StoredRow | None]] = {}
+        self.memory = Memory()
 
-    def read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        # The version is asked for before the rows: rows that are newer than it are dropped once too often, never kept.
+    def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         ((version,),) = self.connection.execute("PRAGMA data_version").fetchall()
-        if version != self.version:
-            self.rows, self.version = {}, version
-        known = self.rows.setdefault(table, {})
-        found = [known.get(key, _UNREAD) for key in keys]
-        if _UNREAD in found:
-            # All of them, not the missing ones only: an answer is of one moment.
-            rows = {row[0]: StoredRow._make(row) for row in self.connection.execute(_select(table, len(keys)), keys)}
-            if len(known) > _MOST_KEYS:
-                known.clear()
-            known.update((key, rows.get(key)) for key in keys)
-            return rows
-        return {key: row for key, row in zip(keys, found, strict=True) if row is not None}
+        return {table: self._rows(table, version, keys) for table, keys in wanted.items()}
+
+    def _rows(self, table: str, version: int, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
+        rows = self.memory.recall(table, version, keys)
+        if rows is None:
+            rows = {row.key: row for row in self.select(table, keys)}
+            self.memory.note(table, version, keys, rows)
+        return rows
+
+    def select(self, table: str, keys: Sequence[bytes] | None = None) -> list[StoredRow]:
+        """The rows of those keys, or all; none of a table never written."""
+        if keys is None or len(keys) > _MOST_VARIABLES:
+            wanted = None if keys is None else set(keys)
+            rows = map(StoredRow._make, self.fetched(f"SELECT * FROM {_quoted(table)}"))  # noqa: S608 - quoted.
+            return [row for row in rows if wanted is None or row.key in wanted]
+        return list(map(StoredRow._make, self.fetched(_select(table, len(keys)), keys)))
+
+    def fetched(self, statement: str, values: Sequence[bytes] = ()) -> list[tuple[Any, ...]]:
+        """What a query finds; nothing in a table never written."""
+        try:
+            return self.connection.execute(statement, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise
 
 
 class SqliteBackend:
@@ -67,15 +75,13 @@ class SqliteBackend:
                 rows,
             )
 
-    def read(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        if len(keys) > _MOST_KEYS:
-            wanted = set(keys)
-            return {row.key: row for row in self.scan(table) if row.key in wanted}
-        return self._reading(lambda opened: opened.read(table, keys), {})
+    def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
+        with self._errors():
+            return self._opened().read(wanted)
 
     def scan(self, table: str) -> list[StoredRow]:
-        statement = f"SELECT * FROM {_quoted(table)}"  # noqa: S608 - quoted.
-        return self._reading(lambda opened: [StoredRow._make(row) for row in opened.connection.execute(statement)], [])
+        with self._errors():
+            return self._opened().select(table)
 
     def create(self, table: str) -> None:
         with self._transaction() as connection:
@@ -86,8 +92,8 @@ class SqliteBackend:
             connection.execute(f"DROP TABLE IF EXISTS {_quoted(table)}")
 
     def switches(self) -> Mapping[str, str]:
-        statement = f"SELECT name, why FROM {_SWITCHES}"  # noqa: S608 - a constant.
-        return self._reading(lambda opened: dict(opened.connection.execute(statement).fetchall()), {})
+        with self._errors():
+            return dict(self._opened().fetched(f"SELECT name, why FROM {_SWITCHES}"))  # noqa: S608 - a constant.
 
     def switch_off(self, name: str, why: str) -> None:
         with self._transaction() as connection:
@@ -114,20 +120,11 @@ class SqliteBackend:
             "created INTEGER NOT NULL, payload BLOB NOT NULL) WITHOUT ROWID"
         )
 
-    def _reading(self, read: Callable[[_Opened], T], nothing: T) -> T:
-        with self._errors():
-            try:
-                return read(self._opened())
-            except sqlite3.OperationalError as error:
-                if "no such table" in str(error):
-                    return nothing
-                raise
-
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._errors():
             opened = self._opened()
-            opened.version = -1  # SQLite counts the changes of others only.
+            opened.memory = Memory()  # SQLite counts the changes of others only.
             connection = opened.connection
             connection.execute("BEGIN IMMEDIATE")
             try:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from functools import lru_cache
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
+from feast.types import FeastType
 from sqlalchemy.dialects import plugins
 
 from crypto_features import clock
@@ -38,6 +40,16 @@ SWITCH_SECONDS = 0.5
 """How old a process's knowledge of the switches may be."""
 
 _max_age: ContextVar[timedelta | None] = ContextVar("max_age", default=None)
+
+
+class _Question(NamedTuple):
+    """What is asked of one view: features, under the names of the response, of a row for each entity."""
+
+    view: FeatureView
+    requested: Sequence[str]
+    names: Sequence[str]
+    keys: Sequence[bytes]
+    entities: Sequence[tuple[object, ...]]
 
 
 class _Request(NamedTuple):
@@ -121,7 +133,7 @@ class GuardedOnlineStore(OnlineStore):
             InputError: if a row is stamped later than the clock; nothing is published then.
         """
         names = tuple(field.name for field in table.features)
-        kinds = tuple(kind_of(field.dtype.to_value_type().name) for field in table.features)
+        kinds = tuple(_kind(field.dtype) for field in table.features)
         pack = packer(names, kinds)
         rows = [
             StoredRow(
@@ -173,7 +185,7 @@ class GuardedOnlineStore(OnlineStore):
         names = requested_features or [field.name for field in table.features]
         keys = [serialize_entity_key(key, config.entity_key_serialization_version) for key in entity_keys]
         entities = [tuple(_plain(value) for value in key.entity_values) for key in entity_keys]
-        answer = self._answer(config, table, names, keys, entities, names)
+        (answer,) = self._answers(config, [_Question(table, names, names, keys, entities)])
         return [
             (
                 None if event is None else guard.time_of(event),
@@ -234,13 +246,16 @@ class GuardedOnlineStore(OnlineStore):
                 _request.reset(token)
             computed = _computed(context[1], response.proto, full_feature_names)
             return FeastResponse(response.proto, response._feature_types, request.answers, computed)
-        answers = []
-        for view, requested in context[5]:
-            keys, values = entity_keys(view, entities, config.entity_key_serialization_version)
-            answers.append(
-                self._answer(config, view, requested, keys, values, _names(view, requested, full_feature_names))
+        questions = [
+            _Question(
+                view,
+                requested,
+                _names(view, requested, full_feature_names),
+                *entity_keys(view, entities, config.entity_key_serialization_version),
             )
-        return GuardedResponse(entities, answers)
+            for view, requested in context[5]
+        ]
+        return GuardedResponse(entities, self._answers(config, questions))
 
     async def get_online_features_async(self, *args: Any, **kwargs: Any) -> Any:
         return await asyncio.to_thread(self.get_online_features, *args, **kwargs)
@@ -258,6 +273,7 @@ class GuardedOnlineStore(OnlineStore):
         request = _request.get()
         if request is not None:
             _restore_versions([view for view, _ in grouped_refs], request.registry, request.project)
+        questions = []
         for view, requested in grouped_refs:
             unique, places, rows = utils._get_unique_entities(view, join_key_values, entity_name_to_join_key_map)
             protos = utils._get_entity_key_protos(unique)
@@ -267,14 +283,10 @@ class GuardedOnlineStore(OnlineStore):
                     order[row] = number
             found = [serialize_entity_key(key, config.entity_key_serialization_version) for key in protos]
             plain = [tuple(_plain(value) for value in key.entity_values) for key in protos]
-            answer = self._answer(
-                config,
-                view,
-                requested,
-                [found[n] for n in order],
-                [plain[n] for n in order],
-                _names(view, requested, full_feature_names),
-            )
+            names = _names(view, requested, full_feature_names)
+            questions.append(_Question(view, requested, names, [found[n] for n in order], [plain[n] for n in order]))
+        for question, answer in zip(questions, self._answers(config, questions), strict=True):
+            view = question.view
             if include_feature_view_version_metadata:
                 name = view.projection.name_alias or view.projection.name
                 known = online_features_response.metadata.feature_view_metadata
@@ -284,20 +296,32 @@ class GuardedOnlineStore(OnlineStore):
             if request is not None:
                 request.answers.append(answer)
 
+    def _answers(self, config: RepoConfig, questions: Sequence[_Question]) -> list[ViewAnswer]:
+        """All views in one way to the database and back."""
+        tables = [table_name(config, question.view) for question in questions]
+        wanted: dict[str, list[bytes]] = {}
+        for table, question in zip(tables, questions, strict=True):
+            wanted[table] = list(dict.fromkeys([*wanted.get(table, ()), *question.keys]))
+        stored = self.backend(config).read(wanted)
+        switches = self.switches(config)
+        now = clock.now()
+        return [
+            self._answer(config, question, stored[table], switches, now)
+            for table, question in zip(tables, questions, strict=True)
+        ]
+
     def _answer(
         self,
         config: RepoConfig,
-        view: FeatureView,
-        requested: Sequence[str],
-        keys: Sequence[bytes],
-        entities: Sequence[tuple[object, ...]],
-        names: Sequence[str],
+        question: _Question,
+        stored: Mapping[bytes, StoredRow],
+        switches: Mapping[str, str],
+        now: datetime,
     ) -> ViewAnswer:
-        stored = self.backend(config).read(table_name(config, view), list(dict.fromkeys(keys)))
-        switches = self.switches(config)
-        allowed = guard.limits(clock.now(), view.ttl, self.grace(config), _max_age.get())
-        types = {field.name: field.dtype.to_value_type().name for field in view.features}
-        kinds = [kind_of(types.get(name, "UNKNOWN")) for name in requested]
+        view, requested, names, keys, entities = question
+        allowed = guard.limits(now, view.ttl, self.grace(config), _max_age.get())
+        types = {field.name: field.dtype for field in view.features}
+        kinds = [_kind(types[name]) if name in types else "value" for name in requested]
         rows = [stored.get(key) for key in keys]
         statuses = [
             Status.DISABLED
@@ -346,6 +370,11 @@ class GuardedOnlineStore(OnlineStore):
     async def close(self) -> None:
         if self._backend is not None:
             self._backend.close()
+
+
+@lru_cache(maxsize=256)
+def _kind(dtype: FeastType) -> str:
+    return kind_of(dtype.to_value_type().name)
 
 
 def table_name(config: RepoConfig, view: FeatureView) -> str:
