@@ -15,20 +15,24 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
 
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed: the files of deploy/ are not validated by it")
-    return found
+def tool(*questions: str) -> list[str]:
+    """The first command that answers when it is asked for its version."""
+    for *command, version in map(str.split, questions):
+        if (
+            shutil.which(command[0])
+            and subprocess.run([*command, version], capture_output=True, check=False).returncode == 0
+        ):
+            return command
+    pytest.skip(f"`{questions[0]}` fails: the files of deploy/ are not validated by it")
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    command = tool("systemd-analyze")
+    command = tool("systemd-analyze --version")
     for unit in UNITS:
         text = re.sub(r"/opt/crypto-features/\.venv/bin/[\w-]+", sys.executable, unit.read_text())
         (tmp_path / unit.name).write_text(text)
     files = [str(tmp_path / unit.name) for unit in UNITS]
-    done = subprocess.run([command, "verify", "--man=no", *files], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "verify", "--man=no", *files], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -50,7 +54,7 @@ def test_nothing_starts_before_the_database_is_migrated(unit: Path) -> None:
 
 
 def test_compose_accepts_the_file_and_passes_every_setting_on(tmp_path: Path) -> None:
-    command = tool("docker-compose")
+    command = tool("docker compose version", "docker-compose version")
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     folder = tmp_path / "deploy/compose"
     settings = {f"CRYPTO_FEATURES_{name.upper()}": f"value of {name}" for name in Settings.model_fields}
@@ -58,7 +62,7 @@ def test_compose_accepts_the_file_and_passes_every_setting_on(tmp_path: Path) ->
     (folder / ".env").write_text("\n".join(lines))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CRYPTO_FEATURES_")}
     done = subprocess.run(
-        [command, "config"], cwd=folder, env=clean, capture_output=True, text=True, check=False, timeout=60
+        [*command, "config"], cwd=folder, env=clean, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
     fixed = {"DATA": "/data", "FILES": "/candles", "STORE": "postgres", "POSTGRES_URL": "postgresql://"}
