@@ -127,6 +127,28 @@ def test_several_tables_are_read_at_once_and_each_keeps_its_rows(backend: Backen
         assert backend.read({"a": [b"BTC"], "b": [b"BTC", b"ETH"], "nothing": [b"BTC"]}) == expected
 
 
+@pytest.mark.parametrize("url", ["valkey", "postgres"], indirect=True)
+def test_a_publish_between_the_question_and_the_rows_mixes_nothing(
+    backend: Any, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread that asked before the publish must not find old and new rows side by side."""
+    other, asked = connect(url), []
+    recall = backend._memory.recall
+
+    def publish_first(table: str, version: object, keys: list[bytes]) -> Any:
+        asked.append(version)
+        other.write("t", [row(2), row(2, key=b"ETH")])
+        return recall(table, version, keys)
+
+    other.write("t", [row(1), row(1, key=b"ETH")])
+    assert read(backend, "t", b"ETH") == {b"ETH": row(1, key=b"ETH")}
+    with monkeypatch.context() as patch:
+        patch.setattr(backend._memory, "recall", publish_first)
+        assert read(backend) == {b"BTC": row(2)}
+    assert recall("t", asked[0], [b"BTC", b"ETH"]) is None
+    other.close()
+
+
 def test_rows_are_fetched_once_a_publish(valkey: ValkeyServer) -> None:
     backend = connect(valkey.connection_url)
     client: Any = redis.Redis.from_url(valkey.connection_url)

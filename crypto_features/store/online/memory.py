@@ -9,10 +9,9 @@ _UNREAD = StoredRow(b"", 0, 0, b"")
 
 
 class Memory:
-    """Rows by table, each with the version of the table that was asked for before they were read. Safe for threads.
+    """Rows by table, with the version that the table had when they were read. Safe for threads.
 
-    A version must never come back once the table has changed. Rows may be newer than their version, in which case they
-    are forgotten once too often, and never kept too long.
+    A version must never come back once the table has changed. Rows that were read at one version are of one moment.
     """
 
     def __init__(self) -> None:
@@ -32,7 +31,7 @@ class Memory:
         return {key: row for key, row in zip(keys, found, strict=True) if row is not None}
 
     def note(self, table: str, version: Hashable, keys: Sequence[bytes], rows: Mapping[bytes, StoredRow]) -> None:
-        """Keep what was read of those keys after the table had that version; `None` is no version."""
+        """Keep what was found of those keys at that version; of a table without one, `None`, nothing is kept."""
         if version is None:
             return
         known_at, known = self._tables.get(table, (None, {}))

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
-from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -37,6 +36,13 @@ CREATE TABLE IF NOT EXISTS {table} (
 );
 CREATE OR REPLACE TRIGGER note_version AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION __note_version()
+"""
+
+# One statement, so that rows and version are of one moment; at least one row, for the version.
+_SELECT = """
+SELECT known.version, found.*
+FROM (SELECT (SELECT version::text FROM __versions WHERE name = {name}) AS version) AS known
+LEFT JOIN (SELECT * FROM {table} WHERE key = ANY(%s::text::bytea[])) AS found ON true
 """
 
 _PUBLISH = """
@@ -88,26 +94,30 @@ class PostgresBackend:
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         versions = self._versions(list(wanted))
-        return {table: self._selected(table, versions.get(table), keys) for table, keys in wanted.items()}
+        found = {}
+        for table, keys in wanted.items():
+            known = self._memory.recall(table, versions.get(table), keys)
+            found[table] = self._select(table, keys) if known is None else known
+        return found
 
-    def _versions(self, tables: list[str]) -> Mapping[str, UUID]:
-        statement = "SELECT name, version FROM __versions WHERE name = ANY(%s)"
+    def _versions(self, tables: list[str]) -> Mapping[str, str]:
+        statement = "SELECT name, version::text FROM __versions WHERE name = ANY(%s)"
         try:
             return self._run(lambda connection: dict(connection.execute(statement, [tables], binary=True).fetchall()))
         except psycopg.errors.UndefinedTable:
             return {}
 
-    def _selected(self, table: str, version: UUID | None, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        rows = self._memory.recall(table, version, keys)
-        if rows is None:
-            statement = sql.SQL("SELECT * FROM {table} WHERE key = ANY(%s::text::bytea[])")
-            found = self._rows(statement.format(table=sql.Identifier(table)), [_array(keys)])
-            rows = {row.key: row for row in found}
-            self._memory.note(table, version, keys, rows)
+    def _select(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
+        statement = sql.SQL(_SELECT).format(table=sql.Identifier(table), name=sql.Literal(table))
+        found = self._fetched(statement, [_array(keys)])
+        rows = {row[1]: StoredRow._make(row[1:]) for row in found if row[1] is not None}
+        if found:
+            self._memory.note(table, found[0][0], keys, rows)
         return rows
 
     def scan(self, table: str) -> list[StoredRow]:
-        return self._rows(sql.SQL("SELECT * FROM {table}").format(table=sql.Identifier(table)), [])
+        statement = sql.SQL("SELECT * FROM {table}").format(table=sql.Identifier(table))
+        return list(map(StoredRow._make, self._fetched(statement, [])))
 
     def create(self, table: str) -> None:
         self._define(sql.SQL(_TABLE).format(table=sql.Identifier(table)))
@@ -148,12 +158,12 @@ class PostgresBackend:
 
         self._run(define)
 
-    def _rows(self, statement: sql.Composed, values: list[Any]) -> list[StoredRow]:
+    def _fetched(self, statement: sql.Composed, values: list[Any]) -> list[tuple[Any, ...]]:
+        """What a query finds; nothing in a table never written."""
         try:
-            rows = self._run(lambda connection: connection.execute(statement, values, binary=True).fetchall())
+            return self._run(lambda connection: connection.execute(statement, values, binary=True).fetchall())
         except psycopg.errors.UndefinedTable:
             return []
-        return list(map(StoredRow._make, rows))
 
     def _run(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
         """Let one statement run, and once more if its connection was cut: each may be repeated without harm."""

@@ -78,17 +78,17 @@ class RedisBackend:
             for table in wanted:
                 pipeline.hget(table, _VERSION)
             versions = pipeline.execute()
-        return {
-            table: self._rows(table, version, keys)
-            for (table, keys), version in zip(wanted.items(), versions, strict=True)
-        }
+        found = {}
+        for (table, keys), version in zip(wanted.items(), versions, strict=True):
+            known = self._memory.recall(table, version, keys)
+            found[table] = self._select(table, keys) if known is None else known
+        return found
 
-    def _rows(self, table: str, version: bytes | None, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        rows = self._memory.recall(table, version, keys)
-        if rows is None:
-            stored = self._client.hmget(table, keys) if keys else []
-            rows = {key: _row(key, value) for key, value in zip(keys, stored, strict=True) if value is not None}
-            self._memory.note(table, version, keys, rows)
+    def _select(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
+        # One command, so that rows and version are of one moment.
+        version, *stored = self._client.hmget(table, [_VERSION, *keys])
+        rows = {key: _row(key, value) for key, value in zip(keys, stored, strict=True) if value is not None}
+        self._memory.note(table, version, keys, rows)
         return rows
 
     @_reaching

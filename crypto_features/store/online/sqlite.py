@@ -29,6 +29,7 @@ class _Opened:
         self.memory = Memory()
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
+        # Rows may be newer than their version here: they are forgotten at the next read, and no other thread has them.
         ((version,),) = self.connection.execute("PRAGMA data_version").fetchall()
         return {table: self._rows(table, version, keys) for table, keys in wanted.items()}
 
