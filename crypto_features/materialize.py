@@ -1,5 +1,6 @@
 """Materializing the whole graph in this process, as one Dagster run, and what came of it."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +8,10 @@ from datetime import UTC, datetime
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster_shared.error import SerializableErrorInfo
 
 from crypto_features.errors import CryptoFeaturesError
+from crypto_features.process import TAG, this_process
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -79,7 +82,7 @@ def materialize_all(
         instance=instance,
         run_id=run_id,
         raise_on_error=False,
-        tags=range_tags(months[0], months[-1]),
+        tags=command_tags(months[0], months[-1]),
     )
     if not result.success:
         raise RunFailedError(cause(events))
@@ -90,6 +93,11 @@ def materialize_all(
 def range_tags(first: str, last: str) -> dict[str, str]:
     """The tags of one run over a range of months."""
     return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
+
+
+def command_tags(first: str, last: str) -> dict[str, str]:
+    """The tags of a run over a range of months that this process executes itself."""
+    return {**range_tags(first, last), TAG: this_process()}
 
 
 def _built(events: Sequence[dg.DagsterEvent], seconds: float) -> Iterator[Built]:
@@ -117,11 +125,23 @@ def _time(seconds: float | None) -> datetime | None:
 
 
 def cause(events: Sequence[dg.DagsterEvent]) -> str:
-    """The innermost message of the first step that failed."""
+    """Why a run failed: what its blocking checks found, or the innermost message of the first step that failed."""
+    checks = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    blocking = [c for c in checks if not c.passed and c.blocking and c.severity is dg.AssetCheckSeverity.ERROR]
+    if blocking:
+        return " ".join(f"{c.asset_key.to_user_string()}: {c.check_name}: {c.description}" for c in blocking)
     for event in events:
         if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+            return f"{event.step_key}: {innermost(event.step_failure_data.error) or 'failed'}"
     return "the run failed before its first step"
+
+
+def innermost(error: SerializableErrorInfo | None) -> str:
+    """The message of the first cause of an error; our own errors say enough without the name of their class."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return re.sub(r"^crypto_features\.[\w.]+: ", "", error.message.strip()) if error else ""

@@ -2,7 +2,7 @@
 
 With the default launcher a run stays "started" for ever when its code server is killed, and holds its place in every
 pool. Here run monitoring asks the code server that launched the run; a run that it does not know is failed, and run
-retries start it again.
+retries start it again. A run that `crypto-features run` or `plan --run` executes is failed once that process is gone.
 """
 
 import json
@@ -14,6 +14,8 @@ from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+
+from crypto_features.process import TAG, is_gone
 
 TIMEOUT_SECONDS = 10
 PATIENCE = 3
@@ -32,9 +34,12 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Whether the code server that launched the run still has its process."""
+        process = run.tags.get(TAG)
+        if process is not None and is_gone(process):
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the command that executed the run is gone")
         address = run.tags.get(GRPC_INFO_TAG)
         if address is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "launched by a command, not by a code server")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "executed by a command, not by a code server")
         silent = self.__dict__.setdefault("_silent", {})
         try:
             alive = _knows(json.loads(address), run.run_id)

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from crypto_features.errors import PermanentError, SettingsError, TransientError
 
 TIMEOUT_SECONDS = 10
+MOST_SIGNS = 2900
+"""A section of Slack takes 3,000."""
 MAX_SHOWN = 20
 """Problems spelled out in one message; Slack takes 50 blocks."""
 
@@ -120,12 +122,15 @@ def recall(cursor: str | None) -> dict[str, tuple[str, datetime]]:
 
 
 def _section(text: str) -> dict[str, object]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:MOST_SIGNS]}}
 
 
 def _paragraph(problem: Problem) -> str:
     title = f"<{problem.url}|{_escape(problem.title)}>" if problem.url else _escape(problem.title)
-    return f":red_circle: *{title}*\n{_escape(problem.detail)}\n*Do:* {_escape(problem.action)}"
+    todo = f"\n*Do:* {_escape(problem.action)}"
+    # What to do is never cut off: a cause may be as long as a traceback.
+    seen = f":red_circle: *{title}*\n{_escape(problem.detail)}"
+    return seen[: MOST_SIGNS - len(todo)] + todo
 
 
 def _escape(text: str) -> str:

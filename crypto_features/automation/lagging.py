@@ -6,13 +6,15 @@ from itertools import pairwise
 from typing import Any
 
 import dagster as dg
+import polars as pl
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
+from crypto_features.assets.checks.remembered import last_evaluations
 from crypto_features.assets.progress import outdated
 from crypto_features.assets.regime_model import NAME as MODEL
 from crypto_features.assets.regime_model import model_path
 from crypto_features.automation.market_now import MarketNow
+from crypto_features.errors import CryptoFeaturesError
 from crypto_features.features import GROUPS, SERVICES
 from crypto_features.features.months import month_span
 
@@ -43,7 +45,11 @@ def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
     for name, bars in BARS.items():
         if name == "regime_features":
             yield from _models(at)
-        if at.lake.table(bars).months() and (months := outdated(at.lake, name, bars, at.now)):
+        try:
+            months = outdated(at.lake, name, bars, at.now) if at.lake.table(bars).months() else ()
+        except (CryptoFeaturesError, pl.exceptions.PolarsError):
+            continue  # a damaged partition is told by the sensor `alerts`, and holds up no other table.
+        if months:
             yield name, name, months
     yield from _unpublished(at, instance)
 
@@ -52,9 +58,8 @@ def blocked_by(graph: BaseAssetGraph[Any], instance: dg.DagsterInstance, asset: 
     """A blocking check that fails on a table that the asset is made from: until it passes, nothing follows."""
     for parent in sorted(graph.get(dg.AssetKey(asset.split("/"))).parent_keys):
         blocking = [key for key in graph.get_check_keys_for_assets({parent}) if graph.get(key).blocking]
-        found = instance.event_log_storage.get_latest_asset_check_execution_by_key(blocking)
-        for key, record in found.items():
-            if record.status is AssetCheckExecutionRecordStatus.FAILED:
+        for key, evaluation in last_evaluations(instance, blocking).items():
+            if not evaluation.passed:
                 return f"{key.name} of {key.asset_key.to_user_string()}"
     return None
 

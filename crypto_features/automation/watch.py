@@ -4,14 +4,26 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import dagster as dg
+import polars as pl
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import TickStatus
+from dagster._time import get_current_datetime
 
 from crypto_features import clock
-from crypto_features.assets.freshness import freshness_of
+from crypto_features.assets.checks.finding import SAYS_TODO, TODO
+from crypto_features.assets.checks.remembered import last_evaluations
+from crypto_features.assets.freshness import TABLES, freshness_of
 from crypto_features.assets.lake import LakeResource
 from crypto_features.automation.alerts import Problem, due, post, recall, remember, slack
+from crypto_features.automation.runs import UNFINISHED
+from crypto_features.errors import CryptoFeaturesError
+from crypto_features.materialize import innermost
 from crypto_features.settings import Settings
 
+NAME = "alerts"
+ENDED = [TickStatus.SKIPPED, TickStatus.SUCCESS, TickStatus.FAILURE]
 LOOKED_BACK = timedelta(days=1)
+BUILT_WITHIN = timedelta(minutes=30)
 RUNS = 200
 WILL_RETRY = "dagster/will_retry"
 
@@ -22,28 +34,34 @@ def alert_sensor(
     """The sensor; without a webhook it only says what it would tell."""
 
     @dg.sensor(
-        name="alerts",
+        name=NAME,
         default_status=status,
         minimum_interval_seconds=max(30, int(settings.look_every.total_seconds())),
         description="Tells a person, once, of failed runs, failed checks and stale views, and when they are over, "
         "by the webhook in CRYPTO_FEATURES_ALERT_WEBHOOK.",
     )
     def alerts(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SkipReason:
-        now = clock.now()
+        now, told, ui = clock.now(), recall(context.cursor), settings.ui_url
         problems = [
-            *failed_runs(context.instance, settings.ui_url),
-            *failed_checks(context.instance, checks, settings.ui_url),
-            *stale_tables(lake, settings),
+            *failed_runs(context.instance, ui),
+            *failed_ticks(context.instance, ui),
+            *failed_checks(context.instance, checks, ui),
+            *(
+                problem
+                for table, problem in troubled_tables(lake, settings)
+                if problem.key in told or not being_made(context.instance, table)
+            ),
         ]
-        notice = due(problems, recall(context.cursor), now, settings.alert_repeat)
+        notice = due(problems, told, now, settings.alert_repeat)
         if not notice.begun and not notice.ended:
             return dg.SkipReason(f"{len(problems)} open problems, all told" if problems else "nothing is wrong")
+        summary = f"{len(notice.begun)} began, {len(notice.ended)} ended"
         url = settings.alert_webhook.get_secret_value()
-        if url:
-            post(url, slack(notice, now))
+        if not url:
+            return dg.SkipReason(f"{summary}: no webhook is set, nobody was told")
+        post(url, slack(notice, now))
         context.update_cursor(remember(notice.told))
-        told = "told" if url else "no webhook is set, nobody was told"
-        return dg.SkipReason(f"{len(notice.begun)} began, {len(notice.ended)} ended: {told}")
+        return dg.SkipReason(f"{summary}: told")
 
     return alerts
 
@@ -80,39 +98,84 @@ def failed_runs(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
         seen |= {*assets, ", ".join(sorted(assets))}
 
 
+def failed_ticks(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
+    """Schedules and sensors that could not decide: a schedule's last tick, or a sensor's last two, raised an error."""
+    states = [s for s in instance.all_instigator_state() if s.is_running and s.instigator_name != NAME]
+    ended = [instance.get_ticks(s.instigator_origin_id, s.selector_id, limit=2, statuses=ENDED) for s in states]
+    newest = max((ticks[0].timestamp for ticks in ended if ticks), default=0)
+    for state, ticks in zip(states, ended, strict=True):
+        kind = "schedule" if state.instigator_type is InstigatorType.SCHEDULE else "sensor"
+        # A sensor looks again in seconds: one error may be that of a code server that is being restarted.
+        last = ticks[: 1 if kind == "schedule" else 2]
+        given_up = not ticks or newest - ticks[0].timestamp > LOOKED_BACK.total_seconds()  # it is in the code no more.
+        if not given_up and all(tick.status is TickStatus.FAILURE for tick in last):
+            yield Problem(
+                key=f"tick:{state.instigator_name}",
+                title=f"The {kind} {state.instigator_name} fails",
+                detail=f"{innermost(ticks[0].error).rstrip('.')}. It asks for no run meanwhile.",
+                action=f"mend what the error names; the {kind} looks again by itself.",
+                url=f"{ui}/automation",
+            )
+
+
 def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey], ui: str) -> Iterator[Problem]:
     """Checks whose newest evaluation failed."""
-    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-
-    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
-    for key, record in found.items():
-        evaluation = record.event and record.event.dagster_event and record.evaluation
-        if record.status is not AssetCheckExecutionRecordStatus.FAILED or not evaluation:
+    for key, evaluation in last_evaluations(instance, keys).items():
+        if evaluation.passed:
             continue
         asset = key.asset_key.to_user_string()
-        todo = evaluation.metadata.get("what to do")
+        todo = evaluation.metadata.get(TODO)
         blocking = evaluation.severity is dg.AssetCheckSeverity.ERROR
         yield Problem(
             key=f"check:{asset}:{key.name}",
             title=f"Check failed: {key.name} of {asset}",
-            detail=f"{evaluation.description or ''} "
+            detail=f"{(evaluation.description or '').partition(SAYS_TODO)[0]} "
             + ("Nothing downstream of it is published until it passes." if blocking else "It goes on being published."),
             action=str(todo.value) if todo else "open the check in the UI.",
             url=f"{ui}/assets/{asset}?view=checks",
         )
 
 
-def stale_tables(lake: LakeResource, settings: Settings) -> Iterator[Problem]:
-    """Tables whose newest row is older than they may be."""
-    for state in freshness_of(lake, clock.now(), settings.online_grace):
-        if not state.fresh:
-            yield Problem(
-                key=f"stale:{state.table}",
-                title=f"Stale: {state.table}",
-                detail=state.sentence + " The bot reads None for its features, never an old number.",
-                action=f"look for a failed run of {state.table} or of what it is made from, then materialize it.",
-                url=f"{settings.ui_url}/assets/{state.table}",
+def troubled_tables(lake: LakeResource, settings: Settings) -> Iterator[tuple[str, Problem]]:
+    """Tables whose newest row is older than it may be, or cannot be read; of one the others are told all the same."""
+    for name in TABLES:
+        try:
+            states = list(freshness_of(lake, clock.now(), settings.online_grace, [name]))
+        except (CryptoFeaturesError, pl.exceptions.PolarsError, OSError) as error:
+            yield (
+                name,
+                Problem(
+                    key=f"damaged:{name}",
+                    title=f"Unreadable: {name}",
+                    detail=f"{error} What is made from it stays as it was.",
+                    action=f"restore the partition of {name}, or delete its file and materialize it for that month.",
+                    url=f"{settings.ui_url}/assets/{name}",
+                ),
             )
+            continue
+        for state in states:
+            if not state.fresh:
+                yield (
+                    name,
+                    Problem(
+                        key=f"stale:{name}",
+                        title=f"Stale: {name}",
+                        detail=state.sentence + " The bot reads None for its features, never an old number.",
+                        action=f"look for a failed run of {name} or of what it is made from, or a failed tick, then "
+                        "materialize it.",
+                        url=f"{settings.ui_url}/assets/{name}",
+                    ),
+                )
+
+
+def being_made(instance: dg.DagsterInstance, table: str) -> bool:
+    """Whether a run of the table began a short while ago and goes on: what is late will be there soon."""
+    asset = dg.AssetKey(table)
+    return any(
+        asset in (record.dagster_run.asset_selection or {asset})
+        and get_current_datetime() - record.create_timestamp < BUILT_WITHIN
+        for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
+    )
 
 
 def _causes(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
@@ -120,8 +183,5 @@ def _causes(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.get_dagster_event()
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        found[event.step_key or run_id] = error.message.strip() if error else entry.user_message
+        found[event.step_key or run_id] = innermost(event.step_failure_data.error) or entry.user_message
     return found

@@ -54,7 +54,7 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
     import dagster as dg
 
     from crypto_features.definitions import build
-    from crypto_features.materialize import QUIET, RunFailedError, cause, range_tags
+    from crypto_features.materialize import QUIET, RunFailedError, cause, command_tags
 
     job = build(settings).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
@@ -62,7 +62,7 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
             result = job.execute_in_process(
                 run_config=QUIET,
                 instance=instance,
-                tags=range_tags(first, last),
+                tags=command_tags(first, last),
                 asset_selection=[dg.AssetKey(asset) for asset in assets],
                 raise_on_error=False,
             )

@@ -52,7 +52,12 @@ def test_candles_that_break_the_contract_are_found() -> None:
     now = START + 100 * HOUR
     assert candle_checks.contract(candles(), HOUR, now).passed
     assert failed(candle_checks.contract(candles().with_columns(low=-1.0), HOUR, now), "48 of 48")
-    assert failed(candle_checks.contract(candles(), HOUR, START + HOUR), "47 of 48")
+
+
+def test_candles_from_the_future_point_at_the_clock_first() -> None:
+    found = candle_checks.contract(candles(), HOUR, START + HOUR)
+    assert failed(found, "47 of 48 stored candles close later than the clock, 2024-01-01 01:00 UTC", "2024-01-02 23:00")
+    assert found.todo.startswith("set this machine's clock, or CRYPTO_FEATURES_CLOCK")
 
 
 def test_the_share_in_quarantine_is_held_to_the_setting() -> None:

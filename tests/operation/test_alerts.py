@@ -1,5 +1,6 @@
 """Alerts: told once, repeated when they last, over when they end, and never lost when the receiver is away."""
 
+import dataclasses
 import json
 import threading
 import traceback
@@ -107,6 +108,15 @@ def test_a_message_stays_within_slacks_limits() -> None:
     assert len(blocks) <= 50
     assert all(len(b["text"]["text"]) <= 3000 for b in blocks if b["type"] == "section")
     assert "280 more" in blocks[20]["text"]["text"]
+
+
+def test_what_to_do_is_never_cut_off() -> None:
+    long = dataclasses.replace(problem(), detail="x" * 5000)
+    blocks = slack(due([long], {}, NOW, REPEAT), NOW)["blocks"]
+    assert isinstance(blocks, list)
+    text = blocks[0]["text"]["text"]
+    assert text.endswith("*Do:* materialize candles")
+    assert len(text) == 2900
 
 
 def test_text_of_a_problem_cannot_forge_a_link() -> None:

@@ -8,8 +8,10 @@ import pytest
 from dagster._utils.schedules import cron_string_iterator
 
 from crypto_features.assets.progress import last_close
+from crypto_features.automation.lagging import lagging
+from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.schedules import cron
-from crypto_features.automation.watch import stale_tables
+from crypto_features.automation.watch import troubled_tables
 from crypto_features.definitions import build
 from crypto_features.features import GROUPS
 from crypto_features.settings import Settings
@@ -110,12 +112,38 @@ def test_a_new_symbol_is_backfilled_alone(world: World, monkeypatch: pytest.Monk
 
 def test_a_stale_table_is_a_problem_that_says_what_the_bot_reads(world: World) -> None:
     world.store_candles(NOW)
-    assert not list(stale_tables(world.lake, Settings.load()))
+    assert not list(troubled_tables(world.lake, Settings.load()))
     world.at(NOW + 3 * HOUR)
-    (problem,) = stale_tables(world.lake, Settings.load())
+    ((table, problem),) = troubled_tables(world.lake, Settings.load())
+    assert table == "candles"
     assert problem.key == "stale:candles"
     assert "closed at 2024-03-10 12:00 UTC, 3 h ago; 65 min is allowed" in problem.detail
     assert "reads None" in problem.detail
+
+
+def test_a_table_that_cannot_be_read_is_a_problem_and_hides_no_other(world: World) -> None:
+    world.store_candles(NOW)
+    world.store_days("2024-02")
+    damaged = world.folder / "candles" / "2024-03.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:3000])
+    found = {problem.key: problem for _, problem in troubled_tables(world.lake, Settings.load())}
+    assert list(found) == ["damaged:candles", "stale:daily_candles"]
+    assert "2024-03" in found["damaged:candles"].detail
+    assert "delete its file and materialize it" in found["damaged:candles"].action
+
+
+def test_a_damaged_table_holds_up_no_other(world: World) -> None:
+    world.store_candles(NOW)
+    world.store_days("2024-01", "2024-02", "2024-03")
+    for month in ("2024-01", "2024-02"):
+        world.store_signals(month)
+    at = MarketNow.look(Settings.load(), world.lake)
+    expected = [what for what, _, _ in lagging(at, world.instance)]
+    damaged = world.folder / "daily_candles" / "2024-02.parquet"
+    damaged.write_bytes(b"half")
+    found = [what for what, _, _ in lagging(at, world.instance)]
+    assert "trading_signals" in expected
+    assert "trading_signals" in found
 
 
 @pytest.mark.parametrize(("setting", "status"), [("true", "RUNNING"), ("false", "STOPPED")])

@@ -1,12 +1,27 @@
 """What is wrong is seen from Dagster's records, told once, and over when a later run of any kind mends it."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._utils.error import serializable_error_info_from_exc_info
 
-from crypto_features.automation.watch import failed_checks, failed_runs
+from crypto_features.automation.alerts import Problem
+from crypto_features.automation.watch import being_made, failed_checks, failed_runs, failed_ticks
+from crypto_features.errors import InputError
 
 UI = "http://ui"
 
@@ -78,16 +93,93 @@ def test_a_run_that_is_retried_by_itself_is_no_problem_yet(instance: dg.DagsterI
     assert keys(instance) == []
 
 
+@pytest.fixture
+def ticks(instance: dg.DagsterInstance) -> Callable[..., list[Problem]]:
+    """What is told after a schedule or a sensor of that name had ticks with those errors, none for one that passed."""
+
+    def after(kind: InstigatorType, name: str, *errors: InputError | None) -> list[Problem]:
+        location = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="m"))
+        origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "r"), name)
+        data = SensorInstigatorData() if kind is InstigatorType.SENSOR else ScheduleInstigatorData("* * * * *")
+        state = InstigatorState(origin, kind, InstigatorStatus.DECLARED_IN_CODE, data)
+        instance.add_instigator_state(state)
+        for second, error in enumerate(errors):
+            status = TickStatus.FAILURE if error else TickStatus.SKIPPED
+            told = None
+            if error is not None:
+                try:
+                    raise error
+                except InputError:
+                    told = serializable_error_info_from_exc_info(sys.exc_info())
+            tick = TickData(state.instigator_origin_id, name, kind, status, 1000.0 + second, error=told)
+            instance.create_tick(tick._replace(selector_id=state.selector_id))
+        return list(failed_ticks(instance, UI))
+
+    return after
+
+
+def test_a_schedule_whose_last_tick_failed_is_a_problem_with_its_error(ticks: Callable[..., list[Problem]]) -> None:
+    (problem,) = ticks(InstigatorType.SCHEDULE, "candles_after_each_close", None, InputError("no folder /candles."))
+    assert (problem.key, problem.title) == (
+        "tick:candles_after_each_close",
+        "The schedule candles_after_each_close fails",
+    )
+    assert problem.detail == "no folder /candles. It asks for no run meanwhile."
+
+
+def test_a_sensor_that_failed_once_may_have_met_a_restart(ticks: Callable[..., list[Problem]]) -> None:
+    assert ticks(InstigatorType.SENSOR, "behind", None, InputError("x")) == []
+
+
+def test_a_sensor_that_failed_twice_in_a_row_is_a_problem(ticks: Callable[..., list[Problem]]) -> None:
+    (problem,) = ticks(InstigatorType.SENSOR, "behind", InputError("x"), InputError("y"))
+    assert problem.key == "tick:behind"
+
+
+def test_a_tick_that_passes_ends_it(ticks: Callable[..., list[Problem]]) -> None:
+    assert ticks(InstigatorType.SCHEDULE, "candles_after_each_close", InputError("x"), None) == []
+
+
+def test_a_table_whose_run_has_just_begun_is_being_made(instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def candles() -> None:
+        assert being_made(instance, "candles")
+        assert not being_made(instance, "signals")
+
+    @dg.asset
+    def signals() -> None: ...
+
+    job = dg.Definitions(assets=[candles, signals]).resolve_implicit_global_asset_job_def()
+    job.execute_in_process(instance=instance, asset_selection=[candles.key])
+    assert not being_made(instance, "candles")
+
+
+def test_a_failed_check_stays_failed_while_the_next_run_has_not_evaluated_it(instance: dg.DagsterInstance) -> None:
+    key = dg.AssetCheckKey(dg.AssetKey("candles"), "gaps")
+    instance.report_runless_asset_event(dg.AssetCheckEvaluation(key.asset_key, "gaps", passed=False, metadata={}))
+
+    @dg.asset_check(asset="candles", name="gaps")
+    def gaps() -> dg.AssetCheckResult:
+        (problem,) = failed_checks(instance, [key], UI)
+        assert problem.key == "check:candles:gaps"
+        raise RuntimeError("killed before it was evaluated")
+
+    job = dg.Definitions(asset_checks=[gaps], jobs=[dg.define_asset_job("only", dg.AssetSelection.all_asset_checks())])
+    job.resolve_job_def("only").execute_in_process(instance=instance, raise_on_error=False)
+    assert [problem.key for problem in failed_checks(instance, [key], UI)] == ["check:candles:gaps"]
+
+
 def test_a_check_is_a_problem_until_it_passes(instance: dg.DagsterInstance) -> None:
     key = dg.AssetCheckKey(dg.AssetKey("candles"), "gaps")
     for passed in (False, True):
         metadata = {"what to do": dg.MetadataValue.text("fetch them again")}
-        found = dg.AssetCheckEvaluation(key.asset_key, "gaps", passed, metadata, description="12 are missing.")
+        text = "12 are missing. What to do: fetch them again"
+        found = dg.AssetCheckEvaluation(key.asset_key, "gaps", passed, metadata, description=text)
         instance.report_runless_asset_event(found)
         problems = list(failed_checks(instance, [key], UI))
         assert bool(problems) is not passed
         if problems:
             assert problems[0].title == "Check failed: gaps of candles"
-            assert problems[0].detail.startswith("12 are missing.")
+            assert problems[0].detail.startswith("12 are missing. Nothing downstream of it")
             assert problems[0].action == "fetch them again"
             assert problems[0].url == f"{UI}/assets/candles?view=checks"

@@ -25,6 +25,17 @@ def contract(candles: pl.DataFrame, interval: timedelta, now: datetime) -> Findi
         now: The current time.
     """
     _, broken = validate(candles.drop("known_at", strict=False), interval, now)
+    future = broken.filter(pl.col("rule").str.starts_with("is_over"))
+    if future.height:
+        newest = future.select(pl.col("open_time").max().dt.to_string("%Y-%m-%d %H:%M")).item()
+        return Finding(
+            passed=False,
+            text=f"{future.height} of {candles.height} stored candles close later than the clock, {now:%Y-%m-%d %H:%M} "
+            f"UTC; the newest opened at {newest}.",
+            todo="set this machine's clock, or CRYPTO_FEATURES_CLOCK, which is earlier than when these candles were "
+            "fetched. Only if the clock is right are the candles wrong: then delete the partition and materialize it.",
+            facts={"later than the clock": rows(future)},
+        )
     return Finding(
         passed=broken.is_empty(),
         text=f"{broken.height} of {candles.height} stored candles break the contract.",

@@ -1,12 +1,17 @@
 """What a check found, apart from Dagster."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import dagster as dg
 import polars as pl
 
 SHOWN_ROWS = 50
+TODO = "what to do"
+"""Under this name a check that failed notes what to do."""
+SAYS_TODO = " What to do: "
+MONTHS = "months"
+"""Under this name a check that failed notes the months that it looked at."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +30,19 @@ class Finding:
     todo: str
     facts: Mapping[str, dg.MetadataValue] = field(default_factory=dict)
 
+    def of(self, months: Sequence[str]) -> "Finding":
+        """The same, with the months that it looked at noted if something is wrong in them."""
+        return self if self.passed else replace(self, facts={**self.facts, MONTHS: dg.MetadataValue.json([*months])})
+
     def result(self, asset: dg.AssetKey, name: str, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
         """As Dagster records it."""
-        todo = {} if self.passed else {"what to do": dg.MetadataValue.text(self.todo)}
+        todo = {} if self.passed else {TODO: dg.MetadataValue.text(self.todo)}
         return dg.AssetCheckResult(
             passed=self.passed,
             asset_key=asset,
             check_name=name,
             severity=severity,
-            description=self.text if self.passed else f"{self.text} What to do: {self.todo}",
+            description=self.text if self.passed else f"{self.text}{SAYS_TODO}{self.todo}",
             metadata={**self.facts, **todo},
         )
 

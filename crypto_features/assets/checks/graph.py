@@ -12,6 +12,7 @@ from crypto_features.assets.checks import candles as candle_checks
 from crypto_features.assets.checks import features as feature_checks
 from crypto_features.assets.checks import serving
 from crypto_features.assets.checks.finding import Finding
+from crypto_features.assets.checks.remembered import Look, judged
 from crypto_features.assets.lake import LakeResource, read_any
 from crypto_features.assets.partitions import months_of_run
 from crypto_features.assets.progress import same_inputs
@@ -51,21 +52,19 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
         if not table.months():
             yield from _nothing_yet(context, "candles", asked)
             return
-        months = months_of_run(context, table)
-        stored = current(_read(table, months))
-        quarantine = _read(rejected, [m for m in months if m in rejected.months()])
-        yield from _results(
-            context,
-            "candles",
-            asked,
-            {
+
+        def look(months: Sequence[str]) -> Mapping[str, Finding]:
+            stored = current(_read(table, months))
+            quarantine = _read(rejected, [m for m in months if m in rejected.months()])
+            return {
                 "contract": candle_checks.contract(stored, lake.interval, now),
                 "quarantine": candle_checks.quarantined(quarantine, stored, settings.max_rejected),
                 "gaps": candle_checks.complete(stored, lake.interval),
                 "fresh": _fresh(table, settings, now),
                 "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance)),
-            },
-        )
+            }
+
+        yield from _judged(context, table, asked, look)
 
     return checks
 
@@ -82,18 +81,16 @@ def _daily(settings: Settings) -> dg.AssetChecksDefinition:
         if not table.months():
             yield from _nothing_yet(context, "daily_candles", asked)
             return
-        months = months_of_run(context, table)
-        counted = same_inputs(lake, table.name, months)  # a candle may arrive while the run goes on.
-        daily, stored = _read(table, counted), current(_read(raw, counted))
-        yield from _results(
-            context,
-            "daily_candles",
-            asked,
-            {
+
+        def look(months: Sequence[str]) -> Mapping[str, Finding]:
+            counted = same_inputs(lake, table.name, months)  # a candle may arrive while the run goes on.
+            daily, stored = _read(table, counted), current(_read(raw, counted))
+            return {
                 "row_count": candle_checks.days_counted(daily, stored, lake.interval),
                 "fresh": _fresh(table, settings, clock.now()),
-            },
-        )
+            }
+
+        yield from _judged(context, table, asked, look)
 
     return checks
 
@@ -113,24 +110,23 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
         if not table.months():
             yield from _nothing_yet(context, group.name, asked)
             return
-        months, length = months_of_run(context, table), group.interval or lake.interval
-        rows = _read(table, months)
-        schemas = [feature_checks.schema(_read(table, [month]), group) for month in months]
-        counted = same_inputs(lake, group.name, months)  # a bar may arrive while the run goes on.
-        made, bars = _read(table, counted), _read(source, [m for m in counted if m in source.months()])
+        length = group.interval or lake.interval
         first = dict(table.scan(columns=["symbol", table.time]).group_by("symbol").min().collect().iter_rows())
-        yield from _results(
-            context,
-            group.name,
-            asked,
-            {
+
+        def look(months: Sequence[str]) -> Mapping[str, Finding]:
+            rows = _read(table, months)
+            schemas = [feature_checks.schema(_read(table, [month]), group) for month in months]
+            counted = same_inputs(lake, group.name, months)  # a bar may arrive while the run goes on.
+            made, bars = _read(table, counted), _read(source, [m for m in counted if m in source.months()])
+            return {
                 "schema": next((s for s in schemas if not s.passed), feature_checks.schema(rows, group)),
                 "row_count": feature_checks.row_count(made, bars, group, length),
                 "in_range": feature_checks.in_range(rows, group),
                 "filled": feature_checks.filled(rows, group, first, length),
                 "fresh": _fresh(table, settings, clock.now()),
-            },
-        )
+            }
+
+        yield from _judged(context, table, asked, look)
 
     return checks
 
@@ -221,6 +217,13 @@ def _specs(asset: str, asked: Asked) -> Sequence[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(name, asset=dg.AssetKey(asset.split("/")), blocking=blocks, description=text)
         for name, (blocks, text) in asked.items()
     ]
+
+
+def _judged(
+    context: dg.AssetCheckExecutionContext, table: Table, asked: Asked, look: Look
+) -> Iterator[dg.AssetCheckResult]:
+    found = judged(context.instance, table.name, months_of_run(context, table), table.months(), look)
+    yield from _results(context, table.name, asked, found)
 
 
 def _results(
