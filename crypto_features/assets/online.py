@@ -13,6 +13,9 @@ from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
 from crypto_features.versions import table_version
 
+KINDS = {"embedded": "sqlite", "postgres": "postgres", "redis": "redis"}
+"""Where the rows lie, by what `CRYPTO_FEATURES_STORE` says."""
+
 
 def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset that publishes a view's newest rows to the online store."""
@@ -22,7 +25,7 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
         group_name="serving",
         description=f"`{group.name}` in the online store, which the bot reads. A value is served for "
         f"{group.ttl} after its candle closed and the publish grace; an older row never replaces a newer one.",
-        kinds={"feast", "sqlite"},
+        kinds={"feast", KINDS[settings.store]},
         owners=["team:platform"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,

@@ -10,7 +10,7 @@ from crypto_features.versions import table_version
 
 @dg.asset(
     group_name="serving",
-    kinds={"feast", "sqlite"},
+    kinds={"feast"},
     owners=["team:platform"],
     description="Feast's registry: `feast apply` of every entity, source, view and service in `feature_repo`.",
     code_version="-".join(table_version(name)[:8] for name in GROUPS),
