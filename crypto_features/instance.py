@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from crypto_features.settings import Settings
+from crypto_features.whole_file import whole_file
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
@@ -26,6 +27,8 @@ def dagster_home(settings: Settings) -> Path:
         home = Path.cwd() / ".dagster"
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
-    if not configuration.exists():
-        configuration.write_text((files("crypto_features") / "dagster.yaml").read_text())
+    # An empty one would run without launcher, monitoring and storage of ours, and with telemetry.
+    if not configuration.is_file() or not configuration.read_bytes().strip():
+        with whole_file(configuration) as file:
+            file.write((files("crypto_features") / "dagster.yaml").read_bytes())
     return home
