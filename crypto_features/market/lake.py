@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from crypto_features.errors import InputError, TransientError, UnknownNameError
 from crypto_features.features.months import month_span
 from crypto_features.market.digest import content_digest, in_order
 from crypto_features.market.names import check_month, check_table_name
+from crypto_features.whole_file import whole_file
 
 LOCK_SECONDS = 600
 """How long a writer waits for another writer of the same partition."""
@@ -243,13 +243,8 @@ class Table:
             _write_parquet(arrow, sizes, buffer)
             path.write_bytes(buffer.getvalue().to_pybytes())
             return
-        beside = folder / f".{month}.{uuid.uuid4().hex}.tmp"
-        with beside.open("wb") as file:
+        with whole_file(folder / path.name) as file:
             _write_parquet(arrow, sizes, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(folder / path.name)
-        _sync_folder(folder)
 
     def _checked(self, month: str, frame: pl.DataFrame) -> pl.DataFrame:
         start, end = month_span(month)
@@ -309,11 +304,3 @@ def _write_parquet(arrow: pa.Table, sizes: Sequence[int], sink: object) -> None:
         for size in sizes:
             writer.write_table(arrow.slice(offset, size), row_group_size=max(size, 1))
             offset += size
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -118,6 +118,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_partition_whole(
     with pytest.raises(OSError, match="no space"):
         table.publish("2024-01", rows("ETH"))
     assert table.read().equals(rows("BTC"))
+    assert [path.name for path in table.folder.iterdir()] == ["2024-01.parquet"]
 
 
 def test_leftovers_of_a_killed_writer_are_swept_by_the_next(table: Table) -> None:
