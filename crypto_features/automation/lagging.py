@@ -11,7 +11,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from crypto_features.assets.progress import outdated
 from crypto_features.assets.regime_model import NAME as MODEL
-from crypto_features.assets.regime_model import model_path
+from crypto_features.assets.regime_model import is_fitted
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.features import GROUPS, SERVICES
 from crypto_features.features.months import month_span
@@ -61,7 +61,7 @@ def blocked_by(graph: BaseAssetGraph[Any], instance: dg.DagsterInstance, asset: 
 
 def _models(at: MarketNow) -> Iterator[Lag]:
     wanted = at.lake.table("price_features").months()
-    if missing := tuple(month for month in wanted if not model_path(at.lake.path, month).exists()):
+    if missing := tuple(month for month in wanted if not is_fitted(at.lake.path, month)):
         yield MODEL, MODEL, missing
 
 

@@ -124,7 +124,7 @@ def test_a_file_that_vanishes_while_the_folder_is_listed_stops_no_other(
 ) -> None:
     dropped.drop("BTC.parquet")
     listed = [*dropped.folder.iterdir(), dropped.folder / "ETH.parquet"]
-    monkeypatch.setattr(Path, "iterdir", lambda folder: iter(listed))
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
     assert list(inbox.signatures(dropped.world.lake)) == ["BTC.parquet"]
 
 
