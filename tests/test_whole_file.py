@@ -15,7 +15,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_new_content_is_on_the_disk_before_it_takes_the_place(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced = []
+    synced: list[tuple[int | None, str]] = []
 
     def sync(descriptor: int) -> None:
         synced.append((os.fstat(descriptor).st_size if not synced else None, path.read_text()))
