@@ -67,7 +67,7 @@ class Folder:
     def newest_candle(self) -> datetime:
         """Open time of the newest candle: a day whose last candle is late is not over yet."""
         raw = self._table(RAW)
-        newest: datetime = raw.scan([raw.months()[-1]]).select(pl.col("open_time").max()).collect().item()
+        newest: datetime = raw.collect(raw.scan([raw.months()[-1]]).select(pl.col("open_time").max())).item()
         return newest
 
     def corrected(self, asset: str, month: str) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ class Folder:
         if columns is not None:
             names = {*columns, "known_at"}
             lazy = lazy.select(name for name in lazy.collect_schema().names() if name in names)
-        frame = lazy.collect()
+        frame = stored.collect(lazy)
         return current(frame) if table == RAW else frame
 
     def _table(self, name: str) -> Table:

@@ -117,3 +117,15 @@ def test_a_regime_model_that_is_not_whole_is_missing_and_is_made_again(platform:
     assert ("2024-01", "never built") not in stale
     with pytest.raises(InputError, match=r"2024-02\.json is no whole regime model .*'regime_model' for 2024-02 again"):
         ModelReader(UPath(platform), timedelta(days=62)).read("2024-02")
+
+
+def test_a_damaged_partition_ends_in_one_line_that_names_it(platform: Path) -> None:
+    fetch_candles()
+    path = platform / "candles" / "2024-02.parquet"
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes(data[:4] + bytes(half) + data[4 + half :])
+    output = run("plan", code=1)
+    assert output.startswith("Error: partition 2024-02 of 'candles' is not a whole Parquet file")
+    assert output.endswith(f"{path}. Delete the file and materialize 'candles' for 2024-02 again.\n")
+    assert output.count("\n") == 1

@@ -118,7 +118,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
         schemas = [feature_checks.schema(_read(table, [month]), group) for month in months]
         counted = same_inputs(lake, group.name, months)  # a bar may arrive while the run goes on.
         made, bars = _read(table, counted), _read(source, [m for m in counted if m in source.months()])
-        first = dict(table.scan(columns=["symbol", table.time]).group_by("symbol").min().collect().iter_rows())
+        first = dict(table.collect(table.scan(columns=["symbol", table.time]).group_by("symbol").min()).iter_rows())
         yield from _results(
             context,
             group.name,
