@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from crypto_features.instance import dagster_home
+from crypto_features.errors import SettingsError
+from crypto_features.instance import dagster_environment, dagster_home
 from crypto_features.settings import Settings
 
 OURS = (files("crypto_features") / "dagster.yaml").read_text()
@@ -38,8 +39,26 @@ def test_a_full_disk_leaves_no_half_configuration(home: Path, monkeypatch: pytes
 
     with monkeypatch.context() as disk:
         disk.setattr("os.fsync", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(
+            SettingsError, match=r"home, where Dagster .* \(No space left on device\); set DAGSTER_HOME"
+        ):
             dagster_home(Settings.load())
     assert list(home.iterdir()) == []
     dagster_home(Settings.load())
     assert (home / "dagster.yaml").read_text() == OURS
+
+
+def test_a_relative_home_starts_at_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", "home")
+    assert dagster_environment(Settings.load())["DAGSTER_HOME"] == str(tmp_path / "home")
+
+
+@pytest.mark.parametrize(("named", "why"), [("file", "File exists"), ("file/home", "Not a directory")])
+def test_a_home_that_cannot_be_created_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, why: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / named))
+    with pytest.raises(SettingsError, match=f"{named}, where Dagster keeps its runs, .*{why}"):
+        dagster_home(Settings.load())

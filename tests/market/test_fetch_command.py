@@ -44,6 +44,14 @@ def test_a_source_of_ones_own_is_one_file(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert "has no attribute 'other'; expected <module>:<function>" in result.output.replace("\n", " ")
 
 
+@pytest.mark.parametrize("named", ["os:getcwd", "os:sep", "builtins:id", ":mine", ".mine:mine", "os:"])
+def test_what_makes_no_source_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", named)
+    result = CliRunner().invoke(app, ["fetch"])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.startswith(f"Error: CRYPTO_FEATURES_SOURCE={named}: ")
+
+
 def test_again_asks_for_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     now = START + 100 * HOUR
     exchange = Exchange(candles("BTC", count=100), now=now)
