@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from upath import UPath
 
+from crypto_features.clock import FIRST_YEAR, LAST_YEAR
 from crypto_features.errors import SettingsError
 
 PREFIX = "CRYPTO_FEATURES_"
@@ -218,6 +219,8 @@ class Settings(BaseSettings):
             return value
         if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
             raise ValueError(f"{value!r} is not a month; expected YYYY-MM, such as 2024-01")
+        if not FIRST_YEAR <= int(value[:4]) <= LAST_YEAR:
+            raise ValueError(f"{value!r} is not a month of {FIRST_YEAR} to {LAST_YEAR}")
         return datetime(int(value[:4]), int(value[5:]), 1, tzinfo=UTC)
 
     @field_validator("interval")

@@ -40,6 +40,7 @@ def test_a_setting_is_read_from_its_variable(
         ("INTERVAL", "0m", "whole minutes"),
         ("INTERVAL", "hourly", "such as 1h"),
         ("START", "2024-13", "YYYY-MM"),
+        ("START", "9999-12", "not a month of 1970 to 2200"),
         ("STORE", "oracle", "embedded"),
         ("PATIENCE", "99999999999d", "too long; expected at most 36500d"),
         ("PATIENCE", "36501d", "too long; expected at most 36500d"),

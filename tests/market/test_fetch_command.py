@@ -78,6 +78,31 @@ def test_a_symbol_that_failed_is_named_and_makes_the_command_fail(monkeypatch: p
     assert "100" in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "start", "said"),
+    [
+        (
+            ["--first", "2024-03", "--last", "2024-01"],
+            "",
+            "first month is 2024-03, and candles end at 2024-02-01 00:00",
+        ),
+        (["--first", "2030-01"], "", "first month is 2030-01, and candles end at 2024-03-10 05:30"),
+        ([], "2030-01", "first month is 2030-01, and candles end at 2024-03-10 05:30"),
+        (["--last", "2023-06"], "2024-01", "first month is 2024-01, and candles end at 2023-07-01 00:00"),
+    ],
+)
+def test_months_that_hold_no_candle_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], start: str, said: str
+) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", "2024-03-10T05:30Z")
+    if start:
+        monkeypatch.setenv("CRYPTO_FEATURES_START", start)
+    result = CliRunner().invoke(app, ["fetch", *arguments])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.startswith(f"Error: there is nothing to fetch: the {said} UTC; correct --first and --last")
+    assert not (tmp_path / "data").exists()
+
+
 def test_an_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", "files")
     monkeypatch.setenv("CRYPTO_FEATURES_FILES", str(tmp_path / "none"))
