@@ -12,6 +12,8 @@ from pathlib import Path
 from crypto_features.errors import SettingsError
 
 VARIABLE = "CRYPTO_FEATURES_CLOCK"
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+"""Between them a month more or less is a time as well, for pandas too."""
 
 
 def now() -> datetime:
@@ -36,16 +38,23 @@ def _read(path: str) -> str:
         return Path(path).read_text()
     except OSError as error:
         raise SettingsError(f"{VARIABLE}=@{path}: the file of the time cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise SettingsError(
+            f"{VARIABLE}=@{path}: the file is no text; expected a time in ISO 8601, such as 2022-10-11T11:00Z."
+        ) from None
 
 
 @lru_cache(maxsize=8)
 def _parse(text: str) -> datetime:
     try:
-        return as_utc(datetime.fromisoformat(text.strip()))
-    except ValueError:
+        time = as_utc(datetime.fromisoformat(text.strip()))
+    except (ValueError, OverflowError):
         raise SettingsError(
             f"{VARIABLE}={text!r} is not a time; expected ISO 8601 in UTC, such as 2022-10-11T11:00Z."
         ) from None
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
+        raise SettingsError(f"{VARIABLE}={text!r} is not a time of {FIRST_YEAR} to {LAST_YEAR}.")
+    return time
 
 
 def as_utc(time: datetime) -> datetime:

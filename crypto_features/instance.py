@@ -4,7 +4,9 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
+from crypto_features.whole_file import whole_file
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
@@ -16,16 +18,31 @@ def dagster_home(settings: Settings) -> Path:
     """The folder that `DAGSTER_HOME` names, or `dagster/` in the data folder, with a `dagster.yaml` in it.
 
     A data folder that is a bucket cannot hold SQLite: then the home is `.dagster/` in the working directory.
+
+    Raises:
+        SettingsError: if it cannot be created or written to.
     """
     named = os.environ.get("DAGSTER_HOME")
     if named:
-        home = Path(named)
+        home = Path(named).absolute()
     elif settings.root.protocol in ("", "file"):
         home = Path(str(settings.root)) / "dagster"
     else:
         home = Path.cwd() / ".dagster"
+    try:
+        _prepare(home)
+    except OSError as error:
+        raise SettingsError(
+            f"{home}, where Dagster keeps its runs, cannot be created or written to ({error.strerror}); set "
+            "DAGSTER_HOME to a folder that can."
+        ) from None
+    return home
+
+
+def _prepare(home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
-    if not configuration.exists():
-        configuration.write_text((files("crypto_features") / "dagster.yaml").read_text())
-    return home
+    # An empty one would run without launcher, monitoring and storage of ours, and with telemetry.
+    if not configuration.is_file() or not configuration.read_bytes().strip():
+        with whole_file(configuration) as file:
+            file.write((files("crypto_features") / "dagster.yaml").read_bytes())

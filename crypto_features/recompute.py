@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,8 @@ import polars as pl
 from upath import UPath
 
 from crypto_features import clock
-from crypto_features.features import GROUPS
+from crypto_features.errors import InputError
+from crypto_features.features import GROUPS, RegimeModel
 from crypto_features.features.confirm import confirm
 from crypto_features.features.plan import DAILY, MISSING, MODEL, RAW, Published, Reason, Stale, nodes, plan
 from crypto_features.features.regime_model import TABLE
@@ -58,14 +60,14 @@ class Folder:
             table = self._table(name)
             self._notes[name] = {month: table.metadata(month) for month in table.months()}
         models = self._models()
-        self._notes[MODEL] = {month: content["notes"] for month, content in models.items()}
+        self._notes[MODEL] = {month: content.get("notes", {}) for month, content in models.items()}
         versions = {month: str(content["version"]) for month, content in models.items()}
         return Published(self._notes, {RAW: {m: raw.digest(m) for m in raw.months()}, MODEL: versions})
 
     def newest_candle(self) -> datetime:
         """Open time of the newest candle: a day whose last candle is late is not over yet."""
         raw = self._table(RAW)
-        newest: datetime = raw.scan([raw.months()[-1]]).select(pl.col("open_time").max()).collect().item()
+        newest: datetime = raw.collect(raw.scan([raw.months()[-1]]).select(pl.col("open_time").max())).item()
         return newest
 
     def corrected(self, asset: str, month: str) -> tuple[str, ...]:
@@ -105,14 +107,21 @@ class Folder:
         if columns is not None:
             names = {*columns, "known_at"}
             lazy = lazy.select(name for name in lazy.collect_schema().names() if name in names)
-        frame = lazy.collect()
+        frame = stored.collect(lazy)
         return current(frame) if table == RAW else frame
 
     def _table(self, name: str) -> Table:
         return Table(self._root, name, time="open_time" if name in (RAW, DAILY) else "event_timestamp")
 
     def _models(self) -> dict[str, dict[str, Any]]:
+        """What the regime models hold, by month; one that is not whole counts as missing."""
         folder = self._root / MODEL
         if not folder.is_dir():
             return {}
-        return {path.stem: json.loads(path.read_text()) for path in sorted(folder.iterdir()) if path.suffix == ".json"}
+        found = {}
+        for path in sorted(folder.iterdir()):
+            if path.suffix == ".json":
+                with suppress(InputError, UnicodeDecodeError):
+                    RegimeModel.from_json(text := path.read_text(encoding="utf-8"))
+                    found[path.stem] = json.loads(text)
+        return found

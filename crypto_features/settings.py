@@ -13,12 +13,15 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from upath import UPath
 
+from crypto_features.clock import FIRST_YEAR, LAST_YEAR
 from crypto_features.errors import SettingsError
 
 PREFIX = "CRYPTO_FEATURES_"
 READ_ELSEWHERE = frozenset({f"{PREFIX}{name}" for name in ("CLOCK", "SERVE_TOKEN", "REAL_DATA")})
 """Variables of the clock, of the server and of the tests."""
 DAY = timedelta(days=1)
+LONGEST = 36_500 * DAY
+"""The longest duration of a setting: a time that is further away than a century is a slip of the pen."""
 _CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -29,7 +32,13 @@ def _duration(value: object) -> object:
     match = re.fullmatch(r"(\d+)\s*([smhd])", value)
     if not match:
         raise ValueError(f"{value!r} is not a duration; expected a number and s, m, h or d, such as 1h")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        duration = timedelta.max
+    if duration > LONGEST:
+        raise ValueError(f"{value!r} is too long; expected at most {LONGEST.days}d")
+    return duration
 
 
 Duration = Annotated[timedelta, NoDecode, BeforeValidator(_duration)]
@@ -157,10 +166,35 @@ class Settings(BaseSettings):
             meant = get_close_matches(variable, known, n=1)
             raise SettingsError(f"{variable} is no setting" + (f"; did you mean {meant[0]}?" if meant else "."))
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
             problems = [(str(e["loc"][0]).upper(), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
             raise SettingsError("; ".join(f"{PREFIX}{name}: {problem}" for name, problem in problems)) from None
+        if settings.root.protocol in ("", "file"):
+            there = next(path for path in (settings.root, *settings.root.parents) if path.exists())
+            if not there.is_dir():
+                raise SettingsError(f"{PREFIX}DATA: {there} is a file; expected a folder, which need not exist yet.")
+        return settings
+
+    @field_validator("data")
+    @classmethod
+    def _names_a_folder(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("it is empty; name a folder or the URL of a bucket, or unset it for data/ in the project")
+        try:
+            path = UPath(value)
+            if path.protocol and path.fs:
+                return value
+        except ImportError as error:
+            raise ValueError(f"{value!r} needs another package: {error}; or name a folder") from None
+        except ValueError:
+            raise ValueError(
+                f"{value!r} begins with no protocol that is known; expected a folder or a URL such as s3://bucket"
+            ) from None
+        try:
+            return str(Path(value).expanduser())
+        except RuntimeError:
+            raise ValueError(f"{value!r} names the home of a user who does not exist") from None
 
     @field_validator("symbols", mode="before")
     @classmethod
@@ -185,6 +219,8 @@ class Settings(BaseSettings):
             return value
         if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
             raise ValueError(f"{value!r} is not a month; expected YYYY-MM, such as 2024-01")
+        if not FIRST_YEAR <= int(value[:4]) <= LAST_YEAR:
+            raise ValueError(f"{value!r} is not a month of {FIRST_YEAR} to {LAST_YEAR}")
         return datetime(int(value[:4]), int(value[5:]), 1, tzinfo=UTC)
 
     @field_validator("interval")

@@ -8,7 +8,6 @@ with, so another state of either is measured anew. Without a writable folder eac
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -17,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from crypto_features.features.fingerprint import combined, table_fingerprints
+from crypto_features.whole_file import whole_file
 
 LIBRARIES = ("numpy", "pandas", "polars", "ta")
 
@@ -41,9 +41,8 @@ def versions() -> Mapping[str, Mapping[str, str]]:
     found = table_fingerprints()
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as beside:
-            json.dump(found, beside)
-        Path(beside.name).replace(path)
+        with whole_file(path) as file:
+            file.write(json.dumps(found).encode())
     return found
 
 

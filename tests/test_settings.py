@@ -1,6 +1,9 @@
 """Every setting is read from the environment, and a bad one is refused by name."""
 
+import re
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +40,13 @@ def test_a_setting_is_read_from_its_variable(
         ("INTERVAL", "0m", "whole minutes"),
         ("INTERVAL", "hourly", "such as 1h"),
         ("START", "2024-13", "YYYY-MM"),
+        ("START", "9999-12", "not a month of 1970 to 2200"),
         ("STORE", "oracle", "embedded"),
+        ("PATIENCE", "99999999999d", "too long; expected at most 36500d"),
+        ("PATIENCE", "36501d", "too long; expected at most 36500d"),
+        ("DATA", "", "it is empty; name a folder"),
+        ("DATA", "foo://x", "'foo://x' begins with no protocol that is known"),
+        ("DATA", "~nobody-of-that-name/data", "a user who does not exist"),
     ],
 )
 def test_a_bad_setting_names_variable_and_expectation(
@@ -46,6 +55,26 @@ def test_a_bad_setting_names_variable_and_expectation(
     monkeypatch.setenv(f"CRYPTO_FEATURES_{name}", text)
     with pytest.raises(SettingsError, match=f"CRYPTO_FEATURES_{name}.*{expected}"):
         Settings.load()
+
+
+def test_a_bucket_whose_package_is_missing_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setenv("CRYPTO_FEATURES_DATA", "s3://bucket")
+    with pytest.raises(SettingsError, match=r"CRYPTO_FEATURES_DATA: 's3://bucket' needs another package: .*s3fs"):
+        Settings.load()
+
+
+def test_a_file_is_no_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(tmp_path / "file"))
+    with pytest.raises(SettingsError, match=r"CRYPTO_FEATURES_DATA: .*/file is a file; expected a folder"):
+        Settings.load()
+
+
+def test_a_data_folder_may_begin_at_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CRYPTO_FEATURES_DATA", "~/features")
+    assert str(Settings.load().root) == str(tmp_path / "features")
 
 
 def test_a_variable_that_is_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +91,15 @@ def test_the_clock_stands_still_at_the_time_that_is_set(monkeypatch: pytest.Monk
     assert clock.is_stopped()
 
 
-def test_a_clock_that_is_no_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", "yesterday")
-    with pytest.raises(SettingsError, match="CRYPTO_FEATURES_CLOCK='yesterday'"):
+@pytest.mark.parametrize("text", ["yesterday", "9999-12-31", "1969-12-31", "0001-01-01T00:00+05:00", "2201-01-01"])
+def test_a_clock_that_is_no_time_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", text)
+    with pytest.raises(SettingsError, match=f"CRYPTO_FEATURES_CLOCK='{re.escape(text)}' is not a time"):
+        clock.now()
+
+
+def test_a_clock_in_a_file_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "time").write_bytes(b"\xff\xfe\x00")
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", f"@{tmp_path / 'time'}")
+    with pytest.raises(SettingsError, match=r"CRYPTO_FEATURES_CLOCK=@.*time: the file is no text"):
         clock.now()

@@ -1,7 +1,8 @@
 """The inbox: a folder where a person drops files of candles, each of which is taken once and then put away."""
 
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,12 +37,20 @@ def folder(lake: LakeResource) -> Path:
 
 
 def signatures(lake: LakeResource) -> dict[str, str]:
-    """Size and time of change of each file in the inbox, by name: a file whose signature changes is being copied."""
+    """Size and time of change of each file in the inbox, by name: a file whose signature changes is being copied.
+
+    A folder, a link that leads nowhere and a file that is gone by the time it is looked at are passed over.
+    """
     inbox = folder(lake)
     if not inbox.is_dir():
         return {}
-    files = sorted(p for p in inbox.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    return {path.name: f"{path.stat().st_size} bytes of {path.stat().st_mtime_ns}" for path in files}
+    found = {}
+    for path in sorted(p for p in inbox.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")):
+        with suppress(OSError):
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                found[path.name] = f"{status.st_size} bytes of {status.st_mtime_ns}"
+    return found
 
 
 def look_into(lake: LakeResource, names: Iterable[str], first: datetime, now: datetime) -> Dropped:
@@ -72,6 +81,9 @@ def look_into(lake: LakeResource, names: Iterable[str], first: datetime, now: da
                 )
         except CryptoFeaturesError as error:
             refused[name] = str(error)
+            continue
+        except OSError as error:
+            refused[name] = f"{name} cannot be read ({error.strerror}). Correct that, and drop it again."
             continue
         if symbol not in taken:
             taken[symbol] = name
@@ -110,9 +122,10 @@ def put_away(lake: LakeResource, names: Sequence[str]) -> Iterator[dict[str, str
 
 
 def refuse(path: Path, why: str) -> None:
-    """Move a file to `inbox/refused/`, with the reason beside it."""
+    """Move a file to `inbox/refused/`, with the reason beside it; nothing is left to do for one that is gone."""
     moved = _move(path, "refused")
-    moved.with_name(f"{moved.name}.why.txt").write_text(why + "\n")
+    if moved is not None:
+        moved.with_name(f"{moved.name}.why.txt").write_text(why + "\n")
 
 
 def _put(lake: LakeResource, before: Mapping[str, str], outcomes: Mapping[str, str | None]) -> None:
@@ -122,7 +135,10 @@ def _put(lake: LakeResource, before: Mapping[str, str], outcomes: Mapping[str, s
             _move(folder(lake) / name, "done") if why is None else refuse(folder(lake) / name, why)
 
 
-def _move(path: Path, where: str) -> Path:
+def _move(path: Path, where: str) -> Path | None:
     target = path.parent / where / path.name
     target.parent.mkdir(exist_ok=True)
-    return path.replace(target)
+    try:
+        return path.replace(target)
+    except FileNotFoundError:
+        return None

@@ -50,7 +50,7 @@ def months_to_fetch(
 def newest(table: Table) -> datetime | None:
     """The newest time in a table: the close for feature tables, the open for candles; none if it has no row."""
     for month in reversed(table.months()):
-        time = table.scan([month]).select(pl.col(table.time).max()).collect().item()
+        time = table.collect(table.scan([month]).select(pl.col(table.time).max())).item()
         if isinstance(time, datetime):
             return time
     return None

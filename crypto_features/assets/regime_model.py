@@ -1,6 +1,7 @@
 """The regime filter's parameters: a JSON artefact a month, fitted only on what was known before the month began."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -15,6 +16,7 @@ from crypto_features.features import RegimeModel, fit_regime_model, partition_me
 from crypto_features.features.plan import MODEL_READS
 from crypto_features.features.regime_model import LOOKBACK, TABLE
 from crypto_features.versions import feature_versions, table_version
+from crypto_features.whole_file import whole_file
 
 NAME = "regime_model"
 
@@ -22,6 +24,32 @@ NAME = "regime_model"
 def model_path(root: UPath, month: str) -> UPath:
     """Where the parameters of a month are kept."""
     return root / NAME / f"{month}.json"
+
+
+def load_model(root: UPath, month: str) -> tuple[str, RegimeModel]:
+    """The artefact of a month, and the model in it.
+
+    Raises:
+        InputError: if it is not there, or is not whole.
+    """
+    path = model_path(root, month)
+    again = f"materialize {NAME!r} for {month} again."
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, RegimeModel.from_json(text)
+    except OSError as error:
+        raise InputError(f"the regime model {path} cannot be read ({error.strerror}); {again}") from None
+    except (UnicodeDecodeError, InputError) as error:
+        raise InputError(f"{path} is no whole regime model ({error}); {again}") from None
+
+
+def is_fitted(root: UPath, month: str) -> bool:
+    """Whether a month has parameters that can be read."""
+    try:
+        load_model(root, month)
+    except InputError:
+        return False
+    return True
 
 
 class ModelReader:
@@ -36,7 +64,7 @@ class ModelReader:
         """One row a month.
 
         Raises:
-            InputError: if the month has not been fitted.
+            InputError: if the month has not been fitted, or a model of the window is not whole.
         """
         wanted = window(month, self._lookback, self._available)
         if month not in wanted:
@@ -49,8 +77,8 @@ class ModelReader:
         return {month: version for month, _, version in self._held.values()}
 
     def _load(self, month: str) -> tuple[str, str, str]:
-        text = model_path(self._root, month).read_text()
-        return month, text, RegimeModel.from_json(text).version
+        text, model = load_model(self._root, month)
+        return month, text, model.version
 
 
 def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -90,6 +118,5 @@ def _replace(path: UPath, text: str) -> None:
     if path.protocol not in ("", "file"):
         path.write_text(text)
         return
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_text(text)
-    beside.replace(path)
+    with whole_file(Path(path.path)) as file:
+        file.write(text.encode())

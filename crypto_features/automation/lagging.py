@@ -12,7 +12,7 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 from crypto_features.assets.checks.remembered import last_evaluations
 from crypto_features.assets.progress import outdated
 from crypto_features.assets.regime_model import NAME as MODEL
-from crypto_features.assets.regime_model import model_path
+from crypto_features.assets.regime_model import is_fitted
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.features import GROUPS, SERVICES
@@ -66,7 +66,7 @@ def blocked_by(graph: BaseAssetGraph[Any], instance: dg.DagsterInstance, asset: 
 
 def _models(at: MarketNow) -> Iterator[Lag]:
     wanted = at.lake.table("price_features").months()
-    if missing := tuple(month for month in wanted if not model_path(at.lake.path, month).exists()):
+    if missing := tuple(month for month in wanted if not is_fitted(at.lake.path, month)):
         yield MODEL, MODEL, missing
 
 

@@ -1,6 +1,6 @@
 """The two schedules: candles shortly after each candle's close, and the daily tables after midnight UTC."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -81,13 +81,29 @@ def _a_day_ended(at: MarketNow) -> bool:
     return days is not None and days + DAY < last_close(at.end, DAY)
 
 
-def cron(interval: timedelta) -> str:
+def cron(interval: timedelta) -> str | list[str]:
     """One minute after each close of a candle.
 
     >>> cron(timedelta(hours=1)), cron(timedelta(minutes=15)), cron(timedelta(hours=4)), cron(timedelta(days=1))
     ('1 * * * *', '1-59/15 * * * *', '1 0-23/4 * * *', '1 0 * * *')
+
+    An interval that neither divides an hour nor is whole hours has a line for the minutes of each set of hours.
+
+    >>> cron(timedelta(minutes=90))
+    ['1 0,3,6,9,12,15,18,21 * * *', '31 1,4,7,10,13,16,19,22 * * *']
     """
-    if interval < HOUR:
-        return f"1-59/{int(interval.total_seconds() // 60)} * * * *" if interval > timedelta(minutes=1) else "* * * * *"
-    hours = interval // HOUR
-    return "1 * * * *" if hours == 1 else "1 0 * * *" if interval == DAY else f"1 0-23/{hours} * * *"
+    if interval == timedelta(minutes=1):
+        return "* * * * *"
+    if HOUR % interval == timedelta(0):
+        return "1 * * * *" if interval == HOUR else f"1-59/{interval // timedelta(minutes=1)} * * * *"
+    if interval % HOUR == timedelta(0):
+        return "1 0 * * *" if interval == DAY else f"1 0-23/{interval // HOUR} * * *"
+    closes = [divmod(interval // timedelta(minutes=1) * i, 60) for i in range(DAY // interval)]
+    hours: dict[tuple[int, ...], list[int]] = {}
+    for minute in sorted({minute for _, minute in closes}):
+        hours.setdefault(tuple(hour for hour, at in closes if at == minute), []).append(minute + 1)
+    return [f"{_list(minutes)} {_list(at)} * * *" for at, minutes in hours.items()]
+
+
+def _list(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))

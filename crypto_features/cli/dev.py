@@ -1,6 +1,8 @@
 """`crypto-features dev`: the Dagster UI with its daemon."""
 
+import fcntl
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,14 +10,47 @@ from typing import Annotated
 import typer
 
 from crypto_features.cli.app import command
+from crypto_features.errors import InputError, TransientError
 from crypto_features.instance import dagster_environment
 from crypto_features.settings import Settings
 
+HOST = "127.0.0.1"
+
 
 @command
-def dev(port: Annotated[int, typer.Option(help="Port on the loopback interface.")] = 3000) -> None:
+def dev(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on the loopback interface.")] = 3000) -> None:
     """Open the Dagster UI on this machine, with schedules and sensors."""
-    environment = os.environ | dagster_environment(Settings.load()) | {"PYTHONWARNINGS": "ignore"}
+    ours = dagster_environment(Settings.load())
+    _check_free(port)
+    _hold(Path(ours["DAGSTER_HOME"]))
+    address = {"CRYPTO_FEATURES_UI_URL": f"http://{HOST}:{port}"}
+    environment = address | os.environ | ours | {"PYTHONWARNINGS": "ignore"}
     dagster = str(Path(sys.executable).with_name("dagster"))
-    arguments = ["dev", "--module-name", "crypto_features.definitions", "--host", "127.0.0.1", "--port", str(port)]
+    arguments = ["dev", "--module-name", "crypto_features.definitions", "--host", HOST, "--port", str(port)]
     os.execve(dagster, [dagster, *arguments], environment)  # noqa: S606 - our own interpreter's Dagster, no shell.
+
+
+def _check_free(port: int) -> None:
+    """Without its port Dagster would go on without a UI."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise InputError(
+                f"port {port} of {HOST} cannot be opened ({error.strerror}); stop what listens there, or choose "
+                "another one with --port."
+            ) from None
+
+
+def _hold(home: Path) -> None:
+    """Keep every other `dev` from this home while the process lives that Dagster takes over: two daemons act twice."""
+    lock = os.open(home / "dev.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise TransientError(
+            f"another `crypto-features dev` runs on {home}; stop it, or give this one a DAGSTER_HOME of its own."
+        ) from None
+    os.set_inheritable(lock, True)  # noqa: FBT003 - its only argument; the lock lives as long as the descriptor.

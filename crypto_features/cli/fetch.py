@@ -24,6 +24,7 @@ def fetch(
 ) -> None:
     """Bring the candles of the settings' source and symbols up to date, and show what came of it."""
     from crypto_features import clock
+    from crypto_features.errors import InputError
     from crypto_features.features.months import month_span, months_between
     from crypto_features.market import Table, ingest, source
     from crypto_features.settings import Settings
@@ -32,13 +33,19 @@ def fetch(
     market = source(settings)
     symbols = settings.symbols or market.symbols()
     start = month_span(first)[0] if first else settings.start or market.start(symbols)
-    end = month_span(last)[1] if last else market.end() or now
+    end = min(month_span(last)[1] if last else market.end() or now, now)
+    months = months_between(start, end)
+    if not months:
+        raise InputError(
+            f"there is nothing to fetch: the first month is {start:%Y-%m}, and candles end at {end:%Y-%m-%d %H:%M} "
+            "UTC; correct --first and --last, CRYPTO_FEATURES_START or CRYPTO_FEATURES_CLOCK."
+        )
     with console.status(market.name) as status:
         report = ingest(
             market,
             Table(settings.root, "candles", "open_time"),
             Table(settings.root, "quarantine", "open_time"),
-            months_between(start, min(end, now)),
+            months,
             symbols,
             interval=settings.interval,
             now=now,

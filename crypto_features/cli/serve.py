@@ -16,7 +16,7 @@ TOKEN = "CRYPTO_FEATURES_SERVE_TOKEN"  # noqa: S105 - the name of a variable.
 @command
 def serve(
     host: Annotated[str, typer.Option(help="Address to bind; loopback by default.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to bind.")] = 6566,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to bind.")] = 6566,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
     expose: Annotated[bool, typer.Option("--expose", help="Allow an address that other machines reach.")] = False,  # noqa: FBT002 - typer reads it.
 ) -> None:

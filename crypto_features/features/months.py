@@ -30,9 +30,9 @@ def month_span(month: str) -> tuple[datetime, datetime]:
     """
     try:
         start = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError:
+        return start, (start + timedelta(days=31)).replace(day=1)
+    except (ValueError, OverflowError):
         raise InputError(f"{month!r} is not a month; expected YYYY-MM, such as 2024-01.") from None
-    return start, (start + timedelta(days=31)).replace(day=1)
 
 
 def months_between(start: datetime, end: datetime) -> tuple[str, ...]:

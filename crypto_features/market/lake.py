@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from crypto_features.errors import InputError, TransientError, UnknownNameError
 from crypto_features.features.months import month_span
 from crypto_features.market.digest import content_digest, in_order
 from crypto_features.market.names import check_month, check_table_name
+from crypto_features.whole_file import whole_file
 
 LOCK_SECONDS = 600
 """How long a writer waits for another writer of the same partition."""
@@ -27,6 +27,8 @@ LOCK_SECONDS = 600
 _UNDIGESTED = ("known_at", "created_timestamp")
 _MAGIC = b"PAR1"
 _KEY = b"crypto_features"
+_DAMAGED = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""How Polars says that bytes inside a file are not what they were."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Table:
     def scan(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.LazyFrame:
         """The rows of some months, all by default, as a lazy frame sorted by month, symbol and time.
 
+        `collect` names the partition that turns out to be damaged inside.
+
         Raises:
             UnknownNameError: if the table has no partition, or none of a month asked for.
             InputError: if a partition is not a whole Parquet file.
@@ -83,6 +87,19 @@ class Table:
             self._check_whole(month)
         parts = [_scan(self.path(month)) for month in chosen]
         return pl.concat(parts if columns is None else [part.select(columns) for part in parts], how="vertical")
+
+    def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
+        """The result of a query over `scan`.
+
+        Raises:
+            InputError: if a partition is damaged in its middle.
+        """
+        try:
+            return query.collect()
+        except _DAMAGED:
+            for month in self.months():
+                self._read_one(month, None)
+            raise
 
     def read(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows of some months, all by default, sorted by symbol and time.
@@ -152,9 +169,9 @@ class Table:
         try:
             with path.open("rb") as file:
                 stored = pq.read_metadata(file).metadata or {}
-        except (OSError, pa.ArrowException) as error:
+            found: dict[str, str] = json.loads(stored.get(_KEY, b"{}"))
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise self._broken(month, str(error)) from None
-        found: dict[str, str] = json.loads(stored.get(_KEY, b"{}"))
         return found
 
     def digest(self, month: str) -> str:
@@ -192,7 +209,7 @@ class Table:
             missing = next(column for column in columns or () if column not in names)
             hint = "If it was declared since the month was written, `crypto-features plan --run` computes it again."
             raise UnknownNameError(f"column of {self.name!r} {month}", missing, names, hint) from None
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except _DAMAGED as error:
             raise self._broken(month, str(error)) from None
 
     def _check_whole(self, month: str) -> None:
@@ -208,7 +225,7 @@ class Table:
     def _broken(self, month: str, why: str) -> InputError:
         asset = self.name.rpartition("/")[2]
         return InputError(
-            f"partition {month} of {self.name!r} is not a whole Parquet file ({why.splitlines()[0]}): "
+            f"partition {month} of {self.name!r} is not a whole Parquet file ({why.partition(chr(10))[0]}): "
             f"{self.path(month)}. Delete the file and materialize {asset!r} for {month} again."
         )
 
@@ -243,13 +260,8 @@ class Table:
             _write_parquet(arrow, sizes, buffer)
             path.write_bytes(buffer.getvalue().to_pybytes())
             return
-        beside = folder / f".{month}.{uuid.uuid4().hex}.tmp"
-        with beside.open("wb") as file:
+        with whole_file(folder / path.name) as file:
             _write_parquet(arrow, sizes, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(folder / path.name)
-        _sync_folder(folder)
 
     def _checked(self, month: str, frame: pl.DataFrame) -> pl.DataFrame:
         start, end = month_span(month)
@@ -309,11 +321,3 @@ def _write_parquet(arrow: pa.Table, sizes: Sequence[int], sink: object) -> None:
         for size in sizes:
             writer.write_table(arrow.slice(offset, size), row_group_size=max(size, 1))
             offset += size
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

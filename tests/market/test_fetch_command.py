@@ -44,6 +44,14 @@ def test_a_source_of_ones_own_is_one_file(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert "has no attribute 'other'; expected <module>:<function>" in result.output.replace("\n", " ")
 
 
+@pytest.mark.parametrize("named", ["os:getcwd", "os:sep", "builtins:id", ":mine", ".mine:mine", "os:"])
+def test_what_makes_no_source_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", named)
+    result = CliRunner().invoke(app, ["fetch"])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.startswith(f"Error: CRYPTO_FEATURES_SOURCE={named}: ")
+
+
 def test_again_asks_for_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     now = START + 100 * HOUR
     exchange = Exchange(candles("BTC", count=100), now=now)
@@ -68,6 +76,31 @@ def test_a_symbol_that_failed_is_named_and_makes_the_command_fail(monkeypatch: p
     assert result.exit_code == 1
     assert "NOPE: unknown market of binance for NOPE" in result.output
     assert "100" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start", "said"),
+    [
+        (
+            ["--first", "2024-03", "--last", "2024-01"],
+            "",
+            "first month is 2024-03, and candles end at 2024-02-01 00:00",
+        ),
+        (["--first", "2030-01"], "", "first month is 2030-01, and candles end at 2024-03-10 05:30"),
+        ([], "2030-01", "first month is 2030-01, and candles end at 2024-03-10 05:30"),
+        (["--last", "2023-06"], "2024-01", "first month is 2024-01, and candles end at 2023-07-01 00:00"),
+    ],
+)
+def test_months_that_hold_no_candle_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], start: str, said: str
+) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", "2024-03-10T05:30Z")
+    if start:
+        monkeypatch.setenv("CRYPTO_FEATURES_START", start)
+    result = CliRunner().invoke(app, ["fetch", *arguments])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.startswith(f"Error: there is nothing to fetch: the {said} UTC; correct --first and --last")
+    assert not (tmp_path / "data").exists()
 
 
 def test_an_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

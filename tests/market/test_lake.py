@@ -118,6 +118,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_partition_whole(
     with pytest.raises(OSError, match="no space"):
         table.publish("2024-01", rows("ETH"))
     assert table.read().equals(rows("BTC"))
+    assert [path.name for path in table.folder.iterdir()] == ["2024-01.parquet"]
 
 
 def test_leftovers_of_a_killed_writer_are_swept_by_the_next(table: Table) -> None:
@@ -166,11 +167,37 @@ def test_a_truncated_partition_is_named_with_what_to_do(table: Table, keep: int)
 
 def test_a_partition_damaged_inside_is_named(table: Table) -> None:
     table.publish("2024-01", rows("BTC"))
+    table.publish("2023-12", rows("BTC", start=datetime(2023, 12, 1, tzinfo=UTC)))
     path = table.path("2024-01")
     data = path.read_bytes()
     path.write_bytes(data[:4] + bytes(len(data) - 12) + data[-8:])
-    with pytest.raises(InputError, match="2024-01 of 'candles' is not a whole Parquet file"):
+    why = r"2024-01 of 'candles' is not a whole Parquet file .*materialize 'candles'"
+    with pytest.raises(InputError, match=why):
         table.read()
+    query = table.scan().select(pl.col("open_time").max())
+    with pytest.raises(InputError, match=why):
+        table.collect(query)
+
+
+@pytest.mark.parametrize("fault", [pl.exceptions.ComputeError, pl.exceptions.PanicException])
+def test_whatever_a_query_fails_with_the_damaged_partition_is_named(
+    table: Table, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    table.publish("2024-01", rows("BTC"))
+
+    def fail(query: pl.LazyFrame) -> pl.DataFrame:
+        raise fault("deep inside")
+
+    query = table.scan()
+    monkeypatch.setattr(pl.LazyFrame, "collect", fail)
+    with pytest.raises(InputError, match=r"2024-01 of 'candles' is not a whole Parquet file \(deep inside\)"):
+        table.collect(query)
+
+
+def test_a_query_that_is_wrong_by_itself_fails_as_it_is(table: Table) -> None:
+    table.publish("2024-01", rows("BTC"))
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        table.collect(table.scan().select("clsoe"))
 
 
 def test_missing_tables_partitions_and_columns_are_named(table: Table) -> None:

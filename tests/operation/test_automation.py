@@ -5,7 +5,7 @@ from itertools import islice
 
 import dagster as dg
 import pytest
-from dagster._utils.schedules import cron_string_iterator
+from dagster._utils.schedules import schedule_execution_time_iterator
 
 from crypto_features.assets.progress import last_close
 from crypto_features.automation.lagging import lagging
@@ -76,11 +76,22 @@ def test_one_run_fetches_and_publishes_what_is_due(world: World) -> None:
     assert asked_at(midnight + timedelta(minutes=1)) == {"candles", *every}
 
 
+@pytest.mark.parametrize("minutes", [minutes for minutes in range(1, 1441) if 1440 % minutes == 0])
+def test_candles_are_fetched_a_minute_after_each_close(minutes: int) -> None:
+    """Over two days, for every interval that a setting may give."""
+    interval, after = timedelta(minutes=minutes), timedelta(minutes=1)
+    closes = [START + i * interval for i in range(2 * 1440 // minutes)]
+    ticks = schedule_execution_time_iterator(START.timestamp(), cron(interval), "UTC")
+    # of a minute, the close at the start is fetched for with the tick before.
+    expected = closes if interval == after else [close + after for close in closes]
+    assert list(islice(ticks, len(closes))) == expected
+
+
 @pytest.mark.parametrize("seconds", [0, 30, 180])
 def test_in_normal_operation_no_minute_of_a_day_is_without_a_value(world: World, seconds: int) -> None:
     """A row is served from the end of the run that published it until its TTL and the grace have passed."""
     settings, day = Settings.load(), datetime(2024, 3, 10, tzinfo=UTC)
-    runs = cron_string_iterator((day - timedelta(days=2)).timestamp(), cron(settings.interval), "UTC")
+    runs = schedule_execution_time_iterator((day - timedelta(days=2)).timestamp(), cron(settings.interval), "UTC")
     ends = [tick + timedelta(seconds=seconds) for tick in islice(runs, 3 * 24)]
     for group in GROUPS.values():
         length = group.interval or settings.interval

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import polars as pl
 
 from crypto_features.assets.progress import outdated
 from crypto_features.automation.lagging import Lag, lagging
 from crypto_features.automation.market_now import MarketNow
+from crypto_features.features.regime_model import prior_model
 from crypto_features.settings import Settings
-from tests.market.market import HOUR
+from tests.market.market import HOUR, START
 from tests.operation.world import NOW, World, span
 
 
@@ -95,6 +97,20 @@ def test_a_month_that_was_lost_by_an_interrupted_backfill_is_asked_for(world: Wo
     (world.folder / ".marks/candles/2024-01.json").unlink()
     ((request,), _, _) = world.tick("behind")
     assert (request.asset_selection, span(request)) == ([dg.AssetKey("candles")], ("2024-01", "2024-01"))
+
+
+def test_a_regime_model_that_is_not_whole_is_asked_for(world: World) -> None:
+    world.store_candles(NOW)
+    rows = pl.DataFrame({"symbol": ["BTC"], "event_timestamp": [START + HOUR]})
+    moments = pl.col("event_timestamp").cast(pl.Datetime("us", "UTC"))
+    for offset, month in (("0d", "2024-01"), ("31d", "2024-02"), ("60d", "2024-03")):
+        world.lake.table("price_features").publish(month, rows.with_columns(moments.dt.offset_by(offset)))
+    folder = world.folder / "regime_model"
+    folder.mkdir()
+    (folder / "2024-01.json").write_text(prior_model().to_json())
+    (folder / "2024-02.json").touch()
+    at = MarketNow.look(Settings.load(), world.lake)
+    assert [months for _, asset, months in behind(at, world) if asset == "regime_model"] == [("2024-02", "2024-03")]
 
 
 def test_nothing_is_made_from_a_table_whose_blocking_check_fails(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,40 @@ def test_nothing_starts_before_the_database_is_migrated(unit: Path) -> None:
     text = unit.read_text()
     assert re.search(r"^After=.*crypto-features-migrate\.service", text, re.MULTILINE)
     assert re.search(r"^Requires=crypto-features-migrate\.service$", text, re.MULTILINE)
+
+
+def test_a_database_that_comes_up_late_is_waited_for(tmp_path: Path) -> None:
+    """The unit does not fail: what requires it would fail too, and nothing would start it again."""
+    text = (DEPLOY / "systemd/crypto-features-migrate.service").read_text()
+    (command,) = re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE)
+    late = tmp_path / "dagster"
+    late.write_text('#!/bin/sh\necho "$@" >> "$0.asked"\ntest "$(wc -l < "$0.asked")" = 3\n')
+    late.chmod(0o755)
+    quick = command.replace("/opt/crypto-features/.venv/bin/dagster", str(late)).replace("sleep 5", "sleep 0.01")
+    assert subprocess.run(shlex.split(quick), check=False, timeout=30).returncode == 0
+    assert (tmp_path / "dagster.asked").read_text() == "instance migrate\n" * 3
+    assert "TimeoutStartSec=infinity" in text
+
+
+def test_the_service_cannot_replace_its_secrets() -> None:
+    owned = [
+        line
+        for line in (DEPLOY / "README.md").read_text().splitlines()
+        if re.search(r"-o crypto-features|chown.* crypto-features", line)
+    ]
+    assert len(owned) == 2
+    assert not [line for line in owned if "/etc/" in line]
+
+
+def test_only_what_the_image_copies_reaches_the_builder() -> None:
+    copied = re.findall(r"^COPY (.+) \S+$", (DEPLOY / "compose/Dockerfile").read_text(), re.MULTILINE)
+    ignored = (DEPLOY.parent / ".dockerignore").read_text().splitlines()
+    rules = [line for line in ignored if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    kept = [line.removeprefix("!") for line in rules if line.startswith("!")]
+    assert sorted(kept) == sorted(path for paths in copied for path in paths.split())
+    assert all((DEPLOY.parent / path).exists() for path in kept)
+    assert rules[len(kept) + 1 :] == ["**/__pycache__"]
 
 
 def test_compose_accepts_the_file_and_passes_every_setting_on(tmp_path: Path) -> None:

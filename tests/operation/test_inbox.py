@@ -1,5 +1,6 @@
 """Every file that is dropped is taken once and whole, or refused with the reason."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import dagster as dg
 import pytest
 
 from crypto_features.assets import inbox
+from crypto_features.assets.lake import LakeResource
 from crypto_features.definitions import build
+from crypto_features.market.sources.files import FilesSource
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START, candles
 from tests.operation.world import NOW, World, span
@@ -102,6 +105,50 @@ def test_a_file_that_cannot_be_taken_is_refused_with_the_reason(
     ((request,), _) = dropped.look()
     assert request.run_config["ops"]["candles"]["config"]["inbox"] == ["BTC.parquet"]
     assert dropped.reason(name).startswith(reason)
+    assert dropped.lying() == ["BTC.parquet"]
+
+
+def test_what_is_no_file_stops_no_other(dropped: Inbox) -> None:
+    (dropped.folder / "ADA.csv").symlink_to(dropped.folder / "nowhere.csv")
+    (dropped.folder / "ETH.csv").mkdir()
+    dropped.drop("BTC.parquet")
+    dropped.look()
+    ((request,), _) = dropped.look()
+    assert request.run_config["ops"]["candles"]["config"]["inbox"] == ["BTC.parquet"]
+    assert dropped.run(request).success
+    assert sorted(path.name for path in dropped.folder.iterdir()) == ["ADA.csv", "ETH.csv", "done"]
+
+
+def test_a_file_that_vanishes_while_the_folder_is_listed_stops_no_other(
+    dropped: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped.drop("BTC.parquet")
+    listed = [*dropped.folder.iterdir(), dropped.folder / "ETH.parquet"]
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
+    assert list(inbox.signatures(dropped.world.lake)) == ["BTC.parquet"]
+
+
+@pytest.mark.parametrize("fault", [FileNotFoundError(2, "No such file"), PermissionError(13, "Permission denied")])
+def test_a_file_that_cannot_be_opened_stops_no_other(
+    dropped: Inbox, monkeypatch: pytest.MonkeyPatch, fault: OSError
+) -> None:
+    opened = inbox.source
+
+    def faulty(lake: LakeResource, names: Sequence[str]) -> FilesSource:
+        if "ETH.parquet" in names:
+            if isinstance(fault, FileNotFoundError):
+                (dropped.folder / "ETH.parquet").unlink()
+            raise fault
+        return opened(lake, names)
+
+    monkeypatch.setattr(inbox, "source", faulty)
+    dropped.drop("BTC.parquet")
+    dropped.drop("ETH.parquet")
+    dropped.look()
+    ((request,), _) = dropped.look()
+    assert request.run_config["ops"]["candles"]["config"]["inbox"] == ["BTC.parquet"]
+    if isinstance(fault, PermissionError):
+        assert dropped.reason("ETH.parquet").startswith("ETH.parquet cannot be read (Permission denied).")
     assert dropped.lying() == ["BTC.parquet"]
 
 

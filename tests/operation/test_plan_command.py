@@ -1,7 +1,7 @@
 """`crypto-features plan` on a data folder: what it lists, as table and as JSON, and that --run computes just that."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -11,9 +11,14 @@ from typer.testing import CliRunner
 from upath import UPath
 
 from crypto_features.assets.plan import recompute_plan
+from crypto_features.assets.regime_model import ModelReader
 from crypto_features.cli import app
+from crypto_features.errors import InputError
+from crypto_features.features.provenance import FINGERPRINTS, INPUTS
+from crypto_features.features.regime_model import prior_model
 from crypto_features.market import Table
 from crypto_features.settings import Settings
+from crypto_features.versions import feature_versions
 
 TABLES = ["daily_candles", "regime_model", "price_features", "volume_features", "regime_features", "trading_signals"]
 
@@ -97,3 +102,30 @@ def test_what_is_listed_is_computed_and_nothing_else(platform: Path) -> None:
     touched = {path for path, content in before.items() if path.exists() and path.read_bytes() != content}
     computed = {platform / asset / f"{month}.parquet" for asset, month, _ in stale}
     assert {path for path in touched if path.parent.name in TABLES} == computed
+
+
+@pytest.mark.parametrize("content", [b"", b'{"version": "0', b"\xff\xfe", b"[]"])
+def test_a_regime_model_that_is_not_whole_is_missing_and_is_made_again(platform: Path, content: bytes) -> None:
+    month = platform / "regime_model" / "2024-02.json"
+    month.parent.mkdir()
+    other = month.with_name("2024-01.json")
+    other.write_text(prior_model().to_json({INPUTS: "{}", FINGERPRINTS: json.dumps(feature_versions("regime_model"))}))
+    fetch_candles()
+    month.write_bytes(content)
+    stale = [(month, reason) for asset, month, reason in listed() if asset == "regime_model"]
+    assert ("2024-02", "never built") in stale
+    assert ("2024-01", "never built") not in stale
+    with pytest.raises(InputError, match=r"2024-02\.json is no whole regime model .*'regime_model' for 2024-02 again"):
+        ModelReader(UPath(platform), timedelta(days=62)).read("2024-02")
+
+
+def test_a_damaged_partition_ends_in_one_line_that_names_it(platform: Path) -> None:
+    fetch_candles()
+    path = platform / "candles" / "2024-02.parquet"
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes(data[:4] + bytes(half) + data[4 + half :])
+    output = run("plan", code=1)
+    assert output.startswith("Error: partition 2024-02 of 'candles' is not a whole Parquet file")
+    assert output.endswith(f"{path}. Delete the file and materialize 'candles' for 2024-02 again.\n")
+    assert output.count("\n") == 1

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -79,33 +79,68 @@ def certificate(folder: Path) -> None:
     (folder / "privkey.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
 
 
-@pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[int]:
-    """Port of an nginx with our configuration in front of a web server."""
+class Names(threading.Thread):
+    """A resolver that knows one name, whatever it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.address = "127.0.0.1"
+        self._socket = socket.socket(type=socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+
+    def run(self) -> None:
+        while True:
+            question, asker = self._socket.recvfrom(512)
+            # The question's number and text, as an answer with one A record that is valid for a second.
+            record = b"\xc0\x0c\0\x01\0\x01" + (1).to_bytes(4, "big") + b"\0\x04" + socket.inet_aton(self.address)
+            self._socket.sendto(question[:2] + b"\x81\x80\0\x01\0\x01\0\0\0\0" + question[12:] + record, asker)
+
+
+@pytest.fixture(scope="module")
+def names() -> Names:
+    names = Names()
+    names.start()
+    return names
+
+
+@contextmanager
+def web_server(address: str, port: int = 0) -> Iterator[int]:
+    """What stands for the UI, and its port."""
+    ui = ThreadingHTTPServer((address, port), _Ui)
+    threading.Thread(target=ui.serve_forever, daemon=True).start()
+    try:
+        yield ui.server_port
+    finally:
+        ui.shutdown()
+        ui.server_close()
+
+
+@contextmanager
+def nginx(folder: Path, shipped: str, changes: dict[str, str]) -> Iterator[int]:
+    """Port of an nginx with a configuration of ours, changed to what is here."""
     if NGINX is None:
         pytest.skip("nginx is not installed: the proxy of deploy/ is not tried")
-    ui = ThreadingHTTPServer(("127.0.0.1", 0), _Ui)
-    threading.Thread(target=ui.serve_forever, daemon=True).start()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    certificate(tmp_path)
+    certificate(folder)
     digest = base64.b64encode(hashlib.sha1(b"right", usedforsecurity=False).digest()).decode()
-    (tmp_path / "htpasswd").write_text(f"operator:{{SHA}}{digest}\n")
-    site = (DEPLOY / "nginx.conf").read_text()
-    for shipped, here in {
+    (folder / "htpasswd").write_text(f"operator:{{SHA}}{digest}\n")
+    site = (DEPLOY / shipped).read_text()
+    for there, here in {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-        "/etc/nginx/tls": str(tmp_path),
-        "/etc/nginx/crypto-features.htpasswd": str(tmp_path / "htpasswd"),
-        "127.0.0.1:3000": f"127.0.0.1:{ui.server_port}",
+        "/etc/nginx/tls": str(folder),
+        "/etc/nginx/crypto-features.htpasswd": str(folder / "htpasswd"),
+        **changes,
     }.items():
-        assert shipped in site
-        site = site.replace(shipped, here)
-    (tmp_path / "site.conf").write_text(site)
+        assert there in site
+        site = site.replace(there, here)
+    (folder / "site.conf").write_text(site)
     # Started as root, nginx would read the passwords as a user whom pytest locks out of its folders.
     user = "user root;" if os.geteuid() == 0 else ""
-    (tmp_path / "nginx.conf").write_text(MAIN.format(folder=tmp_path, user=user))
-    with subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]) as server:
+    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))
+    with subprocess.Popen([NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")]) as server:
         try:
             for _ in range(100):
                 with socket.socket() as probe:
@@ -116,8 +151,21 @@ def proxy(tmp_path: Path) -> Iterator[int]:
             yield port
         finally:
             server.terminate()
-            ui.shutdown()
-            ui.server_close()
+
+
+def composed(names: Names, ui: int) -> dict[str, str]:
+    """What stands for Docker's resolver and for the container of the UI."""
+    resolver = f"resolver 127.0.0.1:{names.port} valid=1s"
+    return {"resolver 127.0.0.11 valid=10s": resolver, "http://web:3000": f"http://web:{ui}"}
+
+
+@pytest.fixture(params=["nginx.conf", "compose/nginx.conf"])
+def proxy(request: pytest.FixtureRequest, tmp_path: Path, names: Names) -> Iterator[int]:
+    """Port of an nginx with our configuration in front of a web server, on a host or in Compose."""
+    with web_server("127.0.0.1") as ui:
+        alone = {"127.0.0.1:3000": f"127.0.0.1:{ui}"}
+        with nginx(tmp_path, request.param, alone if request.param == "nginx.conf" else composed(names, ui)) as port:
+            yield port
 
 
 def get(port: int, headers: dict[str, str], password: str | None) -> tuple[int, bytes, str | None]:
@@ -144,6 +192,23 @@ def test_live_updates_pass_through_to_who_has_logged_in(proxy: int) -> None:
     assert get(proxy, upgrade, "right")[0] == 101
 
 
-def test_the_proxy_of_compose_is_the_same_but_for_where_the_ui_is() -> None:
+def test_a_container_that_was_created_again_is_found_at_its_new_address(
+    tmp_path: Path, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web_server("127.0.0.1") as ui, nginx(tmp_path, "compose/nginx.conf", composed(names, ui)) as port:
+        assert get(port, {}, "right")[0] == 200
+        monkeypatch.setattr(names, "address", "127.0.0.2")
+        old, deadline = 200, time.monotonic() + 10
+        while old == 200 and time.monotonic() < deadline:
+            old = get(port, {}, "right")[0]
+        assert old == 502, "it is asked for at its new address, where nobody listens yet"
+        with web_server("127.0.0.2", ui):
+            assert get(port, {}, "right")[0] == 200
+
+
+def test_the_proxy_of_compose_is_the_same_but_for_how_the_ui_is_found() -> None:
     alone, composed = ((DEPLOY / name).read_text() for name in ("nginx.conf", "compose/nginx.conf"))
-    assert composed == alone.replace("127.0.0.1:3000", "web:3000")
+    passed, upstream = "        proxy_pass http://dagster-web;\n", alone[alone.index("upstream dagster-web {") :]
+    resolved = composed[composed.index("        # By Docker") : composed.index("        proxy_http_version")]
+    assert [line.split()[0] for line in resolved.splitlines()] == ["#", "resolver", "set", "proxy_pass"]
+    assert composed == alone.replace(upstream, "").replace(passed, resolved)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 import polars as pl
@@ -13,6 +13,7 @@ from feast import types as feast_types
 from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.on_demand_feature_view import on_demand_feature_view
+from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.errors import MissingTableError, OutdatedTableError
@@ -62,6 +63,28 @@ def feast(tmp_path: Path) -> Any:
         tmp_path, "prices", rows(("BTC", 1, 1, 1.0), ("BTC", 2, 3, 2.0), ("BTC", 2, 4, 2.5), ("ETH", 2, 2, None))
     )
     return factory.store(tmp_path, [factory.view(tmp_path, "prices", {"price": pl.Float64})])
+
+
+@pytest.mark.parametrize("name", ["saved.parquet", "saved"])
+def test_a_full_disk_leaves_the_old_rows_and_nothing_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    old = rows(("BTC", 1, 1, 1.0))
+    place = UPath(tmp_path / name)
+    if name == "saved":  # a folder of two files is replaced as a whole.
+        source.append(old, place)
+    source.append(old, place)
+    before = sorted(tmp_path.rglob("*"))
+
+    def half(frame: pl.DataFrame, file: BinaryIO, **_: object) -> None:
+        file.write(b"PAR1 and no more")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", half)
+    with pytest.raises(OSError, match="No space left"):
+        source.replace(rows(("ETH", 1, 1, 2.0)), place)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert pl.concat(pl.read_parquet(str(file)) for file in source.files(place)).unique().equals(old)
 
 
 def pull(feast: Any, method: str, *span: float) -> pl.DataFrame:

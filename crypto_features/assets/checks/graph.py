@@ -111,7 +111,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
             yield from _nothing_yet(context, group.name, asked)
             return
         length = group.interval or lake.interval
-        first = dict(table.scan(columns=["symbol", table.time]).group_by("symbol").min().collect().iter_rows())
+        first = dict(table.collect(table.scan(columns=["symbol", table.time]).group_by("symbol").min()).iter_rows())
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
             rows = _read(table, months)

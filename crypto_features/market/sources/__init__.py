@@ -1,6 +1,7 @@
 """Where candles come from: one file a source, chosen by the setting `source`."""
 
 from importlib import import_module
+from inspect import signature
 from typing import Any, TypeVar
 
 from crypto_features.errors import SettingsError
@@ -62,15 +63,28 @@ def source(settings: Settings) -> Source:
 
 def _own(settings: Settings) -> Source:
     module, _, name = settings.source.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise _no_source(settings, f"{module!r} is no name of a module")
     try:
         make = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise SettingsError(
-            f"CRYPTO_FEATURES_SOURCE={settings.source}: {error}; expected <module>:<function>, importable from here, "
-            "that takes the settings and returns a source."
-        ) from None
+        raise _no_source(settings, str(error)) from None
+    try:
+        signature(make).bind(settings)
+    except (TypeError, ValueError) as error:
+        raise _no_source(settings, str(error)) from None
     made: Source = make(settings)
+    missing = [part for part in ("name", "symbols", "start", "end", "fetch") if not hasattr(made, part)]
+    if missing:
+        raise _no_source(settings, f"it returned {made!r}, which has no {missing[0]!r}")
     return made
+
+
+def _no_source(settings: Settings, why: str) -> SettingsError:
+    return SettingsError(
+        f"CRYPTO_FEATURES_SOURCE={settings.source}: {why}; expected <module>:<function>, importable from here, "
+        "that takes the settings and returns a source."
+    )
 
 
 def _listed(settings: Settings) -> dict[str, Any]:

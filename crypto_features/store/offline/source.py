@@ -127,12 +127,16 @@ def _outdated(
 
 
 def write(frame: pl.DataFrame, path: UPath) -> None:
-    """Write one Parquet file beside its place and move it there in one step."""
+    """Write one Parquet file beside its place and move it there in one step; what fails leaves nothing beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid4().hex}")
-    with beside.open("wb") as file:
-        frame.write_parquet(file, compression="zstd")
-    beside.rename(path)
+    try:
+        with beside.open("wb") as file:
+            frame.write_parquet(file, compression="zstd")
+        beside.rename(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def replace(frame: pl.DataFrame, path: UPath) -> None:
@@ -144,12 +148,21 @@ def replace(frame: pl.DataFrame, path: UPath) -> None:
         write(frame, path / _ONLY)
         return
     beside, old = (path.with_name(f".{path.name}.{uuid4().hex}") for _ in range(2))
-    write(frame, beside / _ONLY)
-    path.rename(old)
+    try:
+        write(frame, beside / _ONLY)
+        path.rename(old)
+    except BaseException:
+        _remove(beside)
+        raise
     beside.rename(path)
-    for file in sorted(old.rglob("*"), key=str, reverse=True):
+    _remove(old)
+
+
+def _remove(folder: UPath) -> None:
+    for file in sorted(folder.rglob("*"), key=str, reverse=True):
         file.rmdir() if file.is_dir() else file.unlink()
-    old.rmdir()
+    if folder.is_dir():
+        folder.rmdir()
 
 
 def append(frame: pl.DataFrame, path: UPath) -> None:

@@ -1,0 +1,64 @@
+"""Dagster's home holds our configuration whole, whatever happened to the disk."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from crypto_features.errors import SettingsError
+from crypto_features.instance import dagster_environment, dagster_home
+from crypto_features.settings import Settings
+
+OURS = (files("crypto_features") / "dagster.yaml").read_text()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("found", ["", "\n"])
+def test_an_empty_configuration_is_written_again(home: Path, found: str) -> None:
+    home.mkdir()
+    (home / "dagster.yaml").write_text(found)
+    assert dagster_home(Settings.load()) == home
+    assert (home / "dagster.yaml").read_text() == OURS
+
+
+def test_a_configuration_of_ones_own_stays(home: Path) -> None:
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}")
+    dagster_home(Settings.load())
+    assert (home / "dagster.yaml").read_text() == "telemetry: {enabled: false}"
+
+
+def test_a_full_disk_leaves_no_half_configuration(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        with pytest.raises(
+            SettingsError, match=r"home, where Dagster .* \(No space left on device\); set DAGSTER_HOME"
+        ):
+            dagster_home(Settings.load())
+    assert list(home.iterdir()) == []
+    dagster_home(Settings.load())
+    assert (home / "dagster.yaml").read_text() == OURS
+
+
+def test_a_relative_home_starts_at_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", "home")
+    assert dagster_environment(Settings.load())["DAGSTER_HOME"] == str(tmp_path / "home")
+
+
+@pytest.mark.parametrize(("named", "why"), [("file", "File exists"), ("file/home", "Not a directory")])
+def test_a_home_that_cannot_be_created_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, why: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / named))
+    with pytest.raises(SettingsError, match=f"{named}, where Dagster keeps its runs, .*{why}"):
+        dagster_home(Settings.load())

@@ -1,0 +1,47 @@
+"""A file is the old one or the new one, never a part of either, and nothing lies beside it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from crypto_features.whole_file import whole_file
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "model.json").write_text("old")
+    return tmp_path / "model.json"
+
+
+def test_the_new_content_is_on_the_disk_before_it_takes_the_place(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int | None, str]] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size if not synced else None, path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with whole_file(path) as file:
+        file.write(b"new content")
+    assert synced == [(11, "old"), (None, "new content")], "the file before the move, its folder after it"
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_the_old_file_alone(path: Path, fault: BaseException) -> None:
+    def write() -> None:
+        with whole_file(path) as file:
+            file.write(b"ne")
+            raise fault
+
+    with pytest.raises(type(fault)):
+        write()
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_two_writers_at_once_do_not_mix(path: Path) -> None:
+    with whole_file(path) as one, whole_file(path) as other:
+        one.write(b"the first")
+        other.write(b"another")
+    assert path.read_text() == "the first"
+    assert list(path.parent.iterdir()) == [path]
