@@ -4,6 +4,7 @@ Everything else about a feature (its table column, Feast field, Dagster metadata
 from the declaration.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,6 +12,12 @@ from datetime import timedelta
 import polars as pl
 
 from crypto_features.errors import UnknownNameError
+
+Bounds = tuple[float, float]
+POSITIVE: Bounds = (math.ulp(0.0), math.inf)
+"""More than 0, as a price is."""
+NOT_NEGATIVE: Bounds = (0.0, math.inf)
+"""0 or more, as an amount is."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,8 @@ class Feature:
         window: Bars of the first input that a value needs: it is null until there are so many.
         recursive: The value keeps a fading trace of bars before its window (exponential smoothing); the trace is gone
             after the group's lookback.
+        bounds: Least and greatest value that its definition can give, both included; `None` if it has none. They are
+            checked before anything downstream is published, and are no part of its version.
         sources: What a group's function reads to compute it, as `(table, column)`; expressions tell it themselves.
     """
 
@@ -38,7 +47,18 @@ class Feature:
     dtype: type[pl.DataType] = pl.Float64
     window: int = 1
     recursive: bool = False
+    bounds: Bounds | None = None
     sources: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def range(self) -> str:
+        """Its bounds as documentation shows them; empty without any."""
+        if self.bounds is None:
+            return ""
+        low, high = self.bounds
+        if high < math.inf:
+            return f"{low:g} to {high:g}"
+        return "more than 0" if self.bounds == POSITIVE else f"{low:g} or more"
 
 
 @dataclass(frozen=True)
