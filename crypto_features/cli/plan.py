@@ -12,7 +12,6 @@ from rich.table import Table
 
 from crypto_features.cli.app import command
 from crypto_features.errors import InputError
-from crypto_features.features.months import month_span
 
 if TYPE_CHECKING:
     from crypto_features.features.plan import Stale
@@ -72,6 +71,8 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
 
 def _ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
     """First month, last month and assets of each range; every month in between has just these assets."""
+    from crypto_features.features.months import month_span
+
     months = sorted({item.partition for item in stale})
     assets = {month: frozenset(item.asset for item in stale if item.partition == month) for month in months}
     first = months[0]

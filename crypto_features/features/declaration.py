@@ -11,13 +11,18 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.errors import UnknownNameError
+from crypto_features.errors import InputError, UnknownNameError
 
 Bounds = tuple[float, float]
 POSITIVE: Bounds = (math.ulp(0.0), math.inf)
 """More than 0, as a price is."""
 NOT_NEGATIVE: Bounds = (0.0, math.inf)
 """0 or more, as an amount is."""
+RESERVED = frozenset(
+    {"symbol", "open_time", "event_timestamp", "created_timestamp", "known_at", "month"}
+    | {"open", "high", "low", "close", "volume", "completeness"}
+)
+"""Columns of the bars and of every feature table, which no feature may be named."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,9 @@ class FeatureGroup:
         features: Its columns.
         function: Computes `symbol`, `event_timestamp` and every column of the group from the input tables, in place of
             expressions.
+
+    Raises:
+        InputError: if two features have one name, or one has that of a column of the bars.
     """
 
     name: str
@@ -99,6 +107,16 @@ class FeatureGroup:
     inputs: tuple[Input, ...]
     features: tuple[Feature, ...]
     function: Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame] | None = None
+
+    def __post_init__(self) -> None:
+        names = [feature.name for feature in self.features]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{self.name} declares two features {twice[0]!r}; give one of them another name.")
+        if taken := sorted(RESERVED.intersection(names)):
+            raise InputError(
+                f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
+                f"such as {taken[0]}_value."
+            )
 
     def feature(self, name: str) -> Feature:
         """The feature of that name.
