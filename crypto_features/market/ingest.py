@@ -91,7 +91,7 @@ def ingest(
             stored = storing.submit(run.store, fetched)  # the next chunk is fetched meanwhile.
         if stored is not None:
             stored.result()
-    report = run.report()
+    report = run.report(chosen)
     if report.rejected_share > max_rejected:
         raise RejectedShareError(report, max_rejected)
     run.remember_judged()
@@ -174,7 +174,7 @@ class _Run:
             if windows:
                 self.planner.remember(month, self.stored[month], windows)
 
-    def report(self) -> IngestReport:
+    def report(self, symbols: Sequence[str]) -> IngestReport:
         count = pl.col("count")
         counts = (
             _concat(self.tallies, _TALLY)
@@ -193,6 +193,7 @@ class _Run:
             failed=self.failed,
             published=tuple(sorted(self.published)),
             seconds=perf_counter() - self.began,
+            later={symbol: later for symbol in symbols if (later := self.source.later(symbol))},
         )
 
     def _publish(self, month: str, fetched: pl.DataFrame) -> None:

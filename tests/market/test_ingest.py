@@ -20,6 +20,7 @@ from crypto_features.market import (
     current,
     ingest,
 )
+from crypto_features.market.sources.files import FilesSource
 from tests.market.market import HOUR, LATER, START, Marked, Offer, Resuming, candles
 
 
@@ -158,6 +159,15 @@ def test_the_rejected_candles_are_told_from_the_oldest(lake: Lake) -> None:
         frame = edit(frame, row, low=9999.0)
     report = lake.take(Offer(frame), months=("2024-01", "2024-02", "2024-03", "2024-04", "2024-05"))
     assert report.rejected["open_time"].to_list() == [START + i * HOUR for i in (10, 800, 2000, 2900)]
+
+
+def test_what_is_not_over_by_the_clock_is_counted_in_the_report(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    candles("BTC").drop("symbol").write_parquet(tmp_path / "files" / "BTC.parquet")
+    now = START + 40 * HOUR
+    report = lake.take(FilesSource(tmp_path / "files", HOUR, now=lambda: now), now=now)
+    assert (report.rows, dict(report.later)) == (40, {"BTC": 8})
+    assert lake.take(Offer(candles("ETH"))).later == {}
 
 
 def test_odd_candles_are_flagged_and_stay(lake: Lake) -> None:
