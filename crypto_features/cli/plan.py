@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from crypto_features.features.plan import Stale
     from crypto_features.settings import Settings
 
+READ_FROM_NOW_ON = (
+    "Training reads them now, and an added or removed feature after `feast apply` in feature_repo; the online store "
+    "serves them after `crypto-features run`, which does both, or by the automation of `dev`."
+)
+
 
 @command
 def plan(
@@ -41,8 +46,7 @@ def plan(
         raise InputError(f"{settings.root} holds no candles to compute from; `crypto-features run` fetches them.")
     if run and stale:
         _materialize(settings, stale)
-        published = "`crypto-features run` or the automation of `dev` publishes them online."
-        typer.echo(f"{len(stale)} partitions materialized; {published}", err=as_json)
+        typer.echo(f"{len(stale)} partitions materialized. {READ_FROM_NOW_ON}", err=as_json)
 
 
 def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
