@@ -44,7 +44,13 @@ DAILY_LINEAGE = dg.TableColumnLineage(
 def feature_columns(group: FeatureGroup) -> dg.TableSchema:
     """The columns of a feature table, each with its definition and unit."""
     features = [
-        dg.TableColumn(f.name, str(f.dtype()).lower(), f"{f.description} Unit: {f.unit}.", tags={"unit": f.unit})
+        dg.TableColumn(
+            f.name,
+            str(f.dtype()).lower(),
+            f"{f.description} Unit: {f.unit}.",
+            dg.TableColumnConstraints(other=[f.range] if f.range else []),
+            tags={"unit": f.unit},
+        )
         for f in group.features
     ]
     return dg.TableSchema(columns=[*KEY_COLUMNS, *features])

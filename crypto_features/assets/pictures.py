@@ -1,6 +1,7 @@
 """The pictures of a feature table, which its newest partition carries as metadata."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -9,6 +10,9 @@ from crypto_features.assets import plots
 from crypto_features.assets.lake import LakeResource, read_any
 from crypto_features.features import FeatureGroup
 from crypto_features.market import current
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN_SYMBOL = "BTC"
 MONTHS = 36
@@ -20,19 +24,30 @@ def pictures(group: FeatureGroup, lake: LakeResource) -> Mapping[str, dg.Metadat
     table = lake.table(group.name)
     rows = read_any(table, table.months()[-MONTHS:])
     names = [feature.name for feature in group.features]
+    symbols = rows["symbol"].unique().sort().to_list()
+    symbol = SHOWN_SYMBOL if SHOWN_SYMBOL in symbols else next(iter(symbols), SHOWN_SYMBOL)
     drawn = {
-        "distributions": plots.inline(plots.feature_distributions(rows, names), "feature distributions"),
-        "nulls": plots.inline(plots.null_heat_map(rows, names), "share of nulls by month and symbol"),
+        "distributions": _picture(lambda: plots.feature_distributions(rows, names), "feature distributions"),
+        "nulls": _picture(lambda: plots.null_heat_map(rows, names), "share of nulls by month and symbol"),
     }
-    symbols = rows["symbol"].unique().sort()
-    symbol = SHOWN_SYMBOL if SHOWN_SYMBOL in symbols else symbols[0]
     if "target_price" in names:
-        candles = current(_newest(lake, "candles", 2))
-        drawn["signals"] = plots.inline(plots.price_with_signals(candles, rows, symbol), f"{symbol} with signals")
+        drawn["signals"] = _picture(
+            lambda: plots.price_with_signals(current(_newest(lake, "candles", 2)), rows, symbol),
+            f"{symbol} with signals",
+        )
     if "regime_label" in names:
-        daily = _newest(lake, "daily_candles", MONTHS)
-        drawn["regimes"] = plots.inline(plots.regime_ribbon(daily, rows, symbol), f"{symbol} with regimes")
+        drawn["regimes"] = _picture(
+            lambda: plots.regime_ribbon(_newest(lake, "daily_candles", MONTHS), rows, symbol), f"{symbol} with regimes"
+        )
     return drawn
+
+
+def _picture(draw: Callable[[], "Figure"], alt: str) -> dg.MetadataValue:
+    """The picture as metadata; a text if it cannot be drawn: the table that it adorns is published already."""
+    try:
+        return plots.inline(draw(), alt)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a picture, the table is right.
+        return plots.left_out(alt, repr(error))
 
 
 def _newest(lake: LakeResource, name: str, months: int) -> pl.DataFrame:

@@ -1,4 +1,7 @@
-"""The command line, `crypto-features`: one module a command, each of which registers itself on `app`."""
+"""The command line, `crypto-features`: one module a command, each of which registers itself on `app`.
+
+A command imports the features where it uses them: what is wrong with a declaration is then an error of the command.
+"""
 
 from importlib import import_module
 from pkgutil import iter_modules

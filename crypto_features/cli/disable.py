@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from crypto_features.cli.app import command
-from crypto_features.store import switch
 
 Name = Annotated[str, typer.Argument(help="A feature view, such as price_features, or a symbol, such as BTC.")]
 
@@ -13,6 +12,8 @@ Name = Annotated[str, typer.Argument(help="A feature view, such as price_feature
 @command
 def disable(name: Name, why: Annotated[str, typer.Option(help="The reason, for whoever finds it.")]) -> None:
     """Stop serving a view or a symbol in every process within a second."""
+    from crypto_features.store import switch
+
     if not switch.disable(name, why):
         typer.echo(
             f"Neither a view nor a symbol {name} was found, and not everything could be read: mind its spelling."
@@ -23,5 +24,7 @@ def disable(name: Name, why: Annotated[str, typer.Option(help="The reason, for w
 @command
 def enable(name: Name) -> None:
     """Serve a view or a symbol again."""
+    from crypto_features.store import switch
+
     switch.enable(name)
     typer.echo(f"{name} is served again.")

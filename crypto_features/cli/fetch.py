@@ -70,6 +70,7 @@ def _summary(report: "IngestReport") -> Grid:
         "corrected": report.corrected.height,
         "flagged": report.flagged.height,
         **{f"rejected: {rule}": count for rule, count in report.rejected_by_rule.items()},
+        **{f"not over by the clock: {symbol}": count for symbol, count in report.later.items()},
     }
     for what, count in rows.items():
         grid.add_row(what, f"{count:,}")

@@ -12,11 +12,15 @@ from rich.table import Table
 
 from crypto_features.cli.app import command
 from crypto_features.errors import InputError
-from crypto_features.features.months import month_span
 
 if TYPE_CHECKING:
     from crypto_features.features.plan import Stale
     from crypto_features.settings import Settings
+
+READ_FROM_NOW_ON = (
+    "Training reads them now, and an added or removed feature after `feast apply` in feature_repo; the online store "
+    "serves them after `crypto-features run`, which does both, or by the automation of `dev`."
+)
 
 
 @command
@@ -42,8 +46,7 @@ def plan(
         raise InputError(f"{settings.root} holds no candles to compute from; `crypto-features run` fetches them.")
     if run and stale:
         _materialize(settings, stale)
-        published = "`crypto-features run` or the automation of `dev` publishes them online."
-        typer.echo(f"{len(stale)} partitions materialized; {published}", err=as_json)
+        typer.echo(f"{len(stale)} partitions materialized. {READ_FROM_NOW_ON}", err=as_json)
 
 
 def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
@@ -72,6 +75,8 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
 
 def _ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
     """First month, last month and assets of each range; every month in between has just these assets."""
+    from crypto_features.features.months import month_span
+
     months = sorted({item.partition for item in stale})
     assets = {month: frozenset(item.asset for item in stale if item.partition == month) for month in months}
     first = months[0]

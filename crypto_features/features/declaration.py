@@ -4,13 +4,25 @@ Everything else about a feature (its table column, Feast field, Dagster metadata
 from the declaration.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.errors import UnknownNameError
+from crypto_features.errors import InputError, UnknownNameError
+
+Bounds = tuple[float, float]
+POSITIVE: Bounds = (math.ulp(0.0), math.inf)
+"""More than 0, as a price is."""
+NOT_NEGATIVE: Bounds = (0.0, math.inf)
+"""0 or more, as an amount is."""
+RESERVED = frozenset(
+    {"symbol", "open_time", "event_timestamp", "created_timestamp", "known_at", "month"}
+    | {"open", "high", "low", "close", "volume", "completeness"}
+)
+"""Columns of the bars and of every feature table, which no feature may be named."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,8 @@ class Feature:
         window: Bars of the first input that a value needs: it is null until there are so many.
         recursive: The value keeps a fading trace of bars before its window (exponential smoothing); the trace is gone
             after the group's lookback.
+        bounds: Least and greatest value that its definition can give, both included; `None` if it has none. They are
+            checked before anything downstream is published, and are no part of its version.
         sources: What a group's function reads to compute it, as `(table, column)`; expressions tell it themselves.
     """
 
@@ -38,7 +52,18 @@ class Feature:
     dtype: type[pl.DataType] = pl.Float64
     window: int = 1
     recursive: bool = False
+    bounds: Bounds | None = None
     sources: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def range(self) -> str:
+        """Its bounds as documentation shows them; empty without any."""
+        if self.bounds is None:
+            return ""
+        low, high = self.bounds
+        if high < math.inf:
+            return f"{low:g} to {high:g}"
+        return "more than 0" if self.bounds == POSITIVE else f"{low:g} or more"
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,9 @@ class FeatureGroup:
         features: Its columns.
         function: Computes `symbol`, `event_timestamp` and every column of the group from the input tables, in place of
             expressions.
+
+    Raises:
+        InputError: if two features have one name, or one has that of a column of the bars.
     """
 
     name: str
@@ -79,6 +107,16 @@ class FeatureGroup:
     inputs: tuple[Input, ...]
     features: tuple[Feature, ...]
     function: Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame] | None = None
+
+    def __post_init__(self) -> None:
+        names = [feature.name for feature in self.features]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{self.name} declares two features {twice[0]!r}; give one of them another name.")
+        if taken := sorted(RESERVED.intersection(names)):
+            raise InputError(
+                f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
+                f"such as {taken[0]}_value."
+            )
 
     def feature(self, name: str) -> Feature:
         """The feature of that name.

@@ -183,8 +183,8 @@ class _Plan:
         self.changed.setdefault(node.name, set()).update(own | inherited)
         candles, upstream, touched = self._inputs(node, month, json.loads(note[INPUTS]))
         affected = None if touched is None else frozenset(own | inherited | touched)
-        if own:
-            return Stale(node.name, month, Reason.FEATURE_CHANGED, tuple(sorted(own)), affected)
+        if own or (inherited and not upstream):  # only computing it renews its note.
+            return Stale(node.name, month, Reason.FEATURE_CHANGED, tuple(sorted(own or inherited)), affected)
         if upstream:
             return Stale(node.name, month, Reason.UPSTREAM_CHANGED, tuple(upstream), affected)
         if candles:

@@ -18,6 +18,8 @@ COLUMNS = "columns"
 """Metadata key: the digest of each column's content, as JSON."""
 INPUTS = "inputs"
 """Metadata key: by input table and month, the digest of the columns that were read, as JSON."""
+SERVICE = "service"
+"""Metadata key of a training set: the service, the features that it reads by view, and the versions that it pins."""
 
 KEYS = ("symbol", "open_time", "event_timestamp", "month")
 """What tells the rows of a table apart; each table has some of them."""

@@ -1,13 +1,12 @@
 """Which features are read together, by whom."""
 
 from crypto_features.features.declaration import FeatureService
-
-_ULTRA_5 = ("return_20d", "volatility_20d", "rsi_14", "ma_alignment", "bb_position")
+from crypto_features.features.regime_model import ULTRA_5
 
 ml_training_features = FeatureService(
     "ml_training_features",
     "Training sets of return models: the Ultra-5 and relative volume.",
-    {"price_features": _ULTRA_5, "volume_features": ("volume_ratio",)},
+    {"price_features": ULTRA_5, "volume_features": ("volume_ratio",)},
 )
 trading_features = FeatureService(
     "trading_features",
@@ -22,5 +21,5 @@ trading_features = FeatureService(
 regime_classification_features = FeatureService(
     "regime_classification_features",
     "The five features that the regime model reads (Ultra-5).",
-    {"price_features": _ULTRA_5},
+    {"price_features": ULTRA_5},
 )

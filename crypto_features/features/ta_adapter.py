@@ -7,6 +7,7 @@ macd_diff = ta_indicator("trend.MACD.macd_diff", warm_up=33, close=pl.col("close
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -42,11 +43,13 @@ def ta_indicator(name: str, *, warm_up: int, **arguments: pl.Expr | float | str 
         **arguments: The class's arguments: expressions for the price series, constants for the rest.
 
     Raises:
-        InputError: if the indicator looks ahead or depends on where history starts, or is asked to fill its warm-up.
-        UnknownNameError: if `ta` has no such indicator.
+        InputError: if the indicator looks ahead or depends on where history starts, is asked to fill its warm-up, or
+            lacks a price series.
+        UnknownNameError: if `ta` has no such indicator, or the indicator no such argument.
     """
     module, indicator, method = _known(name)
     _refuse(f"{module}.{indicator}", arguments)
+    _bind(f"{module}.{indicator}", _indicators(module)[indicator], arguments)
     series = {key: value for key, value in arguments.items() if isinstance(value, pl.Expr)}
     constants = {key: value for key, value in arguments.items() if key not in series}
 
@@ -73,23 +76,51 @@ def _known(name: str) -> tuple[str, str, str]:
     indicators = _indicators(module)
     if indicator not in indicators:
         raise UnknownNameError(f"indicator of ta.{module}", indicator, indicators)
-    if method not in indicators[indicator]:
-        raise UnknownNameError(f"method of ta.{module}.{indicator}", method, indicators[indicator])
+    if method not in indicators[indicator].methods:
+        raise UnknownNameError(f"method of ta.{module}.{indicator}", method, indicators[indicator].methods)
     return module, indicator, method
 
 
+@dataclass(frozen=True)
+class _Indicator:
+    """What `ta` offers: the methods of a class, the price series that it needs, and its other arguments."""
+
+    methods: Sequence[str]
+    series: Sequence[str]
+    options: Sequence[str]
+
+
 @cache
-def _indicators(module: str) -> Mapping[str, Sequence[str]]:
-    """The methods of each indicator, read off the source: importing `ta` and pandas takes half a second."""
+def _indicators(module: str) -> Mapping[str, _Indicator]:
+    """The indicators of a module, read off the source: importing `ta` and pandas takes half a second."""
     package = find_spec("ta")
     if package is None or package.origin is None:
         raise InputError("the library ta is not installed; `make run` installs every dependency.")
     source = Path(package.origin).with_name(f"{module}.py").read_text(encoding="utf-8")
     return {
-        node.name: [part.name for part in node.body if isinstance(part, ast.FunctionDef) and part.name[0] != "_"]
+        node.name: _indicator([part for part in node.body if isinstance(part, ast.FunctionDef)])
         for node in ast.parse(source).body
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "IndicatorMixin" for base in node.bases)
     }
+
+
+def _indicator(functions: Sequence[ast.FunctionDef]) -> _Indicator:
+    arguments = next(f.args.args[1:] for f in functions if f.name == "__init__")
+    series = [a.arg for a in arguments if a.annotation is not None and ast.unparse(a.annotation) == "pd.Series"]
+    options = [a.arg for a in arguments if a.arg not in series]
+    return _Indicator([f.name for f in functions if f.name[0] != "_"], series, options)
+
+
+def _bind(name: str, indicator: _Indicator, arguments: Mapping[str, pl.Expr | float | str | bool]) -> None:
+    for argument, value in arguments.items():
+        if argument not in (*indicator.series, *indicator.options):
+            raise UnknownNameError(f"argument of ta.{name}", argument, (*indicator.series, *indicator.options))
+        if isinstance(value, pl.Expr) != (argument in indicator.series):
+            kind = "an expression, such as pl.col('close')" if argument in indicator.series else "a constant"
+            raise InputError(f"ta.{name} takes {argument} as {kind}; got {value!r}.")
+    if missing := [series for series in indicator.series if series not in arguments]:
+        given = ", ".join(f"{series}=pl.col({series!r})" for series in missing)
+        raise InputError(f"ta.{name} needs {', '.join(missing)} as well; add {given}.")
 
 
 def _refuse(indicator: str, arguments: dict[str, pl.Expr | float | str | bool]) -> None:

@@ -20,6 +20,7 @@ from crypto_features.market.names import check_symbol
 from crypto_features.market.report import IngestReport, Progress, RejectedShareError
 from crypto_features.market.source import CANDLE_SCHEMA, Source
 from crypto_features.market.spans import number, opening, spans_of, to_texts
+from crypto_features.market.timeframe import timeframe
 from crypto_features.market.windows import Planner, Stored, Window
 
 _OUTCOMES = ("accepted", "new", "corrected", "rejected")
@@ -90,9 +91,10 @@ def ingest(
             stored = storing.submit(run.store, fetched)  # the next chunk is fetched meanwhile.
         if stored is not None:
             stored.result()
-    report = run.report()
+    report = run.report(chosen)
     if report.rejected_share > max_rejected:
         raise RejectedShareError(report, max_rejected)
+    run.remember_judged()
     return report
 
 
@@ -110,6 +112,8 @@ class _Run:
         self.corrected: list[pl.DataFrame] = []
         self.rejected: list[pl.DataFrame] = []
         self.flagged: list[pl.DataFrame] = []
+        self.unjudged: list[tuple[str, list[Window]]] = []
+        """By month, what held rejected candles: it is asked for again unless the run's share of them is accepted."""
 
     def plans(self, months: Sequence[str], symbols: Sequence[str], pool: ThreadPoolExecutor) -> list[list[Window]]:
         """What to fetch, in chunks of months whose candles fit in memory."""
@@ -156,12 +160,21 @@ class _Run:
             candles = good.filter(inside)
             if candles.height:
                 self._publish(month, candles)
-            self.planner.remember(month, self.stored[month], (window for window, _ in fetched))
+            unjudged = set(bad["symbol"])
+            self.unjudged.append((month, [window for window, _ in fetched if window.symbol in unjudged]))
+            windows = (window for window, _ in fetched if window.symbol not in unjudged)
+            self.planner.remember(month, self.stored[month], windows)
 
         with ThreadPoolExecutor(_WRITERS, thread_name_prefix="publish") as pool:
             list(pool.map(publish, months))
 
-    def report(self) -> IngestReport:
+    def remember_judged(self) -> None:
+        """Remember what was fetched with rejected candles, once their share is accepted."""
+        for month, windows in self.unjudged:
+            if windows:
+                self.planner.remember(month, self.stored[month], windows)
+
+    def report(self, symbols: Sequence[str]) -> IngestReport:
         count = pl.col("count")
         counts = (
             _concat(self.tallies, _TALLY)
@@ -173,11 +186,14 @@ class _Run:
             source=self.source.name,
             counts=counts,
             corrected=_concat(self.corrected, CORRECTED_SCHEMA),
-            rejected=_concat(self.rejected, {**CANDLE_SCHEMA, "rule": pl.String}),
+            rejected=_concat(self.rejected, {**CANDLE_SCHEMA, "rule": pl.String}).sort(
+                "open_time", "symbol", nulls_last=True
+            ),
             flagged=_concat(self.flagged, _FLAGGED),
             failed=self.failed,
             published=tuple(sorted(self.published)),
             seconds=perf_counter() - self.began,
+            later={symbol: later for symbol in symbols if (later := self.source.later(symbol))},
         )
 
     def _publish(self, month: str, fetched: pl.DataFrame) -> None:
@@ -232,7 +248,7 @@ class _Run:
                 raise InputError(
                     f"{self.table.root} holds {_kind(theirs)} (partition {month} of {self.table.name!r} is from "
                     f"{stored.get('source', 'elsewhere')}), and {self.source.name} has {_kind(mine)}. "
-                    f"Choose another folder by CRYPTO_FEATURES_DATA, or delete {self.table.root}."
+                    f"Choose another folder by CRYPTO_FEATURES_DATA, or delete {self.table.folder}."
                 )
 
     def _nature(self) -> dict[str, str]:
@@ -246,7 +262,14 @@ class _Run:
 
 
 def _kind(nature: Mapping[str, str]) -> str:
-    return f"{'synthetic' if nature['synthetic'] == 'true' else 'real'} candles of {nature['interval']}"
+    return f"{'synthetic' if nature['synthetic'] == 'true' else 'real'} candles of {_shown(nature['interval'])}"
+
+
+def _shown(interval: str) -> str:
+    """The noted text of an interval, such as `1 day, 0:00:00`, as a setting writes it."""
+    days, _, clock = interval.rpartition(" day, ")
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return timeframe(timedelta(days=int(days or 0), hours=hours, minutes=minutes, seconds=seconds))
 
 
 def _concat(frames: Sequence[pl.DataFrame], schema: Mapping[str, Any]) -> pl.DataFrame:

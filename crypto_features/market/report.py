@@ -1,7 +1,7 @@
 """What an ingestion did: the figures that a run's metadata and checks show."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import polars as pl
@@ -60,6 +60,7 @@ class IngestReport:
         failed: The error of each symbol that could not be fetched.
         published: The months whose partition changed.
         seconds: How long it took.
+        later: By symbol, how many candles on offer are not over by the clock; they are not fetched.
     """
 
     source: str
@@ -70,6 +71,7 @@ class IngestReport:
     failed: Mapping[str, CryptoFeaturesError]
     published: tuple[str, ...]
     seconds: float
+    later: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -60,6 +60,11 @@ class Source(Protocol):
             PermanentError: if it will fail again until its cause is corrected.
         """
 
+    def later(self, symbol: str) -> int:
+        """How many candles of a symbol that was fetched are not over by the clock, and so were left out."""
+        del symbol
+        return 0
+
     def origin(self, symbol: str) -> str:
         """What the candles of a symbol are taken from: of another origin, what did not exist is asked for again."""
         del symbol

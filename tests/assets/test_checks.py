@@ -117,6 +117,11 @@ def test_missing_double_and_invented_rows_are_counted() -> None:
         ("price_features", "atr_14", float("inf")),
         ("regime_features", "regime_probability", -0.1),
         ("trading_signals", "can_buy", 2),
+        ("trading_signals", "target_price", 0.0),
+        ("volume_features", "cmf_20", 7.0),
+        ("price_features", "ma_alignment", 3.0),
+        ("price_features", "return_1d", -1.1),
+        ("regime_features", "regime_duration", -1),
     ],
 )
 def test_a_value_out_of_range_is_named_with_its_place(group: str, feature: str, value: float) -> None:

@@ -1,5 +1,8 @@
 """A table of a new version is leak-tested before it is published for the first time."""
 
+from dataclasses import replace
+from typing import Any
+
 import dagster as dg
 import polars as pl
 import pytest
@@ -10,7 +13,6 @@ from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.leak_gate import LeakError, pass_gate
 from crypto_features.features import GROUPS
 from crypto_features.features.leak import Leak, LeakReport
-from crypto_features.versions import table_version
 
 GROUP = GROUPS["price_features"]
 
@@ -30,7 +32,7 @@ def lake(tmp_path: UPath) -> LakeResource:
 
 def test_the_versions_that_ship_are_on_the_list() -> None:
     """If this fails, a declaration changed: `python -m crypto_features.assets.leak_gate` leak-tests it and lists it."""
-    assert leak_gate._shipped() == {name: table_version(name) for name in GROUPS}
+    assert leak_gate._shipped() == {name: leak_gate.tested_version(group) for name, group in GROUPS.items()}
 
 
 def test_a_version_that_looks_ahead_is_not_published_and_the_check_says_why(
@@ -69,3 +71,13 @@ def test_a_new_version_is_tested_once(lake: LakeResource, monkeypatch: pytest.Mo
         assert run(lake, instance).success
         assert run(lake, instance).success
     assert len(tested) == 1
+
+
+def test_another_window_is_tested_anew_and_another_text_is_not() -> None:
+    first, *rest = GROUP.features
+    changes: list[dict[str, Any]] = [{"window": first.window + 1}, {"recursive": True}]
+    for change in changes:
+        other = replace(GROUP, features=(replace(first, **change), *rest))
+        assert leak_gate.tested_version(other) != leak_gate.tested_version(GROUP)
+    reworded = replace(GROUP, features=(replace(first, description="Other words.", bounds=None), *rest))
+    assert leak_gate.tested_version(reworded) == leak_gate.tested_version(GROUP)

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,8 +12,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from crypto_features.assets import plots
+from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.pictures import pictures
 from crypto_features.assets.plots import style
-from crypto_features.errors import InputError
+from crypto_features.features import GROUPS
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 WHITE, DAGSTER_DARK = "#ffffff", "#0f1317"
@@ -132,7 +135,54 @@ def test_inline_metadata_is_markdown_that_holds_the_picture() -> None:
     assert base64.b64decode(text.split("base64,")[1].rstrip(")")).startswith(b"\x89PNG")
 
 
-def test_a_plot_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def nulls(symbols: int, months: int) -> pl.DataFrame:
+    """A row a symbol and week, of which a different share is null in every symbol and month."""
+    rng = np.random.default_rng(5)
+    weeks = [START + timedelta(days=7 * i) for i in range(months * 30 // 7)]
+    count = symbols * len(weeks)
+    values = {f"f{i}": pl.Series(rng.random(count)) for i in range(8)}
+    frame = pl.DataFrame(
+        {
+            "symbol": [f"S{i:03}" for i in range(symbols) for _ in weeks],
+            "event_timestamp": pl.Series(weeks * symbols, dtype=pl.Datetime("us", "UTC")),
+            "often": [i / symbols for i in range(symbols) for _ in weeks],
+            **values,
+        }
+    )
+    return frame.with_columns(
+        pl.when(pl.col(name) >= pl.col("often")).then(pl.col(name)).alias(name) for name in values
+    )
+
+
+def test_a_heat_map_of_500_symbols_and_36_months_shows_the_40_with_most_nulls_and_stays_small() -> None:
+    table = nulls(500, 36)
+    drawn = plots.null_heat_map(table, [f"f{i}" for i in range(8)])
+    assert len(plots.png(drawn)) <= plots.MAX_BYTES
+    assert drawn.get_suptitle() == "Share of null values by month and symbol: the 40 of 500 symbols with most"
+    shown = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
+    assert len(shown) == 40
+    assert min(shown) > "S440"
+
+
+def test_a_plot_that_is_too_large_is_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(style, "MAX_BYTES", 100)
-    with pytest.raises(InputError, match="draw fewer points"):
-        plots.png(draw("price", 96))
+    text = plots.inline(draw("price", 96), "BTC with signals").value or ""
+    assert text.startswith("No picture of BTC with signals: it has ")
+    assert text.endswith(" bytes, more than 100.")
+
+
+def test_a_picture_that_cannot_be_drawn_is_a_text_beside_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Figure:
+        raise RuntimeError("no font")
+
+    group = GROUPS["volume_features"]
+    lake = LakeResource(root=str(tmp_path), interval_minutes=60)
+    names = ["symbol", "event_timestamp", *(feature.name for feature in group.features)]
+    rows = pl.DataFrame([["BTC", START + timedelta(days=1), *range(len(group.features))]], names, orient="row")
+    lake.table(group.name).publish("2024-01", rows.cast({"event_timestamp": pl.Datetime("us", "UTC")}))
+    monkeypatch.setattr(plots, "feature_distributions", broken)
+    shown = pictures(group, lake)
+    assert shown["distributions"].value == "No picture of feature distributions: RuntimeError('no font')."
+    assert str(shown["nulls"].value).startswith("![share of nulls by month and symbol](data:image/png")

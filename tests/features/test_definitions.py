@@ -4,8 +4,11 @@ import math
 
 import pytest
 
-from crypto_features.features import GROUPS, FeatureGroup
-from tests.features.markets import bars, values
+from crypto_features.features import GROUPS, Feature, FeatureGroup
+from crypto_features.features.declaration import POSITIVE
+from crypto_features.features.probe_market import probe_market
+from crypto_features.features.upstream import every_row, tables
+from tests.features.markets import HOUR, bars, values
 
 PRICE, VOLUME = GROUPS["price_features"], GROUPS["volume_features"]
 RISING = [float(n) for n in range(1, 121)]
@@ -147,3 +150,28 @@ def test_a_spike_leaves_no_trace_after_it_has_left_the_window() -> None:
     spiked = [*calm[:100], 1e9, *calm[101:]]
     for feature in ("ma_60", "bb_width", "volatility_60d"):
         assert values(PRICE, feature, bars(spiked))[-1] == values(PRICE, feature, bars(calm))[-1]
+
+
+@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+def test_every_value_of_the_probe_market_lies_within_the_declared_bounds(group: FeatureGroup) -> None:
+    inputs = tables(group, probe_market(), interval=HOUR)
+    rows = every_row(group, inputs, interval=HOUR)
+    for feature in group.features:
+        if feature.bounds is not None:
+            low, high = feature.bounds
+            rounding = 1e-12 if math.isfinite(high) else 0.0
+            values = rows[feature.name].drop_nulls().to_list()
+            assert low - rounding <= min(values) <= max(values) <= high + rounding, feature.name
+
+
+def test_every_feature_but_labels_and_differences_declares_bounds() -> None:
+    unbounded = {f.name for group in GROUPS.values() for f in group.features if f.bounds is None}
+    assert unbounded == {"macd_diff", "regime_label", "signal_strength"}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [(None, ""), ((0, 100), "0 to 100"), ((-1, math.inf), "-1 or more"), (POSITIVE, "more than 0")],
+)
+def test_bounds_read_as_a_sentence(bounds: tuple[float, float] | None, text: str) -> None:
+    assert Feature("x", None, "", "", bounds=bounds).range == text

@@ -1,10 +1,13 @@
 """No shipped feature leaks, and no planted leak goes unnoticed."""
 
+import re
+
 import polars as pl
 import pytest
 
 from crypto_features.features import GROUPS, FeatureGroup
 from crypto_features.features.groups.signals import volatility_breakout
+from crypto_features.features.indicators import price_return
 from crypto_features.features.leak import leak_test
 from crypto_features.features.leak.zoo import FITS, zoo
 from crypto_features.features.probe_market import probe_market
@@ -62,8 +65,28 @@ def test_candles_that_are_too_short_for_a_probe_are_reported() -> None:
     assert "start needs candles over more than the lookback of 500 days" in str(report)
 
 
-def test_a_window_that_is_declared_too_long_or_too_short_is_caught() -> None:
-    too_short = leak_test(daily_feature(CLOSE.rolling_mean(20, min_samples=10), window=10))
-    assert {leak.probe for leak in too_short.leaks} == {"warm-up"}
-    too_long = leak_test(daily_feature(window_mean(CLOSE, 5), window=10))
-    assert {leak.probe for leak in too_long.leaks} == {"warm-up"}
+@pytest.mark.parametrize(
+    ("expression", "window", "why"),
+    [
+        (window_mean(CLOSE, 5), 10, "has a value at bar 5; window=10 says null until bar 10"),
+        (CLOSE.rolling_mean(20, min_samples=10), 10, "is .* at bar 10, where a longer history gives .*recursive=True"),
+        (
+            price_return(3),
+            2,
+            "is still null at bar 3, where a longer history gives .*window=2 says that 2 bars are enough",
+        ),
+        (window_mean(CLOSE, 20).fill_null(0.0), 20, "has a value at bar 1; window=20 says null until bar 20"),
+    ],
+)
+def test_a_window_that_is_not_as_declared_is_caught_and_told_by_its_bars(
+    expression: pl.Expr, window: int, why: str
+) -> None:
+    report = leak_test(daily_feature(expression, window=window))
+    assert {leak.probe for leak in report.leaks} == {"warm-up"}
+    assert re.search(f"planted: {why}", str(report.leaks[0])), str(report)
+
+
+@pytest.mark.parametrize("bars", [3, 5])
+def test_a_window_passes_only_if_it_is_exact(bars: int) -> None:
+    assert leak_test(daily_feature(price_return(3), window=4)).passed
+    assert not leak_test(daily_feature(price_return(3), window=bars)).passed

@@ -130,6 +130,27 @@ def test_an_edit_that_changes_values_makes_stale_what_really_differs(
         assert {asset for asset, _ in quick} <= reached, name
 
 
+def settled(lake: MemoryLake, edits: Sequence[Edit]) -> tuple[set[Key], set[Key]]:
+    """What the plan lists once the code is edited, and what it lists after exactly that is computed."""
+    with edited(*edits):
+        from tests.features.memory_lake import MemoryLake as Edited
+
+        kept = Edited(lake.candles)
+        kept.frames, kept.notes = dict(lake.frames), {asset: dict(notes) for asset, notes in lake.notes.items()}
+        first = kept.plan()
+        kept.build(first)
+        return first, kept.plan()
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1800)
+def test_nothing_is_stale_once_what_the_plan_lists_is_computed(built: MemoryLake, count: Callable[..., int]) -> None:
+    for name in ["RSI over 13 bars", *list(CHANGED)[:: count(ci=20, proof=1)]]:
+        listed, left = settled(built, CHANGED[name][0])
+        assert listed, name
+        assert left == set(), name
+
+
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
 def test_an_edit_that_keeps_the_values_makes_nothing_stale(built: MemoryLake, count: Callable[..., int]) -> None:

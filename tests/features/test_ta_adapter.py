@@ -89,6 +89,22 @@ def test_an_unknown_name_says_what_there_is(name: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({}, InputError, r"needs high, low as well; add high=pl.col\('high'\), low=pl.col\('low'\)\."),
+        ({"widow": 20}, UnknownNameError, r"'widow' \(did you mean 'window'\?\)"),
+        ({"high": 3.0}, InputError, "takes high as an expression, such as"),
+        ({"window": pl.col("volume")}, InputError, "takes window as a constant"),
+    ],
+)
+def test_arguments_are_held_to_those_of_the_indicator_where_it_is_declared(
+    arguments: dict[str, pl.Expr | float], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        ta_indicator("trend.CCIIndicator.cci", warm_up=19, close=pl.col("close"), **arguments)
+
+
+@pytest.mark.parametrize(
     ("name", "warm_up", "columns", "recursive"),
     [
         ("trend.CCIIndicator.cci", 19, ("high", "low", "close"), False),

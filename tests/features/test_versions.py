@@ -32,6 +32,7 @@ SAME: dict[str, tuple[Edit, ...]] = {
     ),
     "a reworded description": (("groups.price", "− 1.", "minus 1."),),
     "another unit": (("groups.price", '"ratio per day"', '"ratio"'),),
+    "other bounds": (("groups.price", "bounds=(0, 100)", "bounds=(1, 99)"),),
     "a comment": (
         ("indicators", "    price = typical_price()", "    # the mean of three prices\n    price = typical_price()"),
     ),

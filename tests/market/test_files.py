@@ -119,10 +119,33 @@ def test_candles_are_resampled_from_shorter_ones(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"time,{HEADER}\n\n1704067200,{PRICES}\n",
+        f"time,{HEADER}\n1704067200,{PRICES}\n,,,,,\n",
+        f"time,{HEADER}\n,,,,,\n\n1704067200,{PRICES}\n\n",
+    ],
+)
+def test_an_empty_row_is_no_candle(tmp_path: Path, text: str) -> None:
+    assert everything(written(tmp_path / "f", text)).rows() == [("BTC", START, *ROW)]
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_a_character_that_lies_across_the_end_of_what_is_looked_at_first_is_read(tmp_path: Path, shift: int) -> None:
+    note = "x" * (65_400 + shift) + "€" * 100
+    text = f"time,{HEADER},note\n1704067200,{PRICES},{note}\n"
+    assert len(text.encode()) > 65_536
+    assert everything(written(tmp_path / "f", text)).rows() == [("BTC", START, *ROW)]
+
+
 def test_candles_of_a_time_that_the_clock_has_not_reached_are_not_on_offer(tmp_path: Path) -> None:
     candles("BTC").drop("symbol").write_parquet(tmp_path / "BTC.parquet")
     now = START + 3 * HOUR + timedelta(minutes=59)
-    assert everything(tmp_path, now=lambda: now)["open_time"].to_list() == [START + i * HOUR for i in range(3)]
+    market = files(tmp_path, now=lambda: now)
+    assert market.later("BTC") == 0
+    assert market.fetch("BTC", LONG_AGO, END)["open_time"].to_list() == [START + i * HOUR for i in range(3)]
+    assert market.later("BTC") == 45
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -190,7 +213,10 @@ def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:
         ),
         (f"time,{HEADER}\nsoon,{PRICES}\n", "no form that is known"),
         (f"time,{HEADER}\n,{PRICES}\n", "1 are empty or cannot be read as"),
-        (f"time,{HEADER}\n1704067200,1.5,2.5,1,abc,10\n", "abc in close is no number"),
+        (f"time,{HEADER}\n1704067200,1.5,2.5,1,abc,10\n", "line 2: abc in close is no number; use a decimal"),
+        (f"time,{HEADER}\n1704067200,{PRICES}\n\n1704070800,2,3,n/a,3,20\n", "line 4: n/a in low is no number"),
+        (f'time,{HEADER}\n1704067200,"1,234.5",2,1,1,1\n', "line 2: 1,234.5 in open is no number.*no other separator"),
+        (f'a banner\n\ntime,{HEADER}\n\n1704067200,"100,0",2,1,1,1\n', "line 5: 100,0 in open .*delete the row"),
         (f"time,symbol,{HEADER}\n1704067200,BTC/USD,{PRICES}\n1704067200,ETH/USD,{PRICES}\n", "mixes 2 markets"),
         (f"time,symbol,{HEADER}\n1704067200,ETH/USD,{PRICES}\n", "named BTC and holds ETH/USD"),
         (f"time,open,open,high,low,close,volume\n1704067200,1,{PRICES}\n", "two columns of one name"),
@@ -236,14 +262,14 @@ def test_volumes_under_the_wrong_names_are_refused(tmp_path: Path) -> None:
 
 def test_candles_longer_than_the_interval_are_refused_with_theirs(tmp_path: Path) -> None:
     candles("BTC", count=5, interval=timedelta(days=1)).drop("symbol").write_parquet(tmp_path / "BTC.parquet")
-    with pytest.raises(InputError, match=r"candles of 1 day, 0:00:00, from which candles of 1:00:00 cannot be made"):
+    with pytest.raises(InputError, match=r"candles of 1d, from which candles of 1h cannot be made; .* to 1d\.$"):
         everything(tmp_path)
 
 
 def test_a_bad_short_candle_is_not_hidden_by_resampling(tmp_path: Path) -> None:
     quarters = candles("BTC", count=8, interval=timedelta(minutes=15)).with_columns(low=pl.lit(1000.0))
     quarters.drop("symbol").write_parquet(tmp_path / "BTC.parquet")
-    with pytest.raises(InputError, match="breaks high_bounds, low_bounds; candles of 1:00:00 cannot be made from it"):
+    with pytest.raises(InputError, match="breaks high_bounds, low_bounds; candles of 1h cannot be made from it"):
         everything(tmp_path)
 
 
@@ -251,6 +277,12 @@ def break_parquet(folder: Path) -> None:
     candles("BTC").write_parquet(folder / "BTC.parquet")
     data = (folder / "BTC.parquet").read_bytes()
     (folder / "BTC.parquet").write_bytes(data[: len(data) // 2])
+
+
+def text(folder: Path, encoding: str, *, banner: str = "", rows: int = 2, note: str = "") -> None:
+    stamps = [1704067200 + 3600 * i for i in range(rows)]
+    body = "".join(f"{stamp},{PRICES},{note if stamp == stamps[-1] else ''}\n" for stamp in stamps)
+    (folder / "BTC.csv").write_bytes(f"{banner}time,{HEADER},note\n{body}".encode(encoding))
 
 
 def two_files(folder: Path) -> None:
@@ -266,8 +298,14 @@ def two_files(folder: Path) -> None:
         (lambda folder: written(folder, "", "notes.txt"), "it holds notes.txt"),
         (two_files, "both hold BTC"),
         (break_parquet, r"BTC\.parquet is not a whole Parquet file .*Copy it again"),
-        (lambda folder: (folder / "BTC.csv").write_bytes(b"\xff\xfe\x00"), "is not a UTF-8 text"),
-        (lambda folder: written(folder, "", "a b.csv"), "'A B' is not a symbol"),
+        (lambda folder: text(folder, "utf-16"), r"BTC\.csv is not a UTF-8 text but UTF-16; save it as UTF-8"),
+        (
+            lambda folder: text(folder, "latin-1", banner="B\xf6rse\n"),
+            r"is not a UTF-8 text \(.* at byte 1\); save it as",
+        ),
+        (lambda folder: text(folder, "latin-1", banner="B\xf6rse\n", rows=4000), r"at byte 1\); save it as UTF-8"),
+        (lambda folder: text(folder, "latin-1", rows=4000, note="B\xf6rse"), r"Save it as UTF-8\."),
+        (lambda folder: written(folder, "", "a b.csv"), r"a b\.csv: 'A B' is not a symbol.* such as BTC\.csv, or move"),
     ],
 )
 def test_a_folder_that_cannot_be_read_is_named_with_what_to_do(

@@ -20,6 +20,7 @@ from crypto_features.market import (
     current,
     ingest,
 )
+from crypto_features.market.sources.files import FilesSource
 from tests.market.market import HOUR, LATER, START, Marked, Offer, Resuming, candles
 
 
@@ -122,6 +123,51 @@ def test_too_large_a_share_of_rejected_candles_fails_the_run(lake: Lake) -> None
         lake.take(Offer(edit(candles("BTC"), 3, low=1000.0)), max_rejected=0.01)
     assert error.value.report.rejected.height == 1
     assert lake.candles.read().height == 47
+
+
+@pytest.mark.parametrize("kind", [Offer, Resuming, Marked])
+def test_a_refused_share_is_refused_again_until_the_source_or_the_limit_changes(lake: Lake, kind: type[Offer]) -> None:
+    bad = pl.concat([edit(candles("BTC", count=800), 3, low=1000.0), candles("ETH", count=800)])
+    months = ("2024-01", "2024-02")
+    now = START + 800 * HOUR
+    for _ in range(2):
+        with pytest.raises(RejectedShareError, match="the first is BTC 2024-01-01 03:00"):
+            lake.take(kind(bad), months=months, now=now, max_rejected=0.0001)
+    source = kind(bad)
+    lake.take(source, months=months, now=now, max_rejected=1.0)
+    assert source.fetched
+    again = kind(bad)
+    lake.take(again, months=months, now=now, max_rejected=0.0001) if kind is not Offer else None
+    assert again.fetched == []
+    lake.take(kind(candles("BTC", "ETH", count=800)), months=months, now=now, max_rejected=0.0, again=True)
+    assert current(lake.candles.read()).height == 1600
+
+
+def test_of_a_refused_run_only_what_held_rejected_candles_is_read_again(lake: Lake) -> None:
+    bad = pl.concat([edit(candles("BTC", count=800), 3, low=1000.0), candles("ETH", count=800)])
+    for expected in ([("BTC", 1), ("BTC", 2), ("ETH", 1), ("ETH", 2)], [("BTC", 1)]):
+        source = Marked(bad)
+        source.rows_at_once = 1
+        with pytest.raises(RejectedShareError):
+            lake.take(source, months=("2024-01", "2024-02"), now=START + 800 * HOUR, max_rejected=0.0001)
+        assert sorted((symbol, start.month) for symbol, start, _ in source.fetched) == expected
+
+
+def test_the_rejected_candles_are_told_from_the_oldest(lake: Lake) -> None:
+    frame = candles("BTC", "ETH", count=3000)
+    for row in (5000, 2900, 800, 10):
+        frame = edit(frame, row, low=9999.0)
+    report = lake.take(Offer(frame), months=("2024-01", "2024-02", "2024-03", "2024-04", "2024-05"))
+    assert report.rejected["open_time"].to_list() == [START + i * HOUR for i in (10, 800, 2000, 2900)]
+
+
+def test_what_is_not_over_by_the_clock_is_counted_in_the_report(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    candles("BTC").drop("symbol").write_parquet(tmp_path / "files" / "BTC.parquet")
+    now = START + 40 * HOUR
+    report = lake.take(FilesSource(tmp_path / "files", HOUR, now=lambda: now), now=now)
+    assert (report.rows, dict(report.later)) == (40, {"BTC": 8})
+    assert lake.take(Offer(candles("ETH"))).later == {}
 
 
 def test_odd_candles_are_flagged_and_stay(lake: Lake) -> None:
@@ -278,11 +324,11 @@ def test_synthetic_candles_never_join_real_ones(lake: Lake, months: tuple[str, .
     real = Offer(candles("BTC", start=datetime(2024, 7, 1, tzinfo=UTC)))
     with pytest.raises(
         InputError,
-        match=r"holds synthetic candles of 1:00:00 \(partition 2024-01 of 'candles' is from offer\), and offer has "
-        r"real candles of 1:00:00. Choose another folder by CRYPTO_FEATURES_DATA, or delete ",
+        match=r"holds synthetic candles of 1h \(partition 2024-01 of 'candles' is from offer\), and offer has "
+        r"real candles of 1h. Choose another folder by CRYPTO_FEATURES_DATA, or delete \S+/candles\.$",
     ):
         lake.take(real, months=months)
-    with pytest.raises(InputError, match="has synthetic candles of 4:00:00"):
+    with pytest.raises(InputError, match=r"holds synthetic candles of 1h .* has synthetic candles of 4h"):
         lake.take(synthetic, interval=4 * HOUR, months=months)
     assert lake.bytes() == before
     assert real.fetched == []

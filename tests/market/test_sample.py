@@ -96,7 +96,7 @@ def test_longer_candles_are_resampled_from_the_hours() -> None:
 
 
 def test_shorter_candles_are_refused_with_the_choice() -> None:
-    with pytest.raises(SettingsError, match=r"candles of 1 h.*INTERVAL to 1h"):
+    with pytest.raises(SettingsError, match=r"candles of 1h.*INTERVAL to 1h"):
         market(interval=timedelta(minutes=15))
 
 

@@ -1,5 +1,6 @@
 """What is asked of a feature table: columns as declared, a row a bar, values in range, no holes after warm-up."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -7,11 +8,10 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.assets.checks.finding import Finding, rows
-from crypto_features.features import GROUPS, FeatureGroup
+from crypto_features.features import GROUPS, Feature, FeatureGroup
 
-RANGES: Mapping[str, tuple[float, float]] = {"0 to 100": (0, 100), "0 to 1": (0, 1), "0 or 1": (0, 1)}
 SLACK = 1e-9
-"""How far a rounding may carry a bounded value past its bound."""
+"""How far a rounding may carry a value past its bounds, as a share of what lies between them."""
 NULLS_ALLOWED = 0.01
 
 
@@ -56,29 +56,40 @@ def row_count(table: pl.DataFrame, bars: pl.DataFrame, group: FeatureGroup, leng
 
 
 def in_range(table: pl.DataFrame, group: FeatureGroup) -> Finding:
-    """Every value is finite and within what its unit allows; a price is positive."""
+    """Every value is finite and within the bounds of its declaration."""
     offences = {}
-    for feature in group.features:
-        if not feature.dtype.is_numeric() or feature.name not in table.columns:
-            continue
-        value = pl.col(feature.name)
-        wrong = value.is_infinite() | value.is_nan() if feature.dtype.is_float() else pl.lit(value=False)
-        if feature.unit in RANGES:
-            low, high = RANGES[feature.unit]
-            wrong |= (value < low - SLACK) | (value > high + SLACK)
-        elif feature.unit == "quote currency" and feature.name.startswith(("ma_", "target")):
-            wrong |= value <= 0
-        count = table.select((value.is_not_null() & wrong).sum()).item()
+    present = [f for f in group.features if f.name in table.columns and f.dtype.is_numeric()]
+    for feature in present:
+        wrong = _out_of_range(feature)
+        count = table.select(wrong.sum()).item()
         if count:
             first = table.filter(wrong).select("symbol", "event_timestamp", feature.name).row(0)
-            offences[feature.name] = f"{count} values, the first {first[2]} of {first[0]} at {first[1]:%Y-%m-%d %H:%M}"
+            offences[feature.name] = (
+                f"{count} values are not {feature.range or 'finite'}, the first {first[2]} of {first[0]} at "
+                f"{first[1]:%Y-%m-%d %H:%M}"
+            )
+    bounded = {feature.name: feature.range for feature in present if feature.bounds}
     return Finding(
         passed=not offences,
-        text=f"{len(offences)} of {len(group.features)} features have a value outside of what their unit allows.",
+        text=f"{len(offences)} of {len(group.features)} features have a value that their declaration excludes; "
+        f"{len(bounded)} declare bounds.",
         todo="look at the candles of the first one: a wrong candle belongs into quarantine. If the candles are right, "
         "the feature's declaration is wrong. Nothing downstream is published until then.",
-        facts={name: dg.MetadataValue.text(text) for name, text in offences.items()},
+        facts={
+            "bounds": dg.MetadataValue.json(bounded),
+            **{name: dg.MetadataValue.text(text) for name, text in offences.items()},
+        },
     )
+
+
+def _out_of_range(feature: Feature) -> pl.Expr:
+    value = pl.col(feature.name)
+    wrong = value.is_infinite() | value.is_nan() if feature.dtype.is_float() else pl.lit(value=False)
+    if feature.bounds is not None:
+        low, high = feature.bounds
+        slack = SLACK * (high - low) if feature.dtype.is_float() and math.isfinite(high - low) else 0.0
+        wrong |= (value < low - slack) | (value > high + slack)
+    return value.is_not_null() & wrong
 
 
 def filled(table: pl.DataFrame, group: FeatureGroup, first: Mapping[str, datetime], length: timedelta) -> Finding:

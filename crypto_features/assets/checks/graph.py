@@ -99,7 +99,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
     asked = {
         "schema": (True, "Columns and types are as declared."),
         "row_count": (True, "Exactly one row for each symbol and bar that was read."),
-        "in_range": (True, "Every value is finite and within what its unit allows."),
+        "in_range": (True, "Every value is finite and within the bounds of its declaration."),
         "filled": (False, "After the warm-up at most one value in a hundred is null."),
         "fresh": (False, "The newest bar closed no longer ago than one bar and the publish grace."),
     }

@@ -3,13 +3,14 @@
 from crypto_features.assets.plots.distributions import feature_distributions
 from crypto_features.assets.plots.prices import price_with_signals, regime_ribbon
 from crypto_features.assets.plots.quality import freshness, null_heat_map, quarantine_by_rule
-from crypto_features.assets.plots.style import MAX_BYTES, inline, png
+from crypto_features.assets.plots.style import MAX_BYTES, inline, left_out, png
 
 __all__ = [
     "MAX_BYTES",
     "feature_distributions",
     "freshness",
     "inline",
+    "left_out",
     "null_heat_map",
     "png",
     "price_with_signals",

@@ -11,9 +11,14 @@ from crypto_features.assets.plots.style import ACCENT, BAD, GOOD, INK, figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SHOWN_SYMBOLS = 40
+"""How many symbols a heat map shows: as many as can be read."""
+
 
 def null_heat_map(table: pl.DataFrame, features: Sequence[str], *, time: str = "event_timestamp") -> "Figure":
     """The share of null feature values by month (across) and symbol (down): warm-up at a listing, holes later.
+
+    Of more than `SHOWN_SYMBOLS` symbols those with most nulls are drawn.
 
     Args:
         table: Rows with `symbol`, the time column and the features.
@@ -25,8 +30,13 @@ def null_heat_map(table: pl.DataFrame, features: Sequence[str], *, time: str = "
         .group_by("symbol", "month")
         .agg(nulls=pl.mean_horizontal(pl.col(features).is_null()).mean())
     )
+    title = "Share of null values by month and symbol"
+    worst = share.group_by("symbol").agg(pl.col("nulls").mean()).sort("nulls", "symbol", descending=[True, False])
+    if worst.height > SHOWN_SYMBOLS:
+        title += f": the {SHOWN_SYMBOLS} of {worst.height} symbols with most"
+        share = share.join(worst.head(SHOWN_SYMBOLS), on="symbol", how="semi")
     months, symbols = sorted(share["month"].unique()), sorted(share["symbol"].unique(), reverse=True)
-    drawn, (axes,) = figure(height=1.1 + 0.2 * max(1, len(symbols)), title="Share of null values by month and symbol")
+    drawn, (axes,) = figure(height=1.1 + 0.2 * max(1, len(symbols)), title=title)
     axes.grid(visible=False)
     if share.height:
         grid = share.pivot("month", index="symbol", values="nulls").sort("symbol", descending=True).select(months)

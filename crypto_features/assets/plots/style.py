@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from crypto_features.errors import InputError
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -68,21 +66,20 @@ def legend(axes: "Axes", **options: Any) -> None:
 
 
 def png(drawn: "Figure") -> bytes:
-    """The figure as PNG, the same bytes whenever it is drawn.
-
-    Raises:
-        InputError: if it is larger than `MAX_BYTES`.
-    """
+    """The figure as PNG, the same bytes whenever it is drawn."""
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", transparent=True, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
-    picture = buffer.getvalue()
-    if len(picture) > MAX_BYTES:
-        raise InputError(
-            f"a plot has {len(picture):,} bytes, more than {MAX_BYTES:,}; draw fewer points or smaller axes"
-        )
-    return picture
+    return buffer.getvalue()
 
 
 def inline(drawn: "Figure", alt: str) -> dg.MarkdownMetadataValue:
-    """The figure as metadata that Dagster's UI shows in place."""
-    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png(drawn)).decode()})")
+    """The figure as metadata that Dagster's UI shows in place; a text if it is larger than `MAX_BYTES`."""
+    picture = png(drawn)
+    if len(picture) > MAX_BYTES:
+        return left_out(alt, f"it has {len(picture):,} bytes, more than {MAX_BYTES:,}")
+    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(picture).decode()})")
+
+
+def left_out(alt: str, why: str) -> dg.MarkdownMetadataValue:
+    """What stands in the place of a picture that cannot be shown."""
+    return dg.MetadataValue.md(f"No picture of {alt}: {why}.")

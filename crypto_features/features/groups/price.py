@@ -1,10 +1,11 @@
 """Trend, volatility and oscillators of the daily price."""
 
+import math
 from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.features.declaration import Feature, FeatureGroup, Input
+from crypto_features.features.declaration import NOT_NEGATIVE, POSITIVE, Feature, FeatureGroup, Input
 from crypto_features.features.indicators import (
     CLOSE,
     HIGH,
@@ -23,18 +24,19 @@ MA_5, MA_20, MA_60 = pl.col("ma_5"), pl.col("ma_20"), pl.col("ma_60")
 
 def _return(bars: int) -> Feature:
     description = f"Close over the close {bars} bars earlier, − 1."
-    return Feature(f"return_{bars}d", price_return(bars), description, "ratio", window=bars + 1)
+    return Feature(f"return_{bars}d", price_return(bars), description, "ratio", window=bars + 1, bounds=(-1, math.inf))
 
 
 def _volatility(bars: int) -> Feature:
     description = f"Sample standard deviation (ddof 1) of the last {bars} one-day returns, not annualized."
-    return Feature(f"volatility_{bars}d", volatility(bars), description, "ratio per day", window=bars + 1)
+    return Feature(
+        f"volatility_{bars}d", volatility(bars), description, "ratio per day", window=bars + 1, bounds=NOT_NEGATIVE
+    )
 
 
 def _moving_average(bars: int) -> Feature:
-    return Feature(
-        f"ma_{bars}", window_mean(CLOSE, bars), f"Mean close of the last {bars} bars.", "quote currency", window=bars
-    )
+    mean, description = window_mean(CLOSE, bars), f"Mean close of the last {bars} bars."
+    return Feature(f"ma_{bars}", mean, description, "quote currency", window=bars, bounds=POSITIVE)
 
 
 price_features = FeatureGroup(
@@ -50,9 +52,9 @@ price_features = FeatureGroup(
         _moving_average(5),
         _moving_average(20),
         _moving_average(60),
-        Feature("ma_5_20_ratio", MA_5 / MA_20, "ma_5 / ma_20.", "ratio", window=20),
-        Feature("ma_20_60_ratio", MA_20 / MA_60, "ma_20 / ma_60.", "ratio", window=60),
-        Feature("price_ma_20_ratio", CLOSE / MA_20, "Close / ma_20.", "ratio", window=20),
+        Feature("ma_5_20_ratio", MA_5 / MA_20, "ma_5 / ma_20.", "ratio", window=20, bounds=(0, 4)),
+        Feature("ma_20_60_ratio", MA_20 / MA_60, "ma_20 / ma_60.", "ratio", window=60, bounds=(0, 3)),
+        Feature("price_ma_20_ratio", CLOSE / MA_20, "Close / ma_20.", "ratio", window=20, bounds=(0, 20)),
         _volatility(20),
         _volatility(60),
         Feature(
@@ -62,9 +64,15 @@ price_features = FeatureGroup(
             "0 to 100",
             window=15,
             recursive=True,
+            bounds=(0, 100),
         ),
         Feature(
-            "bb_width", bollinger_width(20, 2), "Width of the Bollinger bands (20, 2) / ma_20.", "ratio", window=20
+            "bb_width",
+            bollinger_width(20, 2),
+            "Width of the Bollinger bands (20, 2) / ma_20.",
+            "ratio",
+            window=20,
+            bounds=NOT_NEGATIVE,
         ),
         Feature(
             "bb_position",
@@ -72,6 +80,7 @@ price_features = FeatureGroup(
             "Where the close lies between the lower (0) and the upper (1) Bollinger band (20, 2); null without width.",
             "ratio",
             window=20,
+            bounds=(-0.6, 1.6),  # no value of twenty is further from their mean than √19 deviations.
         ),
         Feature(
             "atr_14",
@@ -80,14 +89,24 @@ price_features = FeatureGroup(
             "quote currency",
             window=15,
             recursive=True,
+            bounds=NOT_NEGATIVE,
         ),
-        Feature("atr_ratio", pl.col("atr_14") / CLOSE, "atr_14 / close.", "ratio", window=15, recursive=True),
+        Feature(
+            "atr_ratio",
+            pl.col("atr_14") / CLOSE,
+            "atr_14 / close.",
+            "ratio",
+            window=15,
+            recursive=True,
+            bounds=NOT_NEGATIVE,
+        ),
         Feature(
             "ma_alignment",
             ((MA_5 > MA_20).cast(pl.Float64) + (MA_20 > MA_60).cast(pl.Float64)) / 2,
             "([ma_5 > ma_20] + [ma_20 > ma_60]) / 2.",
             "0, 0.5 or 1",
             window=60,
+            bounds=(0, 1),
         ),
         Feature(
             "macd_diff",
@@ -105,6 +124,7 @@ price_features = FeatureGroup(
             "Where the close lies between the 14-bar lowest low (0) and the highest high (100); null without range.",
             "0 to 100",
             window=14,
+            bounds=(0, 100),
         ),
     ),
 )

@@ -98,6 +98,7 @@ regime_features = FeatureGroup(
             "0 to 1",
             window=60,
             recursive=True,
+            bounds=(0, 1),
             sources=_SOURCES,
         ),
         Feature(
@@ -108,6 +109,7 @@ regime_features = FeatureGroup(
             dtype=pl.Int64,
             window=60,
             recursive=True,
+            bounds=(0, LONGEST),
             sources=_SOURCES,
         ),
     ),

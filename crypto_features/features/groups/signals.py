@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.features.declaration import Feature, FeatureGroup, Input
+from crypto_features.features.declaration import POSITIVE, Feature, FeatureGroup, Input
 from crypto_features.features.indicators import CLOSE
 from crypto_features.features.windows import window_mean
 
@@ -52,6 +52,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
                 _OPEN_OF_DAY + share * _RANGE,
                 f"Open of the UTC day + k · (high − low of the day before), k = {text}; null without that day.",
                 "quote currency",
+                bounds=POSITIVE,
             ),
             Feature(
                 "can_buy",
@@ -59,6 +60,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
                 "1 if the close is at or above target_price and ma_5 > ma_20 on the last complete day, else 0.",
                 "0 or 1",
                 dtype=pl.Int64,
+                bounds=(0, 1),
             ),
             Feature(
                 "should_sell",
@@ -66,6 +68,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
                 "1 if the close is below the last complete day's ma_5 or the candle is the last of its day, else 0.",
                 "0 or 1",
                 dtype=pl.Int64,
+                bounds=(0, 1),
             ),
             Feature(
                 "signal_strength",

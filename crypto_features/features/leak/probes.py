@@ -1,11 +1,12 @@
 """The leak test: does a value known at a time change when only what comes later, earlier or elsewhere changes?"""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import polars as pl
 
-from crypto_features.features.declaration import FeatureGroup
+from crypto_features.features.declaration import Feature, FeatureGroup
 from crypto_features.features.leak.cuts import cuts
 from crypto_features.features.leak.report import Leak, LeakReport
 from crypto_features.features.leak.variants import (
@@ -31,6 +32,16 @@ future is altered within the first `DAYS` only; the rest shows whether late star
 START_DAYS = (1, 9, 34)
 TOLERANCE = 1e-9
 """How much of a feature's scale a value may differ when history begins elsewhere; every other probe compares bits."""
+
+_TOO_LONG = "has a value at bar {bar}; window={window} says null until bar {window}"
+_TOO_SHORT = (
+    "is still null at bar {bar}, where a longer history gives {expected!r}; "
+    "window={window} says that {window} bars are enough"
+)
+_UNFADED = (
+    "is {got!r} at bar {bar}, where a longer history gives {expected!r}; "
+    "without recursive=True no bar before its window counts"
+)
 
 
 def leak_test(
@@ -174,11 +185,22 @@ class _Test:
         for feature in self.group.features:
             name, got = feature.name, pl.col(f"{feature.name}_there")
             yield from self._differing(pairs.filter(settled), name, ~self._close(name), "start")
-            early = pairs.filter((pl.col("bar") < feature.window - 1) & got.is_not_null())
-            yield from self._differing(early, name, pl.lit(value=True), "warm-up")
-            if not feature.recursive:
-                filled = pairs.filter(got.is_not_null())
-                yield from self._differing(filled, name, ~self._close(name), "warm-up")
+            full = pl.col("bar") >= feature.window - 1
+            yield from self._windowed(feature, pairs.filter(~full & got.is_not_null()), _TOO_LONG)
+            if feature.recursive:
+                continue
+            yield from self._windowed(feature, pairs.filter(got.is_not_null() & ~self._close(name)), _UNFADED)
+            warm = pl.col("event_timestamp") > pl.col("cut") + _warm_up(self.group, self.interval)
+            yield from self._windowed(
+                feature, pairs.filter(full & warm & got.is_null() & ~self._same(name)), _TOO_SHORT
+            )
+
+    def _windowed(self, feature: Feature, pairs: pl.DataFrame, why: str) -> Iterator[Leak]:
+        """The first of the rows that do not agree with the feature's window."""
+        for leak in self._differing(pairs, feature.name, pl.lit(value=True), "warm-up"):
+            bar = pairs.filter(symbol=leak.symbol, cut=leak.cut, event_timestamp=leak.row)["bar"][0] + 1
+            text = why.format(bar=bar, window=feature.window, expected=leak.expected, got=leak.got)
+            yield replace(leak, why=text)
 
     def _touching(self, months: Sequence[str]) -> Iterator[Leak]:
         """Values of a symbol that change when it is alone, or when symbols come in another order."""
@@ -235,6 +257,14 @@ def _reads_model(group: FeatureGroup) -> bool:
     """Whether the group, or one that it reads, reads the regime model."""
     read = [source.table for source in group.inputs]
     return "regime_model" in read or any(_reads_model(GROUPS[name]) for name in read if name in GROUPS)
+
+
+def _warm_up(group: FeatureGroup, interval: timedelta) -> timedelta:
+    """How long after its first candle every table that a group reads may be null for want of history."""
+    _, *joined = group.inputs
+    read = [GROUPS[source.table] for source in group.inputs if source.table in GROUPS]
+    upstream = [max(f.window for f in g.features) * (g.interval or interval) + _warm_up(g, interval) for g in read]
+    return max([source.lookback for source in joined], default=timedelta(0)) + max(upstream, default=timedelta(0))
 
 
 def _longest(group: FeatureGroup) -> timedelta:

@@ -17,6 +17,7 @@ class Leak:
         row: `event_timestamp` of the first row that differs; the start of a fit's month.
         expected: Its value in the whole market.
         got: Its value in the altered market.
+        why: What is wrong, where two values do not tell it: a window that is not as declared.
     """
 
     feature: str
@@ -26,8 +27,11 @@ class Leak:
     row: datetime
     expected: object
     got: object
+    why: str = ""
 
     def __str__(self) -> str:
+        if self.why:
+            return f"{self.feature}: {self.why} ({self.symbol} from {self.cut:%Y-%m-%d %H:%M})"
         return (
             f"{self.feature}: {self.probe} of {self.symbol} at {self.cut:%Y-%m-%d %H:%M} changes the row of "
             f"{self.row:%Y-%m-%d %H:%M} from {self.expected!r} to {self.got!r}"

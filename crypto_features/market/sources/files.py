@@ -19,10 +19,12 @@ from crypto_features.features import resample
 from crypto_features.market.contract import validate
 from crypto_features.market.names import check_symbol
 from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.timeframe import timeframe
 from crypto_features.market.vendor import open_file
 
 _VALUES = tuple(CANDLE_SCHEMA.names()[1:])
 _SUFFIXES = (".csv", ".parquet")
+_DAY = timedelta(days=1)
 
 
 class FilesSource(Source):
@@ -80,13 +82,21 @@ class FilesSource(Source):
         del start, end
         return f"{_signature(self._path(symbol))} by {self._interval} {self._columns} {self._stamps}"
 
+    def later(self, symbol: str) -> int:
+        if symbol not in self._opened:
+            return 0
+        opened = self._opened[symbol]
+        later = pl.col("open_time") > self._now() - opened.span.interval
+        return int(opened.rows.select(later.sum()).collect().item())
+
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
         opened, now = self._open(symbol), self._now()
         native = opened.span.interval
         if native > self._interval or self._interval % native:
             raise InputError(
-                f"{self._path(symbol)} holds candles of {native}, from which candles of {self._interval} cannot be "
-                f"made; set CRYPTO_FEATURES_INTERVAL to {native} or a multiple that divides a day."
+                f"{self._path(symbol)} holds candles of {timeframe(native)}, from which candles of "
+                f"{timeframe(self._interval)} cannot be made; set CRYPTO_FEATURES_INTERVAL to {timeframe(native)}"
+                f"{' or a multiple that divides a day' if native < _DAY else ''}."
             )
         over = min(end, now - native + timedelta(microseconds=1))
         rows = opened.rows.filter(pl.col("open_time").is_between(start, over, closed="left"))
@@ -101,7 +111,8 @@ class FilesSource(Source):
         if rejected.height:
             raise InputError(
                 f"{self._path(symbol)}: the candle of {rejected['open_time'][0]} breaks {rejected['rule'][0]}; candles "
-                f"of {self._interval} cannot be made from it. Correct it, or set CRYPTO_FEATURES_INTERVAL to {native}."
+                f"of {timeframe(self._interval)} cannot be made from it. Correct it, or set "
+                f"CRYPTO_FEATURES_INTERVAL to {timeframe(native)}."
             )
         return resample(good, native, self._interval, as_of=now).select(CANDLE_SCHEMA.names())
 
@@ -180,6 +191,15 @@ def _signature(path: Path) -> str:
     return f"{status.st_size} bytes of {status.st_mtime_ns}"
 
 
+def _symbol(path: Path) -> str:
+    try:
+        return check_symbol(path.stem.upper())
+    except InputError as error:
+        raise InputError(
+            f"{path}: {error} Rename the file to its symbol, such as BTC{path.suffix}, or move it away."
+        ) from None
+
+
 def _candle_files(folder: Path, only: Sequence[str] | None) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(
@@ -193,7 +213,7 @@ def _candle_files(folder: Path, only: Sequence[str] | None) -> dict[str, Path]:
     for path in (folder / name for name in (names if only is None else sorted(only))):
         if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
             continue
-        symbol = check_symbol(path.stem.upper())
+        symbol = _symbol(path)
         if symbol in paths:
             raise InputError(f"{path} and {paths[symbol].name} both hold {symbol}; keep one of them.")
         paths[symbol] = path

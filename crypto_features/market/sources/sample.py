@@ -10,6 +10,7 @@ from crypto_features.errors import SettingsError, UnknownNameError
 from crypto_features.features import resample
 from crypto_features.market.source import CANDLE_SCHEMA, Source
 from crypto_features.market.synthetic import ASSETS, EPOCH, HOUR, SEED, Asset, candles
+from crypto_features.market.timeframe import timeframe
 
 
 class SampleSource(Source):
@@ -32,7 +33,7 @@ class SampleSource(Source):
     def __init__(self, interval: timedelta = HOUR, now: Callable[[], datetime] = clock.now) -> None:
         if interval % HOUR:
             raise SettingsError(
-                f"the sample market has candles of 1 h, from which candles of {interval} cannot be made; "
+                f"the sample market has candles of 1h, from which candles of {timeframe(interval)} cannot be made; "
                 "set CRYPTO_FEATURES_INTERVAL to 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d."
             )
         self._interval, self._now = interval, now

@@ -8,13 +8,16 @@ import polars as pl
 
 from crypto_features.errors import InputError
 from crypto_features.market.vendor.columns import PRICES, Columns, recognize
-from crypto_features.market.vendor.raw import raw_rows
+from crypto_features.market.vendor.raw import Raw, raw_rows
 from crypto_features.market.vendor.stamps import readings
 from crypto_features.market.vendor.volumes import check_volumes
 
 _VALUES = (*PRICES, "volume")
 _SAMPLE = 100
 _SPOOL_ROWS = 100_000
+_LINE = "\nline"
+_NOT_EMPTY = pl.any_horizontal(pl.all().is_not_null())
+"""Rows that hold anything: an empty line, or one of delimiters alone, is no candle."""
 
 
 def open_file(path: Path, symbol: str, columns: Mapping[str, str], stamps: str | None, spool: Path) -> pl.LazyFrame:
@@ -33,8 +36,9 @@ def open_file(path: Path, symbol: str, columns: Mapping[str, str], stamps: str |
         InputError: if the file is not whole, lacks a column, or can be read in more than one way; it shows the first
             rows and the setting that decides.
     """
-    lazy, shown = raw_rows(path)
-    where = f"{path}; its first rows:\n{shown}"
+    raw = raw_rows(path)
+    is_text = path.suffix.lower() != ".parquet"
+    lazy, where = raw.rows.filter(_NOT_EMPTY) if is_text else raw.rows, f"{path}; its first rows:\n{raw.shown}"
     try:
         found = recognize(lazy.collect_schema().names(), symbol, columns, where)
         if found.split:
@@ -43,18 +47,21 @@ def open_file(path: Path, symbol: str, columns: Mapping[str, str], stamps: str |
         if first.is_empty():
             raise InputError(f"the file holds no candle: {where}")
         times, numbers = _times(first, found, stamps), _numbers(first.schema, found)
-        rows = lazy.select(*times.values(), *numbers, *_pair(found), _unread(first.schema, found))
-        if path.suffix.lower() != ".parquet":
+        unread = _unread(first.schema, found)
+        rows = lazy.select(*times.values(), *numbers, *_pair(found), unread)
+        if is_text:
             rows.sink_parquet(spool, compression="lz4", row_group_size=_SPOOL_ROWS)
             rows = pl.scan_parquet(spool)
         if pl.String in first.dtypes:
-            _check_numbers(rows, where)
+            _check_numbers(rows, raw, unread, where)
         _check_pair(rows, found, symbol, where)
         rows = rows.with_columns(open_time=pl.col(_the_time(rows, list(times), where)))
         if found.quote_volume is not None:
             check_volumes(rows, found, where)
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"the file cannot be read ({str(error).splitlines()[0]}): {where}") from None
+        why = str(error).splitlines()[0]
+        todo = " Save it as UTF-8." if "utf-8" in why.lower() else ""
+        raise InputError(f"the file cannot be read ({why}).{todo} {where}") from None
     return rows.select("open_time", *_VALUES)
 
 
@@ -87,10 +94,14 @@ def _unread(schema: pl.Schema, found: Columns) -> pl.Expr:
     return pl.coalesce(*wrong, pl.lit(None, pl.String)).alias("unread")
 
 
-def _check_numbers(rows: pl.LazyFrame, where: str) -> None:
-    unread = rows.select("unread").filter(pl.col("unread").is_not_null()).limit(1).collect(engine="streaming")
-    if unread.height:
-        raise InputError(f"{unread.item()} is no number. {where}")
+def _check_numbers(rows: pl.LazyFrame, raw: Raw, unread: pl.Expr, where: str) -> None:
+    if not rows.select(pl.col("unread").is_not_null().any()).collect(engine="streaming").item():
+        return
+    lines = raw.rows.with_row_index(_LINE, raw.line).select(_LINE, unread)
+    line, text = lines.filter(pl.col("unread").is_not_null()).limit(1).collect().row(0)
+    raise InputError(
+        f"line {line}: {text} is no number; use a decimal point and no other separator, or delete the row. {where}"
+    )
 
 
 def _pair(found: Columns) -> list[pl.Expr]:
