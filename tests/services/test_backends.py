@@ -177,6 +177,40 @@ def test_rows_that_somebody_changes_by_hand_in_postgres_are_read_anew(database: 
     backend.close()
 
 
+_BARE = "CREATE TABLE t (key bytea PRIMARY KEY, event bigint NOT NULL, created bigint NOT NULL, payload bytea NOT NULL)"
+_FILL = "INSERT INTO t VALUES ('BTC', 1, 0, '1/0')"
+_TRIGGER = (
+    "CREATE TRIGGER note_version AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON t "
+    "FOR EACH STATEMENT EXECUTE FUNCTION __note_version()"
+)
+
+
+@pytest.mark.parametrize(
+    ("steps", "held"),
+    [
+        (["DROP TABLE t"], None),
+        (["DROP TABLE t", _BARE, _FILL, _TRIGGER], 1),
+        (["ALTER TABLE t DISABLE TRIGGER ALL", "UPDATE t SET event = 3", "ALTER TABLE t ENABLE TRIGGER ALL"], 3),
+        (["ALTER TABLE t RENAME TO u", _BARE, _FILL], 1),
+    ],
+)
+def test_a_table_that_somebody_drops_or_restores_in_postgres_is_read_anew(
+    database: str, steps: list[LiteralString], held: int | None
+) -> None:
+    """Also in between, as long as the rows of a dump are there and their trigger is not."""
+    backend = connect(database)
+    backend.write("t", [row(5)])
+    assert read(backend) == {b"BTC": row(5)}
+    with psycopg.connect(database, autocommit=True) as connection:
+        for step in steps:
+            connection.execute(step)
+            assert list(read(backend).values()) == backend.scan("t")
+    assert [found.event for found in read(backend).values()] == ([] if held is None else [held])
+    backend.write("t", [row(6)])
+    assert read(backend) == {b"BTC": row(6)}
+    backend.close()
+
+
 @pytest.mark.parametrize("address", ["redis://:s3cret@127.0.0.1:1/0", "postgresql://u:s3cret@127.0.0.1:1/d"])
 def test_a_server_that_is_away_is_transient_and_its_password_stays_secret(
     address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

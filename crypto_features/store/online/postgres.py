@@ -38,12 +38,24 @@ CREATE OR REPLACE TRIGGER note_version AFTER INSERT OR UPDATE OR DELETE OR TRUNC
 FOR EACH STATEMENT EXECUTE FUNCTION __note_version()
 """
 
-# One statement, so that rows and version are of one moment; at least one row, for the version.
-_SELECT = """
-SELECT known.version, found.*
-FROM (SELECT (SELECT version::text FROM __versions WHERE name = {name}) AS version) AS known
-LEFT JOIN (SELECT * FROM {table} WHERE key = ANY(%s::text::bytea[])) AS found ON true
+# The trigger is part of the version: a table that was dropped, restored from a dump or changed while its trigger was
+# off has another one, and a table without it has no version, so that nothing of it is kept.
+_VERSIONS = """
+SELECT noted.name, noted.version || '/' || t.oid || '/' || t.xmin
+FROM __versions AS noted JOIN pg_trigger AS t
+ON t.tgrelid = to_regclass(quote_ident(noted.name)) AND t.tgname = 'note_version' AND t.tgenabled <> 'D'
 """
+
+# One statement, so that rows and version are of one moment; at least one row, for the version.
+_SELECT = (
+    """
+SELECT known.version, found.*
+FROM (SELECT (SELECT version FROM ("""
+    + _VERSIONS
+    + """WHERE noted.name = {name}) AS one (name, version)) AS version)
+AS known LEFT JOIN (SELECT key, event, created, payload FROM {table} WHERE key = ANY(%s::text::bytea[])) AS found ON true
+"""
+)
 
 _PUBLISH = """
 INSERT INTO {table} SELECT * FROM unnest(%s::text::bytea[], %s::bigint[], %s::bigint[], %s::text::bytea[])
@@ -101,7 +113,7 @@ class PostgresBackend:
         return found
 
     def _versions(self, tables: list[str]) -> Mapping[str, str]:
-        statement = "SELECT name, version::text FROM __versions WHERE name = ANY(%s)"
+        statement = _VERSIONS + "WHERE noted.name = ANY(%s)"
         try:
             return self._run(lambda connection: dict(connection.execute(statement, [tables], binary=True).fetchall()))
         except psycopg.errors.UndefinedTable:
