@@ -87,6 +87,18 @@ def test_names_with_quotes_are_names(backend: Backend) -> None:
     assert backend.scan(name) == [row(1)]
 
 
+def test_long_names_that_differ_at_their_end_only_are_two_tables(backend: Backend) -> None:
+    names = ["ä" * 40 + "_v1", "ä" * 40 + "_v2", "x" * 63, "x" * 64]
+    for event, name in enumerate(names):
+        backend.write(name, [row(event)])
+    for _ in range(2):
+        assert backend.read({name: [b"BTC"] for name in names}) == {
+            name: {b"BTC": row(event)} for event, name in enumerate(names)
+        }
+    backend.drop(names[0])
+    assert [backend.scan(name) for name in names] == [[], [row(1)], [row(2)], [row(3)]]
+
+
 def test_switches_are_shared_and_forgotten(backend: Backend, url: str) -> None:
     assert backend.switches() == {}
     backend.switch_off("BTC", "halted")

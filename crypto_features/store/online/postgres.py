@@ -6,6 +6,8 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 import psycopg
@@ -18,6 +20,7 @@ from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.memory import Memory
 
 _SECONDS = 5
+_MOST_BYTES = 63  # of a name in PostgreSQL.
 
 # Whatever changes a table, by whatever client, gives it another version.
 _COMMON = """
@@ -58,7 +61,8 @@ AS known LEFT JOIN (SELECT key, event, created, payload FROM {table} WHERE key =
 )
 
 _PUBLISH = """
-INSERT INTO {table} SELECT * FROM unnest(%s::text::bytea[], %s::bigint[], %s::bigint[], %s::text::bytea[])
+INSERT INTO {table} (key, event, created, payload)
+SELECT * FROM unnest(%s::text::bytea[], %s::bigint[], %s::bigint[], %s::text::bytea[])
 ON CONFLICT (key) DO UPDATE SET event = excluded.event, created = excluded.created, payload = excluded.payload
 WHERE (excluded.event, excluded.created) >= ({table}.event, {table}.created)
 """
@@ -97,19 +101,22 @@ class PostgresBackend:
             return
         keys, events, creations, payloads = zip(*sorted(rows), strict=True)
         values = [_array(keys), list(events), list(creations), _array(payloads)]
+        table = _held(table)
         statement = sql.SQL(_PUBLISH).format(table=sql.Identifier(table))
         try:
             self._run(lambda connection: connection.execute(statement, values))
         except psycopg.errors.UndefinedTable:
-            self.create(table)
+            self._create(table)
             self._run(lambda connection: connection.execute(statement, values))
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
-        versions = self._versions(list(wanted))
+        held = {table: _held(table) for table in wanted}
+        versions = self._versions(list(held.values()))
         found = {}
-        for table, keys in wanted.items():
+        for name, keys in wanted.items():
+            table = held[name]
             known = self._memory.recall(table, versions.get(table), keys)
-            found[table] = self._select(table, keys) if known is None else known
+            found[name] = self._select(table, keys) if known is None else known
         return found
 
     def _versions(self, tables: list[str]) -> Mapping[str, str]:
@@ -128,13 +135,18 @@ class PostgresBackend:
         return rows
 
     def scan(self, table: str) -> list[StoredRow]:
-        statement = sql.SQL("SELECT * FROM {table}").format(table=sql.Identifier(table))
+        statement = sql.SQL("SELECT key, event, created, payload FROM {table}")
+        statement = statement.format(table=sql.Identifier(_held(table)))
         return list(map(StoredRow._make, self._fetched(statement, [])))
 
     def create(self, table: str) -> None:
+        self._create(_held(table))
+
+    def _create(self, table: str) -> None:
         self._define(sql.SQL(_TABLE).format(table=sql.Identifier(table)))
 
     def drop(self, table: str) -> None:
+        table = _held(table)
         forget = sql.SQL("DROP TABLE IF EXISTS {table}; DELETE FROM __versions WHERE name = {name}")
         self._define(forget.format(table=sql.Identifier(table), name=sql.Literal(table)))
 
@@ -221,6 +233,16 @@ class PostgresBackend:
                 )
                 self._pools[os.getpid()] = pool
             return pool
+
+
+@lru_cache(maxsize=256)
+def _held(table: str) -> str:
+    """The name of a table in the database, which would cut a longer one: the version of a view stands at its end."""
+    name = table.encode()
+    if len(name) <= _MOST_BYTES:
+        return table
+    digest = blake2b(name, digest_size=8).hexdigest()
+    return f"{name[: _MOST_BYTES - len(digest) - 1].decode(errors='ignore')}_{digest}"
 
 
 def _array(values: Sequence[bytes]) -> str:
