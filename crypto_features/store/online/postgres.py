@@ -15,11 +15,16 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from crypto_features.errors import CryptoFeaturesError
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.deadline import PATIENCE, ImpatientConnection, SilentServerError
 from crypto_features.store.online.memory import Memory
 
 _SECONDS = 5
+_LEAST_SECONDS = 2  # to connect within, of libpq.
+_WRITE_SECONDS = 60
+"""How long a server may be silent over a publish, or over a table that another process is making."""
 _MOST_BYTES = 63  # of a name in PostgreSQL.
 
 # Whatever changes a table, by whatever client, gives it another version.
@@ -50,15 +55,11 @@ ON t.tgrelid = to_regclass(quote_ident(noted.name)) AND t.tgname = 'note_version
 """
 
 # One statement, so that rows and version are of one moment; at least one row, for the version.
-_SELECT = (
-    """
+_SELECT = """
 SELECT known.version, found.*
-FROM (SELECT (SELECT version FROM ("""
-    + _VERSIONS
-    + """WHERE noted.name = {name}) AS one (name, version)) AS version)
-AS known LEFT JOIN (SELECT key, event, created, payload FROM {table} WHERE key = ANY(%s::text::bytea[])) AS found ON true
+FROM (SELECT (SELECT version FROM ({versions} WHERE noted.name = {name}) AS one (name, version)) AS version) AS known
+LEFT JOIN (SELECT key, event, created, payload FROM {table} WHERE key = ANY(%s::text::bytea[])) AS found ON true
 """
-)
 
 _PUBLISH = """
 INSERT INTO {table} (key, event, created, payload)
@@ -73,6 +74,8 @@ _REFUSALS = (
     psycopg.errors.InvalidCatalogName,
     psycopg.errors.InsufficientPrivilege,
 )
+# A server that only reads is a standby: one that is not promoted yet, or the old address after a failover.
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 # libpq gives no code to a connection that was refused, only the server's words.
 _REFUSED = re.compile(
     r"(role|database) \".*\" (does not exist|is not permitted to log in)|authentication failed|no password supplied"
@@ -104,10 +107,10 @@ class PostgresBackend:
         table = _held(table)
         statement = sql.SQL(_PUBLISH).format(table=sql.Identifier(table))
         try:
-            self._run(lambda connection: connection.execute(statement, values))
+            self._run(lambda connection: connection.execute(statement, values), _WRITE_SECONDS)
         except psycopg.errors.UndefinedTable:
             self._create(table)
-            self._run(lambda connection: connection.execute(statement, values))
+            self._run(lambda connection: connection.execute(statement, values), _WRITE_SECONDS)
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         held = {table: _held(table) for table in wanted}
@@ -127,7 +130,9 @@ class PostgresBackend:
             return {}
 
     def _select(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        statement = sql.SQL(_SELECT).format(table=sql.Identifier(table), name=sql.Literal(table))
+        statement = sql.SQL(_SELECT).format(
+            versions=sql.SQL(_VERSIONS), table=sql.Identifier(table), name=sql.Literal(table)
+        )
         found = self._fetched(statement, [_array(keys)])
         rows = {row[1]: StoredRow._make(row[1:]) for row in found if row[1] is not None}
         if found:
@@ -135,8 +140,8 @@ class PostgresBackend:
         return rows
 
     def scan(self, table: str) -> list[StoredRow]:
-        statement = sql.SQL("SELECT key, event, created, payload FROM {table}")
-        statement = statement.format(table=sql.Identifier(_held(table)))
+        everything = sql.SQL("SELECT key, event, created, payload FROM {table}")
+        statement = everything.format(table=sql.Identifier(_held(table)))
         return list(map(StoredRow._make, self._fetched(statement, [])))
 
     def create(self, table: str) -> None:
@@ -180,7 +185,7 @@ class PostgresBackend:
                 connection.execute("SELECT pg_advisory_xact_lock(hashtext('crypto_features'))")
                 connection.execute(sql.SQL("; ").join([sql.SQL(_COMMON), *statements]))
 
-        self._run(define)
+        self._run(define, _WRITE_SECONDS)
 
     def _fetched(self, statement: sql.Composed, values: list[Any]) -> list[tuple[Any, ...]]:
         """What a query finds; nothing in a table never written."""
@@ -189,41 +194,58 @@ class PostgresBackend:
         except psycopg.errors.UndefinedTable:
             return []
 
-    def _run(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+    def _run(self, work: Callable[[psycopg.Connection[Any]], T], patience: float = PATIENCE) -> T:
         """Let one statement run, and once more if its connection was cut: each may be repeated without harm."""
         try:
             pool = self._pool()
             try:
                 with pool.connection() as connection:
+                    connection.patience = patience
                     return work(connection)
             except PoolTimeout:
-                self._probe()
+                self._probe(_LEAST_SECONDS)
+                raise
+            except psycopg.errors.ReadOnlySqlTransaction:
+                connection.close()  # the address may lead to another server by now.
+                raise
+            except SilentServerError:
                 raise
             except psycopg.OperationalError:
                 if not connection.closed:
                     raise
             pool.check()
             with pool.connection() as connection:
+                connection.patience = patience
                 return work(connection)
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InsufficientPrivilege) as error:
-            if isinstance(error, _REFUSALS) or _REFUSED.search(str(error)):
-                reason = str(error).strip().splitlines()[0].rpartition("FATAL:")[2].strip()
-                raise StoreMisusedError(f"the online store {self.name} refuses: {reason}") from None
-            message = f"the online store {self.name} does not answer: {type(error).__name__}"
-            raise StoreUnreachableError(message) from None
+        except psycopg.errors.UndefinedTable:
+            raise
+        except psycopg.Error as error:
+            raise self._typed(error) from None
 
-    def _probe(self) -> None:
+    def _typed(self, error: psycopg.Error) -> CryptoFeaturesError:
+        refused = isinstance(error, _REFUSALS) or _REFUSED.search(str(error))
+        if not refused and isinstance(error, _AWAY):
+            return StoreUnreachableError(f"the online store {self.name} does not answer: {type(error).__name__}")
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rpartition("FATAL:")[2].strip()
+        return StoreMisusedError(f"the online store {self.name} refuses: {reason}")
+
+    def _probe(self, seconds: int) -> None:
         """Connect once, for the reason that the pool does not tell."""
-        psycopg.connect(self._url, connect_timeout=_SECONDS).close()
+        psycopg.connect(self._url, connect_timeout=seconds).close()
 
     def _pool(self) -> ConnectionPool[Any]:
+        # A connection must not cross a fork.
+        pool = self._pools.get(os.getpid())
+        if pool is not None:
+            return pool
+        # Not under the lock: each thread waits for a server that is away by itself, and not for the others as well.
+        self._probe(_SECONDS)
         with self._lock:
-            # A connection must not cross a fork.
             pool = self._pools.get(os.getpid())
             if pool is None:
-                self._probe()
-                pool = ConnectionPool(
+                pool = self._pools[os.getpid()] = ConnectionPool(
                     self._url,
+                    connection_class=ImpatientConnection,
                     min_size=1,
                     max_size=16,
                     timeout=_SECONDS,
@@ -231,7 +253,6 @@ class PostgresBackend:
                     kwargs={"connect_timeout": _SECONDS, "prepare_threshold": 1, "autocommit": True},
                     open=True,
                 )
-                self._pools[os.getpid()] = pool
             return pool
 
 
