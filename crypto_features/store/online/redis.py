@@ -1,5 +1,6 @@
 """Guarded rows in Valkey or Redis: one hash a view, published and read by one command each."""
 
+import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -8,8 +9,8 @@ from uuid import uuid4
 
 import redis
 
-from crypto_features.errors import SettingsError
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
+from crypto_features.store.online.address import no_address
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.memory import Memory
 
@@ -35,6 +36,18 @@ end
 redis.call('HSET', KEYS[1], '', ARGV[1])
 """
 
+# A replica before or after a failover, a full or loading server, a running script: another try may find it well. The
+# client has types for some of these, and for the others the server's word only.
+_PASSING = (
+    redis.BusyLoadingError,
+    redis.OutOfMemoryError,
+    redis.ReadOnlyError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.TryAgainError,
+)
+_PASSING_CODE = re.compile(r"\b(READONLY|MASTERDOWN|OOM|LOADING|BUSY|MISCONF|TRYAGAIN|CLUSTERDOWN|NOREPLICAS)\b")
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -44,12 +57,18 @@ def _reaching(method: Method) -> Method:
         try:
             return method(self, *args, **kwargs)
         except redis.AuthenticationError:
-            raise SettingsError(f"the online store {self.name} refuses the user or password of its address.") from None
-        except redis.ResponseError as error:
-            raise StoreMisusedError(f"the online store {self.name} refuses: {error}") from None
+            raise StoreMisusedError(
+                f"the online store {self.name} refuses the user or password of its address; correct them."
+            ) from None
+        except _PASSING as error:
+            raise StoreUnreachableError(f"the online store {self.name} cannot serve now: {error}") from None
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             message = f"the online store {self.name} does not answer: {type(error).__name__}"
             raise StoreUnreachableError(message) from None
+        except redis.RedisError as error:
+            if _PASSING_CODE.search(str(error)):
+                raise StoreUnreachableError(f"the online store {self.name} cannot serve now: {error}") from None
+            raise StoreMisusedError(f"the online store {self.name} refuses: {error}") from None
 
     return cast(Method, wrapped)
 
@@ -58,7 +77,10 @@ class RedisBackend:
     """Rows in hashes `<table>` → entity key → stamps and payload. The client pools its connections."""
 
     def __init__(self, url: str) -> None:
-        self._client: Any = redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
+        try:
+            self._client: Any = redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
+        except (ValueError, TypeError):
+            raise no_address("Valkey or Redis") from None
         where = self._client.connection_pool.connection_kwargs
         self.name = f"redis://{where.get('host', where.get('path', ''))}:{where.get('port', '')}/{where.get('db', 0)}"
         self._publish = self._client.register_script(_PUBLISH)

@@ -152,7 +152,12 @@ class SqliteBackend:
         # A connection must not cross a fork; and of a file that was replaced it goes on reading the old one for ever.
         if opened is None or opened.process != os.getpid() or opened.file != self._file():
             self.close()
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreMisusedError(
+                    f"no online store can lie at {self.path}: {error}. Give it a folder that can be written."
+                ) from error
             connection = sqlite3.connect(self.path, timeout=_WAIT_MILLISECONDS / 1000, isolation_level=None)
             self._local.opened = opened = _Opened(connection, self._file())
             connection.execute("PRAGMA journal_mode = WAL")
