@@ -45,11 +45,19 @@ class DataFolderPlugin(CreateEnginePlugin):
     def engine_created(self, engine: Engine) -> None:
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _share_file)
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "do_connect", _connect)
 
 
 def _share_file(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA busy_timeout = 30000")
     connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _connect(_dialect: Any, _record: Any, places: Any, options: dict[str, Any]) -> Any:
+    from crypto_features.store.online.deadline import PATIENCE, ImpatientConnection
+
+    return ImpatientConnection.connect(*places, **{"connect_timeout": int(PATIENCE), **options})
 
 
 def version(registry: Any, project: str) -> str:

@@ -1,7 +1,7 @@
 """A SQL registry that processes change one after the other, and that does not grow with every materialization."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -93,6 +93,9 @@ class SharedSqlRegistry(SqlRegistry):
         """Hold the one lock of this registry; the system gives it back if the process is killed."""
         if self.write_engine.dialect.name == "postgresql":
             with self.write_engine.connect() as connection:
+                # The server is silent over a lock that another process holds, which says nothing about the server.
+                with suppress(AttributeError):
+                    connection.connection.driver_connection.patience = LOCK_SECONDS + 5
                 connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('crypto_features registry'))"))
                 yield

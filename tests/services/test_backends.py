@@ -1,9 +1,6 @@
 """What each database promises about guarded rows, whatever lies in them."""
 
-import os
-import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 from typing import Any, LiteralString
@@ -22,6 +19,7 @@ from crypto_features.store.online.backend import Backend, StoredRow
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.postgres import PostgresBackend
 from crypto_features.store.registry import DataFolderPlugin
+from tests.services.hanging import stopped
 
 
 @pytest.fixture
@@ -239,24 +237,6 @@ def test_a_server_that_is_away_is_transient_and_its_password_stays_secret(
         read(backend)
     backend.close()
     assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
-
-
-@contextmanager
-def stopped(database: str) -> Iterator[None]:
-    """While this context is open, the server's processes for a database stand still, as on a machine that hangs."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        found = connection.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        ).fetchall()
-    processes = [pid for (pid,) in found]
-    assert processes
-    try:
-        for pid in processes:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in processes:
-            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_server_that_hangs_is_transient_for_reads_and_for_the_kill_switch(
