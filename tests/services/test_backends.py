@@ -180,6 +180,17 @@ def test_rows_are_fetched_once_a_publish(valkey: ValkeyServer) -> None:
     backend.close()
 
 
+def test_a_hash_of_another_layout_is_no_table(valkey: ValkeyServer) -> None:
+    backend = connect(valkey.connection_url)
+    client: Any = redis.Redis.from_url(valkey.connection_url)
+    client.flushall()
+    client.hset("t", "BTC", b"of another layout")
+    backend.write("t", [row(1)])
+    assert (read(backend), backend.scan("t")) == ({b"BTC": row(1)}, [row(1)])
+    assert sorted(client.keys()) == [b"crypto_features:1:t", b"t"]
+    backend.close()
+
+
 @pytest.mark.parametrize(
     "change", ["DELETE FROM t", "TRUNCATE t", "UPDATE t SET event = 0, created = 0, payload = '0/0'"]
 )

@@ -17,6 +17,8 @@ from crypto_features.store.online.memory import Memory
 _STAMPS = struct.Struct(">qq")
 _VERSION = b""
 """The field of a hash, beside those of its rows, that every publish gives another value."""
+_LAYOUT = "crypto_features:1"
+"""Stands before the name of each hash of rows; another layout of rows has another number."""
 _SWITCHES = "crypto_features:switches"
 _SECONDS = 5
 
@@ -74,7 +76,7 @@ def _reaching(method: Method) -> Method:
 
 
 class RedisBackend:
-    """Rows in hashes `<table>` → entity key → stamps and payload. The client pools its connections."""
+    """Rows in hashes `crypto_features:1:<table>` → entity key → stamps and payload. The client pools connections."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -92,13 +94,13 @@ class RedisBackend:
         for key, event, created, payload in rows:
             arguments += (key, _STAMPS.pack(event, created) + payload)
         if rows:
-            self._publish(keys=[table], args=arguments)
+            self._publish(keys=[_held(table)], args=arguments)
 
     @_reaching
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         with self._client.pipeline(transaction=False) as pipeline:
             for table in wanted:
-                pipeline.hget(table, _VERSION)
+                pipeline.hget(_held(table), _VERSION)
             versions = pipeline.execute()
         found = {}
         for (table, keys), version in zip(wanted.items(), versions, strict=True):
@@ -108,21 +110,21 @@ class RedisBackend:
 
     def _select(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
         # One command, so that rows and version are of one moment.
-        version, *stored = self._client.hmget(table, [_VERSION, *keys])
+        version, *stored = self._client.hmget(_held(table), [_VERSION, *keys])
         rows = {key: _row(key, value) for key, value in zip(keys, stored, strict=True) if value is not None}
         self._memory.note(table, version, keys, rows)
         return rows
 
     @_reaching
     def scan(self, table: str) -> list[StoredRow]:
-        return [_row(key, value) for key, value in self._client.hgetall(table).items() if key != _VERSION]
+        return [_row(key, value) for key, value in self._client.hgetall(_held(table)).items() if key != _VERSION]
 
     def create(self, table: str) -> None:
         """Nothing to do: a hash exists from its first row on."""
 
     @_reaching
     def drop(self, table: str) -> None:
-        self._client.delete(table)
+        self._client.delete(_held(table))
 
     @_reaching
     def switches(self) -> Mapping[str, str]:
@@ -138,6 +140,10 @@ class RedisBackend:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _held(table: str) -> str:
+    return f"{_LAYOUT}:{table}"
 
 
 def _row(key: bytes, value: bytes) -> StoredRow:
