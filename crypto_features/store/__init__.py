@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crypto_features.store.errors import (
     MissingTableError,
     NotAppliedError,
+    OtherVersionError,
     OutdatedTableError,
     StoreMisusedError,
     StoreUnreachableError,
@@ -28,6 +29,7 @@ __all__ = [
     "FeastResource",
     "MissingTableError",
     "NotAppliedError",
+    "OtherVersionError",
     "OutdatedTableError",
     "ParityReport",
     "Published",

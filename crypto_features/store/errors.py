@@ -23,5 +23,9 @@ class OutdatedTableError(PermanentError, LookupError):
     """Some Parquet files of a source were written before a column was added, or with another type of it."""
 
 
+class OtherVersionError(PermanentError, LookupError):
+    """The table of a feature view was computed otherwise than the version of it that was asked for describes."""
+
+
 class NotAppliedError(PermanentError, LookupError):
     """The registry knows nothing yet: `feast apply` has not been run on it."""
