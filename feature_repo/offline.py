@@ -1,5 +1,6 @@
 """Training sets: what was known at each of many past times."""
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,8 @@ def get_training_features(
             view are told apart by it.
 
     Returns:
-        The entity rows with a column for each feature, null where no row was fresh enough then.
+        The entity rows with a column for each feature, null where no row was fresh enough then. If all of them are
+        null, `OutsideSpanWarning` says which span the tables cover.
 
     Raises:
         UnknownNameError: if the service, a view, a feature or a symbol does not exist.
@@ -83,9 +85,12 @@ def get_training_features(
     chosen = names.service_named(store, service) if isinstance(service, str) else refs
     entities = entity_frame(entity_df)
     entities.require(["symbol"], service if isinstance(service, str) else refs[0])
-    _known(entities.frame["symbol"], list(dict.fromkeys(ref.partition(":")[0].partition("@")[0] for ref in refs)))
+    views = list(dict.fromkeys(ref.partition(":")[0].partition("@")[0] for ref in refs))
+    _known(entities.frame["symbol"], views)
     job = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
     frame: pd.DataFrame = job.to_df()
+    if frame.drop(columns=entities.frame.columns).isna().all(axis=None):
+        _warn_of_the_span(views, *entities.span)
     return frame
 
 
@@ -115,6 +120,18 @@ def get_regime_features(symbols: Sequence[str], start_date: datetime | str, end_
     refs = [f"{view.name}:{field.name}" for field in view.features]
     frame: pd.DataFrame = store.get_historical_features(entities, refs).to_df()
     return frame
+
+
+def _warn_of_the_span(views: Sequence[str], first: datetime | None, last: datetime | None) -> None:
+    from crypto_features.store.errors import OutsideSpanWarning
+    from crypto_features.store.tables import span_of
+
+    covered = span_of(views)
+    if covered and first and last:
+        times = " to ".join(f"{time:%Y-%m-%d %H:%M}" for time in (first, last))
+        held = " to ".join(f"{time:%Y-%m-%d %H:%M}" for time in covered)
+        message = f"no feature has a value: the entity rows are of {times} UTC, and {', '.join(views)} of {held} UTC."
+        warnings.warn(message, OutsideSpanWarning, stacklevel=4)
 
 
 def _known(symbols: pl.Series, views: Sequence[str]) -> None:

@@ -29,3 +29,7 @@ class OtherVersionError(PermanentError, LookupError):
 
 class NotAppliedError(PermanentError, LookupError):
     """The registry knows nothing yet: `feast apply` has not been run on it."""
+
+
+class OutsideSpanWarning(UserWarning):
+    """A training set holds no value at all: no entity row lies where the tables have rows that were fresh then."""

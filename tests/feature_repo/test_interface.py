@@ -19,6 +19,7 @@ from crypto_features.store import (
     FeastResource,
     MissingTableError,
     NotAppliedError,
+    OutsideSpanWarning,
     StoreMisusedError,
     UnreadableTableError,
     parity,
@@ -277,6 +278,13 @@ def test_two_versions_of_a_feature_are_told_apart_by_full_names(published: Feast
     frame = repo.get_training_features(repo.create_entity_df(["BTC"], NOW, NOW), BOTH, full_feature_names=True)
     assert list(frame.columns) == ["symbol", "event_timestamp", *names]
     assert frame[names[0]].tolist() == frame[names[1]].tolist() == online[names[0]]
+
+
+def test_a_training_set_without_a_value_warns_of_the_span_of_the_tables(published: FeastResource) -> None:
+    entities = repo.create_entity_df(["BTC"], "2020-01-01", "2020-01-02")
+    with pytest.warns(OutsideSpanWarning, match="of 2020-01-01 00:00 to 2020-01-02 00:00 UTC, and price_features of"):
+        frame = repo.get_training_features(entities, BOTH[:1])
+    assert frame["rsi_14"].isna().all()
 
 
 def test_features_may_be_named_for_training(published: FeastResource) -> None:

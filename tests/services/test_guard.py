@@ -97,6 +97,16 @@ def test_a_symbol_never_seen_is_not_found_and_a_null_is_said_to_be_one(feast: Fe
     assert values["count"] == [3, None]
 
 
+def test_not_a_number_is_served_as_a_null(tmp_path: Path, feast: FeatureStore) -> None:
+    rows = [{"symbol": "BTC", "event_timestamp": NOW, "created_timestamp": NOW, **VALUES, "price": float("nan")}]
+    factory.table(tmp_path, "prices", pl.DataFrame(rows))
+    feast.materialize(NOW, NOW)
+    publish(feast, timedelta(0), symbol="ETH", price=float("nan"))
+    values, statuses = read(feast, "BTC", "ETH")
+    assert (values["price"], statuses) == ([None, None], ["NULL_VALUE", "NULL_VALUE"])
+    assert values["count"] == [3, 3]
+
+
 def test_a_backfill_does_not_turn_the_store_back(feast: FeatureStore) -> None:
     publish(feast, timedelta(minutes=1), price=2.0)
     publish(feast, timedelta(minutes=30), price=1.0)
