@@ -281,6 +281,26 @@ def test_a_replaced_file_is_read_by_who_had_the_old_one_open(tmp_path: Path) -> 
     assert read(connect(url)) == {b"BTC": row(3)}
 
 
+def test_a_file_whose_log_was_removed_is_refused_by_who_had_it_open(tmp_path: Path) -> None:
+    """SQLite itself would go on with the old rows for ever, and write them over a copy that was restored in place."""
+    url = f"sqlite:///{tmp_path}/online.db"
+    reader = connect(url)
+    reader.write("t", [row(1)])
+    for _ in range(3):
+        assert read(reader) == {b"BTC": row(1)}
+        reader.write("t", [row(1)])
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"online.db{suffix}").unlink()
+    for call in (lambda: read(reader), lambda: reader.write("t", [row(2)]), reader.switches):
+        with pytest.raises(StoreMisusedError, match=r"online\.db-wal was removed while .* start them again"):
+            call()
+    other = connect(f"sqlite:///{tmp_path}/copy.db")
+    other.write("t", [row(3)])
+    other.close()
+    (tmp_path / "copy.db").rename(tmp_path / "online.db")
+    assert read(reader) == {b"BTC": row(3)}
+
+
 def test_a_damaged_file_is_a_permanent_error_until_it_is_replaced(tmp_path: Path) -> None:
     backend, path = connect(f"sqlite:///{tmp_path}/online.db"), tmp_path / "online.db"
     path.write_bytes(b"no database" * 1000)
