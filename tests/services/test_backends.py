@@ -1,5 +1,6 @@
 """What each database promises about guarded rows, whatever lies in them."""
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import permutations
 from pathlib import Path
@@ -291,6 +292,7 @@ def test_a_file_whose_log_was_removed_is_refused_by_who_had_it_open(tmp_path: Pa
         reader.write("t", [row(1)])
     for suffix in ("-wal", "-shm"):
         (tmp_path / f"online.db{suffix}").unlink()
+    time.sleep(0.6)
     for call in (lambda: read(reader), lambda: reader.write("t", [row(2)]), reader.switches):
         with pytest.raises(StoreMisusedError, match=r"online\.db-wal was removed while .* start them again"):
             call()

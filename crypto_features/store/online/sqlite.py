@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
@@ -15,6 +16,8 @@ from crypto_features.store.online.memory import Memory
 
 _WAIT_MILLISECONDS = 30_000
 _MOST_VARIABLES = 30_000  # of SQLite's 32,766 a statement.
+_LOOK_SECONDS = 0.5
+"""How often a reader looks whether its log is still there, which costs as much as half a read."""
 _SWITCHES = "__switches"
 
 _inherited: list[sqlite3.Connection] = []
@@ -29,6 +32,7 @@ class _Opened:
     ) -> None:
         self.connection, self.file, self.log, self.process = connection, file, log, os.getpid()
         self.memory = Memory()
+        self.looked = monotonic()
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         # Rows may be newer than their version here: they are forgotten at the next read, and no other thread has them.
@@ -171,13 +175,19 @@ class SqliteBackend:
                 connection.close()
                 raise
             self._local.opened = opened = _Opened(connection, file, _identity(self._log))
-        elif opened.log != _identity(self._log):
+        elif monotonic() - opened.looked > _LOOK_SECONDS and not self._same_log(opened):
             # Its rows are those of a log that nobody else sees, and to close it would write them over the file.
             raise StoreMisusedError(
                 f"{self._log} was removed while this process had it open; end every process that uses {self.path}, "
                 "restore the file if that was meant, and start them again."
             )
         return opened
+
+    def _same_log(self, opened: _Opened) -> bool:
+        if opened.log != _identity(self._log):
+            return False
+        opened.looked = monotonic()
+        return True
 
 
 def _identity(path: Path | str) -> tuple[int, int] | None:

@@ -304,7 +304,7 @@ class GuardedOnlineStore(OnlineStore):
 
     def _answers(self, config: RepoConfig, questions: Sequence[_Question]) -> list[ViewAnswer]:
         """All views in one way to the database and back."""
-        tables = [table_name(config, question.view) for question in questions]
+        tables = [_remembered_name(config, question.view) for question in questions]
         wanted: dict[str, list[bytes]] = {}
         for table, question in zip(tables, questions, strict=True):
             wanted[table] = list(dict.fromkeys([*wanted.get(table, ()), *question.keys]))
@@ -392,6 +392,16 @@ def table_name(config: RepoConfig, view: FeatureView) -> str:
     place = str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
     digest = _digest(tuple([(field.name, field.tags.get(shared_registry.BEHAVIOUR)) for field in view.features]))
     return f"{place}_{digest}" if digest else place
+
+
+def _remembered_name(config: RepoConfig, view: FeatureView) -> str:
+    """The table of a view out of a reading of the registry, which nobody changes."""
+    key = (config.project, view.projection.version_tag, view.current_version_number)
+    known = view.__dict__.get("_crypto_features_table")
+    if known is None or known[0] != key:
+        known = view.__dict__["_crypto_features_table"] = (key, table_name(config, view))
+    name: str = known[1]
+    return name
 
 
 @lru_cache(maxsize=256)
