@@ -1,14 +1,15 @@
 """Training sets: what was known at each of many past times."""
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from crypto_features.clock import as_utc
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.reach import reaching
+from feature_repo import arguments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,45 +39,58 @@ def create_entity_df(
     """
     import pandas as pd
 
-    names = _symbols(symbols)
-    start, end = _time("start_date", start_date), _time("end_date", end_date)
+    names = arguments.symbol_list(symbols)
+    start, end = arguments.time_of("start_date", start_date), arguments.time_of("end_date", end_date)
     if end < start:
         raise InputError(f"end_date {end:%Y-%m-%d %H:%M} is before start_date {start:%Y-%m-%d %H:%M}.")
     try:
         times = pd.date_range(start, end, freq=freq)
     except ValueError as error:
         raise InputError(f"freq={freq!r} is not a step; expected one such as '1D', '4h' or '15min'.") from error
+    if times.empty:
+        raise InputError(f"freq={freq!r} gives no time from {start:%Y-%m-%d %H:%M} on; expected a step such as '1D'.")
     grid = pd.MultiIndex.from_product([names, times], names=["symbol", "event_timestamp"])
     return grid.to_frame(index=False)
 
 
 @reaching
-def get_training_features(entity_df: Any, service: str = "ml_training_features") -> "pd.DataFrame":
-    """The features of a service as of each entity row's time, never later: a training set.
+def get_training_features(
+    entity_df: Any, service: Sequence[str] | str = "ml_training_features", *, full_feature_names: bool = False
+) -> "pd.DataFrame":
+    """The features of a service, or those named, as of each entity row's time, never later: a training set.
 
     Args:
         entity_df: A pandas, Polars or Arrow frame with `symbol` and `event_timestamp`, and whatever else should be
             kept, such as labels. Order and duplicate rows are kept; naive times are UTC.
         service: Name of a feature service: `ml_training_features`, `trading_features` or
-            `regime_classification_features`.
+            `regime_classification_features`; or features, such as `["price_features:rsi_14"]`.
+        full_feature_names: Whether names begin with their view, as `price_features__rsi_14` does; two versions of a
+            view are told apart by it.
 
     Returns:
-        The entity rows with a column for each feature, null where no row was fresh enough then.
+        The entity rows with a column for each feature, null where no row was fresh enough then. If all of them are
+        null, `OutsideSpanWarning` says which span the tables cover.
 
     Raises:
-        UnknownNameError: if the service or a symbol does not exist.
-        InputError: if the frame is empty, of another type, or lacks a column.
+        UnknownNameError: if the service, a view, a feature or a symbol does not exist.
+        InputError: if the frame is empty, of another type, or lacks a column; or if two features have one name.
+        OtherVersionError: if an old version is asked for, and the table was computed otherwise.
         MissingTableError: if a feature table has not been computed yet.
     """
     from crypto_features.store import names, session
     from crypto_features.store.offline.entities import entity_frame
 
     store = session.feature_store()
-    chosen = names.service_named(store, service)
+    refs = names.resolved(store, service, full=full_feature_names)
+    chosen = names.service_named(store, service) if isinstance(service, str) else refs
     entities = entity_frame(entity_df)
-    entities.require(["symbol"], service)
-    _known(entities.frame["symbol"], [p.name for p in chosen.feature_view_projections])
-    frame: pd.DataFrame = store.get_historical_features(entities.frame, chosen).to_df()
+    entities.require(["symbol"], service if isinstance(service, str) else refs[0])
+    views = list(dict.fromkeys(ref.partition(":")[0].partition("@")[0] for ref in refs))
+    _known(entities.frame["symbol"], views)
+    job = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
+    frame: pd.DataFrame = job.to_df()
+    if frame.drop(columns=entities.frame.columns).isna().all(axis=None):
+        _warn_of_the_span(views, *entities.span)
     return frame
 
 
@@ -102,25 +116,22 @@ def get_regime_features(symbols: Sequence[str], start_date: datetime | str, end_
     store = session.feature_store()
     view = names.view_named(store, "regime_features")
     entities = create_entity_df(symbols, start_date, end_date)
-    _known(pl.Series("symbol", list(symbols)), [view.name])
+    _known(pl.Series("symbol", arguments.symbol_list(symbols)), [view.name])
     refs = [f"{view.name}:{field.name}" for field in view.features]
     frame: pd.DataFrame = store.get_historical_features(entities, refs).to_df()
     return frame
 
 
-def _time(name: str, value: datetime | str) -> datetime:
-    try:
-        return as_utc(datetime.fromisoformat(value) if isinstance(value, str) else value)
-    except (AttributeError, ValueError):
-        raise InputError(
-            f"{name}={value!r} is no time; give a datetime, or ISO 8601 such as 2024-01-31T09:00Z."
-        ) from None
+def _warn_of_the_span(views: Sequence[str], first: datetime | None, last: datetime | None) -> None:
+    from crypto_features.store.errors import OutsideSpanWarning
+    from crypto_features.store.tables import span_of
 
-
-def _symbols(symbols: Sequence[str]) -> list[str]:
-    if isinstance(symbols, str) or not symbols or not all(isinstance(name, str) for name in symbols):
-        raise InputError(f"symbols must be a list such as ['BTC', 'ETH'], not {symbols!r}.")
-    return list(symbols)
+    covered = span_of(views)
+    if covered and first and last:
+        times = " to ".join(f"{time:%Y-%m-%d %H:%M}" for time in (first, last))
+        held = " to ".join(f"{time:%Y-%m-%d %H:%M}" for time in covered)
+        message = f"no feature has a value: the entity rows are of {times} UTC, and {', '.join(views)} of {held} UTC."
+        warnings.warn(message, OutsideSpanWarning, stacklevel=4)
 
 
 def _known(symbols: pl.Series, views: Sequence[str]) -> None:

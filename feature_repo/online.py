@@ -9,6 +9,7 @@ from crypto_features import clock
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.publish import Published, publish
 from crypto_features.store.reach import reaching
+from feature_repo import arguments
 
 if TYPE_CHECKING:
     from crypto_features.store.online.freshness import Freshness
@@ -40,14 +41,20 @@ class OnlineFeatures(dict[str, list[Any]]):
 
 @reaching
 def get_online_features(
-    symbols: Sequence[str], feature_refs: Sequence[str] | str, *, max_age: timedelta | None = None
+    symbols: Sequence[str],
+    feature_refs: Sequence[str] | str,
+    *,
+    max_age: timedelta | None = None,
+    full_feature_names: bool = False,
 ) -> OnlineFeatures:
     """The newest features of some symbols, each with status, event time and age.
 
     Args:
-        symbols: Symbols, such as `["BTC", "ETH"]`.
+        symbols: Symbols, such as `["BTC", "ETH"]`; also a pandas or Polars series of them.
         feature_refs: Features, such as `["price_features:rsi_14"]`, or the name of a feature service.
         max_age: Withhold what is older, also if its view's TTL would allow it.
+        full_feature_names: Whether names begin with their view, as `price_features__rsi_14` does; two versions of a
+            view are told apart by it.
 
     Returns:
         A dict such as `{"symbol": ["BTC", "ETH"], "rsi_14": [51.2, None]}` that also carries `statuses`,
@@ -55,30 +62,36 @@ def get_online_features(
 
     Raises:
         UnknownNameError: if a view, feature or service does not exist, or none of the symbols does.
-        InputError: if there is no symbol or no feature.
+        InputError: if there is no symbol or no feature, two features have one name, or `max_age` is no duration.
         StoreUnreachableError: if the online store does not answer; the next call tries again.
     """
     from crypto_features.store import names, session
     from crypto_features.store.online.answer import summary
     from crypto_features.store.online.store import limited_to
 
-    if isinstance(symbols, str) or not symbols or not all(isinstance(name, str) for name in symbols):
-        raise InputError(f"symbols must be a list such as ['BTC', 'ETH'], not {symbols!r}.")
+    chosen = arguments.symbol_list(symbols)
+    arguments.check_duration("max_age", max_age)
     store = session.feature_store()
-    features = names.resolved(store, feature_refs)
+    features = names.resolved(store, feature_refs, full=full_feature_names)
     with limited_to(max_age):
-        response = store.get_online_features(features, {"symbol": list(symbols)})
+        response = store.get_online_features(features, {"symbol": chosen}, full_feature_names=full_feature_names)
     answer = OnlineFeatures(*summary(response, {"symbol"}), clock.now())
     if all(status == "NOT_FOUND" for column in answer.statuses.values() for status in column):
-        _require_a_known(symbols, list(answer.event_times))
+        _require_a_known(chosen, list(answer.event_times))
     return answer
 
 
 async def get_online_features_async(
-    symbols: Sequence[str], feature_refs: Sequence[str] | str, *, max_age: timedelta | None = None
+    symbols: Sequence[str],
+    feature_refs: Sequence[str] | str,
+    *,
+    max_age: timedelta | None = None,
+    full_feature_names: bool = False,
 ) -> OnlineFeatures:
     """`get_online_features` without blocking the event loop."""
-    return await asyncio.to_thread(get_online_features, symbols, feature_refs, max_age=max_age)
+    return await asyncio.to_thread(
+        get_online_features, symbols, feature_refs, max_age=max_age, full_feature_names=full_feature_names
+    )
 
 
 @reaching
@@ -94,14 +107,19 @@ def materialize_features(
 
     Raises:
         UnknownNameError: if a view does not exist.
+        InputError: if `views` is no list, or the end is before the start.
         MissingTableError: if a view's table has not been computed yet.
     """
     from crypto_features.store import names, session
 
+    arguments.check_views(views)
     store = session.feature_store()
-    until = clock.as_utc(end) if end else clock.now()
+    until = arguments.time_of("end", end) if end else clock.now()
+    since = arguments.time_of("start", start) if start else min(until, clock.now())
+    if until < since:
+        raise InputError(f"end {until:%Y-%m-%d %H:%M} is before start {since:%Y-%m-%d %H:%M}.")
     chosen = [names.view_named(store, view) for view in views] if views else names.all_views(store)
-    return {view.name: publish(view.name, clock.as_utc(start) if start else until, until) for view in chosen}
+    return {view.name: publish(view.name, since, until) for view in chosen}
 
 
 @reaching
@@ -116,10 +134,13 @@ def validate_feature_freshness(
 
     Raises:
         UnknownNameError: if a view does not exist.
+        InputError: if `views` is no list, or `max_age` is no duration.
     """
     from crypto_features.store import session
     from crypto_features.store.online.freshness import freshness
 
+    arguments.check_views(views)
+    arguments.check_duration("max_age", max_age)
     return freshness(session.feature_store(), views, max_age)
 
 

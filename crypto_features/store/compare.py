@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
+from polars import selectors
 
 from crypto_features import clock
 from crypto_features.store import session
@@ -84,6 +85,7 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     start = min(since, oldest) if since and isinstance(oldest, datetime) else since
     table = files.read(source, store.config.repo_path, names_on_disk, time=names_on_disk[len(keys)], start=start)
     table = table.rename(dict(zip(names_on_disk, (*keys, *columns, *features), strict=True)))
+    table = table.with_columns(selectors.float().fill_nan(None))  # as it is published.
     table = table.sort(columns, nulls_last=False, maintain_order=True).rename({columns[0]: "event_timestamp"})
     return ParityReport(view, online.height, tuple(differences(table, online, keys, features, until, since=since)))
 

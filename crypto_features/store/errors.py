@@ -8,7 +8,7 @@ class StoreUnreachableError(TransientError, ConnectionError):
 
 
 class StoreMisusedError(PermanentError, OSError):
-    """The online store refuses this user or password, has no such database, or its file is no database."""
+    """The online store or the registry refuses this user or password, has no such database, or its file is none."""
 
 
 class MissingTableError(PermanentError, FileNotFoundError):
@@ -23,5 +23,13 @@ class OutdatedTableError(PermanentError, LookupError):
     """Some Parquet files of a source were written before a column was added, or with another type of it."""
 
 
+class OtherVersionError(PermanentError, LookupError):
+    """The table of a feature view was computed otherwise than the version of it that was asked for describes."""
+
+
 class NotAppliedError(PermanentError, LookupError):
     """The registry knows nothing yet: `feast apply` has not been run on it."""
+
+
+class OutsideSpanWarning(UserWarning):
+    """A training set holds no value at all: no entity row lies where the tables have rows that were fresh then."""

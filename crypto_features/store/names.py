@@ -9,6 +9,7 @@ from crypto_features.store.errors import NotAppliedError
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
 
+_MOST_REQUESTS = 1000  # that are remembered.
 APPLY = "Run `feast apply` in feature_repo/ if it was declared just now."
 
 
@@ -86,26 +87,47 @@ def all_views(store: "FeatureStore") -> list["FeatureView"]:
     return views
 
 
-def resolved(store: "FeatureStore", features: Sequence[str] | str) -> list[str]:
+def resolved(store: "FeatureStore", features: Sequence[str] | str, *, full: bool = False) -> list[str]:
     """The features of a service by its name, or checked feature references; remembered until the registry is read anew.
 
+    Args:
+        store: The Feast store.
+        features: Name of a service, or feature references.
+        full: Whether an answer will name each feature with its view.
+
     Raises:
-        UnknownNameError, InputError, NotAppliedError: as `service_named` and `check_feature_refs`.
+        UnknownNameError, InputError, NotAppliedError: as `service_named` and `check_feature_refs`; and `InputError` if
+            two features of the answer would have one name.
     """
     read = store.registry.cached_registry_proto_created
-    key = features if isinstance(features, str) else tuple(features)
+    key = (full, features if isinstance(features, str) else tuple(features))
     known: dict[object, tuple[object, list[str]]] = store.__dict__.setdefault("_crypto_features_resolved", {})
-    if key not in known or known[key][0] != read:
-        if isinstance(key, str):
-            service = service_named(store, key)
-            found = [
-                f"{p.name_to_use()}:{field.name}" for p in service.feature_view_projections for field in p.features
-            ]
-        else:
-            check_feature_refs(store, features)
-            found = list(key)
-        known[key] = (store.registry.cached_registry_proto_created, found)
-    return known[key][1]
+    held = known.get(key)
+    if held is not None and held[0] == read:
+        return held[1]
+    if isinstance(features, str):
+        service = service_named(store, features)
+        found = [f"{p.name_to_use()}:{field.name}" for p in service.feature_view_projections for field in p.features]
+    else:
+        check_feature_refs(store, features)
+        found = list(features)
+    _require_one_name_each(found, full=full)
+    if len(known) >= _MOST_REQUESTS:
+        known.clear()
+    known[key] = (store.registry.cached_registry_proto_created, found)
+    return found
+
+
+def _require_one_name_each(refs: Sequence[str], *, full: bool) -> None:
+    held: dict[str, str] = {}
+    for ref in map(str, refs):
+        view, _, feature = ref.partition(":")
+        name = f"{view}__{feature}" if full else feature
+        if name in held:
+            once = full or held[name] == ref
+            hint = "name each once" if once else "ask with full_feature_names=True"
+            raise InputError(f"{held[name]!r} and {ref!r} would both be named {name!r}; {hint}.")
+        held[name] = ref
 
 
 def _require_applied(found: Iterable[object]) -> None:

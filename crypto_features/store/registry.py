@@ -7,8 +7,11 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from sqlalchemy import URL, Engine, event, make_url
 from sqlalchemy.engine import CreateEnginePlugin
+from sqlalchemy.exc import ArgumentError
 
 from crypto_features.settings import Settings
+from crypto_features.store.errors import StoreMisusedError
+from crypto_features.store.online.address import checked, no_address
 from crypto_features.store.online.connect import local_path
 
 
@@ -25,21 +28,36 @@ class DataFolderPlugin(CreateEnginePlugin):
 
     def update_url(self, url: URL) -> URL:
         settings = Settings.load()
-        chosen = make_url(settings.registry_url)
-        if chosen.drivername == "sqlite":
+        if settings.registry_url.startswith("sqlite:"):
             path = local_path(url.database or "registry.db", settings)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreMisusedError(
+                    f"no registry can lie at {path}: {error}. Name a writable folder in CRYPTO_FEATURES_DATA."
+                ) from error
             return url.set(database=str(path))
-        return chosen.set(drivername="postgresql+psycopg")
+        try:
+            return make_url(checked(settings.registry_url, "PostgreSQL")).set(drivername="postgresql+psycopg")
+        except (ArgumentError, ValueError):
+            raise no_address("PostgreSQL") from None
 
     def engine_created(self, engine: Engine) -> None:
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _share_file)
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "do_connect", _connect)
 
 
 def _share_file(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA busy_timeout = 30000")
     connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _connect(_dialect: Any, _record: Any, places: Any, options: dict[str, Any]) -> Any:
+    from crypto_features.store.online.deadline import PATIENCE, ImpatientConnection
+
+    return ImpatientConnection.connect(*places, **{"connect_timeout": int(PATIENCE), **options})
 
 
 def version(registry: Any, project: str) -> str:

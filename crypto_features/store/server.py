@@ -25,7 +25,10 @@ TOKEN = "CRYPTO_FEATURES_SERVE_TOKEN"  # noqa: S105 - the name of a variable.
 READING = ("/health", "/openapi.json", "/docs")
 """What Feast offers and this server keeps as it is: its writing end points share the port otherwise."""
 MOST_BYTES = 1_000_000
+MOST_VALUES = 500_000
+"""How many values one request may ask for: its rows times its features."""
 
+_MOST_PROBLEMS = 10
 log = logging.getLogger(__name__)
 
 
@@ -61,7 +64,8 @@ def app() -> FastAPI:
     @served.post("/get-online-features", response_model=feature_server.OnlineFeaturesResponse)
     async def get_online_features(request: feature_server.GetOnlineFeaturesRequest) -> Any:
         """The newest features of some entities; a value that must not be used is null, and its status says why."""
-        await run_in_threadpool(check, request.features, request.feature_service, request.entities)
+        full = request.full_feature_names
+        await run_in_threadpool(check, request.features, request.feature_service, request.entities, full=full)
         return await read(request)
 
     served.add_middleware(Guard)
@@ -75,22 +79,29 @@ def app() -> FastAPI:
     return served
 
 
-def check(features: list[str], service: str | None, entities: Mapping[str, Sequence[Any]]) -> None:
+def check(
+    features: list[str] | None, service: str | None, entities: Mapping[str, Sequence[Any]], *, full: bool
+) -> None:
     """Check a request, so that whatever goes wrong after it is the fault of the server.
 
     Raises:
         InputError: if features or entities have another form.
         UnknownNameError: if a service, view or feature does not exist.
     """
-    names.resolved(session.feature_store(), service or features)
+    found = names.resolved(session.feature_store(), service or features or [], full=full)
     if not entities or len({len(values) for values in entities.values()}) != 1:
         raise InputError('entities must have lists of one length, such as {"symbol": ["BTC", "ETH"]}.')
     for name, values in entities.items():
         bad = [value for value in values if not _fits(value)]
         if bad or not values:
             raise InputError(
-                f"entities: {name!r} must be a list of texts or numbers of 64 bits, not {bad or values!r}."
+                f"entities: {name!r} must be a list of texts or numbers of 64 bits, not {(bad or values)[:1]!r}."
             )
+    rows = len(next(iter(entities.values())))
+    if rows * len(found) > MOST_VALUES:
+        raise InputError(
+            f"{rows} rows of {len(found)} features are more than the {MOST_VALUES} values of one request; split it."
+        )
 
 
 def _fits(value: object) -> bool:
@@ -143,6 +154,10 @@ async def _body(request: Request) -> bytes | None:
 
 
 async def _bad_input(_: Request, error: Exception) -> Response:
+    if isinstance(error, RequestValidationError):
+        # Not its text, which shows a path of the server, nor what was sent.
+        wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:_MOST_PROBLEMS])
+        return JSONResponse({"detail": "; ".join(wrong)}, 422)
     return JSONResponse({"detail": str(error)}, 422)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import feast.feature_store
 import filelock
@@ -52,6 +53,15 @@ class SharedSqlRegistry(SqlRegistry):
             table = self._infer_fv_table(feature_view)
             return self._apply_object(table, project, "feature_view_name", feature_view, "feature_view_proto")
 
+    def proto(self) -> Any:
+        """The whole registry, told from every other reading of it.
+
+        Feast remembers what it found in a reading by the reading's place in memory, which a later one may take.
+        """
+        found = super().proto()
+        found.version_id = uuid4().hex
+        return found
+
     def delete_feature_view(self, *args: Any, **kwargs: Any) -> Any:
         """Forget a view while nobody else changes any."""
         with self._alone():
@@ -93,8 +103,16 @@ class SharedSqlRegistry(SqlRegistry):
         """Hold the one lock of this registry; the system gives it back if the process is killed."""
         if self.write_engine.dialect.name == "postgresql":
             with self.write_engine.connect() as connection:
-                connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('crypto_features registry'))"))
+                driver: Any = connection.connection.driver_connection
+                patience = getattr(driver, "patience", None)
+                if patience is not None:  # the server is silent over a lock that another process holds.
+                    driver.patience = LOCK_SECONDS + patience
+                try:
+                    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+                    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('crypto_features registry'))"))
+                finally:
+                    if patience is not None:
+                        driver.patience = patience
                 yield
             return
         path = self.write_engine.url.database

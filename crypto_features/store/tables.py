@@ -1,9 +1,29 @@
 """What the offline tables of the registered views hold."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from crypto_features.store import names, session
 from crypto_features.store.errors import MissingTableError
+
+
+def span_of(views: Sequence[str]) -> tuple[datetime, datetime] | None:
+    """First and last event time in the tables of these views; none if they are empty.
+
+    Raises:
+        UnknownNameError: if a view does not exist.
+        MissingTableError: if a table does not exist yet.
+    """
+    from crypto_features.store.offline import source as files
+
+    store = session.feature_store()
+    found: list[datetime] = []
+    for name in views:
+        source = names.view_named(store, name).batch_source
+        time = source.timestamp_field
+        times = files.read(source, store.config.repo_path, [time], time=time)[time]
+        found += [end for end in (times.min(), times.max()) if isinstance(end, datetime)]
+    return (min(found), max(found)) if found else None
 
 
 def symbols_of(views: Sequence[str]) -> set[str]:

@@ -19,6 +19,8 @@ from crypto_features.store import (
     FeastResource,
     MissingTableError,
     NotAppliedError,
+    OutsideSpanWarning,
+    StoreMisusedError,
     UnreadableTableError,
     parity,
     session,
@@ -165,6 +167,18 @@ def test_the_kill_switch_and_not_found_need_no_table(own: FeastResource, tmp_pat
     assert repo.get_online_features(["BTC"], ["price_features:rsi_14"]).statuses["rsi_14"] == ["DISABLED"]
 
 
+def test_a_damaged_registry_is_a_permanent_error(own: FeastResource, tmp_path: Path) -> None:
+    damage(tmp_path / "data", "registry")
+    with pytest.raises(StoreMisusedError, match="the registry is damaged or refuses: file is not a database"):
+        ask()
+
+
+def test_a_data_folder_that_is_a_file_is_a_permanent_error(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(StoreMisusedError, match="no registry can lie at"):
+        ask()
+
+
 def test_the_kill_switch_needs_no_registry(own: FeastResource, tmp_path: Path) -> None:
     damage(tmp_path / "data", "registry")
     assert switch.disable("price_features", "test")
@@ -193,6 +207,8 @@ def ask(symbols: Any = ("BTC",), refs: Any = ("price_features:rsi_14",)) -> None
     )
 
 
+SIXTY: Any = 60
+BOTH = ["price_features:rsi_14", "price_features@v0:rsi_14"]
 ENTITY = {"symbol": ["BTC"], "event_timestamp": [CLOSE]}
 
 
@@ -225,6 +241,17 @@ ENTITY = {"symbol": ["BTC"], "event_timestamp": [CLOSE]}
         (lambda: repo.create_entity_df(["BTC"], CLOSE, CLOSE - timedelta(1)), InputError, "is before"),
         (lambda: repo.create_entity_df(["BTC"], CLOSE, CLOSE, freq="?"), InputError, "is not a step"),
         (lambda: repo.materialize_features(["nope"]), UnknownNameError, "unknown feature view"),
+        (lambda: ask(refs=["price_features:rsi_14"] * 2), InputError, "'rsi_14'; name each once"),
+        (lambda: ask(refs=BOTH), InputError, "'rsi_14'; ask with full_feature_names=True"),
+        (lambda: repo.get_training_features(pd.DataFrame(ENTITY), BOTH), InputError, "full_feature_names=True"),
+        (lambda: repo.get_training_features(pd.DataFrame(ENTITY), ["x:y"]), UnknownNameError, "feature view 'x'"),
+        (lambda: repo.get_online_features(["BTC"], BOTH[:1], max_age=SIXTY), InputError, "max_age=60 is no duration"),
+        (lambda: repo.validate_feature_freshness(max_age=SIXTY), InputError, "max_age=60 is no duration"),
+        (lambda: repo.validate_feature_freshness("price_features"), InputError, "views must be a list"),
+        (lambda: repo.materialize_features("price_features"), InputError, "views must be a list"),
+        (lambda: repo.materialize_features(start=NOW, end=NOW - timedelta(1)), InputError, "is before start"),
+        (lambda: repo.create_entity_df(["BTC"], CLOSE, NOW, freq="-1D"), InputError, "gives no time"),
+        (lambda: repo.get_online_features(SIXTY, BOTH[:1]), InputError, "symbols must be a list"),
         (lambda: repo.validate_feature_freshness(["nope"]), UnknownNameError, "unknown feature view"),
     ],
 )
@@ -233,6 +260,39 @@ def test_a_mistake_is_one_clear_error(
 ) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pl.Series, tuple])
+def test_symbols_may_be_a_series(published: FeastResource, kind: Any) -> None:
+    assert repo.get_online_features(kind(["ETH", "BTC"]), BOTH[:1]) == repo.get_online_features(
+        ["ETH", "BTC"], BOTH[:1]
+    )
+    assert repo.create_entity_df(kind(["BTC"]), CLOSE, CLOSE)["symbol"].tolist() == ["BTC"]
+
+
+def test_two_versions_of_a_feature_are_told_apart_by_full_names(published: FeastResource) -> None:
+    names = ["price_features__rsi_14", "price_features@v0__rsi_14"]
+    online = repo.get_online_features(["BTC"], BOTH, full_feature_names=True)
+    assert list(online) == ["symbol", *names]
+    assert online[names[0]] == online[names[1]] != [None]
+    frame = repo.get_training_features(repo.create_entity_df(["BTC"], NOW, NOW), BOTH, full_feature_names=True)
+    assert list(frame.columns) == ["symbol", "event_timestamp", *names]
+    assert frame[names[0]].tolist() == frame[names[1]].tolist() == online[names[0]]
+
+
+def test_a_training_set_without_a_value_warns_of_the_span_of_the_tables(published: FeastResource) -> None:
+    entities = repo.create_entity_df(["BTC"], "2020-01-01", "2020-01-02")
+    with pytest.warns(OutsideSpanWarning, match="of 2020-01-01 00:00 to 2020-01-02 00:00 UTC, and price_features of"):
+        frame = repo.get_training_features(entities, BOTH[:1])
+    assert frame["rsi_14"].isna().all()
+
+
+def test_features_may_be_named_for_training(published: FeastResource) -> None:
+    entities = repo.create_entity_df(["BTC"], CLOSE, NOW)
+    refs = ["volume_features:volume_ratio", "price_features:rsi_14"]
+    frame = repo.get_training_features(entities, refs)
+    assert list(frame.columns) == ["symbol", "event_timestamp", "volume_ratio", "rsi_14"]
+    assert frame["rsi_14"].tolist() == repo.get_training_features(entities)["rsi_14"].tolist()
 
 
 def test_a_table_that_is_missing_or_truncated_is_named_and_nothing_published_is_damaged(

@@ -15,7 +15,8 @@ from schemathesis.checks import not_a_server_error
 from typer.testing import CliRunner
 
 from crypto_features.cli import app as command_line
-from crypto_features.store import FeastResource, StoreUnreachableError, server
+from crypto_features.features import GROUPS
+from crypto_features.store import FeastResource, StoreUnreachableError, names, server, session
 
 BTC = {"features": ["price_features:rsi_14"], "entities": {"symbol": ["BTC", "NEW"]}}
 
@@ -93,6 +94,32 @@ def test_bad_input_is_said_to_be_bad(client: TestClient, request_body: Any) -> N
         "/get-online-features", content=json.dumps(request_body), headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 422, answer.text
+
+
+def test_what_is_wrong_with_a_body_is_told_without_the_server_or_the_body(client: TestClient) -> None:
+    answer = client.post("/get-online-features", json={"features": ["s3cret"], "entities": {"symbol": "s3cret"}})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("body.entities.symbol")
+    assert not [word for word in ("s3cret", ".py", "File") if word in answer.text]
+
+
+def test_a_request_of_too_many_values_is_refused_with_the_limit(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_VALUES", 6)
+    refs = [f"price_features:{feature.name}" for feature in GROUPS["price_features"].features[:3]]
+    for rows, status in ((2, 200), (3, 422)):
+        answer = client.post("/get-online-features", json={"features": refs, "entities": {"symbol": ["BTC"] * rows}})
+        assert answer.status_code == status
+    assert answer.json()["detail"].startswith("3 rows of 3 features are more than the 6 values")
+
+
+def test_the_requests_that_are_remembered_stay_few(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "_MOST_REQUESTS", 3)
+    fields = GROUPS["price_features"].features
+    for feature in fields:
+        names.resolved(session.feature_store(), [f"price_features:{feature.name}"])
+        assert len(session.feature_store()._crypto_features_resolved) <= 3
 
 
 @pytest.mark.parametrize("error", [TypeError, AttributeError, ValueError, LookupError])

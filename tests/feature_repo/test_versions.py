@@ -1,13 +1,16 @@
 """A version follows what a feature computes, and a service may keep reading an older one."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 import feature_repo as repo
 from crypto_features import features
 from crypto_features.features import GROUPS, SERVICES
-from crypto_features.store import FeastResource, definitions, session
+from crypto_features.store import FeastResource, OtherVersionError, definitions, session
 from crypto_features.versions import feature_versions
 
 from .conftest import NOW
@@ -67,4 +70,25 @@ def test_a_service_keeps_reading_the_version_that_it_pins(own: FeastResource, mo
     own.materialize("price_features", NOW, NOW)
     assert status() == "PRESENT"
     frame = repo.create_entity_df(["BTC"], NOW, NOW)
-    assert repo.get_training_features(frame, "pinned")["rsi_14"].notna().all()
+    newest_values = repo.get_training_features(frame, "newest")["rsi_14"].tolist()
+    assert newest_values == repo.get_online_features(["BTC"], "newest")["rsi_14"] != [None]
+    with pytest.raises(OtherVersionError, match=r"price_features@v0 describes rsi_14 otherwise"):
+        repo.get_training_features(frame, "pinned")
+
+
+def test_a_version_trains_on_what_it_serves_as_long_as_the_table_holds_it(
+    own: FeastResource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notes of the months decide, not what is declared now."""
+    group = GROUPS["price_features"]
+    old = feature_versions(group.name)
+    for file in (tmp_path / "data" / group.name).iterdir():
+        notes = {"crypto_features": json.dumps({"fingerprints": json.dumps(dict(old))})}
+        pq.write_table(pq.read_table(file).replace_schema_metadata(notes), file)
+    monkeypatch.setattr(definitions, "feature_versions", lambda name: {**feature_versions(name), "rsi_14": "changed"})
+    pinned = features.FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
+    declare(monkeypatch, group, pinned)
+    own.apply()
+    frame = repo.create_entity_df(["BTC"], NOW, NOW)
+    served = repo.get_online_features(["BTC"], "pinned")["rsi_14"]
+    assert repo.get_training_features(frame, "pinned")["rsi_14"].tolist() == served != [None]

@@ -1,6 +1,9 @@
 """What Feast answers on the guarded store, on each database; plain Feast fails most of these."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +17,8 @@ from feast import FeatureService, FeatureStore, FeatureView, Field, RequestSourc
 from feast import types as feast_types
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
 
 from crypto_features.errors import InputError
 from crypto_features.store import names
@@ -92,6 +97,16 @@ def test_a_symbol_never_seen_is_not_found_and_a_null_is_said_to_be_one(feast: Fe
     assert values["count"] == [3, None]
 
 
+def test_not_a_number_is_served_as_a_null(tmp_path: Path, feast: FeatureStore) -> None:
+    rows = [{"symbol": "BTC", "event_timestamp": NOW, "created_timestamp": NOW, **VALUES, "price": float("nan")}]
+    factory.table(tmp_path, "prices", pl.DataFrame(rows))
+    feast.materialize(NOW, NOW)
+    publish(feast, timedelta(0), symbol="ETH", price=float("nan"))
+    values, statuses = read(feast, "BTC", "ETH")
+    assert (values["price"], statuses) == ([None, None], ["NULL_VALUE", "NULL_VALUE"])
+    assert values["count"] == [3, 3]
+
+
 def test_a_backfill_does_not_turn_the_store_back(feast: FeatureStore) -> None:
     publish(feast, timedelta(minutes=1), price=2.0)
     publish(feast, timedelta(minutes=30), price=1.0)
@@ -164,6 +179,57 @@ def test_what_an_on_demand_view_computes_from_withheld_values_is_withheld(
         assert statuses["cost"] == expected
         assert times == {"prices": [NOW - timedelta(hours=2), NOW, NOW, None, NOW]}
     assert asyncio.run(feast.get_online_features_async(["orders:cost"], rows)).to_dict()["cost"][:2] == [None, 3.0]
+
+
+_ORDER = """
+import sys
+from pathlib import Path
+import polars as pl
+from feast import Field, RequestSource
+from feast import types as feast_types
+from feast.on_demand_feature_view import on_demand_feature_view
+from crypto_features.store.online.answer import summary
+from tests.store import factory
+
+folder = Path(sys.argv[1])
+names = [f"f{n}" for n in range(9)]
+views = [factory.view(folder, view, {f"{view}_{n}": pl.Float64 for n in names}) for view in ("a", "b")]
+amount = RequestSource(name="order", schema=[Field(name="amount", dtype=feast_types.Float64)])
+
+@on_demand_feature_view(
+    sources=[views[0], amount], schema=[Field(name=f"od_{n}", dtype=feast_types.Float64) for n in names], mode="python"
+)
+def od(inputs):
+    return {f"od_f{n}": inputs["amount"] for n in range(9)}
+
+feast = factory.store(folder, [*views, od])
+grouped = [f"{view}:{view}_{n}" for view in ("b", "a") for n in names]
+mixed = [f"{view}:{view}_{n}" for n in names for view in ("b", "a")]
+for refs in (grouped, mixed, [*mixed, *(f"od:od_{n}" for n in names)], [*(f"od:od_{n}" for n in names), *grouped]):
+    rows = {"symbol": ["BTC"], **({"amount": [1.0]} if "od:od_f0" in refs else {})}
+    for full in (False,) if "amount" in rows else (False, True):  # Feast gives on-demand features short names only.
+        response = feast.get_online_features(refs, rows, full_feature_names=full)
+        expected = [ref.replace(":", "__") if full else ref.partition(":")[2] for ref in refs]
+        values, statuses, _ = summary(response, {"symbol", "amount"})
+        for found in (values, statuses, response.to_dict(), response.proto.metadata.feature_names.val):
+            assert [name for name in found if name not in ("symbol", "amount")] == expected, list(found)
+        assert {len(vector.values) for vector in response.proto.results} == {1}
+"""
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_features_come_in_the_order_of_the_request(tmp_path: Path, seed: str) -> None:
+    # Feast asks for the source of an on-demand view.
+    script = tmp_path / "order.py"
+    script.write_text(_ORDER)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script, tmp_path],
+        env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_materialization_publishes_the_newest_row_of_each_symbol_and_late_ones(
@@ -260,3 +326,74 @@ def test_two_versions_of_a_view_are_served_side_by_side(tmp_path: Path, url: str
     assert names.resolved(feast, "pinned") == ["prices@v0:price"]
     pinned = feast.get_online_features(names.resolved(feast, "pinned"), [{"symbol": "BTC"}]).to_dict()
     assert pinned["price"] == [1.0]
+
+
+def behaving(folder: Path, tag: str) -> FeatureView:
+    """A view whose feature carries the fingerprint of its behaviour."""
+    view = factory.view(folder, "prices", {"price": pl.Float64}, ttl=timedelta(hours=1))
+    view.features[0].tags = {"behaviour": tag}
+    return view
+
+
+@pytest.mark.parametrize("lost", ["view", "registry"])
+def test_rows_of_another_behaviour_are_not_found_though_versions_are_counted_anew(
+    tmp_path: Path, url: str, lost: str
+) -> None:
+    settings: dict[str, Any] = {
+        "online": {"type": factory.ONLINE, "url": url, "grace_seconds": 300},
+        "registry": {"enable_online_feature_view_versioning": True},
+    }
+
+    def price(store: FeatureStore) -> list[Any]:
+        store.refresh_registry()
+        found: list[Any] = store.get_online_features(["prices:price"], [{"symbol": "BTC"}]).to_dict()["price"]
+        return found
+
+    def write(store: FeatureStore, value: float) -> None:
+        store.refresh_registry()
+        row = {"symbol": "BTC", "event_timestamp": NOW, "created_timestamp": NOW, "price": value}
+        store.write_to_online_store("prices", pd.DataFrame([row]))
+
+    feast = factory.store(tmp_path, [behaving(tmp_path, "old")], **settings)
+    write(feast, 1.0)
+    feast.apply([behaving(tmp_path, "new")])
+    write(feast, 2.0)
+    assert price(feast) == [2.0]
+    if lost == "view":
+        feast.apply([factory.SYMBOL], objects_to_delete=[feast.get_feature_view("prices")], partial=False)
+        feast.apply([factory.SYMBOL, behaving(tmp_path, "newest")])
+    else:
+        for file in tmp_path.glob("registry.db*"):
+            file.unlink()
+        feast = factory.store(tmp_path, [behaving(tmp_path, "newest")], **settings)
+    feast.refresh_registry()
+    assert not feast.get_feature_view("prices").current_version_number
+    assert price(feast) == [None]
+    write(feast, 3.0)
+    assert price(feast) == [3.0]
+
+
+@pytest.mark.filterwarnings("ignore:On demand feature view is an experimental:RuntimeWarning")
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_stored_on_demand_view_is_served_as_long_as_its_sources_are(
+    tmp_path: Path, feast: FeatureStore, prices: FeatureView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @on_demand_feature_view(  # type: ignore[untyped-decorator]  # Feast has no types.
+        sources=[prices],
+        entities=[factory.SYMBOL],
+        schema=[Field(name="double", dtype=feast_types.Float64)],
+        mode="pandas",
+        write_to_online_store=True,
+    )
+    def stored(inputs: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"double": inputs["price"] * 2})
+
+    feast.apply([stored])
+    key = EntityKey(join_keys=["symbol"], entity_values=[Value(string_val="BTC")])
+    row = (key, {"double": Value(double_val=4.0)}, NOW, NOW)
+    online = feast._get_provider().online_store
+    online.online_write_batch(feast.config, feast.get_on_demand_feature_view("stored"), [row], None)
+    for age, value in ((timedelta(minutes=65), 4.0), (timedelta(minutes=65, microseconds=1), None)):
+        monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", (NOW + age).isoformat())
+        answer = feast.get_online_features(["stored:double"], [{"symbol": "BTC"}]).to_dict()
+        assert answer == {"symbol": ["BTC"], "double": [value]}

@@ -12,8 +12,11 @@ import feature_repo as repo
 from crypto_features.errors import SettingsError
 from crypto_features.features import GROUPS
 from crypto_features.settings import Settings
-from crypto_features.store import parity, session
+from crypto_features.store import StoreUnreachableError, parity, session
+from crypto_features.store.online.deadline import ImpatientConnection
+from crypto_features.store.reach import reaching
 from tests.feature_repo.conftest import build
+from tests.services.hanging import stopped
 
 SECRET = "s3cret"  # noqa: S105 - of a server that trusts everybody.
 
@@ -49,6 +52,19 @@ def test_apply_publish_and_read_leave_no_file_and_tell_no_password(
     told = f"{Settings.load()!r} {store!r} {store.config!r} {feast!r} {caplog.text} {printed.out} {printed.err}"
     assert SECRET not in told
     assert SECRET.encode() not in store.registry.proto().SerializeToString()
+
+
+@pytest.mark.parametrize("variant", ["postgres"], indirect=True)
+def test_a_registry_that_hangs_is_transient(
+    variant: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path / "data", monkeypatch, apply=True, publish=False)
+    store = session.feature_store()
+    monkeypatch.setattr(ImpatientConnection, "patience", 0.5)
+    reaching(store.registry.proto)()
+    with stopped(database), pytest.raises(StoreUnreachableError, match="the registry does not answer"):
+        reaching(store.registry.proto)()
+    reaching(store.registry.proto)()
 
 
 def test_a_variant_without_its_address_says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,15 @@ def read(
         ) from error
 
 
+def touched(
+    source: DataSource, repo: Path | None, time: str, start: datetime | None, end: datetime | None
+) -> list[UPath]:
+    """The files with rows of that span."""
+    path = resolve(source, repo)
+    schemas = {f: pl.scan_parquet(str(f), storage_options=_storage(path)).collect_schema() for f in files(path)}
+    return [file for file, schema in schemas.items() if _touches(file, schema, time, start, end)]
+
+
 def _within(time: str, dtype: pl.DataType, start: datetime | None, end: datetime | None) -> list[pl.Expr]:
     # Statistics prune by a plain column, not by a computed one.
     aware = isinstance(dtype, pl.Datetime) and dtype.time_zone == "UTC"

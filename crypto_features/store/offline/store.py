@@ -22,6 +22,7 @@ from crypto_features.store.offline import source as files
 from crypto_features.store.offline.entities import EntityFrame, entity_frame
 from crypto_features.store.offline.job import PolarsRetrievalJob
 from crypto_features.store.offline.join import FeatureTable, point_in_time_join, require_free, utc
+from crypto_features.store.offline.pinned import require_its_table
 
 
 def _keeps_no_monitoring(*_args: Any, **_kwargs: Any) -> Any:
@@ -75,7 +76,18 @@ class PolarsOfflineStore(OfflineStore):
             prefix = f"{odfv.name}__" if full_feature_names else ""
             require_free(entities.frame.columns, [prefix + feature.name for feature in odfv.features])
 
+        pinned = {
+            view.projection.name_to_use(): registry.get_feature_view(view.name, project, allow_cache=True)
+            for view in feature_views
+            if view.projection.version_tag is not None
+        }
+
         def compute() -> pl.DataFrame:
+            for view in feature_views:
+                if view.projection.name_to_use() in pinned and view.batch_source is not None:
+                    name = view.projection.name_to_use()
+                    time, span = _time_on_disk(view), _span(view, entities)
+                    require_its_table(config, view, wanted[name], pinned[name], time=time, span=span)
             tables = [
                 _table(config, view, wanted[view.projection.name_to_use()], entities, full_names=full_feature_names)
                 for view in feature_views
@@ -187,7 +199,7 @@ def _table(
     if source is None:
         raise InputError(f"feature view {view.name!r} has no batch source and cannot be joined.")
     stored = {new: old for old, new in (source.field_mapping or {}).items()}
-    time = stored.get(source.timestamp_field, source.timestamp_field)
+    time = _time_on_disk(view)
     created = source.created_timestamp_column or None
     created = stored.get(created, created) if created else None
     renamed = view.projection.join_key_map or {}
@@ -197,17 +209,30 @@ def _table(
         if key.name != "__dummy_id"
     }
     entities.require(keys, view.name)
-    prefix = f"{view.projection.name_alias or view.name}__" if full_names else ""
-    first, last = entities.span
+    prefix = f"{view.projection.name_to_use()}__" if full_names else ""
+    first, last = _span(view, entities)
     frame = _read(
         config,
         source,
         [*keys.values(), time, *([created] if created else []), *(stored.get(f, f) for f in features)],
         time,
-        first - view.ttl if first and view.ttl and view.ttl < timedelta(days=365_00) else None,
+        first,
         last,
     )
     return FeatureTable(frame, keys, time, created, {prefix + f: stored.get(f, f) for f in features}, view.ttl)
+
+
+def _time_on_disk(view: FeatureView) -> str:
+    source = view.batch_source
+    stored = {new: old for old, new in (source.field_mapping or {}).items()}
+    name: str = stored.get(source.timestamp_field, source.timestamp_field)
+    return name
+
+
+def _span(view: FeatureView, entities: EntityFrame) -> tuple[datetime | None, datetime | None]:
+    """The times of the rows that the entity rows may be joined with."""
+    first, last = entities.span
+    return first - view.ttl if first and view.ttl and view.ttl < timedelta(days=365_00) else None, last
 
 
 def _requested(view: FeatureView, feature_refs: Sequence[str]) -> list[str]:

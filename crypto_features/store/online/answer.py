@@ -66,6 +66,7 @@ class FeastResponse(OnlineResponse):
         types: The value type of each feature.
         answers: The answer of each view that was read, also of those that were read for an on-demand view only.
         computed: For each on-demand feature in the response the names of the views it is computed from.
+        order: The features as asked for, by which those of the response are put in order.
     """
 
     def __init__(
@@ -74,7 +75,9 @@ class FeastResponse(OnlineResponse):
         types: Mapping[str, ValueType],
         answers: Sequence[ViewAnswer],
         computed: Mapping[str, Collection[str]],
+        order: Sequence[str],
     ) -> None:
+        _put_in_order(proto, order)
         super().__init__(proto, types)
         self.answers = answers
         vectors = dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))
@@ -91,10 +94,18 @@ class FeastResponse(OnlineResponse):
 
 
 class GuardedResponse(OnlineResponse):
-    """Feast's `OnlineResponse`, ten times cheaper as long as nobody asks for the protobuf."""
+    """Feast's `OnlineResponse`, ten times cheaper as long as nobody asks for the protobuf.
 
-    def __init__(self, entities: Mapping[str, Sequence[Any]], answers: Sequence[ViewAnswer]) -> None:
-        self.entities, self.answers = entities, answers
+    Args:
+        entities: Entity values by join key.
+        answers: The answer of each view.
+        order: The features in the order of the response, if it is not that of the answers.
+    """
+
+    def __init__(
+        self, entities: Mapping[str, Sequence[Any]], answers: Sequence[ViewAnswer], order: Sequence[str] = ()
+    ) -> None:
+        self.entities, self.answers, self.order = entities, answers, order
         self._proto: GetOnlineFeaturesResponse | None = None
 
     @property
@@ -115,6 +126,9 @@ class GuardedResponse(OnlineResponse):
                 result[name] = [to_python(v) for v in column] if kind == "value" else list(column)
                 if include_event_timestamps:
                     result[f"{name}__ts"] = [(event or 0) // 1_000_000 for event in answer.events]
+        for name in self.order:  # each goes to the end in turn.
+            for column in (name, f"{name}__ts") if include_event_timestamps else (name,):
+                result[column] = result.pop(column)
         return result
 
     def _build(self) -> GetOnlineFeaturesResponse:
@@ -127,6 +141,8 @@ class GuardedResponse(OnlineResponse):
             vector.event_timestamps.extend(Timestamp() for _ in values)
         for answer in self.answers:
             add(response, answer)
+        if self.order:
+            _put_in_order(response, self.order)
         return response
 
 
@@ -139,6 +155,21 @@ def add(response: GetOnlineFeaturesResponse, answer: ViewAnswer) -> None:
         vector.values.extend(to_proto(kind, value) for value in column)
         vector.statuses.extend(_PROTO_STATUS[status] for status in answer.statuses_of(column))
         vector.event_timestamps.extend(times)
+
+
+def _put_in_order(response: GetOnlineFeaturesResponse, order: Sequence[str]) -> None:
+    """Move the features of a response behind its entities, in that order."""
+    names = list(response.metadata.feature_names.val)
+    places = {name: place for place, name in enumerate(order)}
+    sequence = sorted(range(len(names)), key=lambda column: places.get(names[column], -1))
+    if sequence == list(range(len(names))):
+        return
+    results = list(response.results)
+    moved = GetOnlineFeaturesResponse()
+    moved.results.extend(results[column] for column in sequence)
+    del response.results[:]
+    response.results.extend(moved.results)
+    response.metadata.feature_names.val[:] = [names[column] for column in sequence]
 
 
 def summary(
@@ -155,6 +186,7 @@ def summary(
             for answer in response.answers
             for name, column in zip(answer.names, answer.columns, strict=True)
         }
+        statuses = {name: statuses[name] for name in response.order or statuses}
     else:
         words = {number: status.value for status, number in _PROTO_STATUS.items()}
         named = zip(response.proto.metadata.feature_names.val, response.proto.results, strict=True)

@@ -1,9 +1,11 @@
 """From an address to the backend that answers there."""
 
+import re
 from pathlib import Path
 
 from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
+from crypto_features.store.online.address import checked
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.online.sqlite import SqliteBackend
 
@@ -14,7 +16,7 @@ def connect(url: str) -> Backend:
     An empty address follows the settings. A relative SQLite path starts at the data folder.
 
     Raises:
-        SettingsError: if the address has another scheme, or a bucket is asked to hold a SQLite file.
+        SettingsError: if the address has another form, or a bucket is asked to hold a SQLite file.
     """
     settings = Settings.load()
     url = url or settings.online_url
@@ -24,14 +26,14 @@ def connect(url: str) -> Backend:
     if scheme in ("redis", "rediss", "unix"):
         from crypto_features.store.online.redis import RedisBackend
 
-        return RedisBackend(url)
+        return RedisBackend(checked(url, "Valkey or Redis"))
     if scheme in ("postgresql", "postgres"):
         from crypto_features.store.online.postgres import PostgresBackend
 
-        return PostgresBackend(url)
-    raise SettingsError(
-        f"an online store at {scheme}://… is not known; expected sqlite:///…, redis://… or postgresql://…"
-    )
+        return PostgresBackend(checked(url, "PostgreSQL"))
+    # An address of another form may begin with its password.
+    shown = f"{scheme}://…" if rest and re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) else "such an address"
+    raise SettingsError(f"an online store at {shown} is not known; expected sqlite:///…, redis://… or postgresql://…")
 
 
 def local_path(name: str, settings: Settings) -> Path:

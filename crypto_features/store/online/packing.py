@@ -35,7 +35,7 @@ def kind_of(value_type_name: str) -> str:
 
 @lru_cache(maxsize=256)
 def packer(names: tuple[str, ...], kinds: tuple[str, ...]) -> Packer:
-    """A function that packs values given in the order of `names`; `None` is null, kind `value` takes bytes."""
+    """A function that packs values given in the order of `names`; `None` and NaN are null, kind `value` takes bytes."""
     header = "\n".join(f"{n}:{k}" for n, k in zip(names, kinds, strict=True)).encode()
     head = _LENGTH.pack(len(header)) + header
     mask_size = (len(names) + 7) // 8
@@ -46,7 +46,7 @@ def packer(names: tuple[str, ...], kinds: tuple[str, ...]) -> Packer:
     def pack(values: Sequence[Any]) -> bytes:
         mask = 0
         for i, value in enumerate(values):
-            if value is None:
+            if value is None or value != value:  # noqa: PLR0124 - NaN, which is no number to be acted on.
                 mask |= 1 << i
         tail = b"".join(_sized(values[i]) for i in variable)
         numbers = pack_fixed(*(0 if values[i] is None else values[i] for i in fixed))

@@ -6,6 +6,8 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 import psycopg
@@ -13,11 +15,18 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from crypto_features.errors import CryptoFeaturesError
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
+from crypto_features.store.online.address import no_address
 from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.deadline import PATIENCE, ImpatientConnection, SilentServerError
 from crypto_features.store.online.memory import Memory
 
 _SECONDS = 5
+_LEAST_SECONDS = 2  # to connect within, of libpq.
+_WRITE_SECONDS = 60
+"""How long a server may be silent over a publish, or over a table that another process is making."""
+_MOST_BYTES = 63  # of a name in PostgreSQL.
 
 # Whatever changes a table, by whatever client, gives it another version.
 _COMMON = """
@@ -38,15 +47,24 @@ CREATE OR REPLACE TRIGGER note_version AFTER INSERT OR UPDATE OR DELETE OR TRUNC
 FOR EACH STATEMENT EXECUTE FUNCTION __note_version()
 """
 
+# The trigger is part of the version: a table that was dropped, restored from a dump or changed while its trigger was
+# off has another one, and a table without it has no version, so that nothing of it is kept.
+_VERSIONS = """
+SELECT noted.name, noted.version || '/' || t.oid || '/' || t.xmin
+FROM __versions AS noted JOIN pg_trigger AS t
+ON t.tgrelid = to_regclass(quote_ident(noted.name)) AND t.tgname = 'note_version' AND t.tgenabled <> 'D'
+"""
+
 # One statement, so that rows and version are of one moment; at least one row, for the version.
 _SELECT = """
 SELECT known.version, found.*
-FROM (SELECT (SELECT version::text FROM __versions WHERE name = {name}) AS version) AS known
-LEFT JOIN (SELECT * FROM {table} WHERE key = ANY(%s::text::bytea[])) AS found ON true
+FROM (SELECT (SELECT version FROM ({versions} WHERE noted.name = {name}) AS one (name, version)) AS version) AS known
+LEFT JOIN (SELECT key, event, created, payload FROM {table} WHERE key = ANY(%s::text::bytea[])) AS found ON true
 """
 
 _PUBLISH = """
-INSERT INTO {table} SELECT * FROM unnest(%s::text::bytea[], %s::bigint[], %s::bigint[], %s::text::bytea[])
+INSERT INTO {table} (key, event, created, payload)
+SELECT * FROM unnest(%s::text::bytea[], %s::bigint[], %s::bigint[], %s::text::bytea[])
 ON CONFLICT (key) DO UPDATE SET event = excluded.event, created = excluded.created, payload = excluded.payload
 WHERE (excluded.event, excluded.created) >= ({table}.event, {table}.created)
 """
@@ -57,6 +75,8 @@ _REFUSALS = (
     psycopg.errors.InvalidCatalogName,
     psycopg.errors.InsufficientPrivilege,
 )
+# A server that only reads is a standby: one that is not promoted yet, or the old address after a failover.
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 # libpq gives no code to a connection that was refused, only the server's words.
 _REFUSED = re.compile(
     r"(role|database) \".*\" (does not exist|is not permitted to log in)|authentication failed|no password supplied"
@@ -72,7 +92,10 @@ class PostgresBackend:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        where = conninfo_to_dict(url)
+        try:
+            where = conninfo_to_dict(url)
+        except psycopg.Error:
+            raise no_address("PostgreSQL") from None
         self.name = f"postgresql://{where.get('host', 'local')}:{where.get('port', 5432)}/{where.get('dbname', '')}"
         self._pools: dict[int, ConnectionPool[Any]] = {}
         self._lock = threading.Lock()
@@ -85,30 +108,35 @@ class PostgresBackend:
             return
         keys, events, creations, payloads = zip(*sorted(rows), strict=True)
         values = [_array(keys), list(events), list(creations), _array(payloads)]
+        table = _held(table)
         statement = sql.SQL(_PUBLISH).format(table=sql.Identifier(table))
         try:
-            self._run(lambda connection: connection.execute(statement, values))
+            self._run(lambda connection: connection.execute(statement, values), _WRITE_SECONDS)
         except psycopg.errors.UndefinedTable:
-            self.create(table)
-            self._run(lambda connection: connection.execute(statement, values))
+            self._create(table)
+            self._run(lambda connection: connection.execute(statement, values), _WRITE_SECONDS)
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
-        versions = self._versions(list(wanted))
+        held = {table: _held(table) for table in wanted}
+        versions = self._versions(list(held.values()))
         found = {}
-        for table, keys in wanted.items():
+        for name, keys in wanted.items():
+            table = held[name]
             known = self._memory.recall(table, versions.get(table), keys)
-            found[table] = self._select(table, keys) if known is None else known
+            found[name] = self._select(table, keys) if known is None else known
         return found
 
     def _versions(self, tables: list[str]) -> Mapping[str, str]:
-        statement = "SELECT name, version::text FROM __versions WHERE name = ANY(%s)"
+        statement = _VERSIONS + "WHERE noted.name = ANY(%s)"
         try:
             return self._run(lambda connection: dict(connection.execute(statement, [tables], binary=True).fetchall()))
         except psycopg.errors.UndefinedTable:
             return {}
 
     def _select(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        statement = sql.SQL(_SELECT).format(table=sql.Identifier(table), name=sql.Literal(table))
+        statement = sql.SQL(_SELECT).format(
+            versions=sql.SQL(_VERSIONS), table=sql.Identifier(table), name=sql.Literal(table)
+        )
         found = self._fetched(statement, [_array(keys)])
         rows = {row[1]: StoredRow._make(row[1:]) for row in found if row[1] is not None}
         if found:
@@ -116,13 +144,18 @@ class PostgresBackend:
         return rows
 
     def scan(self, table: str) -> list[StoredRow]:
-        statement = sql.SQL("SELECT * FROM {table}").format(table=sql.Identifier(table))
+        everything = sql.SQL("SELECT key, event, created, payload FROM {table}")
+        statement = everything.format(table=sql.Identifier(_held(table)))
         return list(map(StoredRow._make, self._fetched(statement, [])))
 
     def create(self, table: str) -> None:
+        self._create(_held(table))
+
+    def _create(self, table: str) -> None:
         self._define(sql.SQL(_TABLE).format(table=sql.Identifier(table)))
 
     def drop(self, table: str) -> None:
+        table = _held(table)
         forget = sql.SQL("DROP TABLE IF EXISTS {table}; DELETE FROM __versions WHERE name = {name}")
         self._define(forget.format(table=sql.Identifier(table), name=sql.Literal(table)))
 
@@ -156,7 +189,7 @@ class PostgresBackend:
                 connection.execute("SELECT pg_advisory_xact_lock(hashtext('crypto_features'))")
                 connection.execute(sql.SQL("; ").join([sql.SQL(_COMMON), *statements]))
 
-        self._run(define)
+        self._run(define, _WRITE_SECONDS)
 
     def _fetched(self, statement: sql.Composed, values: list[Any]) -> list[tuple[Any, ...]]:
         """What a query finds; nothing in a table never written."""
@@ -165,41 +198,53 @@ class PostgresBackend:
         except psycopg.errors.UndefinedTable:
             return []
 
-    def _run(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+    def _run(self, work: Callable[[psycopg.Connection[Any]], T], patience: float = PATIENCE) -> T:
         """Let one statement run, and once more if its connection was cut: each may be repeated without harm."""
         try:
             pool = self._pool()
             try:
                 with pool.connection() as connection:
-                    return work(connection)
+                    return _let(work, connection, patience)
             except PoolTimeout:
-                self._probe()
+                self._probe(_LEAST_SECONDS)
+                raise
+            except SilentServerError:
                 raise
             except psycopg.OperationalError:
                 if not connection.closed:
                     raise
             pool.check()
             with pool.connection() as connection:
-                return work(connection)
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InsufficientPrivilege) as error:
-            if isinstance(error, _REFUSALS) or _REFUSED.search(str(error)):
-                reason = str(error).strip().splitlines()[0].rpartition("FATAL:")[2].strip()
-                raise StoreMisusedError(f"the online store {self.name} refuses: {reason}") from None
-            message = f"the online store {self.name} does not answer: {type(error).__name__}"
-            raise StoreUnreachableError(message) from None
+                return _let(work, connection, patience)
+        except psycopg.errors.UndefinedTable:
+            raise
+        except psycopg.Error as error:
+            raise self._typed(error) from None
 
-    def _probe(self) -> None:
+    def _typed(self, error: psycopg.Error) -> CryptoFeaturesError:
+        refused = isinstance(error, _REFUSALS) or _REFUSED.search(str(error))
+        if not refused and isinstance(error, _AWAY):
+            return StoreUnreachableError(f"the online store {self.name} does not answer: {type(error).__name__}")
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rpartition("FATAL:")[2].strip()
+        return StoreMisusedError(f"the online store {self.name} refuses: {reason}")
+
+    def _probe(self, seconds: int) -> None:
         """Connect once, for the reason that the pool does not tell."""
-        psycopg.connect(self._url, connect_timeout=_SECONDS).close()
+        psycopg.connect(self._url, connect_timeout=seconds).close()
 
     def _pool(self) -> ConnectionPool[Any]:
+        # A connection must not cross a fork.
+        pool = self._pools.get(os.getpid())
+        if pool is not None:
+            return pool
+        # Not under the lock: each thread waits for a server that is away by itself, and not for the others as well.
+        self._probe(_SECONDS)
         with self._lock:
-            # A connection must not cross a fork.
             pool = self._pools.get(os.getpid())
             if pool is None:
-                self._probe()
-                pool = ConnectionPool(
+                pool = self._pools[os.getpid()] = ConnectionPool(
                     self._url,
+                    connection_class=ImpatientConnection,
                     min_size=1,
                     max_size=16,
                     timeout=_SECONDS,
@@ -207,8 +252,26 @@ class PostgresBackend:
                     kwargs={"connect_timeout": _SECONDS, "prepare_threshold": 1, "autocommit": True},
                     open=True,
                 )
-                self._pools[os.getpid()] = pool
             return pool
+
+
+def _let(work: Callable[[psycopg.Connection[Any]], T], connection: ImpatientConnection, patience: float) -> T:
+    connection.patience = patience
+    try:
+        return work(connection)
+    except psycopg.errors.ReadOnlySqlTransaction:
+        connection.close()  # the address may lead to another server by now.
+        raise
+
+
+@lru_cache(maxsize=256)
+def _held(table: str) -> str:
+    """The name of a table in the database, which would cut a longer one: the version of a view stands at its end."""
+    name = table.encode()
+    if len(name) <= _MOST_BYTES:
+        return table
+    digest = blake2b(name, digest_size=8).hexdigest()
+    return f"{name[: _MOST_BYTES - len(digest) - 1].decode(errors='ignore')}_{digest}"
 
 
 def _array(values: Sequence[bytes]) -> str:

@@ -1,5 +1,6 @@
 """Guarded rows in Valkey or Redis: one hash a view, published and read by one command each."""
 
+import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -8,14 +9,16 @@ from uuid import uuid4
 
 import redis
 
-from crypto_features.errors import SettingsError
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
+from crypto_features.store.online.address import no_address
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.memory import Memory
 
 _STAMPS = struct.Struct(">qq")
 _VERSION = b""
 """The field of a hash, beside those of its rows, that every publish gives another value."""
+_LAYOUT = "crypto_features:1"
+"""Stands before the name of each hash of rows; another layout of rows has another number."""
 _SWITCHES = "crypto_features:switches"
 _SECONDS = 5
 
@@ -35,6 +38,18 @@ end
 redis.call('HSET', KEYS[1], '', ARGV[1])
 """
 
+# A replica before or after a failover, a full or loading server, a running script: another try may find it well. The
+# client has types for some of these, and for the others the server's word only.
+_PASSING = (
+    redis.BusyLoadingError,
+    redis.OutOfMemoryError,
+    redis.ReadOnlyError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.TryAgainError,
+)
+_PASSING_CODE = re.compile(r"\b(READONLY|MASTERDOWN|OOM|LOADING|BUSY|MISCONF|TRYAGAIN|CLUSTERDOWN|NOREPLICAS)\b")
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -44,21 +59,30 @@ def _reaching(method: Method) -> Method:
         try:
             return method(self, *args, **kwargs)
         except redis.AuthenticationError:
-            raise SettingsError(f"the online store {self.name} refuses the user or password of its address.") from None
-        except redis.ResponseError as error:
-            raise StoreMisusedError(f"the online store {self.name} refuses: {error}") from None
+            raise StoreMisusedError(
+                f"the online store {self.name} refuses the user or password of its address; correct them."
+            ) from None
+        except _PASSING as error:
+            raise StoreUnreachableError(f"the online store {self.name} cannot serve now: {error}") from None
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             message = f"the online store {self.name} does not answer: {type(error).__name__}"
             raise StoreUnreachableError(message) from None
+        except redis.RedisError as error:
+            if _PASSING_CODE.search(str(error)):
+                raise StoreUnreachableError(f"the online store {self.name} cannot serve now: {error}") from None
+            raise StoreMisusedError(f"the online store {self.name} refuses: {error}") from None
 
     return cast(Method, wrapped)
 
 
 class RedisBackend:
-    """Rows in hashes `<table>` → entity key → stamps and payload. The client pools its connections."""
+    """Rows in hashes `crypto_features:1:<table>` → entity key → stamps and payload. The client pools connections."""
 
     def __init__(self, url: str) -> None:
-        self._client: Any = redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
+        try:
+            self._client: Any = redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
+        except (ValueError, TypeError):
+            raise no_address("Valkey or Redis") from None
         where = self._client.connection_pool.connection_kwargs
         self.name = f"redis://{where.get('host', where.get('path', ''))}:{where.get('port', '')}/{where.get('db', 0)}"
         self._publish = self._client.register_script(_PUBLISH)
@@ -70,13 +94,13 @@ class RedisBackend:
         for key, event, created, payload in rows:
             arguments += (key, _STAMPS.pack(event, created) + payload)
         if rows:
-            self._publish(keys=[table], args=arguments)
+            self._publish(keys=[_held(table)], args=arguments)
 
     @_reaching
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         with self._client.pipeline(transaction=False) as pipeline:
             for table in wanted:
-                pipeline.hget(table, _VERSION)
+                pipeline.hget(_held(table), _VERSION)
             versions = pipeline.execute()
         found = {}
         for (table, keys), version in zip(wanted.items(), versions, strict=True):
@@ -86,21 +110,21 @@ class RedisBackend:
 
     def _select(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
         # One command, so that rows and version are of one moment.
-        version, *stored = self._client.hmget(table, [_VERSION, *keys])
+        version, *stored = self._client.hmget(_held(table), [_VERSION, *keys])
         rows = {key: _row(key, value) for key, value in zip(keys, stored, strict=True) if value is not None}
         self._memory.note(table, version, keys, rows)
         return rows
 
     @_reaching
     def scan(self, table: str) -> list[StoredRow]:
-        return [_row(key, value) for key, value in self._client.hgetall(table).items() if key != _VERSION]
+        return [_row(key, value) for key, value in self._client.hgetall(_held(table)).items() if key != _VERSION]
 
     def create(self, table: str) -> None:
         """Nothing to do: a hash exists from its first row on."""
 
     @_reaching
     def drop(self, table: str) -> None:
-        self._client.delete(table)
+        self._client.delete(_held(table))
 
     @_reaching
     def switches(self) -> Mapping[str, str]:
@@ -116,6 +140,10 @@ class RedisBackend:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _held(table: str) -> str:
+    return f"{_LAYOUT}:{table}"
 
 
 def _row(key: bytes, value: bytes) -> StoredRow:

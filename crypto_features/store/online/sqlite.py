@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
@@ -15,6 +16,8 @@ from crypto_features.store.online.memory import Memory
 
 _WAIT_MILLISECONDS = 30_000
 _MOST_VARIABLES = 30_000  # of SQLite's 32,766 a statement.
+_LOOK_SECONDS = 0.5
+"""How often a reader looks whether its log is still there, which costs as much as half a read."""
 _SWITCHES = "__switches"
 
 _inherited: list[sqlite3.Connection] = []
@@ -24,9 +27,12 @@ _inherited: list[sqlite3.Connection] = []
 class _Opened:
     """A connection of one thread, and the rows that it has read since the file last changed."""
 
-    def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
-        self.connection, self.file, self.process = connection, file, os.getpid()
+    def __init__(
+        self, connection: sqlite3.Connection, file: tuple[int, int] | None, log: tuple[int, int] | None
+    ) -> None:
+        self.connection, self.file, self.log, self.process = connection, file, log, os.getpid()
         self.memory = Memory()
+        self.looked = monotonic()
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         # Rows may be newer than their version here: they are forgotten at the next read, and no other thread has them.
@@ -63,6 +69,7 @@ class SqliteBackend:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._log = f"{path}-wal"
         self._local = threading.local()
 
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
@@ -150,22 +157,46 @@ class SqliteBackend:
     def _opened(self) -> _Opened:
         opened: _Opened | None = getattr(self._local, "opened", None)
         # A connection must not cross a fork; and of a file that was replaced it goes on reading the old one for ever.
-        if opened is None or opened.process != os.getpid() or opened.file != self._file():
+        if opened is None or opened.process != os.getpid() or opened.file != _identity(self.path):
             self.close()
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreMisusedError(
+                    f"no online store can lie at {self.path}: {error}. Give it a folder that can be written."
+                ) from error
             connection = sqlite3.connect(self.path, timeout=_WAIT_MILLISECONDS / 1000, isolation_level=None)
-            self._local.opened = opened = _Opened(connection, self._file())
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            file = _identity(self.path)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # from now on there is a log.
+            except BaseException:
+                connection.close()
+                raise
+            self._local.opened = opened = _Opened(connection, file, _identity(self._log))
+        elif monotonic() - opened.looked > _LOOK_SECONDS and not self._same_log(opened):
+            # Its rows are those of a log that nobody else sees, and to close it would write them over the file.
+            raise StoreMisusedError(
+                f"{self._log} was removed while this process had it open; end every process that uses {self.path}, "
+                "restore the file if that was meant, and start them again."
+            )
         return opened
 
-    def _file(self) -> tuple[int, int] | None:
-        """What tells a file from another one at the same path."""
-        try:
-            found = os.stat(self.path)  # noqa: PTH116 - half the time of pathlib's, in each read.
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
+    def _same_log(self, opened: _Opened) -> bool:
+        if opened.log != _identity(self._log):
+            return False
+        opened.looked = monotonic()
+        return True
+
+
+def _identity(path: Path | str) -> tuple[int, int] | None:
+    """What tells a file from another one at the same path."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - half the time of pathlib's, in each read.
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @lru_cache(maxsize=256)

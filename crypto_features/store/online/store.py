@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import blake2b
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.helpers import compute_table_id
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
+from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
@@ -245,17 +247,21 @@ class GuardedOnlineStore(OnlineStore):
             finally:
                 _request.reset(token)
             computed = _computed(context[1], response.proto, full_feature_names)
-            return FeastResponse(response.proto, response._feature_types, request.answers, computed)
+            order = [_result(ref, full_feature_names) for ref in context[0]]
+            return FeastResponse(response.proto, response._feature_types, request.answers, computed, order)
+        groups, mixed = _as_asked(tuple(context[0]))
+        asked = {view.projection.name_to_use(): view for view in views}
         questions = [
             _Question(
-                view,
+                asked[name],
                 requested,
-                _names(view, requested, full_feature_names),
-                *entity_keys(view, entities, config.entity_key_serialization_version),
+                _names(asked[name], requested, full_feature_names),
+                *entity_keys(asked[name], entities, config.entity_key_serialization_version),
             )
-            for view, requested in context[5]
+            for name, requested in groups.items()
         ]
-        return GuardedResponse(entities, self._answers(config, questions))
+        order = [_result(ref, full_feature_names) for ref in context[0]] if mixed else []
+        return GuardedResponse(entities, self._answers(config, questions), order)
 
     async def get_online_features_async(self, *args: Any, **kwargs: Any) -> Any:
         return await asyncio.to_thread(self.get_online_features, *args, **kwargs)
@@ -298,7 +304,7 @@ class GuardedOnlineStore(OnlineStore):
 
     def _answers(self, config: RepoConfig, questions: Sequence[_Question]) -> list[ViewAnswer]:
         """All views in one way to the database and back."""
-        tables = [table_name(config, question.view) for question in questions]
+        tables = [_remembered_name(config, question.view) for question in questions]
         wanted: dict[str, list[bytes]] = {}
         for table, question in zip(tables, questions, strict=True):
             wanted[table] = list(dict.fromkeys([*wanted.get(table, ()), *question.keys]))
@@ -319,7 +325,7 @@ class GuardedOnlineStore(OnlineStore):
         now: datetime,
     ) -> ViewAnswer:
         view, requested, names, keys, entities = question
-        allowed = guard.limits(now, view.ttl, self.grace(config), _max_age.get())
+        allowed = guard.limits(now, _ttl(view), self.grace(config), _max_age.get())
         types = {field.name: field.dtype for field in view.features}
         kinds = [_kind(types[name]) if name in types else "value" for name in requested]
         rows = [stored.get(key) for key in keys]
@@ -378,8 +384,31 @@ def _kind(dtype: FeastType) -> str:
 
 
 def table_name(config: RepoConfig, view: FeatureView) -> str:
-    """Where the rows of a view lie; each version of a view has a place of its own if versioning is on."""
-    return str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
+    """Where the rows of a view lie.
+
+    Each version of a view has a place of its own if versioning is on. Its behaviour is part of the place, since the
+    registry counts versions anew once the view was deleted, or the registry lost.
+    """
+    place = str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
+    digest = _digest(tuple([(field.name, field.tags.get(shared_registry.BEHAVIOUR)) for field in view.features]))
+    return f"{place}_{digest}" if digest else place
+
+
+def _remembered_name(config: RepoConfig, view: FeatureView) -> str:
+    """The table of a view out of a reading of the registry, which nobody changes."""
+    key = (config.project, view.projection.version_tag, view.current_version_number)
+    known = view.__dict__.get("_crypto_features_table")
+    if known is None or known[0] != key:
+        known = view.__dict__["_crypto_features_table"] = (key, table_name(config, view))
+    name: str = known[1]
+    return name
+
+
+@lru_cache(maxsize=256)
+def _digest(behaviour: tuple[tuple[str, str | None], ...]) -> str:
+    """A short digest of the behaviour of features in whatever order; none of those without a tag."""
+    tagged = sorted(pair for pair in behaviour if pair[1] is not None)
+    return blake2b(repr(tagged).encode(), digest_size=4).hexdigest() if tagged else ""
 
 
 def _restore_versions(views: Sequence[FeatureView], registry: Any, project: str) -> None:
@@ -388,6 +417,42 @@ def _restore_versions(views: Sequence[FeatureView], registry: Any, project: str)
         if view.current_version_number is None:
             registered = registry.get_any_feature_view(view.name, project, allow_cache=True)
             view.current_version_number = registered.current_version_number or 0
+
+
+@lru_cache(maxsize=256)
+def _as_asked(refs: tuple[str, ...]) -> tuple[Mapping[str, tuple[str, ...]], bool]:
+    """The features of each view in the order of a request, which Feast puts into sets; and whether views alternate."""
+    groups: dict[str, dict[str, None]] = {}
+    for view, feature in map(_parsed, refs):
+        groups.setdefault(view, {})[feature] = None
+    grouped = [(view, feature) for view, features in groups.items() for feature in features]
+    mixed = list(dict.fromkeys(map(_parsed, refs))) != grouped
+    return {view: tuple(features) for view, features in groups.items()}, mixed
+
+
+def _parsed(ref: str) -> tuple[str, str]:
+    """The view, with the version that is asked for, and the feature of a reference."""
+    view, version, feature = utils._parse_feature_ref(ref)
+    return view if version is None else f"{view}@v{version}", feature
+
+
+def _result(ref: str, full: bool) -> str:
+    """The name of a feature in a response."""
+    view, feature = _parsed(ref)
+    return f"{view}__{feature}" if full else feature
+
+
+def _ttl(view: FeatureView) -> timedelta | None:
+    """The TTL of a view; that of a stored on-demand view is the shortest of its sources."""
+    if not isinstance(view, OnDemandFeatureView):
+        found: timedelta | None = view.ttl
+        return found
+    request = _request.get()
+    sources = view.source_feature_view_projections
+    if request is None or not sources:
+        return None
+    views = [request.registry.get_any_feature_view(name, request.project, allow_cache=True) for name in sources]
+    return min((one.ttl for one in views if getattr(one, "ttl", None)), default=None)
 
 
 def _computed(on_demand: Sequence[Any], proto: Any, full: bool) -> dict[str, set[str]]:
