@@ -22,9 +22,8 @@ SINGLE_RUN = dg.BackfillPolicy.single_run()
 def monthly(start: datetime) -> dg.MonthlyPartitionsDefinition:
     """Every month from `start` to the clock's current one, which is open."""
     first = start.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    if clock.is_stopped():
-        return dg.MonthlyPartitionsDefinition(first, fmt=FORMAT, end_date=following(clock.now()))
-    return dg.MonthlyPartitionsDefinition(first, fmt=FORMAT, end_offset=1)
+    end = following(clock.now()) if clock.is_stopped() else None
+    return dg.MonthlyPartitionsDefinition(first, fmt=FORMAT, end_date=end, end_offset=1)
 
 
 def following(time: datetime) -> datetime:
