@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import feature_repo as repo
-from crypto_features.errors import CryptoFeaturesError, InputError, UnknownNameError
+from crypto_features.errors import CryptoFeaturesError, InputError, SettingsError, UnknownNameError
 from crypto_features.features import GROUPS, SERVICES
 from crypto_features.store import (
     FeastResource,
@@ -175,7 +175,7 @@ def test_a_damaged_registry_is_a_permanent_error(own: FeastResource, tmp_path: P
 
 def test_a_data_folder_that_is_a_file_is_a_permanent_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    with pytest.raises(StoreMisusedError, match="no registry can lie at"):
+    with pytest.raises(SettingsError, match="data is a file; expected a folder"):
         ask()
 
 

@@ -498,8 +498,8 @@ def test_a_postgres_table_of_another_make_is_a_permanent_error(database: str) ->
 
 
 def test_a_folder_that_is_a_file_is_a_permanent_error(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("a file")
-    backend = connect(f"sqlite:///{tmp_path}/data/online.db")
+    (tmp_path / "folder").write_text("a file")
+    backend = connect(f"sqlite:///{tmp_path}/folder/online.db")
     with pytest.raises(StoreMisusedError, match="no online store can lie at"):
         read(backend)
 
