@@ -1,9 +1,10 @@
 """What a request asks for: the entity keys behind its rows, checked before anything is read."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from feast import FeatureView
+from feast import FeatureView, utils
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -92,3 +93,32 @@ def _entity_columns(view: FeatureView) -> dict[str, str]:
     """The join keys of a view, and under which name a request gives each."""
     renamed = view.projection.join_key_map or {}
     return {column.name: renamed.get(column.name, column.name) for column in view.entity_columns}
+
+
+@lru_cache(maxsize=256)
+def as_asked(refs: tuple[str, ...]) -> tuple[Mapping[str, tuple[str, ...]], bool]:
+    """The features of each view in the order of a request, which Feast puts into sets; and whether views alternate."""
+    groups: dict[str, dict[str, None]] = {}
+    for view, feature in map(_parsed, refs):
+        groups.setdefault(view, {})[feature] = None
+    grouped = [(view, feature) for view, features in groups.items() for feature in features]
+    mixed = list(dict.fromkeys(map(_parsed, refs))) != grouped
+    return {view: tuple(features) for view, features in groups.items()}, mixed
+
+
+def _parsed(ref: str) -> tuple[str, str]:
+    """The view, with the version that is asked for, and the feature of a reference."""
+    view, version, feature = utils._parse_feature_ref(ref)  # noqa: SLF001 - Feast has no public one.
+    return view if version is None else f"{view}@v{version}", feature
+
+
+def result_name(ref: str, *, full: bool) -> str:
+    """The name of a feature in a response."""
+    view, feature = _parsed(ref)
+    return f"{view}__{feature}" if full else feature
+
+
+def result_names(view: FeatureView, requested: Sequence[str], *, full: bool) -> list[str]:
+    """The names of a view's features in a response."""
+    prefix = f"{view.projection.name_to_use()}__" if full else ""
+    return [prefix + name for name in requested]

@@ -5,21 +5,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from functools import lru_cache
-from hashlib import blake2b
 from time import monotonic
 from typing import Any, NamedTuple
 
 from feast import Entity, FeatureService, FeatureView, RepoConfig, utils
 from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.infra.online_stores.helpers import compute_table_id
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
-from feast.types import FeastType
 from sqlalchemy.dialects import plugins
 
 from crypto_features import clock
@@ -31,8 +27,18 @@ from crypto_features.store.online.answer import FeastResponse, GuardedResponse, 
 from crypto_features.store.online.backend import Backend, StoredRow
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.guard import Status
-from crypto_features.store.online.packing import kind_of, packer, unpack_columns
-from crypto_features.store.online.request import EntityRows, entity_keys, join_key_columns, require_join_keys
+from crypto_features.store.online.packing import packer
+from crypto_features.store.online.place import remembered_name, table_name
+from crypto_features.store.online.question import Question, answered, kind_of_type
+from crypto_features.store.online.request import (
+    EntityRows,
+    as_asked,
+    entity_keys,
+    join_key_columns,
+    require_join_keys,
+    result_name,
+    result_names,
+)
 
 # Feast has imported this module before it opens the registry, whose URL names the plugin.
 plugins.register("crypto_features", "crypto_features.store.registry", "DataFolderPlugin")
@@ -42,16 +48,6 @@ SWITCH_SECONDS = 0.5
 """How old a process's knowledge of the switches may be."""
 
 _max_age: ContextVar[timedelta | None] = ContextVar("max_age", default=None)
-
-
-class _Question(NamedTuple):
-    """What is asked of one view: features, under the names of the response, of a row for each entity."""
-
-    view: FeatureView
-    requested: Sequence[str]
-    names: Sequence[str]
-    keys: Sequence[bytes]
-    entities: Sequence[tuple[object, ...]]
 
 
 class _Request(NamedTuple):
@@ -135,7 +131,7 @@ class GuardedOnlineStore(OnlineStore):
             InputError: if a row is stamped later than the clock; nothing is published then.
         """
         names = tuple(field.name for field in table.features)
-        kinds = tuple(_kind(field.dtype) for field in table.features)
+        kinds = tuple(kind_of_type(field.dtype) for field in table.features)
         pack = packer(names, kinds)
         rows = [
             StoredRow(
@@ -187,7 +183,7 @@ class GuardedOnlineStore(OnlineStore):
         names = requested_features or [field.name for field in table.features]
         keys = [serialize_entity_key(key, config.entity_key_serialization_version) for key in entity_keys]
         entities = [tuple(_plain(value) for value in key.entity_values) for key in entity_keys]
-        (answer,) = self._answers(config, [_Question(table, names, names, keys, entities)])
+        (answer,) = self._answers(config, [Question(table, names, names, keys, entities)])
         return [
             (
                 None if event is None else guard.time_of(event),
@@ -247,20 +243,20 @@ class GuardedOnlineStore(OnlineStore):
             finally:
                 _request.reset(token)
             computed = _computed(context[1], response.proto, full_feature_names)
-            order = [_result(ref, full_feature_names) for ref in context[0]]
+            order = [result_name(ref, full=full_feature_names) for ref in context[0]]
             return FeastResponse(response.proto, response._feature_types, request.answers, computed, order)
-        groups, mixed = _as_asked(tuple(context[0]))
+        groups, mixed = as_asked(tuple(context[0]))
         asked = {view.projection.name_to_use(): view for view in views}
         questions = [
-            _Question(
+            Question(
                 asked[name],
                 requested,
-                _names(asked[name], requested, full_feature_names),
+                result_names(asked[name], requested, full=full_feature_names),
                 *entity_keys(asked[name], entities, config.entity_key_serialization_version),
             )
             for name, requested in groups.items()
         ]
-        order = [_result(ref, full_feature_names) for ref in context[0]] if mixed else []
+        order = [result_name(ref, full=full_feature_names) for ref in context[0]] if mixed else []
         return GuardedResponse(entities, self._answers(config, questions), order)
 
     async def get_online_features_async(self, *args: Any, **kwargs: Any) -> Any:
@@ -289,8 +285,8 @@ class GuardedOnlineStore(OnlineStore):
                     order[row] = number
             found = [serialize_entity_key(key, config.entity_key_serialization_version) for key in protos]
             plain = [tuple(_plain(value) for value in key.entity_values) for key in protos]
-            names = _names(view, requested, full_feature_names)
-            questions.append(_Question(view, requested, names, [found[n] for n in order], [plain[n] for n in order]))
+            names = result_names(view, requested, full=full_feature_names)
+            questions.append(Question(view, requested, names, [found[n] for n in order], [plain[n] for n in order]))
         for question, answer in zip(questions, self._answers(config, questions), strict=True):
             view = question.view
             if include_feature_view_version_metadata:
@@ -302,9 +298,9 @@ class GuardedOnlineStore(OnlineStore):
             if request is not None:
                 request.answers.append(answer)
 
-    def _answers(self, config: RepoConfig, questions: Sequence[_Question]) -> list[ViewAnswer]:
+    def _answers(self, config: RepoConfig, questions: Sequence[Question]) -> list[ViewAnswer]:
         """All views in one way to the database and back."""
-        tables = [_remembered_name(config, question.view) for question in questions]
+        tables = [remembered_name(config, question.view) for question in questions]
         wanted: dict[str, list[bytes]] = {}
         for table, question in zip(tables, questions, strict=True):
             wanted[table] = list(dict.fromkeys([*wanted.get(table, ()), *question.keys]))
@@ -312,43 +308,12 @@ class GuardedOnlineStore(OnlineStore):
         switches = self.switches(config)
         now = clock.now()
         return [
-            self._answer(config, question, stored[table], switches, now)
+            answered(question, stored[table], switches, self._limits(config, question.view, now))
             for table, question in zip(tables, questions, strict=True)
         ]
 
-    def _answer(
-        self,
-        config: RepoConfig,
-        question: _Question,
-        stored: Mapping[bytes, StoredRow],
-        switches: Mapping[str, str],
-        now: datetime,
-    ) -> ViewAnswer:
-        view, requested, names, keys, entities = question
-        allowed = guard.limits(now, _ttl(view), self.grace(config), _max_age.get())
-        types = {field.name: field.dtype for field in view.features}
-        kinds = [_kind(types[name]) if name in types else "value" for name in requested]
-        rows = [stored.get(key) for key in keys]
-        statuses = [
-            Status.DISABLED
-            if switches and guard.disabled(switches, view.name, entity)
-            else Status.NOT_FOUND
-            if row is None
-            else Status.PRESENT
-            if allowed.earliest <= row[1] <= allowed.latest
-            else Status.EXPIRED
-            for row, entity in zip(rows, entities, strict=True)
-        ]
-        columns = unpack_columns(
-            [row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)],
-            tuple(requested),
-        )
-        for place, kind in enumerate(kinds):
-            if kind == "value":
-                columns[place] = [Value.FromString(v) if isinstance(v, bytes) else v for v in columns[place]]
-        _count(view.name, columns)
-        events = [row[1] if row else None for row in rows]
-        return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events)
+    def _limits(self, config: RepoConfig, view: FeatureView, now: datetime) -> guard.Limits:
+        return guard.limits(now, _ttl(view), self.grace(config), _max_age.get())
 
     # Infrastructure
 
@@ -378,68 +343,12 @@ class GuardedOnlineStore(OnlineStore):
             self._backend.close()
 
 
-@lru_cache(maxsize=256)
-def _kind(dtype: FeastType) -> str:
-    return kind_of(dtype.to_value_type().name)
-
-
-def table_name(config: RepoConfig, view: FeatureView) -> str:
-    """Where the rows of a view lie.
-
-    Each version of a view has a place of its own if versioning is on. Its behaviour is part of the place, since the
-    registry counts versions anew once the view was deleted, or the registry lost.
-    """
-    place = str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
-    digest = _digest(tuple([(field.name, field.tags.get(shared_registry.BEHAVIOUR)) for field in view.features]))
-    return f"{place}_{digest}" if digest else place
-
-
-def _remembered_name(config: RepoConfig, view: FeatureView) -> str:
-    """The table of a view out of a reading of the registry, which nobody changes."""
-    key = (config.project, view.projection.version_tag, view.current_version_number)
-    known = view.__dict__.get("_crypto_features_table")
-    if known is None or known[0] != key:
-        known = view.__dict__["_crypto_features_table"] = (key, table_name(config, view))
-    name: str = known[1]
-    return name
-
-
-@lru_cache(maxsize=256)
-def _digest(behaviour: tuple[tuple[str, str | None], ...]) -> str:
-    """A short digest of the behaviour of features in whatever order; none of those without a tag."""
-    tagged = sorted(pair for pair in behaviour if pair[1] is not None)
-    return blake2b(repr(tagged).encode(), digest_size=4).hexdigest() if tagged else ""
-
-
 def _restore_versions(views: Sequence[FeatureView], registry: Any, project: str) -> None:
     """Give each view back its version number, which Feast forgets when it copies the view for a service."""
     for view in views:
         if view.current_version_number is None:
             registered = registry.get_any_feature_view(view.name, project, allow_cache=True)
             view.current_version_number = registered.current_version_number or 0
-
-
-@lru_cache(maxsize=256)
-def _as_asked(refs: tuple[str, ...]) -> tuple[Mapping[str, tuple[str, ...]], bool]:
-    """The features of each view in the order of a request, which Feast puts into sets; and whether views alternate."""
-    groups: dict[str, dict[str, None]] = {}
-    for view, feature in map(_parsed, refs):
-        groups.setdefault(view, {})[feature] = None
-    grouped = [(view, feature) for view, features in groups.items() for feature in features]
-    mixed = list(dict.fromkeys(map(_parsed, refs))) != grouped
-    return {view: tuple(features) for view, features in groups.items()}, mixed
-
-
-def _parsed(ref: str) -> tuple[str, str]:
-    """The view, with the version that is asked for, and the feature of a reference."""
-    view, version, feature = utils._parse_feature_ref(ref)
-    return view if version is None else f"{view}@v{version}", feature
-
-
-def _result(ref: str, full: bool) -> str:
-    """The name of a feature in a response."""
-    view, feature = _parsed(ref)
-    return f"{view}__{feature}" if full else feature
 
 
 def _ttl(view: FeatureView) -> timedelta | None:
@@ -461,13 +370,10 @@ def _computed(on_demand: Sequence[Any], proto: Any, full: bool) -> dict[str, set
     found: dict[str, set[str]] = {}
     for view in on_demand:
         views = {projection.name_to_use() for projection in view.source_feature_view_projections.values()}
-        found |= {name: views for name in _names(view, [f.name for f in view.features], full) if name in present}
+        found |= {
+            name: views for name in result_names(view, [f.name for f in view.features], full=full) if name in present
+        }
     return found
-
-
-def _names(view: FeatureView, requested: Sequence[str], full: bool) -> list[str]:
-    prefix = f"{view.projection.name_to_use()}__" if full else ""
-    return [prefix + name for name in requested]
 
 
 def _field(value: Value | None, kind: str) -> Any:
@@ -479,11 +385,3 @@ def _field(value: Value | None, kind: str) -> Any:
 def _plain(value: Value) -> object:
     field = value.WhichOneof("val")
     return getattr(value, field) if field else None
-
-
-def _count(view: str, columns: Sequence[Sequence[Any]]) -> None:
-    from feast import metrics
-
-    if metrics._config.online_features:
-        present = sum(value is not None for column in columns for value in column)
-        metrics.track_feature_statuses(view, present, sum(map(len, columns)) - present)

@@ -9,7 +9,8 @@ from feast.infra.key_encoding_utils import deserialize_entity_key
 from crypto_features.errors import InputError
 from crypto_features.store.online.pack_frame import DTYPES
 from crypto_features.store.online.packing import kind_of, unpack
-from crypto_features.store.online.store import GuardedOnlineStore, table_name
+from crypto_features.store.online.place import table_name
+from crypto_features.store.online.store import GuardedOnlineStore
 
 
 def guarded_store(store: FeatureStore) -> GuardedOnlineStore:

@@ -1,0 +1,37 @@
+"""Where the rows of a view lie in the online store."""
+
+from functools import lru_cache
+from hashlib import blake2b
+
+from feast import FeatureView, RepoConfig
+from feast.infra.online_stores.helpers import compute_table_id
+
+from crypto_features.store.shared_registry import BEHAVIOUR
+
+
+def table_name(config: RepoConfig, view: FeatureView) -> str:
+    """Where the rows of a view lie.
+
+    Each version of a view has a place of its own if versioning is on. Its behaviour is part of the place, since the
+    registry counts versions anew once the view was deleted, or the registry lost.
+    """
+    place = str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
+    digest = _digest(tuple([(field.name, field.tags.get(BEHAVIOUR)) for field in view.features]))
+    return f"{place}_{digest}" if digest else place
+
+
+def remembered_name(config: RepoConfig, view: FeatureView) -> str:
+    """The table of a view out of a reading of the registry, which nobody changes."""
+    key = (config.project, view.projection.version_tag, view.current_version_number)
+    known = view.__dict__.get("_crypto_features_table")
+    if known is None or known[0] != key:
+        known = view.__dict__["_crypto_features_table"] = (key, table_name(config, view))
+    name: str = known[1]
+    return name
+
+
+@lru_cache(maxsize=256)
+def _digest(behaviour: tuple[tuple[str, str | None], ...]) -> str:
+    """A short digest of the behaviour of features in whatever order; none of those without a tag."""
+    tagged = sorted(pair for pair in behaviour if pair[1] is not None)
+    return blake2b(repr(tagged).encode(), digest_size=4).hexdigest() if tagged else ""

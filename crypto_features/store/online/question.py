@@ -1,0 +1,76 @@
+"""What is asked of one view, and the answer that its stored rows allow; Feast counts what was served."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from feast import FeatureView
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.types import FeastType
+
+from crypto_features.store.online import guard
+from crypto_features.store.online.answer import ViewAnswer
+from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.guard import Status
+from crypto_features.store.online.packing import kind_of, unpack_columns
+
+
+class Question(NamedTuple):
+    """What is asked of one view: features, under the names of the response, of a row for each entity."""
+
+    view: FeatureView
+    requested: Sequence[str]
+    names: Sequence[str]
+    keys: Sequence[bytes]
+    entities: Sequence[tuple[object, ...]]
+
+
+def answered(
+    question: Question, stored: Mapping[bytes, StoredRow], switches: Mapping[str, str], allowed: guard.Limits
+) -> ViewAnswer:
+    """The answer of one view: values that may be used, and for each entity why it gets none.
+
+    Args:
+        question: What is asked.
+        stored: The rows that exist, by key.
+        switches: What is switched off, and why.
+        allowed: Between which event times a row may be served.
+    """
+    view, requested, names, keys, entities = question
+    types = {field.name: field.dtype for field in view.features}
+    kinds = [kind_of_type(types[name]) if name in types else "value" for name in requested]
+    rows = [stored.get(key) for key in keys]
+    statuses = [
+        Status.DISABLED
+        if switches and guard.disabled(switches, view.name, entity)
+        else Status.NOT_FOUND
+        if row is None
+        else Status.PRESENT
+        if allowed.earliest <= row[1] <= allowed.latest
+        else Status.EXPIRED
+        for row, entity in zip(rows, entities, strict=True)
+    ]
+    columns = unpack_columns(
+        [row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)],
+        tuple(requested),
+    )
+    for place, kind in enumerate(kinds):
+        if kind == "value":
+            columns[place] = [Value.FromString(v) if isinstance(v, bytes) else v for v in columns[place]]
+    _count(view.name, columns)
+    events = [row[1] if row else None for row in rows]
+    return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events)
+
+
+@lru_cache(maxsize=256)
+def kind_of_type(dtype: FeastType) -> str:
+    """The field of a Feast value that values of a Feast type lie in."""
+    return kind_of(dtype.to_value_type().name)
+
+
+def _count(view: str, columns: Sequence[Sequence[Any]]) -> None:
+    from feast import metrics
+
+    if metrics._config.online_features:
+        present = sum(value is not None for column in columns for value in column)
+        metrics.track_feature_statuses(view, present, sum(map(len, columns)) - present)
