@@ -59,22 +59,23 @@ def faults(answer: dict[str, list[Any]], best: int) -> tuple[set[str], int]:
 
 
 def watched(feast: FeatureStore, publishes: int, reads: int) -> set[str]:
-    """Every fault that eight readers see while cross-sections are published in random order."""
+    """Every fault that eight readers of changing symbols see while cross-sections are published in random order."""
     seen: set[str] = set()
     failures: list[BaseException] = []
     rows = [{"symbol": symbol} for symbol in SYMBOLS]
 
-    def read() -> None:
-        best = 10**6
+    def read(seed: int) -> None:
+        best, chance = 10**6, random.Random(seed)
         try:
             for _ in range(reads // 8):
-                answer = feast.get_online_features(REFS, rows).to_dict()
+                asked = chance.sample(rows, chance.choice((2, 7, len(rows))))
+                answer = feast.get_online_features(REFS, asked).to_dict()
                 found, best = faults(answer, best)
                 seen.update(found)
         except BaseException as error:  # noqa: BLE001 - a thread hands its failure over.
             failures.append(error)
 
-    readers = [threading.Thread(target=read) for _ in range(8)]
+    readers = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
     for reader in readers:
         reader.start()
     order = [random.Random(7).randrange(200) for _ in range(publishes)]
