@@ -12,15 +12,14 @@ from upath import UPath
 from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.features import GROUPS, RegimeModel
-from crypto_features.features.confirm import confirm
-from crypto_features.features.plan import DAILY, MISSING, MODEL, RAW, Published, Reason, Stale, nodes, plan
+from crypto_features.features.forecast import make_plan
+from crypto_features.features.graph import DAILY, MODEL, RAW, nodes
+from crypto_features.features.plan import MISSING, Plan, Published, Reason, Settled, Stale
+from crypto_features.features.provenance import PUBLISHED_AT
 from crypto_features.features.regime_model import TABLE
 from crypto_features.market import Table, current
 from crypto_features.settings import Settings
 from crypto_features.versions import versions
-
-PUBLISHED_AT = "published_at"
-"""Metadata key: when a partition was published, ISO 8601."""
 
 EVERY_MONTH = "every month"
 """The partition that stands for all of a table while no candle is stored."""
@@ -28,22 +27,29 @@ EVERY_MONTH = "every month"
 SHOWN_CANDLES = 3
 
 
-def stale_partitions(settings: Settings, *, exact: bool = False) -> tuple[Stale, ...]:
-    """Every partition of the tables that has to be computed again, upstream and oldest first.
+def plan_of(settings: Settings, *, confirm: frozenset[Reason] = frozenset(), refit: str | None = None) -> Plan:
+    """What a full build of the data folder would change.
 
     Args:
         settings: Of the platform.
-        exact: Leave out what a new definition gives the same values, which is known once it is computed in memory.
+        confirm: The reasons of which partitions are listed only if computing them in memory gives other values, as
+            `make_plan` takes them.
+        refit: From which month on published models are held against a new fit.
     """
-    folder = Folder(settings.root)
-    graph = nodes(GROUPS.values(), versions())
+    folder, now = Folder(settings.root), clock.now()
+    graph = nodes(GROUPS.values(), versions(), {}, interval=settings.interval, now=now)
     published = folder.published()
     if not published.months(RAW):
         tables = (RAW, *(node.name for node in graph))
-        return tuple(Stale(name, EVERY_MONTH, Reason.NEVER_BUILT, (MISSING,)) for name in tables)
-    found = plan(graph, published, corrected=folder.corrected)
-    reached = min(clock.now(), folder.newest_candle() + settings.interval)
-    return confirm(found, graph, folder.read, interval=settings.interval, now=reached, exact=exact)
+        return Plan(tuple(Stale(name, EVERY_MONTH, Reason.NEVER_BUILT, (MISSING,)) for name in tables))
+    return make_plan(graph, published, folder.read, now=now, confirm=confirm, refit=refit, corrected=folder.corrected)
+
+
+def renote(settings: Settings, settled: Sequence[Settled]) -> None:
+    """Note of partitions whose content is right by what code and from what inputs it would be computed now."""
+    folder = Folder(settings.root)
+    for item in settled:
+        folder.renote(item)
 
 
 class Folder:
@@ -109,6 +115,15 @@ class Folder:
             lazy = lazy.select(name for name in lazy.collect_schema().names() if name in names)
         frame = stored.collect(lazy)
         return current(frame) if table == RAW else frame
+
+    def renote(self, item: Settled) -> None:
+        """Publish a partition's rows as they are, with other notes."""
+        table = self._table(item.asset)
+
+        def change(rows: pl.DataFrame | None) -> tuple[pl.DataFrame, dict[str, str]] | None:
+            return None if rows is None else (rows, {**table.metadata(item.partition), **item.notes})
+
+        table.update(item.partition, change)
 
     def _table(self, name: str) -> Table:
         return Table(self._root, name, time="open_time" if name in (RAW, DAILY) else "event_timestamp")

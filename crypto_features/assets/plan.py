@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import dagster as dg
 
 from crypto_features.features import GROUPS
-from crypto_features.features.plan import DAILY, MODEL, Stale
-from crypto_features.recompute import stale_partitions
+from crypto_features.features.graph import DAILY, MODEL
+from crypto_features.features.plan import Stale
+from crypto_features.recompute import plan_of
 from crypto_features.settings import Settings
 
 
@@ -20,7 +21,7 @@ from crypto_features.settings import Settings
 )
 def recompute_plan() -> dg.MaterializeResult[None]:
     """Compare declarations and published notes, and record what is stale."""
-    stale = stale_partitions(Settings.load())
+    stale = plan_of(Settings.load()).stale
     return dg.MaterializeResult(
         metadata={"stale": dg.MetadataValue.int(len(stale)), "plan": dg.MetadataValue.md(_markdown(stale))}
     )

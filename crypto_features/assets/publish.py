@@ -9,6 +9,7 @@ import polars as pl
 
 from crypto_features import clock
 from crypto_features.assets.describe import rows_of
+from crypto_features.features.provenance import PUBLISHED_AT
 from crypto_features.market import Table
 
 
@@ -57,4 +58,4 @@ def publish(
 
 def stamp(context: dg.AssetExecutionContext) -> dict[str, str]:
     """Which run publishes, and when: part of the notes of every partition."""
-    return {"run_id": context.run.run_id, "published_at": clock.now().isoformat()}
+    return {"run_id": context.run.run_id, PUBLISHED_AT: clock.now().isoformat()}

@@ -1,10 +1,14 @@
 """The regime filter's parameters: a JSON artefact a month, fitted only on what was known before the month began."""
 
+import json
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 from upath import UPath
 
 from crypto_features.assets.conditions import follows
@@ -13,7 +17,8 @@ from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selecte
 from crypto_features.assets.publish import stamp
 from crypto_features.errors import InputError
 from crypto_features.features import RegimeModel, fit_regime_model, partition_metadata
-from crypto_features.features.plan import MODEL_READS
+from crypto_features.features.graph import MODEL_READS
+from crypto_features.features.provenance import FINGERPRINTS, PUBLISHED_AT
 from crypto_features.features.regime_model import LOOKBACK, TABLE
 from crypto_features.versions import feature_versions, table_version
 from crypto_features.whole_file import whole_file
@@ -81,6 +86,21 @@ class ModelReader:
         return month, text, model.version
 
 
+class ModelConfig(dg.Config):
+    """How a run treats models that are published already."""
+
+    refit: bool = Field(
+        default=False,
+        description="Fit months again that have a model by the present code, from the rows that are there now; the "
+        "model that is replaced is kept below `superseded/`. By default a published model stays as it is.",
+    )
+
+
+def model_config(*, refit: bool) -> dict[str, object]:
+    """The run configuration of the asset, with these values of `ModelConfig`."""
+    return {"ops": {NAME: {"config": {"refit": refit}}}}
+
+
 def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset that fits the parameters of a month."""
 
@@ -88,7 +108,8 @@ def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         name=NAME,
         group_name="models",
         description="Parameters of the rule-anchored forward filter: Gaussians of the five features for each label "
-        "and the transitions between labels. Those of a month come only from rows known before it began.",
+        "and the transitions between labels. Those of a month come only from rows known before it began, and stay as "
+        "they were published when candles are corrected or symbols are added later.",
         code_version=table_version(NAME),
         kinds={"python", "json"},
         owners=["team:research"],
@@ -97,22 +118,53 @@ def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         automation_condition=follows(),
         deps=[dg.AssetDep("price_features", partition_mapping=reaching_back(LOOKBACK))],
     )
-    def fitted(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+    def fitted(
+        context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource
+    ) -> dg.MaterializeResult[None]:
         history = SlidingReader(lake.table("price_features"), LOOKBACK, MODEL_READS)
         fingerprints = feature_versions(NAME)
         for month in selected(context):
-            model = fit_regime_model(history.read(month), month)
-            path = model_path(lake.path, month)
-            past = {name: digest for name, digest in history.digests().items() if name < month}
-            notes = partition_metadata(pl.DataFrame(), fingerprints, {"price_features": past})
-            _replace(path, model.to_json(notes | stamp(context)))
-            context.add_asset_metadata({"version": model.version, "dagster/uri": str(path)}, partition_key=month)
+            model = None if config.refit else published_model(lake.path, month, fingerprints)
+            if model is None:
+                model = fit_regime_model(history.read(month), month)
+                past = {name: digest for name, digest in history.digests().items() if name < month}
+                notes = partition_metadata(pl.DataFrame(), fingerprints, {"price_features": past})
+                publish_model(lake.path, month, model, notes | stamp(context))
+            facts = {"version": model.version, "dagster/uri": str(model_path(lake.path, month))}
+            context.add_asset_metadata(facts, partition_key=month)
         return dg.MaterializeResult()
 
     return fitted
 
 
-def _replace(path: UPath, text: str) -> None:
+def published_model(root: UPath, month: str, fingerprints: Mapping[str, str]) -> RegimeModel | None:
+    """The model of a month, if it is whole and was fitted by code that behaves as the present one does."""
+    try:
+        text, model = load_model(root, month)
+    except InputError:
+        return None
+    noted = json.loads(json.loads(text).get("notes", {}).get(FINGERPRINTS, "{}"))
+    return model if noted == fingerprints else None
+
+
+def publish_model(root: UPath, month: str, model: RegimeModel, notes: Mapping[str, str]) -> None:
+    """Replace the model of a month, and keep the one that is replaced if it is another."""
+    path = model_path(root, month)
+    with suppress(InputError):
+        text, before = load_model(root, month)
+        if before.version == model.version:
+            notes = {**notes, PUBLISHED_AT: json.loads(text)["notes"].get(PUBLISHED_AT, notes[PUBLISHED_AT])}
+        else:
+            _write(superseded_path(root, month, before.version), text)
+    _write(path, model.to_json(notes))
+
+
+def superseded_path(root: UPath, month: str, version: str) -> UPath:
+    """Where a model is kept after another one of its month was published."""
+    return root / NAME / "superseded" / month / f"{version}.json"
+
+
+def _write(path: UPath, text: str) -> None:
     """Write whole or not at all: beside the file and then over it; an upload to a bucket is atomic by itself."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.protocol not in ("", "file"):

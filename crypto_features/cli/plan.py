@@ -14,7 +14,7 @@ from crypto_features.cli.app import command
 from crypto_features.errors import InputError
 
 if TYPE_CHECKING:
-    from crypto_features.features.plan import Stale
+    from crypto_features.features.plan import Plan, Stale
     from crypto_features.settings import Settings
 
 READ_FROM_NOW_ON = (
@@ -30,43 +30,64 @@ def plan(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compute new definitions in memory, and leave out what comes out equal.")
     ] = False,
+    last_bits: Annotated[
+        bool, typer.Option("--last-bits", help="With --run, also publish values that differ in their last bits only.")
+    ] = False,
+    refit: Annotated[
+        str | None, typer.Option("--refit", metavar="MONTH", help="Fit published models of this month and later again.")
+    ] = None,
     run: Annotated[bool, typer.Option("--run", help="Materialize exactly that through Dagster.")] = False,
 ) -> None:
     """List every partition that is stale, with the reason; nothing is written unless --run is given."""
-    from crypto_features.recompute import EVERY_MONTH, stale_partitions
+    from crypto_features.features.months import month_span
+    from crypto_features.features.plan import Reason
+    from crypto_features.recompute import EVERY_MONTH, plan_of, renote
     from crypto_features.settings import Settings
 
     settings = Settings.load()
-    stale = stale_partitions(settings, exact=exact)
+    if refit is not None:
+        month_span(refit)
+    confirm = {Reason.DEFINITION_CHANGED} if run or exact else set()
+    found = plan_of(settings, confirm=frozenset(confirm | ({Reason.FEATURE_CHANGED} if exact else set())), refit=refit)
     if as_json:
-        typer.echo(json.dumps([_facts(item) for item in stale], indent=1))
+        typer.echo(json.dumps([_facts(item) for item in found.stale], indent=1))
     else:
-        _show(stale)
-    if run and any(item.partition == EVERY_MONTH for item in stale):
+        _show(found)
+    if not run:
+        return
+    if any(item.partition == EVERY_MONTH for item in found.stale):
         raise InputError(f"{settings.root} holds no candles to compute from; `crypto-features run` fetches them.")
-    if run and stale:
-        _materialize(settings, stale)
-        typer.echo(f"{len(stale)} partitions materialized. {READ_FROM_NOW_ON}", err=as_json)
+    chosen = [item for item in found.stale if last_bits or item.reason is not Reason.LAST_BITS]
+    if chosen:
+        _materialize(settings, chosen, refit=refit is not None)
+        typer.echo(f"{len(chosen)} partitions materialized. {READ_FROM_NOW_ON}", err=as_json)
+    renote(settings, found.settled)
+    if found.settled:
+        typer.echo(
+            f"{len(found.settled)} partitions hold what they should; only their notes were renewed.", err=as_json
+        )
 
 
-def _materialize(settings: "Settings", stale: "Sequence[Stale]") -> None:
+def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool) -> None:
     """One Dagster run for each range of months in which the same assets are stale, oldest first."""
     from crypto_features.instance import dagster_environment
 
     os.environ.update(dagster_environment(settings))
     import dagster as dg
 
+    from crypto_features.assets.regime_model import model_config
     from crypto_features.definitions import build
+    from crypto_features.features.graph import MODEL
     from crypto_features.materialize import QUIET, RunFailedError, cause, command_tags
 
     job = build(settings).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
         for first, last, assets in _ranges(stale):
             result = job.execute_in_process(
-                run_config=QUIET,
+                run_config=QUIET | (model_config(refit=True) if refit and MODEL in assets else {}),
                 instance=instance,
                 tags=command_tags(first, last),
-                asset_selection=[dg.AssetKey(asset) for asset in assets],
+                asset_selection=[dg.AssetKey(asset.split("/")) for asset in assets],
                 raise_on_error=False,
             )
             if not result.success:
@@ -95,15 +116,27 @@ def _facts(item: "Stale") -> dict[str, object]:
     }
 
 
-def _show(stale: "Sequence[Stale]") -> None:
+def _show(plan: "Plan") -> None:
     console = Console()
-    if not stale:
+    if not plan.stale:
         console.print("Nothing is stale.")
-        return
-    table = Table("Asset", "Partitions", "Reason", "Details")
-    for (asset, reason), items in groupby(stale, key=lambda item: (item.asset, item.reason.value)):
-        months = [(item.partition, ", ".join(item.details)) for item in items]
-        span = months[0][0] if len(months) == 1 else f"{months[0][0]} … {months[-1][0]} ({len(months)})"
-        table.add_row(asset, span, reason, months[0][1])
-    console.print(table)
-    console.print(f"{len(stale)} partitions are stale. `crypto-features plan --run` computes exactly these.")
+    else:
+        table = Table("Asset", "Partitions", "Reason", "Details")
+        for (asset, reason), items in groupby(plan.stale, key=lambda item: (item.asset, item.reason.value)):
+            found = list(items)
+            table.add_row(asset, _span(found), reason, ", ".join(found[0].details))
+        console.print(table)
+        count = len(plan.stale)
+        console.print(f"{count} partitions are stale. `crypto-features plan --run` computes exactly these.")
+    if plan.kept:
+        console.print(
+            f"Published models stay as they are, and {len(plan.kept)} of them were fitted from rows that have changed "
+            f"since: {_span(plan.kept)}. `crypto-features plan --refit {plan.kept[0].partition}` lists what fitting "
+            "them again changes.",
+            highlight=False,
+        )
+
+
+def _span(items: "Sequence[Stale]") -> str:
+    first, last = items[0].partition, items[-1].partition
+    return first if len(items) == 1 else f"{first} … {last} ({len(items)})"

@@ -18,6 +18,12 @@ COLUMNS = "columns"
 """Metadata key: the digest of each column's content, as JSON."""
 INPUTS = "inputs"
 """Metadata key: by input table and month, the digest of the columns that were read, as JSON."""
+DEFINITIONS = "definitions"
+"""Metadata key: the digest of each feature's definition, as JSON."""
+WAITS_UNTIL = "waits_until"
+"""Metadata key: from when on a bar that lacked candles is over without them, ISO 8601; absent if none is waited for."""
+PUBLISHED_AT = "published_at"
+"""Metadata key: when a partition was published, ISO 8601."""
 SERVICE = "service"
 """Metadata key of a training set: the service, the features that it reads by view, and the versions that it pins."""
 
@@ -30,6 +36,7 @@ def partition_metadata(
     frame: pl.DataFrame,
     fingerprints: Mapping[str, str],
     inputs: Mapping[str, Mapping[str, str]],
+    definitions: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The notes to publish a partition with, beside the run's id and the time.
 
@@ -37,9 +44,11 @@ def partition_metadata(
         frame: The rows as published.
         fingerprints: Of the code: `feature_fingerprints(group)` of a feature table, `{}` of candles.
         inputs: What `input_digest` gave, by input table and month, for every month that was read.
+        definitions: Of the code, by column.
     """
     return {
         FINGERPRINTS: json.dumps(dict(fingerprints), sort_keys=True),
+        DEFINITIONS: json.dumps(dict(definitions or {}), sort_keys=True),
         COLUMNS: json.dumps(column_digests(frame), sort_keys=True),
         INPUTS: json.dumps({table: dict(months) for table, months in inputs.items()}, sort_keys=True),
     }

@@ -1,5 +1,6 @@
 """The tables of the graph in memory: what a real lake does, without files."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -8,17 +9,16 @@ import polars as pl
 from crypto_features.features import (
     GROUPS,
     column_digests,
-    compute_partition,
     input_digest,
     partition_metadata,
-    resample,
     table_fingerprints,
 )
-from crypto_features.features.confirm import confirm
+from crypto_features.features.forecast import make_plan
+from crypto_features.features.graph import MODEL, RAW, Node, nodes
 from crypto_features.features.months import months_between
-from crypto_features.features.plan import DAILY, MODEL, RAW, Node, Published, Stale, nodes, plan
-from crypto_features.features.regime_model import regime_models
-from tests.features.markets import DAY, HOUR
+from crypto_features.features.plan import Plan, Published, Reason, Stale
+from crypto_features.features.provenance import FINGERPRINTS
+from tests.features.markets import HOUR
 
 Key = tuple[str, str]
 
@@ -26,7 +26,7 @@ Key = tuple[str, str]
 class MemoryLake:
     """Partitions by asset and month, with the notes that a real lake keeps in its files."""
 
-    graph = nodes(GROUPS.values(), table_fingerprints())
+    versions = table_fingerprints()
 
     def __init__(self, candles: pl.DataFrame) -> None:
         self.candles = candles
@@ -39,6 +39,21 @@ class MemoryLake:
         other.frames = dict(self.frames)
         other.notes = {asset: dict(months) for asset, months in self.notes.items()}
         return other
+
+    def full_build(self) -> "MemoryLake":
+        """What a build from nothing gives: from the candles of now, and the facts that were published."""
+        other = type(self)(self.candles)
+        for node in other.graph:
+            for month in self.notes.get(node.name, {}) if node.fact else ():
+                if (node.name, month) in self.frames and self._stays(node, month):
+                    other.frames[node.name, month] = self.frames[node.name, month]
+                    other.notes.setdefault(node.name, {})[month] = self.notes[node.name][month]
+        other.build()
+        return other
+
+    @property
+    def graph(self) -> tuple[Node, ...]:
+        return nodes(GROUPS.values(), self.versions, {}, interval=HOUR, now=self.now)
 
     @property
     def now(self) -> datetime:
@@ -57,7 +72,7 @@ class MemoryLake:
         chosen = set(wanted) if wanted is not None else None
         for node in self.graph:
             for month in self.months:
-                if chosen is None or (node.name, month) in chosen:
+                if (chosen is None or (node.name, month) in chosen) and not self._stays(node, month):
                     self._publish(node, month)
 
     def plan(self, *, exact: bool = False) -> set[Key]:
@@ -65,8 +80,12 @@ class MemoryLake:
         return {(item.asset, item.partition) for item in self.stale(exact=exact)}
 
     def stale(self, *, exact: bool = False) -> tuple[Stale, ...]:
-        found = plan(self.graph, self.published())
-        return confirm(found, self.graph, self.read, interval=HOUR, now=self.now, exact=exact)
+        return self.whole_plan(exact=exact).stale
+
+    def whole_plan(self, *, exact: bool = False) -> Plan:
+        """The plan, and what is settled."""
+        confirm = frozenset(Reason if exact else ())
+        return make_plan(self.graph, self.published(), self.read, now=self.now, confirm=confirm)
 
     def published(self) -> Published:
         raw = {month: self._raw_digest(month) for month in self.months}
@@ -102,7 +121,7 @@ class MemoryLake:
             there = [m for m in covered if read.table == RAW or (read.table, m) in self.frames]
             inputs[read.table] = self.read(read.table, there, read.columns, None)
             digests[read.table] = {m: self._digest(read.table, m, read.columns) for m in there}
-        frame = self._computed(node, month, inputs)
+        frame = node.compute(inputs, month)
         if frame.is_empty() and (node.name, month) not in self.frames:
             return
         self.frames[node.name, month] = frame
@@ -115,9 +134,7 @@ class MemoryLake:
         frame = self.frames[table, month]
         return frame["version"][0] if table == MODEL else input_digest(column_digests(frame), columns)
 
-    def _computed(self, node: Node, month: str, inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        if node.name == DAILY:
-            return resample(inputs[RAW], HOUR, DAY, as_of=self.now)
-        if node.name == MODEL:
-            return regime_models(inputs["price_features"], [month])
-        return compute_partition(GROUPS[node.name], inputs, month, interval=HOUR)
+    def _stays(self, node: Node, month: str) -> bool:
+        """A fact that was published by the present code."""
+        noted = self.notes.get(node.name, {}).get(month, {}).get(FINGERPRINTS)
+        return node.fact and noted is not None and json.loads(noted) == node.fingerprints

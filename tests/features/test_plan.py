@@ -74,8 +74,7 @@ def test_candle_events_make_stale_what_really_differs(built: MemoryLake, event: 
         lake.build()
     lake.candles = EVENTS[event](probe_market())
     predicted = lake.plan()
-    fresh = MemoryLake(lake.candles)
-    fresh.build()
+    fresh = lake.full_build()
     assert predicted == truth(lake, fresh)
     lake.build(predicted)
     assert truth(lake, fresh) == set()
@@ -110,10 +109,9 @@ def after(lake: MemoryLake, edits: Sequence[Edit]) -> tuple[set[Key], set[Key], 
     with edited(*edits):
         from tests.features.memory_lake import MemoryLake as Edited
 
-        kept, fresh = Edited(lake.candles), Edited(lake.candles)
+        kept = Edited(lake.candles)
         kept.frames, kept.notes = lake.frames, lake.notes
-        fresh.build()
-        return kept.plan(), kept.plan(exact=True), truth(lake, fresh)
+        return kept.plan(), kept.plan(exact=True), truth(lake, kept.full_build())
 
 
 @pytest.mark.proof
@@ -162,7 +160,7 @@ def test_an_edit_that_keeps_the_values_makes_nothing_stale(built: MemoryLake, co
 def dependents(tables: Iterable[str]) -> set[str]:
     """The tables and every table that reads one of them."""
     found = set(tables)
-    for node in MemoryLake.graph:
+    for node in MemoryLake(probe_market()).graph:
         found |= {node.name for read in node.inputs if read.table in found}
     return found
 

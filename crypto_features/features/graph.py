@@ -1,0 +1,130 @@
+"""The tables that are computed, as the plan sees them: what each reads, and how one month of it is computed."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+
+import polars as pl
+
+from crypto_features.features.declaration import FeatureGroup
+from crypto_features.features.lineage import lineage
+from crypto_features.features.months import month_of, month_span
+from crypto_features.features.partition import DAY, compute_partition
+from crypto_features.features.provenance import columns_read
+from crypto_features.features.regime_model import LOOKBACK, ULTRA_5, regime_models
+from crypto_features.features.resample import resample
+
+RAW = "candles"
+DAILY = "daily_candles"
+MODEL = "regime_model"
+MODEL_READS = ("symbol", "event_timestamp", *ULTRA_5)
+"""The columns of `price_features` that a fit reads."""
+
+Versions = Mapping[str, Mapping[str, str]]
+"""By table, something of each column."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a table reads of another.
+
+    Args:
+        table: The other table.
+        lookback: How far before the start of a month.
+        columns: Which columns; `None` for all.
+        own_month: Whether it reads rows of the month itself, or only of those before.
+    """
+
+    table: str
+    lookback: timedelta
+    columns: tuple[str, ...] | None = None
+    own_month: bool = True
+
+    def covers(self, month: str, other: str) -> bool:
+        """Whether computing `month` reads the partition `other`."""
+        return _earliest(month, self.lookback) <= other <= month and (self.own_month or other < month)
+
+    def touches(self, columns: Collection[str] | None) -> bool:
+        """Whether it reads one of these columns; `None` are all."""
+        return columns is None or self.columns is None or not set(self.columns).isdisjoint(columns)
+
+
+@cache
+def _earliest(month: str, lookback: timedelta) -> str:
+    return month_of(month_span(month)[0] - lookback)
+
+
+Compute = Callable[[Mapping[str, pl.DataFrame], str], pl.DataFrame]
+"""`compute(inputs, month)`: the rows of a month from the rows that are read of each input."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A table of the graph, as the plan sees it.
+
+    Args:
+        name: Name of the asset.
+        inputs: What it reads; the first gives its bars.
+        compute: Computes one month.
+        fingerprints: The behaviour of each column.
+        definitions: The definition of each column, where it has one of its own.
+        sources: By column, the `(table, column)` pairs that it is computed from.
+        fact: Whether a partition stays as it was published when its inputs change, as a fitted model does.
+        by_symbol: Whether the rows of a symbol can be computed without those of others.
+        may_be_empty: Whether a month with bars may be without rows.
+    """
+
+    name: str
+    inputs: tuple[Read, ...]
+    compute: Compute
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    fact: bool = False
+    by_symbol: bool = True
+    may_be_empty: bool = False
+
+    def reached(self, read: Read, columns: Collection[str] | None) -> set[str]:
+        """Its columns that are computed from these columns of an input."""
+        return {
+            name
+            for name, sources in self.sources.items()
+            if any(table == read.table and (columns is None or column in columns) for table, column in sources)
+        }
+
+
+def nodes(
+    groups: Iterable[FeatureGroup], versions: Versions, definitions: Versions, *, interval: timedelta, now: datetime
+) -> tuple[Node, ...]:
+    """The tables that are computed from candles, each after those that it reads.
+
+    Args:
+        groups: The feature groups, each after those that it reads.
+        versions: The behaviour of each column of the present code, by table, as `table_fingerprints` gives them.
+        definitions: The definition of each column, by table.
+        interval: Length of a base candle.
+        now: The current time: a day that is not over has no candle yet.
+    """
+
+    def days(inputs: Mapping[str, pl.DataFrame], _month: str) -> pl.DataFrame:
+        return resample(inputs[RAW].drop("known_at", strict=False), interval, DAY, as_of=now)
+
+    def fits(inputs: Mapping[str, pl.DataFrame], month: str) -> pl.DataFrame:
+        return regime_models(inputs["price_features"], [month])
+
+    def rows_of(group: FeatureGroup) -> Compute:
+        return lambda inputs, month: compute_partition(group, inputs, month, interval=interval)
+
+    candles = {column: ((RAW, "open_time" if column == "completeness" else column),) for column in versions[DAILY]}
+    raw = (Read(RAW, timedelta(0)),)
+    found = [Node(DAILY, raw, days, versions[DAILY], definitions.get(DAILY, {}), candles, may_be_empty=True)]
+    for group in groups:
+        if any(source.table == MODEL for source in group.inputs):
+            past = Read("price_features", LOOKBACK, MODEL_READS, own_month=False)
+            sources = {"parameters": tuple(("price_features", name) for name in ULTRA_5)}
+            found.append(Node(MODEL, (past,), fits, versions[MODEL], {}, sources, fact=True, by_symbol=False))
+        inputs = tuple(Read(i.table, i.lookback, columns_read(group, i.table)) for i in group.inputs)
+        described = versions[group.name], definitions.get(group.name, {}), lineage(group)
+        found.append(Node(group.name, inputs, rows_of(group), *described))
+    return tuple(found)
