@@ -82,7 +82,7 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
 
     job = build(settings).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
-        for first, last, assets in _ranges(stale):
+        for first, last, assets in ranges(stale):
             result = job.execute_in_process(
                 run_config=QUIET | (model_config(refit=True) if refit and MODEL in assets else {}),
                 instance=instance,
@@ -94,7 +94,7 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
                 raise RunFailedError(f"{first} to {last}: {cause(result.all_events)}")
 
 
-def _ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
+def ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
     """First month, last month and assets of each range; every month in between has just these assets."""
     from crypto_features.features.months import month_span
 

@@ -16,7 +16,7 @@ from crypto_features.features import (
 from crypto_features.features.forecast import make_plan
 from crypto_features.features.graph import MODEL, RAW, Node, nodes
 from crypto_features.features.months import months_between
-from crypto_features.features.plan import Plan, Published, Reason, Stale
+from crypto_features.features.plan import Plan, Published, Reason, Settled, Stale
 from crypto_features.features.provenance import FINGERPRINTS
 from tests.features.markets import HOUR
 
@@ -26,23 +26,26 @@ Key = tuple[str, str]
 class MemoryLake:
     """Partitions by asset and month, with the notes that a real lake keeps in its files."""
 
-    versions = table_fingerprints()
+    behaviour = table_fingerprints()
 
     def __init__(self, candles: pl.DataFrame) -> None:
         self.candles = candles
+        self.groups = dict(GROUPS)
+        self.versions: dict[str, Mapping[str, str]] = dict(self.behaviour)
+        self.definitions: dict[str, Mapping[str, str]] = {}
         self.frames: dict[Key, pl.DataFrame] = {}
         self.notes: dict[str, dict[str, dict[str, str]]] = {}
 
     def copy(self) -> "MemoryLake":
         """A lake that can be changed without changing this one."""
-        other = MemoryLake(self.candles)
+        other = self._without_tables()
         other.frames = dict(self.frames)
-        other.notes = {asset: dict(months) for asset, months in self.notes.items()}
+        other.notes = {asset: {m: dict(note) for m, note in months.items()} for asset, months in self.notes.items()}
         return other
 
     def full_build(self) -> "MemoryLake":
         """What a build from nothing gives: from the candles of now, and the facts that were published."""
-        other = type(self)(self.candles)
+        other = self._without_tables()
         for node in other.graph:
             for month in self.notes.get(node.name, {}) if node.fact else ():
                 if (node.name, month) in self.frames and self._stays(node, month):
@@ -53,7 +56,7 @@ class MemoryLake:
 
     @property
     def graph(self) -> tuple[Node, ...]:
-        return nodes(GROUPS.values(), self.versions, {}, interval=HOUR, now=self.now)
+        return nodes(self.groups.values(), self.versions, self.definitions, interval=HOUR, now=self.now)
 
     @property
     def now(self) -> datetime:
@@ -66,6 +69,11 @@ class MemoryLake:
         first = self.candles["open_time"].min()
         assert isinstance(first, datetime)
         return months_between(first, self.now)
+
+    def _without_tables(self) -> "MemoryLake":
+        other = type(self)(self.candles)
+        other.groups, other.versions, other.definitions = self.groups, self.versions, self.definitions
+        return other
 
     def build(self, wanted: Iterable[Key] | None = None) -> None:
         """Compute and publish partitions, all by default, upstream first."""
@@ -91,6 +99,11 @@ class MemoryLake:
         raw = {month: self._raw_digest(month) for month in self.months}
         models = {m: frame["version"][0] for (asset, m), frame in self.frames.items() if asset == MODEL}
         return Published(self.notes, {RAW: raw, MODEL: models})
+
+    def renote(self, settled: Iterable[Settled]) -> None:
+        """Renew the notes of partitions that hold what they should."""
+        for item in settled:
+            self.notes[item.asset][item.partition] |= item.notes
 
     def read(
         self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
@@ -125,7 +138,8 @@ class MemoryLake:
         if frame.is_empty() and (node.name, month) not in self.frames:
             return
         self.frames[node.name, month] = frame
-        note = partition_metadata(pl.DataFrame() if node.name == MODEL else frame, node.fingerprints, digests)
+        described = pl.DataFrame() if node.fact else frame
+        note = partition_metadata(described, node.fingerprints, digests, node.definitions)
         self.notes.setdefault(node.name, {})[month] = note
 
     def _digest(self, table: str, month: str, columns: Sequence[str] | None) -> str:

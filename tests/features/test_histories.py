@@ -1,0 +1,199 @@
+"""After any history of a lake the plan lists what a full build would change, and running it leaves nothing behind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from crypto_features.cli.plan import ranges
+from crypto_features.features import GROUPS, FeatureGroup, column_digests
+from crypto_features.features.plan import Reason, Stale
+from crypto_features.features.probe_market import START, probe_market
+from tests.features.markets import DAY, HOUR
+from tests.features.memory_lake import Key, MemoryLake
+
+DAYS = 45
+OPEN = pl.col("open_time")
+MARKET = probe_market().filter(pl.col("symbol").is_in(["HUGE", "TINY"]), OPEN < START + DAYS * DAY)
+ADDED = MARKET.filter(symbol="TINY").with_columns(pl.col("open", "high", "low", "close") * 3, symbol=pl.lit("ADDED"))
+SYMBOLS = ["HUGE", "TINY", "ADDED"]
+_BUILT: dict[object, Mapping[Key, Mapping[str, str]]] = {}
+
+
+def edited(group: FeatureGroup, feature: str, edit: Callable[[pl.Expr], pl.Expr]) -> FeatureGroup:
+    """The group with another expression for one feature."""
+    return replace(
+        group,
+        features=tuple(
+            replace(f, expression=edit(f.expression)) if f.name == feature and f.expression is not None else f
+            for f in group.features
+        ),
+    )
+
+
+def for_added(expression: pl.Expr) -> pl.Expr:
+    return pl.when(pl.col("symbol") == "ADDED").then(expression * 1.5).otherwise(expression)
+
+
+EDITS: Mapping[str, tuple[str, str, Callable[[pl.Expr], pl.Expr], bool]] = {
+    "another volume ratio": ("volume_features", "volume_ratio", lambda e: e * 1.01, True),
+    "another signal": ("trading_signals", "signal_strength", lambda e: e + 1, True),
+    "a return of one symbol": ("price_features", "return_20d", for_added, False),
+    "an RSI of one symbol": ("price_features", "rsi_14", for_added, False),
+    "the same, written otherwise": ("price_features", "ma_20", lambda e: e + 0, False),
+    "another algebra": ("volume_features", "volume_ma_20", lambda e: e / 3 * 3, False),
+}
+"""Group, feature, edit, and whether the probe market sees it: a special case for a symbol that it lacks it does not."""
+
+
+class Histories(RuleBasedStateMachine):
+    """A lake, what happens to its market, its code and its processes, and the law."""
+
+    @initialize(day=st.integers(25, 38), without=st.sampled_from(["nobody", "TINY"]))
+    def begin(self, day: int, without: str) -> None:
+        self.clock, self.factors, self.held_back = START + day * DAY, dict[tuple[str, datetime], float](), set[datetime]()
+        self.listed, self.edits = {"HUGE", "TINY"} - {without}, dict[str, int]()
+        self.lake = MemoryLake(self._market())
+        self._describe()
+        self.lake.build()
+
+    @rule(hours=st.sampled_from([1, 5, 24, 24, 72, 200]))
+    def append(self, hours: int) -> None:
+        self.clock = min(self.clock + hours * HOUR, START + DAYS * DAY)
+        self._fetch()
+
+    @rule(day=st.integers(1, DAYS), hour=st.integers(0, 23), symbol=st.sampled_from(SYMBOLS), up=st.booleans())
+    def correct(self, day: int, hour: int, symbol: str, *, up: bool) -> None:
+        self.factors[symbol, START + day * DAY + hour * HOUR] = 1.02 if up else 0.97
+        self._fetch()
+
+    @rule(day=st.integers(1, DAYS), hour=st.integers(0, 23))
+    def hold_back(self, day: int, hour: int) -> None:
+        time = START + day * DAY + hour * HOUR
+        self.held_back ^= {time}
+        self._fetch()
+
+    @rule(symbol=st.sampled_from(["ADDED", "TINY"]))
+    def list_or_remove(self, symbol: str) -> None:
+        self.listed ^= {symbol}
+        self._fetch()
+
+    @rule(name=st.sampled_from(list(EDITS)))
+    def edit(self, name: str) -> None:
+        self.edits[name] = self.edits.get(name, 0) + 1
+        self._describe()
+
+    @rule()
+    def tick(self) -> None:
+        """What a schedule does: the newest month of every table."""
+        month = self.lake.months[-1]
+        self.lake.build([(node.name, month) for node in self.lake.graph])
+
+    @rule(table=st.integers(0, 5), month=st.integers(0, 1))
+    def materialize_one(self, table: int, month: int) -> None:
+        months, nodes = self.lake.months, self.lake.graph
+        self.lake.build([(nodes[table % len(nodes)].name, months[month % len(months)])])
+
+    @precondition(lambda self: self.lake.frames)
+    @rule(number=st.integers(0, 50))
+    def delete(self, number: int) -> None:
+        asset, month = sorted(self.lake.frames)[number % len(self.lake.frames)]
+        del self.lake.frames[asset, month], self.lake.notes[asset][month]
+
+    @rule(steps=st.integers(0, 9))
+    def run_the_plan_and_be_killed(self, steps: int) -> None:
+        for key in _in_order(self.lake, self.lake.whole_plan(exact=True).stale)[:steps]:
+            self.lake.build([key])
+
+    @rule()
+    def law(self) -> None:
+        lake, truth = self.lake.copy(), self._truth()
+        plan = lake.whole_plan(exact=True)
+        assert {(item.asset, item.partition) for item in plan.stale} == _differ(lake.digests(), truth)
+        assert {(i.asset, i.partition) for i in lake.stale()} >= {(i.asset, i.partition) for i in plan.stale} - _bits(plan.stale)
+        for key in _in_order(lake, plan.stale):
+            lake.build([key])
+        lake.renote(plan.settled)
+        assert _differ(lake.digests(), truth) == set()
+        again = lake.whole_plan(exact=True)
+        assert (again.stale, again.settled, lake.stale()) == ((), (), ())
+
+    def teardown(self) -> None:
+        if hasattr(self, "lake"):
+            self.law()
+
+    def _market(self) -> pl.DataFrame:
+        candles = pl.concat([MARKET, ADDED]).filter(
+            pl.col("symbol").is_in(list(self.listed)), OPEN < self.clock, ~OPEN.is_in(list(self.held_back))
+        )
+        for (symbol, time), factor in self.factors.items():
+            this = (pl.col("symbol") == symbol) & (OPEN == time)
+            prices = pl.col("open", "high", "low", "close")
+            candles = candles.with_columns(pl.when(this).then(prices * factor).otherwise(prices))
+        return candles.sort("symbol", "open_time")
+
+    def _fetch(self) -> None:
+        self.lake.candles = self._market()
+
+    def _describe(self) -> None:
+        """The lake's code: groups, behaviour and definitions after the edits."""
+        groups, seen = dict(GROUPS), {name: dict(columns) for name, columns in MemoryLake.behaviour.items()}
+        defined = {name: dict.fromkeys(columns, "as shipped") for name, columns in seen.items()}
+        for name, times in self.edits.items():
+            group, feature, edit, visible = EDITS[name]
+            if times % 2:
+                groups[group] = edited(groups[group], feature, edit)
+                defined[group][feature] += f", {name}"
+                if visible:
+                    seen[group][feature] += f", {name}"
+        self.lake.groups, self.lake.versions, self.lake.definitions = groups, dict(seen), dict(defined)
+
+    def _truth(self) -> Mapping[Key, Mapping[str, str]]:
+        """What a full build gives, remembered by all that it depends on."""
+        facts = {key: frame["version"][0] for key, frame in self.lake.frames.items() if "version" in frame.columns}
+        noted = {key: self.lake.notes[key[0]][key[1]]["fingerprints"] for key in facts}
+        key = (str(column_digests(self.lake.candles)), str(self.lake.definitions), str(sorted(facts.items())), str(noted))
+        if key not in _BUILT:
+            _BUILT[key] = self.lake.full_build().digests()
+        return _BUILT[key]
+
+
+def _in_order(lake: MemoryLake, stale: tuple[Stale, ...]) -> list[Key]:
+    """The partitions in the order in which `plan --run` materializes them."""
+    names = [node.name for node in lake.graph]
+    return [
+        (asset, month)
+        for first, last, assets in (ranges(stale) if stale else ())
+        for asset in sorted(assets, key=names.index)
+        for month in lake.months
+        if first <= month <= last
+    ]
+
+
+def _differ(one: Mapping[Key, Mapping[str, str]], other: Mapping[Key, Mapping[str, str]]) -> set[Key]:
+    return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+
+
+def _bits(stale: tuple[Stale, ...]) -> set[Key]:
+    return {(item.asset, item.partition) for item in stale if item.reason is Reason.LAST_BITS}
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(3600)
+def test_the_plan_equals_what_a_full_build_changes(count: Callable[..., int]) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call] # Hypothesis has no types here.
+        Histories,
+        settings=settings(
+            max_examples=count(ci=50, proof=500),
+            stateful_step_count=8,
+            deadline=None,
+            database=None,
+            derandomize=count(ci=1, proof=0) == 1,
+            report_multiple_bugs=False,
+        ),
+    )
