@@ -112,6 +112,18 @@ class Settings(BaseSettings):
     interval: Duration = Field(
         timedelta(hours=1), description="Length of a base candle, such as 15m, 1h or 4h; it must divide a day."
     )
+    late_wait: Duration = Field(
+        timedelta(hours=1),
+        description="How long after a bar's close a symbol's missing candles are waited for, such as 1h. After that "
+        "the bar counts as over, with the candles that it has.",
+    )
+    min_completeness: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Share of its candles, 0 to 1, that a bar needs: the features of a bar with less are null, with "
+        "the status INCOMPLETE. A feature group may declare its own.",
+    )
     online_grace: Duration = Field(
         timedelta(minutes=5),
         description="How much longer than its view's TTL a value may be served, such as 90s or 5m, so that the time "

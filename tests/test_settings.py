@@ -17,6 +17,8 @@ from crypto_features.settings import Settings
     [
         ("interval", "15m", timedelta(minutes=15)),
         ("online_grace", "90s", timedelta(seconds=90)),
+        ("late_wait", "90m", timedelta(minutes=90)),
+        ("min_completeness", "0.5", 0.5),
         ("recheck", "12h", timedelta(hours=12)),
         ("patience", "5m", timedelta(minutes=5)),
         ("look_every", "30s", timedelta(seconds=30)),
@@ -41,6 +43,7 @@ def test_a_setting_is_read_from_its_variable(
         ("INTERVAL", "hourly", "such as 1h"),
         ("START", "2024-13", "YYYY-MM"),
         ("START", "9999-12", "not a month of 1970 to 2200"),
+        ("MIN_COMPLETENESS", "75", "less than or equal to 1"),
         ("STORE", "oracle", "embedded"),
         ("PATIENCE", "99999999999d", "too long; expected at most 36500d"),
         ("PATIENCE", "36501d", "too long; expected at most 36500d"),

@@ -24,19 +24,21 @@ _CANDLE = {
     "volume": ("float64", "Amount traded. Unit: base asset."),
 }
 _KNOWN_AT = {"known_at": ("timestamp[us, UTC]", "When this version of the candle was first seen.")}
-_COMPLETENESS = {"completeness": ("float64", "Base candles present / expected. Unit: share, 0 to 1.")}
+_COMPLETENESS = {
+    "completeness": ("float64", "Share of the shortest candles seen that it was made from. Unit: share, 0 to 1.")
+}
 
 
 def _schema(columns: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, kind, text) for name, (kind, text) in columns.items()])
 
 
-CANDLE_COLUMNS = _schema({**_CANDLE, **_KNOWN_AT})
+CANDLE_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS, **_KNOWN_AT})
 DAILY_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS})
 DAILY_LINEAGE = dg.TableColumnLineage(
     {
-        column: [dg.TableColumnDep(dg.AssetKey("candles"), "open_time" if column == "completeness" else column)]
-        for column in (*_CANDLE, "completeness")
+        **{column: [dg.TableColumnDep(dg.AssetKey("candles"), column)] for column in _CANDLE},
+        "completeness": [dg.TableColumnDep(dg.AssetKey("candles"), name) for name in ("open_time", "completeness")],
     }
 )
 

@@ -6,10 +6,10 @@ from crypto_features.errors import UnknownNameError
 from crypto_features.features.declaration import FeatureGroup, FeatureService
 from crypto_features.features.lineage import KEYS, lineage
 
-_CANDLE = ("open", "high", "low", "close", "volume")
+_CANDLE = ("open", "high", "low", "close", "volume", "completeness")
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "candles": _CANDLE,
-    "daily_candles": (*_CANDLE, "completeness"),
+    "daily_candles": _CANDLE,
     "regime_model": ("parameters",),
 }
 """What a group may read of the tables that are no group."""

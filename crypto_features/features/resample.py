@@ -1,4 +1,4 @@
-"""Daily candles from base candles, as exchanges build them: from the candles that exist, of days that are over."""
+"""Longer candles from shorter ones, as exchanges build them: from the candles that exist, of bars that are over."""
 
 from datetime import datetime, timedelta
 
@@ -6,43 +6,76 @@ import polars as pl
 
 from crypto_features.errors import InputError
 
+WAITS_UNTIL = "waits_until"
+"""Metadata key: the time from which the same candles would give a month more bars, ISO 8601."""
+
+AT_ONCE = timedelta(0)
+
 
 def resample(
-    candles: pl.DataFrame, interval_from: timedelta, interval_to: timedelta, as_of: datetime | None = None
+    candles: pl.DataFrame,
+    interval_from: timedelta,
+    interval_to: timedelta,
+    as_of: datetime | None = None,
+    wait: timedelta = AT_ONCE,
 ) -> pl.DataFrame:
     """Candles of a longer interval, each from the shorter ones that exist in it; nothing is filled in.
 
+    A bar is over, each symbol by itself, once its last candle or a later one is there, and otherwise `wait` after its
+    close: a symbol that is late is waited for, and holds up no other.
+
     Args:
-        candles: `symbol, open_time, open, high, low, close, volume`; one row for each symbol and time.
+        candles: `symbol, open_time, open, high, low, close, volume`, and `completeness` unless all are whole; one row
+            for each symbol and time.
         interval_from: Length of the candles handed in.
         interval_to: Length of the candles wanted; `interval_from` must divide it.
-        as_of: The time up to which candles were collected: a period that is not over by then is left out. By default
-            the close of the newest candle, of whatever symbol.
+        as_of: The time of the clock: a bar that closes later is left out. By default each symbol's own newest close.
+        wait: How long after a bar's close its missing candles may still come.
 
     Returns:
-        `symbol, open_time, open, high, low, close, volume, completeness` (candles present / expected, 0 to 1), sorted
-        by symbol and time.
+        `symbol, open_time, open, high, low, close, volume, completeness` (share, 0 to 1, of the shortest candles that
+        were present), sorted by symbol and time.
 
     Raises:
         InputError: if the intervals do not divide.
     """
-    if interval_from <= timedelta(0) or interval_to % interval_from:
-        raise InputError(
-            f"{interval_from} does not divide {interval_to}: candles cannot be resampled without splitting."
-        )
-    end = candles["open_time"].max() if len(candles) else None
-    if as_of is None and isinstance(end, datetime):
-        as_of = end + interval_from
-    return resample_each(candles.with_columns(as_of=pl.lit(as_of)), interval_from, interval_to)
+    _check(interval_from, interval_to)
+    own = pl.col("open_time").max().over("symbol") + interval_from
+    until = own if as_of is None else pl.lit(as_of)
+    return resample_each(candles.with_columns(as_of=until), interval_from, interval_to, wait)
 
 
-def resample_each(candles: pl.DataFrame, interval_from: timedelta, interval_to: timedelta) -> pl.DataFrame:
+def waits_until(
+    candles: pl.DataFrame, interval_from: timedelta, interval_to: timedelta, as_of: datetime, wait: timedelta
+) -> datetime | None:
+    """The earliest time at which `resample`, of the same arguments, would give one bar more; none if all are over."""
+    _check(interval_from, interval_to)
+    bars = _bars(candles.with_columns(as_of=pl.lit(as_of)), interval_from, interval_to, wait)
+    close = pl.col("open_time") + interval_to
+    certain = pl.col("last") + interval_from == close
+    due = pl.when(certain | pl.col("followed")).then(close).otherwise(close + wait)
+    first = bars.filter(~pl.col("over")).select(due.min()).item()
+    return first if isinstance(first, datetime) else None
+
+
+def resample_each(
+    candles: pl.DataFrame, interval_from: timedelta, interval_to: timedelta, wait: timedelta = AT_ONCE
+) -> pl.DataFrame:
     """`resample` of many markets at once, each row with the time `as_of` which its own market had reached."""
-    days = (
+    bars = _bars(candles, interval_from, interval_to, wait).filter("over")
+    # Polars multiplies a column by the reciprocal of a scalar, except in a frame of one row: other last bits.
+    share = pl.Series("completeness", bars["present"].to_numpy() / (interval_to // interval_from), dtype=pl.Float64)
+    return bars.drop("present", "last", "followed", "over").with_columns(share)
+
+
+def _bars(candles: pl.DataFrame, interval_from: timedelta, interval_to: timedelta, wait: timedelta) -> pl.DataFrame:
+    """Every bar that has a candle, and whether it is over."""
+    close = pl.col("open_time") + interval_to
+    certain = (pl.col("last") + interval_from == close) | pl.col("followed")
+    return (
         candles.sort("symbol", "open_time")
         .with_columns(pl.col("symbol").cast(pl.String), pl.col("open_time").cast(pl.Datetime("us", "UTC")))
-        .with_columns(pl.col("open_time").dt.truncate(interval_to))
-        .filter(pl.col("open_time") + interval_to <= pl.col("as_of"))
+        .with_columns(pl.col("open_time").dt.truncate(interval_to), at="open_time")
         .group_by("symbol", "open_time", maintain_order=True)
         .agg(
             pl.col("open").first(),
@@ -50,9 +83,18 @@ def resample_each(candles: pl.DataFrame, interval_from: timedelta, interval_to: 
             pl.col("low").min(),
             pl.col("close").last(),
             pl.col("volume").sum(),
-            present=pl.len(),
+            present=pl.col("completeness").sum() if "completeness" in candles.columns else pl.len(),
+            last=pl.col("at").last(),
+            as_of=pl.col("as_of").last(),
         )
+        .with_columns(followed=pl.col("open_time") < pl.col("open_time").max().over("symbol"))
+        .with_columns(over=(close <= pl.col("as_of")) & (certain | (close + wait <= pl.col("as_of"))))
+        .drop("as_of")
     )
-    # Polars multiplies a column by the reciprocal of a scalar, except in a frame of one row: other last bits.
-    share = pl.Series("completeness", days["present"].to_numpy() / (interval_to // interval_from), dtype=pl.Float64)
-    return days.drop("present").with_columns(share)
+
+
+def _check(interval_from: timedelta, interval_to: timedelta) -> None:
+    if interval_from <= timedelta(0) or interval_to % interval_from:
+        raise InputError(
+            f"{interval_from} does not divide {interval_to}: candles cannot be resampled without splitting."
+        )

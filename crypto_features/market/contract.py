@@ -16,10 +16,10 @@ PRICES = ("open", "high", "low", "close")
 def validate(candles: pl.DataFrame, interval: timedelta, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split candles into those that keep the contract and those that break it.
 
-    The rules: no null, NaN or infinity; positive prices; no negative volume; `high_bounds` and `low_bounds` (no open
-    or close outside them); `on_grid` (an open time is a multiple of the interval since midnight UTC); `is_over` (no
-    candle closes after `now`); `primary_key` (of different candles for one symbol and time none is taken); `repeated`
-    (of equal ones a single one is taken).
+    The rules: no null, NaN or infinity; positive prices; no negative volume; a `completeness` above 0 and up to 1;
+    `high_bounds` and `low_bounds` (no open or close outside them); `on_grid` (an open time is a multiple of the
+    interval since midnight UTC); `is_over` (no candle closes after `now`); `primary_key` (of different candles for one
+    symbol and time none is taken); `repeated` (of equal ones a single one is taken).
 
     Args:
         candles: Rows in `CANDLE_SCHEMA`, in any order.
@@ -63,6 +63,7 @@ def _contract(interval: timedelta, now: datetime, *, unique: bool) -> Any:
         low = dy.Float64(min_exclusive=0)
         close = dy.Float64(min_exclusive=0)
         volume = dy.Float64(min=0)
+        completeness = dy.Float64(min_exclusive=0, max=1)
 
         @dy.rule()
         def high_bounds(cls) -> pl.Expr:  # noqa: N805 - dataframely passes the class.

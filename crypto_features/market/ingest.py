@@ -18,7 +18,7 @@ from crypto_features.market.lake import Table
 from crypto_features.market.merge import CORRECTED_SCHEMA, STAMP, Merge, merge
 from crypto_features.market.names import check_symbol
 from crypto_features.market.report import IngestReport, Progress, RejectedShareError
-from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.source import CANDLE_SCHEMA, Source, in_candle_schema
 from crypto_features.market.spans import number, opening, spans_of, to_texts
 from crypto_features.market.timeframe import timeframe
 from crypto_features.market.windows import Planner, Stored, Window
@@ -137,7 +137,7 @@ class _Run:
         if window.symbol in self.failed:
             return window, None  # a later span would leave a hole that looks like a gap.
         try:
-            candles = self.source.fetch(window.symbol, window.start, window.end)
+            candles = in_candle_schema(self.source.fetch(window.symbol, window.start, window.end))
         except CryptoFeaturesError as error:
             self.failed[window.symbol] = error
             return window, None

@@ -25,6 +25,8 @@ LOCK_SECONDS = 600
 """How long a writer waits for another writer of the same partition."""
 
 _UNDIGESTED = ("known_at", "created_timestamp")
+_GAINED: Mapping[str, Mapping[str, float]] = {"candles": {"completeness": 1.0}, "quarantine": {"completeness": 1.0}}
+"""Columns that a table gained, by name, and what a partition written before counts as; its content stays as it is."""
 _MAGIC = b"PAR1"
 _KEY = b"crypto_features"
 _DAMAGED = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -85,7 +87,7 @@ class Table:
         chosen = self._chosen(months)
         for month in chosen:
             self._check_whole(month)
-        parts = [_scan(self.path(month)) for month in chosen]
+        parts = [self._scan(month) for month in chosen]
         return pl.concat(parts if columns is None else [part.select(columns) for part in parts], how="vertical")
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
@@ -202,15 +204,24 @@ class Table:
     def _read_one(self, month: str, columns: Sequence[str] | None) -> pl.DataFrame:
         self._check_whole(month)
         try:
-            lazy = _scan(self.path(month))
+            lazy = self._scan(month)
             return (lazy if columns is None else lazy.select(columns)).collect()
         except pl.exceptions.ColumnNotFoundError:
-            names = _scan(self.path(month)).collect_schema().names()
+            names = self._scan(month).collect_schema().names()
             missing = next(column for column in columns or () if column not in names)
             hint = "If it was declared since the month was written, `crypto-features plan --run` computes it again."
             raise UnknownNameError(f"column of {self.name!r} {month}", missing, names, hint) from None
         except _DAMAGED as error:
             raise self._broken(month, str(error)) from None
+
+    def _scan(self, month: str) -> pl.LazyFrame:
+        rows = _scan(self.path(month))
+        gained = _GAINED.get(self.name, {})
+        names = rows.collect_schema().names() if gained else []
+        if missing := {name: pl.lit(value) for name, value in gained.items() if name not in names}:
+            stamps = [name for name in names if name in _UNDIGESTED]
+            rows = rows.select(pl.exclude(stamps), *(value.alias(name) for name, value in missing.items()), *stamps)
+        return rows
 
     def _check_whole(self, month: str) -> None:
         """Parquet begins and ends with its magic bytes: a truncated file is found before a query meets it."""

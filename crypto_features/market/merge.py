@@ -9,7 +9,7 @@ from crypto_features.market.contract import KEY, PRICES
 from crypto_features.market.history import current
 from crypto_features.market.source import CANDLE_SCHEMA
 
-VALUES = (*PRICES, "volume")
+VALUES = (*PRICES, "volume", "completeness")
 STAMP = pl.Datetime("us", "UTC")
 CORRECTED_SCHEMA = pl.Schema({**CANDLE_SCHEMA, "known_at": STAMP, **{f"{name}_was": pl.Float64() for name in VALUES}})
 

@@ -53,8 +53,8 @@ class IngestReport:
         counts: `month, symbol, accepted, new, corrected, rejected`: candles that keep the contract, how many of these
             are new or corrected, and candles that break it. A month and symbol of which nothing was fetched, since
             nothing can be new, has no row.
-        corrected: `symbol, open_time, known_at`, the new `open, high, low, close, volume` and the values known before
-            as `open_was` and so on.
+        corrected: `symbol, open_time, known_at`, the new `open, high, low, close, volume, completeness` and the values
+            known before as `open_was` and so on.
         rejected: The candles that break the contract, with `rule`.
         flagged: `symbol, open_time, flag, value` of the candles new in this run that look odd (see `flags`).
         failed: The error of each symbol that could not be fetched.

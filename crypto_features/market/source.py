@@ -15,9 +15,18 @@ CANDLE_SCHEMA = pl.Schema(
         "low": pl.Float64(),
         "close": pl.Float64(),
         "volume": pl.Float64(),
+        "completeness": pl.Float64(),
     }
 )
-"""A candle as a source hands it over: prices in the quote currency, volume in the base asset."""
+"""A candle: prices in the quote currency, volume in the base asset, and the share, 0 to 1, of the shortest candles seen
+that it was made from; 1 where the source gives the candle itself."""
+
+
+def in_candle_schema(candles: pl.DataFrame) -> pl.DataFrame:
+    """The same candles, with the `completeness` of 1 that a source may leave out."""
+    if "completeness" in candles.columns:
+        return candles
+    return candles.with_columns(completeness=pl.lit(1.0))
 
 
 class Source(Protocol):
@@ -53,6 +62,8 @@ class Source(Protocol):
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
         """The complete base candles of one symbol that open in `[start, end)`, sorted, in `CANDLE_SCHEMA`.
+
+        A source that gives each candle itself, and makes none from shorter ones, may leave out `completeness`.
 
         Raises:
             UnknownNameError: if the symbol is not on offer.

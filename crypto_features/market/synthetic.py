@@ -74,7 +74,7 @@ _EXP2 = [0.6931471805599453**k / float(np.prod(range(1, k + 1), dtype=np.float64
 
 @lru_cache(maxsize=32)
 def candles(symbol: str, years: int) -> pl.DataFrame:
-    """Every candle of one symbol in the first `years` years from the epoch, in `CANDLE_SCHEMA`.
+    """Every candle of one symbol in the first `years` years from the epoch, in `CANDLE_SCHEMA` but `completeness`.
 
     >>> candles("BTC", 1).select("symbol", "open", "close").row(0)
     ('BTC', 42000.0, 42002.76)

@@ -30,6 +30,7 @@ def candles(hours: int = 48, without: tuple[int, ...] = (), symbol: str = "BTC")
             "low": 9.0,
             "close": 11.0,
             "volume": 5.0,
+            "completeness": 1.0,
         }
     )
 

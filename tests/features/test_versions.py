@@ -276,7 +276,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         {SIGNALS: {"should_sell", "signal_strength"}},
     ),
     "an unfinished day resampled": (
-        (("resample", "+ interval_to <= pl.col", "<= pl.col"),),
+        (("resample", 'over=(close <= pl.col("as_of")) &', 'over=(pl.col("open_time") <= pl.col("as_of")) |'),),
         {DAILY: DAYS},
     ),
     "a day's highest close as its high": (

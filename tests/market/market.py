@@ -28,6 +28,7 @@ def candles(*symbols: str, start: datetime = START, count: int = 48, interval: t
             low=close - 2,
             close=close,
             volume=pl.lit(10.0),
+            completeness=pl.lit(1.0),
         )
         .match_to_schema(CANDLE_SCHEMA)
     )

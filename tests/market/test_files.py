@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from upath import UPath
 
 from crypto_features.errors import CryptoFeaturesError, InputError, SettingsError, UnknownNameError
+from crypto_features.features import resample
 from crypto_features.market import flags, gaps, source
 from crypto_features.market.sources.files import FilesSource
 from crypto_features.settings import Settings
@@ -35,7 +36,7 @@ def written(folder: Path, text: str, name: str = "BTC.csv") -> Path:
     return folder
 
 
-ROW = (1.5, 2.5, 1.0, 2.0, 10.0)
+ROW = (1.5, 2.5, 1.0, 2.0, 10.0, 1.0)
 PRICES = "1.5,2.5,1,2,10"
 NEXT = "2,3,2,3,20"
 HEADER = "open,high,low,close,volume"
@@ -113,10 +114,31 @@ def test_candles_are_resampled_from_shorter_ones(tmp_path: Path) -> None:
     folder = written(tmp_path / "f", quarters.write_csv(datetime_format="%Y-%m-%d %H:%M:%S"))
     frame = everything(folder)
     assert frame.rows() == [
-        ("BTC", START, 99.0, 105.0, 98.0, 103.0, 40.0),
-        ("BTC", START + HOUR, 103.0, 109.0, 102.0, 107.0, 40.0),
-        ("BTC", START + 2 * HOUR, 107.0, 111.0, 106.0, 109.0, 20.0),
+        ("BTC", START, 99.0, 105.0, 98.0, 103.0, 40.0, 1.0),
+        ("BTC", START + HOUR, 103.0, 109.0, 102.0, 107.0, 40.0, 1.0),
+        ("BTC", START + 2 * HOUR, 107.0, 111.0, 106.0, 109.0, 20.0, 0.5),
     ]
+
+
+@pytest.mark.parametrize("interval", [HOUR, 4 * HOUR, timedelta(days=1)])
+def test_a_day_counts_the_minutes_whatever_the_candles_between_them(tmp_path: Path, interval: timedelta) -> None:
+    minutes = candles("BTC", count=1440, interval=timedelta(minutes=1)).drop("symbol", "completeness")
+    two_of_each_hour = minutes.filter(pl.col("open_time").dt.minute() < 2)
+    half_a_day = pl.concat([two_of_each_hour.head(24), minutes.slice(720, 720)])
+    for symbol, frame in (("BTC", two_of_each_hour), ("ETH", half_a_day)):
+        frame.write_parquet(tmp_path / f"{symbol}.parquet")
+    found = pl.concat(everything(tmp_path, symbol, interval=interval) for symbol in ("BTC", "ETH"))
+    days = resample(found, interval, timedelta(days=1))
+    assert days["completeness"].to_list() == pytest.approx([48 / 1440, (24 + 720) / 1440])
+
+
+def test_the_end_of_a_file_that_is_late_is_waited_for(tmp_path: Path) -> None:
+    candles("BTC", count=10, interval=timedelta(minutes=15)).drop("symbol").write_parquet(tmp_path / "BTC.parquet")
+    opens = [
+        everything(tmp_path, wait=HOUR, now=lambda now=START + after: now)["open_time"].to_list()
+        for after in (3 * HOUR, 4 * HOUR - timedelta(seconds=1), 4 * HOUR)
+    ]
+    assert opens == [[START, START + HOUR], [START, START + HOUR], [START, START + HOUR, START + 2 * HOUR]]
 
 
 @pytest.mark.parametrize(

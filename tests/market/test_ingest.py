@@ -67,6 +67,37 @@ def test_candles_are_stored_with_the_time_at_which_they_became_known(lake: Lake)
     assert report.published == lake.candles.months() == ("2024-01", "2024-02")
 
 
+def test_candles_stored_before_completeness_was_count_as_whole_and_stay_as_they_are(lake: Lake) -> None:
+    frame = candles("BTC", count=800)
+    old = frame.with_columns(known_at=pl.lit(LATER).cast(pl.Datetime("us", "UTC"))).drop("completeness")
+    january = old.filter(pl.col("open_time").dt.month() == 1)
+    lake.candles.publish("2024-01", january)
+    lake.candles.publish("2024-02", old.filter(pl.col("open_time").dt.month() == 2))
+    before, digest = lake.bytes(), lake.candles.digest("2024-01")
+    report = lake.take(Offer(frame), months=("2024-01", "2024-02"), now=LATER + HOUR)
+    assert (report.new, report.corrected.height, lake.bytes()) == (0, 0, before)
+    lake.take(Offer(candles("BTC", "ETH", count=800)), months=("2024-02",), now=LATER + HOUR)
+    assert_frame_equal(current(lake.candles.read()).filter(symbol="BTC").drop("known_at"), frame)
+    assert lake.candles.digest("2024-01") == digest
+
+
+def test_a_candle_of_more_shorter_ones_than_before_is_a_correction(lake: Lake) -> None:
+    lake.take(Offer(edit(candles("BTC"), 3, completeness=0.5)))
+    corrected = lake.take(Offer(candles("BTC")), now=LATER + HOUR).corrected
+    assert corrected.select("open_time", "completeness", "completeness_was").rows() == [(START + 3 * HOUR, 1.0, 0.5)]
+
+
+def test_a_source_that_gives_each_candle_itself_may_leave_completeness_out(lake: Lake) -> None:
+    lake.take(Offer(candles("BTC").drop("completeness")))
+    assert lake.candles.read()["completeness"].unique().to_list() == [1.0]
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
+def test_a_completeness_that_is_no_share_is_refused(lake: Lake, share: float) -> None:
+    report = lake.take(Offer(edit(candles("BTC"), 3, completeness=share)))
+    assert report.rejected["rule"].to_list() == ["completeness|" + ("max" if share > 1 else "min_exclusive")]
+
+
 @pytest.mark.parametrize("kind", [Offer, Resuming, Marked])
 def test_the_same_candles_again_change_not_one_byte(lake: Lake, kind: type[Offer]) -> None:
     lake.take(kind(candles("BTC", "ETH")))

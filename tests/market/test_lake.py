@@ -27,7 +27,7 @@ def rows(
 
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
-    return Table(UPath(tmp_path), "candles", "open_time")
+    return Table(UPath(tmp_path), "daily_candles", "open_time")
 
 
 def test_a_published_partition_reads_back_sorted_with_its_metadata(table: Table) -> None:
@@ -59,7 +59,9 @@ def test_months_that_were_written_with_other_columns_are_named_and_read_by_the_c
     table.publish("2024-01", rows("BTC"))
     february = rows("BTC", start=datetime(2024, 2, 1, tzinfo=UTC))
     table.publish("2024-02", february.with_columns(volume=1.0))
-    with pytest.raises(InputError, match=r"2024-01 of 'candles' .* than 2024-02; .*'volume', Float64.*plan --run"):
+    with pytest.raises(
+        InputError, match=r"2024-01 of 'daily_candles' .* than 2024-02; .*'volume', Float64.*plan --run"
+    ):
         table.read()
     shared = ["symbol", "close"]
     expected = pl.concat([rows("BTC"), february]).select(shared)
@@ -160,7 +162,7 @@ def test_a_truncated_partition_is_named_with_what_to_do(table: Table, keep: int)
     path.write_bytes(path.read_bytes()[:keep])
     for read in (table.read, table.scan, lambda: table.metadata("2024-01"), lambda: table.digest("2024-01")):
         with pytest.raises(
-            InputError, match=r"2024-01 of 'candles' is not a whole Parquet file .*materialize 'candles'"
+            InputError, match=r"2024-01 of 'daily_candles' is not a whole Parquet file .*materialize 'daily_candles'"
         ):
             read()
 
@@ -171,7 +173,7 @@ def test_a_partition_damaged_inside_is_named(table: Table) -> None:
     path = table.path("2024-01")
     data = path.read_bytes()
     path.write_bytes(data[:4] + bytes(len(data) - 12) + data[-8:])
-    why = r"2024-01 of 'candles' is not a whole Parquet file .*materialize 'candles'"
+    why = r"2024-01 of 'daily_candles' is not a whole Parquet file .*materialize 'daily_candles'"
     with pytest.raises(InputError, match=why):
         table.read()
     query = table.scan().select(pl.col("open_time").max())
@@ -190,7 +192,7 @@ def test_whatever_a_query_fails_with_the_damaged_partition_is_named(
 
     query = table.scan()
     monkeypatch.setattr(pl.LazyFrame, "collect", fail)
-    with pytest.raises(InputError, match=r"2024-01 of 'candles' is not a whole Parquet file \(deep inside\)"):
+    with pytest.raises(InputError, match=r"2024-01 of 'daily_candles' is not a whole Parquet file \(deep inside\)"):
         table.collect(query)
 
 
@@ -201,7 +203,9 @@ def test_a_query_that_is_wrong_by_itself_fails_as_it_is(table: Table) -> None:
 
 
 def test_missing_tables_partitions_and_columns_are_named(table: Table) -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown table 'candles'.*Materialize the asset 'candles' first"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown table 'daily_candles'.*Materialize the asset 'daily_candles' first"
+    ):
         table.read()
     table.publish("2024-01", rows("BTC"))
     with pytest.raises(UnknownNameError, match=r"'2023-12'.*available: 2024-01"):

@@ -38,6 +38,7 @@ def source(settings: Settings) -> Source:
             columns=settings.files_columns,
             stamps=settings.files_stamps,
             cache=settings.root / ".sources",
+            wait=settings.late_wait,
         )
     if settings.source == "ccxt":
         from crypto_features.market.sources.exchange import ExchangeSource

@@ -18,7 +18,7 @@ from crypto_features.features.months import month_span, months_between
 from crypto_features.market.listed import ListedSource
 from crypto_features.market.listings import Listing
 from crypto_features.market.pace import Pace
-from crypto_features.market.source import CANDLE_SCHEMA
+from crypto_features.market.source import CANDLE_SCHEMA, in_candle_schema
 from crypto_features.market.timeframe import timeframe
 from crypto_features.market.vendor.columns import KLINE
 from crypto_features.market.vendor.stamps import readings
@@ -171,4 +171,5 @@ def _parsed(text: bytes, symbol: str, shown: str) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{shown} is no kline CSV ({str(error).splitlines()[0]}).") from None
     (time,) = readings(pl.Int64(), "open_time").values()
-    return rows.select(symbol=pl.lit(symbol), open_time=time, **{name: pl.col(name) for name in _VALUES})
+    candles = rows.select(symbol=pl.lit(symbol), open_time=time, **{name: pl.col(name) for name in _VALUES})
+    return in_candle_schema(candles)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from crypto_features.errors import CryptoFeaturesError, PermanentError, SettingsError, TransientError, UnknownNameError
 from crypto_features.market.listed import ListedSource
 from crypto_features.market.pace import BusyError, Pace, retry_after
-from crypto_features.market.source import CANDLE_SCHEMA
+from crypto_features.market.source import CANDLE_SCHEMA, in_candle_schema
 from crypto_features.market.timeframe import timeframe
 from crypto_features.market.web import credentials
 
@@ -247,4 +247,6 @@ def _frame(symbol: str, rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
         rows, schema={name: pl.Int64 if name == "open_time" else pl.Float64 for name in names}, orient="row"
     )
     time = pl.from_epoch("open_time", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    return frame.select(symbol=pl.lit(symbol), open_time=time, **{name: pl.col(name) for name in names[1:]})
+    return in_candle_schema(
+        frame.select(symbol=pl.lit(symbol), open_time=time, **{name: pl.col(name) for name in names[1:]})
+    )

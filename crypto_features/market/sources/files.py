@@ -18,11 +18,11 @@ from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.features import resample
 from crypto_features.market.contract import validate
 from crypto_features.market.names import check_symbol
-from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.source import CANDLE_SCHEMA, Source, in_candle_schema
 from crypto_features.market.timeframe import timeframe
 from crypto_features.market.vendor import open_file
 
-_VALUES = tuple(CANDLE_SCHEMA.names()[1:])
+_VALUES = tuple(name for name in CANDLE_SCHEMA.names() if name not in ("symbol", "completeness"))
 _SUFFIXES = (".csv", ".parquet")
 _DAY = timedelta(days=1)
 
@@ -41,6 +41,7 @@ class FilesSource(Source):
         now: The clock.
         cache: Where to remember the span of each file, so that it is not opened before it changes.
         names: Only these files of the folder; by default all.
+        wait: How long after a candle's close the shorter ones that it is made from may still come.
 
     Raises:
         InputError: if the folder is missing, holds no candle file, two files for one symbol, or not one of `names`.
@@ -56,8 +57,9 @@ class FilesSource(Source):
         now: Callable[[], datetime] = clock.now,
         cache: UPath | None = None,
         names: Sequence[str] | None = None,
+        wait: timedelta = timedelta(0),
     ) -> None:
-        self._folder, self._interval, self._now = Path(folder), interval, now
+        self._folder, self._interval, self._now, self._wait = Path(folder), interval, now, wait
         self._columns, self._stamps = dict(columns or {}), stamps
         self._cache = cache
         self._names = names
@@ -105,6 +107,7 @@ class FilesSource(Source):
         except (OSError, pl.exceptions.PolarsError) as error:
             why = str(error).splitlines()[0]
             raise InputError(f"{self._path(symbol)} cannot be read ({why}). Copy it again from its origin.") from None
+        candles = in_candle_schema(candles)
         if native == self._interval:
             return candles if candles["open_time"].is_sorted() else candles.sort("open_time")
         good, rejected = validate(candles, native, now)
@@ -114,7 +117,7 @@ class FilesSource(Source):
                 f"of {timeframe(self._interval)} cannot be made from it. Correct it, or set "
                 f"CRYPTO_FEATURES_INTERVAL to {timeframe(native)}."
             )
-        return resample(good, native, self._interval, as_of=now).select(CANDLE_SCHEMA.names())
+        return resample(good, native, self._interval, as_of=now, wait=self._wait)
 
     def _files(self) -> dict[str, Path]:
         return _candle_files(self._folder, self._names)

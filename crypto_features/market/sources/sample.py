@@ -8,7 +8,7 @@ import polars as pl
 from crypto_features import clock
 from crypto_features.errors import SettingsError, UnknownNameError
 from crypto_features.features import resample
-from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.source import Source, in_candle_schema
 from crypto_features.market.synthetic import ASSETS, EPOCH, HOUR, SEED, Asset, candles
 from crypto_features.market.timeframe import timeframe
 
@@ -61,8 +61,8 @@ class SampleSource(Source):
             pl.col("open_time") + HOUR <= now,
         )
         if self._interval == HOUR:
-            return fine
-        return resample(fine, HOUR, self._interval, as_of=now).select(CANDLE_SCHEMA.names())
+            return in_candle_schema(fine)
+        return resample(fine, HOUR, self._interval, as_of=now)
 
     def _asset(self, symbol: str) -> Asset:
         if symbol not in ASSETS:
