@@ -17,9 +17,10 @@ from crypto_features.features.graph import DAILY, MODEL, RAW, nodes
 from crypto_features.features.plan import MISSING, Plan, Published, Reason, Settled, Stale
 from crypto_features.features.provenance import PUBLISHED_AT
 from crypto_features.features.regime_model import TABLE
+from crypto_features.features.resample import WAITS_UNTIL
 from crypto_features.market import Table, current
 from crypto_features.settings import Settings
-from crypto_features.versions import versions
+from crypto_features.versions import definitions, versions
 
 EVERY_MONTH = "every month"
 """The partition that stands for all of a table while no candle is stored."""
@@ -37,7 +38,9 @@ def plan_of(settings: Settings, *, confirm: frozenset[Reason] = frozenset(), ref
         refit: From which month on published models are held against a new fit.
     """
     folder, now = Folder(settings.root), clock.now()
-    graph = nodes(GROUPS.values(), versions(), {}, interval=settings.interval, now=now)
+    graph = nodes(
+        GROUPS.values(), versions(), definitions(), interval=settings.interval, now=now, wait=settings.late_wait
+    )
     published = folder.published()
     if not published.months(RAW):
         tables = (RAW, *(node.name for node in graph))
@@ -69,12 +72,6 @@ class Folder:
         self._notes[MODEL] = {month: content.get("notes", {}) for month, content in models.items()}
         versions = {month: str(content["version"]) for month, content in models.items()}
         return Published(self._notes, {RAW: {m: raw.digest(m) for m in raw.months()}, MODEL: versions})
-
-    def newest_candle(self) -> datetime:
-        """Open time of the newest candle: a day whose last candle is late is not over yet."""
-        raw = self._table(RAW)
-        newest: datetime = raw.collect(raw.scan([raw.months()[-1]]).select(pl.col("open_time").max())).item()
-        return newest
 
     def corrected(self, asset: str, month: str) -> tuple[str, ...]:
         """The candles of a month that became known after the asset's month was published."""
@@ -121,7 +118,10 @@ class Folder:
         table = self._table(item.asset)
 
         def change(rows: pl.DataFrame | None) -> tuple[pl.DataFrame, dict[str, str]] | None:
-            return None if rows is None else (rows, {**table.metadata(item.partition), **item.notes})
+            if rows is None:
+                return None
+            kept = {name: note for name, note in table.metadata(item.partition).items() if name != WAITS_UNTIL}
+            return rows, kept | dict(item.notes)
 
         table.update(item.partition, change)
 

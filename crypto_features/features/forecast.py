@@ -25,6 +25,7 @@ from crypto_features.features.plan import (
     redefined,
 )
 from crypto_features.features.provenance import DEFINITIONS, FINGERPRINTS, INPUTS, column_digests, input_digest
+from crypto_features.features.resample import WAITS_UNTIL
 
 Key = tuple[str, str]
 """A table and a month."""
@@ -164,7 +165,7 @@ class _Forecast:
         if not there and bars.own_month and not self._has_rows(bars, month):
             return
         self.missing.add((node.name, month))
-        if node.may_be_empty and not there and not self._rows(Read(node.name, bars.lookback), month, None).height:
+        if node.due and not there and not self._rows(Read(node.name, bars.lookback), month, None).height:
             self.missing.discard((node.name, month))
             return
         self._list(node, month, Reason.NEVER_BUILT, (WITHOUT_NOTES,) if there else (MISSING,))
@@ -246,7 +247,9 @@ class _Forecast:
             for read in node.inputs
         }
         origin = {FINGERPRINTS: node.fingerprints, DEFINITIONS: node.definitions, INPUTS: inputs}
-        return {key: json.dumps(dict(value), sort_keys=True) for key, value in origin.items()}
+        due = node.due(self._inputs(node, month, None)) if node.due else None
+        notes = {key: json.dumps(dict(value), sort_keys=True) for key, value in origin.items()}
+        return notes | ({WAITS_UNTIL: due.isoformat()} if due else {})
 
     def _covered(self, read: Read, month: str) -> list[str]:
         """The months of an input that are read, and will be published."""
@@ -264,11 +267,14 @@ class _Forecast:
         return self._rows(Read(read.table, read.lookback, ("symbol",)), month, None).height > 0
 
     def _computed(self, node: Node, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
+        return node.compute(self._inputs(node, month, symbols), month)
+
+    def _inputs(self, node: Node, month: str, symbols: Sequence[str] | None) -> dict[str, pl.DataFrame]:
         inputs = {}
         for read in node.inputs:
             parts = [self._rows(read, other, symbols) for other in self._covered(read, month)]
             inputs[read.table] = pl.concat(parts, how="diagonal_relaxed") if parts else self._rows(read, month, symbols)
-        return node.compute(inputs, month)
+        return inputs
 
     def _rows(self, read: Read, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
         """The rows that will be published: those of today, with what changes in place of what it replaces."""

@@ -13,7 +13,7 @@ from crypto_features.features.months import month_of, month_span
 from crypto_features.features.partition import DAY, compute_partition
 from crypto_features.features.provenance import columns_read
 from crypto_features.features.regime_model import LOOKBACK, ULTRA_5, regime_models
-from crypto_features.features.resample import resample
+from crypto_features.features.resample import resample, waits_until
 
 RAW = "candles"
 DAILY = "daily_candles"
@@ -55,8 +55,10 @@ def _earliest(month: str, lookback: timedelta) -> str:
     return month_of(month_span(month)[0] - lookback)
 
 
-Compute = Callable[[Mapping[str, pl.DataFrame], str], pl.DataFrame]
-"""`compute(inputs, month)`: the rows of a month from the rows that are read of each input."""
+Inputs = Mapping[str, pl.DataFrame]
+"""The rows that are read of each input table."""
+Compute = Callable[[Inputs, str], pl.DataFrame]
+"""`compute(inputs, month)`: the rows of a month."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Node:
         sources: By column, the `(table, column)` pairs that it is computed from.
         fact: Whether a partition stays as it was published when its inputs change, as a fitted model does.
         by_symbol: Whether the rows of a symbol can be computed without those of others.
-        may_be_empty: Whether a month with bars may be without rows.
+        due: When the same inputs will give a month other rows, because bars are over by then that are waited for now.
     """
 
     name: str
@@ -83,7 +85,7 @@ class Node:
     sources: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     fact: bool = False
     by_symbol: bool = True
-    may_be_empty: bool = False
+    due: Callable[[Inputs], datetime | None] | None = None
 
     def reached(self, read: Read, columns: Collection[str] | None) -> set[str]:
         """Its columns that are computed from these columns of an input."""
@@ -95,7 +97,13 @@ class Node:
 
 
 def nodes(
-    groups: Iterable[FeatureGroup], versions: Versions, definitions: Versions, *, interval: timedelta, now: datetime
+    groups: Iterable[FeatureGroup],
+    versions: Versions,
+    definitions: Versions,
+    *,
+    interval: timedelta,
+    now: datetime,
+    wait: timedelta,
 ) -> tuple[Node, ...]:
     """The tables that are computed from candles, each after those that it reads.
 
@@ -105,12 +113,16 @@ def nodes(
         definitions: The definition of each column, by table.
         interval: Length of a base candle.
         now: The current time: a day that is not over has no candle yet.
+        wait: How long a bar waits for its missing candles.
     """
 
-    def days(inputs: Mapping[str, pl.DataFrame], _month: str) -> pl.DataFrame:
-        return resample(inputs[RAW].drop("known_at", strict=False), interval, DAY, as_of=now)
+    def days(inputs: Inputs, _month: str) -> pl.DataFrame:
+        return resample(inputs[RAW], interval, DAY, as_of=now, wait=wait)
 
-    def fits(inputs: Mapping[str, pl.DataFrame], month: str) -> pl.DataFrame:
+    def next_day(inputs: Inputs) -> datetime | None:
+        return waits_until(inputs[RAW], interval, DAY, as_of=now, wait=wait)
+
+    def fits(inputs: Inputs, month: str) -> pl.DataFrame:
         return regime_models(inputs["price_features"], [month])
 
     def rows_of(group: FeatureGroup) -> Compute:
@@ -118,12 +130,23 @@ def nodes(
 
     candles = {column: ((RAW, "open_time" if column == "completeness" else column),) for column in versions[DAILY]}
     raw = (Read(RAW, timedelta(0)),)
-    found = [Node(DAILY, raw, days, versions[DAILY], definitions.get(DAILY, {}), candles, may_be_empty=True)]
+    found = [Node(DAILY, raw, days, versions[DAILY], definitions.get(DAILY, {}), candles, due=next_day)]
     for group in groups:
         if any(source.table == MODEL for source in group.inputs):
             past = Read("price_features", LOOKBACK, MODEL_READS, own_month=False)
             sources = {"parameters": tuple(("price_features", name) for name in ULTRA_5)}
-            found.append(Node(MODEL, (past,), fits, versions[MODEL], {}, sources, fact=True, by_symbol=False))
+            found.append(
+                Node(
+                    MODEL,
+                    (past,),
+                    fits,
+                    versions[MODEL],
+                    definitions.get(MODEL, {}),
+                    sources,
+                    fact=True,
+                    by_symbol=False,
+                )
+            )
         inputs = tuple(Read(i.table, i.lookback, columns_read(group, i.table)) for i in group.inputs)
         described = versions[group.name], definitions.get(group.name, {}), lineage(group)
         found.append(Node(group.name, inputs, rows_of(group), *described))

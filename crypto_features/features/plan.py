@@ -15,7 +15,8 @@ from enum import Enum
 import polars as pl
 
 from crypto_features.features.graph import Node, Read
-from crypto_features.features.provenance import COLUMNS, DEFINITIONS, FINGERPRINTS, INPUTS, WAITS_UNTIL, input_digest
+from crypto_features.features.provenance import COLUMNS, DEFINITIONS, FINGERPRINTS, INPUTS, input_digest
+from crypto_features.features.resample import WAITS_UNTIL
 
 MISSING, WITHOUT_NOTES = "missing", "published without notes"
 

@@ -18,6 +18,7 @@ from crypto_features.features.graph import MODEL, RAW, Node, nodes
 from crypto_features.features.months import months_between
 from crypto_features.features.plan import Plan, Published, Reason, Settled, Stale
 from crypto_features.features.provenance import FINGERPRINTS
+from crypto_features.features.resample import WAITS_UNTIL
 from tests.features.markets import HOUR
 
 Key = tuple[str, str]
@@ -30,6 +31,7 @@ class MemoryLake:
 
     def __init__(self, candles: pl.DataFrame) -> None:
         self.candles = candles
+        self.clock: datetime | None = None
         self.groups = dict(GROUPS)
         self.versions: dict[str, Mapping[str, str]] = dict(self.behaviour)
         self.definitions: dict[str, Mapping[str, str]] = {}
@@ -56,22 +58,26 @@ class MemoryLake:
 
     @property
     def graph(self) -> tuple[Node, ...]:
-        return nodes(self.groups.values(), self.versions, self.definitions, interval=HOUR, now=self.now)
+        return nodes(self.groups.values(), self.versions, self.definitions, interval=HOUR, now=self.now, wait=HOUR)
 
     @property
     def now(self) -> datetime:
-        newest = self.candles["open_time"].max()
-        assert isinstance(newest, datetime)
-        return newest + HOUR
+        return self.clock or self._span[1]
 
     @property
     def months(self) -> tuple[str, ...]:
-        first = self.candles["open_time"].min()
+        return months_between(*self._span)
+
+    @property
+    def _span(self) -> tuple[datetime, datetime]:
+        first, last = self.candles["open_time"].min(), self.candles["open_time"].max()
         assert isinstance(first, datetime)
-        return months_between(first, self.now)
+        assert isinstance(last, datetime)
+        return first, last + HOUR
 
     def _without_tables(self) -> "MemoryLake":
         other = type(self)(self.candles)
+        other.clock = self.clock
         other.groups, other.versions, other.definitions = self.groups, self.versions, self.definitions
         return other
 
@@ -103,6 +109,7 @@ class MemoryLake:
     def renote(self, settled: Iterable[Settled]) -> None:
         """Renew the notes of partitions that hold what they should."""
         for item in settled:
+            self.notes[item.asset][item.partition].pop(WAITS_UNTIL, None)
             self.notes[item.asset][item.partition] |= item.notes
 
     def read(
@@ -140,7 +147,8 @@ class MemoryLake:
         self.frames[node.name, month] = frame
         described = pl.DataFrame() if node.fact else frame
         note = partition_metadata(described, node.fingerprints, digests, node.definitions)
-        self.notes.setdefault(node.name, {})[month] = note
+        due = node.due(inputs) if node.due else None
+        self.notes.setdefault(node.name, {})[month] = note | ({WAITS_UNTIL: due.isoformat()} if due else {})
 
     def _digest(self, table: str, month: str, columns: Sequence[str] | None) -> str:
         if table == RAW:
