@@ -15,7 +15,7 @@ from crypto_features.features.partition import compute_partition
 from crypto_features.features.plan import DAILY, MISSING, MODEL, RAW, Node, Read, Reason, Stale
 from crypto_features.features.regime_model import regime_models
 from crypto_features.features.registry import GROUPS
-from crypto_features.features.resample import resample
+from crypto_features.features.resample import AT_ONCE, resample
 
 Reader = Callable[[str, Sequence[str], Sequence[str] | None, Sequence[str] | None], pl.DataFrame]
 """`read(table, months, columns, symbols)`: rows of published months; `None` means all. Of candles the current ones, of
@@ -32,6 +32,7 @@ def confirm(
     *,
     interval: timedelta,
     now: datetime,
+    wait: timedelta = AT_ONCE,
     exact: bool = False,
 ) -> tuple[Stale, ...]:
     """Those of the stale partitions whose content really differs.
@@ -45,10 +46,11 @@ def confirm(
         read: Reads what is published.
         interval: Length of a base candle.
         now: The current time: a day that is not over has no candle yet.
+        wait: How long after the end of a day its late candles are waited for.
         exact: Compute what new definitions and missing partitions give, too: a new definition may give a month the same
             values. This takes as long as computing those partitions.
     """
-    return _Confirmation({node.name: node for node in graph}, read, interval, now, exact=exact).kept(stale)
+    return _Confirmation({node.name: node for node in graph}, read, interval, now, wait, exact=exact).kept(stale)
 
 
 class _Confirmation:
@@ -58,10 +60,12 @@ class _Confirmation:
         read: Reader,
         interval: timedelta,
         now: datetime,
+        wait: timedelta,
         *,
         exact: bool,
     ) -> None:
-        self.graph, self.read, self.interval, self.now, self.exact = graph, read, interval, now, exact
+        self.graph, self.read, self.interval, self.now, self.wait = graph, read, interval, now, wait
+        self.exact = exact
         self.certain: set[tuple[str, str]] = set()
         self.changed: dict[tuple[str, str], tuple[pl.DataFrame, frozenset[str], frozenset[str]]] = {}
         """By partition: the new rows of the symbols that changed, which symbols, and which columns."""
@@ -133,8 +137,8 @@ class _Confirmation:
     def _computed(self, item: Stale, symbols: list[str] | None) -> pl.DataFrame:
         month = item.partition
         if item.asset == DAILY:
-            candles = self.read(RAW, [month], None, symbols)
-            return resample(candles.drop(_VERSIONS, strict=False), self.interval, timedelta(days=1), as_of=self.now)
+            candles = self.read(RAW, [month], None, symbols).drop(_VERSIONS, strict=False)
+            return resample(candles, self.interval, timedelta(days=1), as_of=self.now, wait=self.wait)
         inputs = {read.table: self._input(read, month, symbols) for read in self.graph[item.asset].inputs}
         if item.asset == MODEL:
             return regime_models(inputs["price_features"], [month])
