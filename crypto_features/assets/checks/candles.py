@@ -124,7 +124,7 @@ def complete(candles: pl.DataFrame, interval: timedelta) -> Finding:
 
 
 def days_counted(daily: pl.DataFrame, candles: pl.DataFrame, interval: timedelta) -> Finding:
-    """There is one row for each symbol and day that has a candle and is over.
+    """There is one row for each symbol and day that has a candle and is over by the symbol's own candles.
 
     Args:
         daily: Daily candles.
@@ -132,10 +132,8 @@ def days_counted(daily: pl.DataFrame, candles: pl.DataFrame, interval: timedelta
         interval: Length of a candle.
     """
     opens = pl.col("open_time")
-    over = candles.select((opens.max() + interval).dt.truncate("1d")).item() if candles.height else None
-    expected = (
-        candles.select("symbol", opens.dt.truncate("1d")).unique().filter(opens < over) if over else daily.clear()
-    )
+    over = (opens.max().over("symbol") + interval).dt.truncate("1d")
+    expected = candles.select("symbol", opens.dt.truncate("1d"), over=over).filter(opens < pl.col("over")).unique()
     keys = ["symbol", "open_time"]
     absent = expected.join(daily, on=keys, how="anti")
     invented = daily.join(candles.select("symbol", opens.dt.truncate("1d")).unique(), on=keys, how="anti")
