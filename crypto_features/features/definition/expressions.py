@@ -6,6 +6,7 @@ holds paths and bytecode, so it is opened again.
 
 import json
 import pickle
+import re
 import sys
 from typing import Any
 
@@ -14,6 +15,8 @@ import polars as pl
 from crypto_features.errors import InputError
 
 _WRITER = bytes((sys.version_info.minor, sys.version_info.micro))
+_FIELD = re.compile(rb"\x82\xa4name.*(?=[\xc2\xc3]{2}$)", re.DOTALL)
+"""The column that a function gave when it last ran, which Polars keeps in front of it: none before it first runs."""
 _PICKLES = tuple(bytes((by_value,)) + _WRITER + b"\x80" for by_value in (0, 1))
 
 
@@ -45,4 +48,4 @@ def _opened(value: Any) -> Any:
     start = next((at for mark in _PICKLES if (at := data.find(mark)) >= 0), None)
     if start is None:
         return data
-    return data[:start], pickle.loads(data[start + 1 + len(_WRITER) :])  # noqa: S301 - written here a moment ago.
+    return _FIELD.sub(b"\xc0", data[:start]), pickle.loads(data[start + 1 + len(_WRITER) :])  # noqa: S301 - written here a moment ago.

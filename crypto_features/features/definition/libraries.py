@@ -59,8 +59,11 @@ def versions_of(modules: Iterable[str]) -> list[str]:
 @cache
 def _is_installed(top: str) -> bool:
     loaded = sys.modules.get(top)
-    spec = find_spec(top) if loaded is None else None
-    folders = [getattr(loaded, "__file__", None), *getattr(loaded, "__path__", ())] if spec is None else [spec.origin]
+    if loaded is not None:
+        folders = [getattr(loaded, "__file__", None), *getattr(loaded, "__path__", ())]
+    else:
+        spec = find_spec(top)
+        folders = [spec.origin, *(spec.submodule_search_locations or ())] if spec else []
     return any(folder and _INSTALLED.intersection(Path(folder).parts) for folder in folders)
 
 

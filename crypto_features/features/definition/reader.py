@@ -163,7 +163,7 @@ class _Reading:
             parts.append(source.normal(node))
         for attribute, value in vars(which).items():
             read_above = node is not None and (isroutine(value) or isdatadescriptor(value) or hasattr(value, "__get__"))
-            if not attribute.startswith("__") and attribute not in changed and not read_above:
+            if not _is_special(attribute) and attribute not in changed and not read_above:
                 parts += [attribute, self.value(value)]
         return hashed(name, *parts)
 
@@ -309,4 +309,5 @@ def _file(path: Path) -> list[str]:
 
 
 def _is_special(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
+    """Whether Python keeps something of its own under the name: where a module is stored, how an enumeration looks."""
+    return len(name) > 1 and name.startswith("_") and name.endswith("_")

@@ -65,7 +65,7 @@ class ModuleSource:
         if code not in self._codes:
             return None
         if code.co_name == "<lambda>":
-            return next((node for node in self._lambdas if _returns(node, code)), None)
+            return next((node for node in self._lambdas if _is_body(node.body, code)), None)
         found = self._functions.get((code.co_name, code.co_firstlineno), [])
         return found[0] if len(found) == 1 else None
 
@@ -157,7 +157,7 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
             yield from _statements(child)
 
 
-def _returns(node: ast.Lambda, code: CodeType) -> bool:
-    """Whether the code returns what the lambda's body is: lambdas on one line differ by where it stands."""
-    *_, (line, _, column, _) = code.co_positions()
-    return (line, column) == (node.body.lineno, node.body.col_offset)
+def _is_body(node: ast.expr, code: CodeType) -> bool:
+    """Whether the code begins where the expression stands: what tells lambdas on one line apart."""
+    places = [(line, column) for line, _, column, end in code.co_positions() if line and column != end]
+    return bool(places) and min(places) == (node.lineno, node.col_offset)
