@@ -4,14 +4,13 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 from upath import UPath
 
 from crypto_features import clock
 from crypto_features.errors import InputError
-from crypto_features.features import GROUPS, RegimeModel
+from crypto_features.features import GROUPS
 from crypto_features.features.forecast import make_plan
 from crypto_features.features.graph import DAILY, MODEL, RAW, nodes
 from crypto_features.features.plan import MISSING, Plan, Published, Reason, Settled, Stale
@@ -19,6 +18,7 @@ from crypto_features.features.provenance import PUBLISHED_AT
 from crypto_features.features.regime_model import TABLE
 from crypto_features.features.resample import WAITS_UNTIL
 from crypto_features.market import Table, current
+from crypto_features.models import renote_model, whole_models
 from crypto_features.settings import Settings
 from crypto_features.versions import definitions, versions
 
@@ -63,12 +63,14 @@ class Folder:
         self._notes: dict[str, dict[str, dict[str, str]]] = {}
 
     def published(self) -> Published:
-        """Notes and digests of every partition."""
+        """Notes and digests of every partition; one that is damaged at its ends counts as missing."""
         raw = self._table(RAW)
         for name in (DAILY, *GROUPS):
-            table = self._table(name)
-            self._notes[name] = {month: table.metadata(month) for month in table.months()}
-        models = self._models()
+            table, self._notes[name] = self._table(name), {}
+            for month in table.months():
+                with suppress(InputError):
+                    self._notes[name][month] = table.metadata(month)
+        models = whole_models(self._root)
         self._notes[MODEL] = {month: content.get("notes", {}) for month, content in models.items()}
         versions = {month: str(content["version"]) for month, content in models.items()}
         return Published(self._notes, {RAW: {m: raw.digest(m) for m in raw.months()}, MODEL: versions})
@@ -91,9 +93,9 @@ class Folder:
     def read(
         self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
     ) -> pl.DataFrame:
-        """Rows of published months, as `confirm` asks for them."""
+        """Rows of published months, as the plan asks for them."""
         if table == MODEL:
-            models = self._models()
+            models = whole_models(self._root)
             rows = [(m, json.dumps(models[m]), models[m]["version"]) for m in months if m in models]
             frame = pl.DataFrame(rows, TABLE, orient="row")
             return frame if columns is None else frame.select(name for name in columns if name in frame.columns)
@@ -114,7 +116,10 @@ class Folder:
         return current(frame) if table == RAW else frame
 
     def renote(self, item: Settled) -> None:
-        """Publish a partition's rows as they are, with other notes."""
+        """Publish a partition's content as it is, with other notes."""
+        if item.asset == MODEL:
+            renote_model(self._root, item.partition, item.notes)
+            return
         table = self._table(item.asset)
 
         def change(rows: pl.DataFrame | None) -> tuple[pl.DataFrame, dict[str, str]] | None:
@@ -127,16 +132,3 @@ class Folder:
 
     def _table(self, name: str) -> Table:
         return Table(self._root, name, time="open_time" if name in (RAW, DAILY) else "event_timestamp")
-
-    def _models(self) -> dict[str, dict[str, Any]]:
-        """What the regime models hold, by month; one that is not whole counts as missing."""
-        folder = self._root / MODEL
-        if not folder.is_dir():
-            return {}
-        found = {}
-        for path in sorted(folder.iterdir()):
-            if path.suffix == ".json":
-                with suppress(InputError, UnicodeDecodeError):
-                    RegimeModel.from_json(text := path.read_text(encoding="utf-8"))
-                    found[path.stem] = json.loads(text)
-        return found

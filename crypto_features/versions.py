@@ -23,6 +23,12 @@ def table_version(table: str) -> str:
     return combined(feature_versions(table))
 
 
+def code_version(table: str) -> str:
+    """Version of behaviour and definition: a table that was computed by another one may hold other values somewhere."""
+    defined = {f"definition of {column}": digest for column, digest in definitions()[table].items()}
+    return combined({**feature_versions(table), **defined})
+
+
 def feature_versions(table: str) -> Mapping[str, str]:
     """The version of each column of a computed table: how it behaves."""
     return versions()[table]

@@ -20,7 +20,7 @@ from crypto_features.features import partition_metadata, resample
 from crypto_features.features.resample import WAITS_UNTIL, waits_until
 from crypto_features.market import Source, coverage, current, gaps_in, ingest, source
 from crypto_features.settings import Settings
-from crypto_features.versions import feature_versions, table_version
+from crypto_features.versions import code_version, definitions, feature_versions
 
 DAY = timedelta(days=1)
 COUNTS = ("accepted", "new", "corrected", "rejected")
@@ -132,7 +132,7 @@ def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> d
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=fills(),
-        code_version=table_version("daily_candles"),
+        code_version=code_version("daily_candles"),
         freshness_policy=overdue(DAY, settings.online_grace),
         deps=["candles"],
         metadata={
@@ -145,11 +145,12 @@ def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> d
         raw, daily = lake.table("candles"), lake.table("daily_candles")
         published = raw.months()
         now, wait = clock.now(), settings.late_wait
+        fingerprints, defined = feature_versions("daily_candles"), definitions()["daily_candles"]
         for month in selected(context):
             if month in published:
                 stored, digest = current(raw.read([month])), raw.digest(month)
                 days = resample(stored, lake.interval, DAY, as_of=now, wait=wait)
-                provenance = partition_metadata(days, feature_versions("daily_candles"), {"candles": {month: digest}})
+                provenance = partition_metadata(days, fingerprints, {"candles": {month: digest}}, defined)
                 if pending := waits_until(stored, lake.interval, DAY, as_of=now, wait=wait):
                     provenance[WAITS_UNTIL] = pending.isoformat()
                 publish(context, daily, month, days, provenance=provenance)

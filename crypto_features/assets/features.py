@@ -12,7 +12,7 @@ from crypto_features.assets.leak_gate import leak_check, pass_gate
 from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.assets.pictures import pictures
 from crypto_features.assets.publish import each_kept, publish
-from crypto_features.assets.regime_model import NAME, ModelReader
+from crypto_features.assets.regime_model import ModelReader
 from crypto_features.assets.source_code import declared_in
 from crypto_features.features import (
     FeatureGroup,
@@ -21,8 +21,9 @@ from crypto_features.features import (
     compute_partition,
     partition_metadata,
 )
+from crypto_features.models import NAME
 from crypto_features.settings import Settings
-from crypto_features.versions import feature_versions, table_version
+from crypto_features.versions import code_version, definitions, feature_versions
 
 
 def feature_table(settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -37,7 +38,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
-        code_version=table_version(group.name),
+        code_version=code_version(group.name),
         check_specs=[leak_check(group)],
         deps=[dg.AssetDep(i.table, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
         freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),
@@ -52,16 +53,15 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
     def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster reads the bare class.
         gate = pass_gate(context, lake, group)
         readers = {i.table: _reader(lake, group, i) for i in group.inputs}
-        fingerprints = feature_versions(group.name)
+        fingerprints, defined = feature_versions(group.name), definitions()[group.name]
         with each_kept(context) as done:
             for month in selected(context):
                 inputs = {name: reader.read(month) for name, reader in readers.items()}
                 frame = compute_partition(group, inputs, month, interval=lake.interval)
                 created = pl.lit(clock.now()).cast(pl.Datetime("us", "UTC")).alias("created_timestamp")
                 frame = frame.select("symbol", "event_timestamp", created, pl.exclude("symbol", "event_timestamp"))
-                provenance = partition_metadata(
-                    frame, fingerprints, {name: reader.digests() for name, reader in readers.items()}
-                )
+                inputs_read = {name: reader.digests() for name, reader in readers.items()}
+                provenance = partition_metadata(frame, fingerprints, inputs_read, defined)
                 publish(context, lake.table(group.name), month, frame, provenance=provenance)
                 done.append(month)
         newest = lake.table(group.name).months()[-1:]

@@ -11,7 +11,7 @@ from crypto_features.assets.source_code import declared_in
 from crypto_features.features import FeatureGroup
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
-from crypto_features.versions import table_version
+from crypto_features.versions import code_version
 
 KINDS = {"embedded": "sqlite", "postgres": "postgres", "redis": "redis"}
 """Where the rows lie, by what `CRYPTO_FEATURES_STORE` says."""
@@ -31,7 +31,7 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
         pool=f"online_store_{group.name}",
-        code_version=table_version(group.name),
+        code_version=code_version(group.name),
         deps=[group.name, "feast_registry"],
         freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),
         metadata={

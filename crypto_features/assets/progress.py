@@ -8,7 +8,7 @@ import polars as pl
 
 from crypto_features.assets.lake import LakeResource
 from crypto_features.features import GROUPS, columns_read, input_digest
-from crypto_features.features.months import month_span, months_between
+from crypto_features.features.months import months_between
 from crypto_features.features.provenance import COLUMNS, INPUTS
 from crypto_features.market import Table
 
@@ -61,50 +61,10 @@ def last_close(now: datetime, interval: timedelta) -> datetime:
     return now - (now - datetime.min.replace(tzinfo=UTC)) % interval
 
 
-def outdated(lake: LakeResource, name: str, bars: str, now: datetime) -> tuple[str, ...]:
-    """Months of a table that a run should have made and did not, oldest first.
-
-    A month is missing; or closed and made from other content of an input than is published now; or open and without
-    the row of the last bar that is over. An open month is not compared by content: its candles change every hour.
-
-    Args:
-        lake: The lake.
-        name: The table.
-        bars: The table that says which months there are.
-        now: The current time.
-    """
-    table, head = lake.table(name), newest(lake.table(bars))
-    if head is None:
-        return ()
-    last = last_bar(name, head, lake.interval)
-    length = timedelta(0) if name == "daily_candles" else last - head
-    published = table.months()
-    expected = [month for month in lake.table(bars).months() if month_span(month)[0] + length <= last]
-    current = _Digests(lake)
-    found = {
-        month
-        for month in expected
-        if month not in published or (month_span(month)[1] + DAY <= now and not current.holds_for(table, month))
-    }
-    reached = newest(table)
-    if reached is not None and reached < last:
-        following = reached - length + (length or DAY)
-        found |= {*months_between(following, last - length + timedelta(microseconds=1))}.intersection(expected)
-    return tuple(sorted(found))
-
-
 def same_inputs(lake: LakeResource, name: str, months: Iterable[str]) -> tuple[str, ...]:
     """Those of a table's published months whose inputs still are what they were made from."""
     current = _Digests(lake)
     return tuple(month for month in months if current.holds_for(lake.table(name), month))
-
-
-def last_bar(name: str, head: datetime, interval: timedelta) -> datetime:
-    """The newest stamp that a table has once it is up to date with bars whose newest open time is `head`."""
-    if name == "daily_candles":
-        return last_close(head + interval, DAY) - DAY
-    hourly = name in GROUPS and GROUPS[name].interval is None
-    return head + (interval if hourly else DAY)
 
 
 class _Digests:

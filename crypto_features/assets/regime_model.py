@@ -1,10 +1,6 @@
 """The regime filter's parameters: a JSON artefact a month, fitted only on what was known before the month began."""
 
-import json
-from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -16,45 +12,11 @@ from crypto_features.assets.lake import LakeResource, SlidingReader
 from crypto_features.assets.partitions import SINGLE_RUN, reaching_back, selected, window
 from crypto_features.assets.publish import stamp
 from crypto_features.errors import InputError
-from crypto_features.features import RegimeModel, fit_regime_model, partition_metadata
+from crypto_features.features import fit_regime_model, partition_metadata
 from crypto_features.features.graph import MODEL_READS
-from crypto_features.features.provenance import FINGERPRINTS, PUBLISHED_AT
 from crypto_features.features.regime_model import LOOKBACK, TABLE
-from crypto_features.versions import feature_versions, table_version
-from crypto_features.whole_file import whole_file
-
-NAME = "regime_model"
-
-
-def model_path(root: UPath, month: str) -> UPath:
-    """Where the parameters of a month are kept."""
-    return root / NAME / f"{month}.json"
-
-
-def load_model(root: UPath, month: str) -> tuple[str, RegimeModel]:
-    """The artefact of a month, and the model in it.
-
-    Raises:
-        InputError: if it is not there, or is not whole.
-    """
-    path = model_path(root, month)
-    again = f"materialize {NAME!r} for {month} again."
-    try:
-        text = path.read_text(encoding="utf-8")
-        return text, RegimeModel.from_json(text)
-    except OSError as error:
-        raise InputError(f"the regime model {path} cannot be read ({error.strerror}); {again}") from None
-    except (UnicodeDecodeError, InputError) as error:
-        raise InputError(f"{path} is no whole regime model ({error}); {again}") from None
-
-
-def is_fitted(root: UPath, month: str) -> bool:
-    """Whether a month has parameters that can be read."""
-    try:
-        load_model(root, month)
-    except InputError:
-        return False
-    return True
+from crypto_features.models import NAME, load_model, model_path, publish_model, published_model
+from crypto_features.versions import code_version, definitions, feature_versions
 
 
 class ModelReader:
@@ -110,7 +72,7 @@ def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         description="Parameters of the rule-anchored forward filter: Gaussians of the five features for each label "
         "and the transitions between labels. Those of a month come only from rows known before it began, and stay as "
         "they were published when candles are corrected or symbols are added later.",
-        code_version=table_version(NAME),
+        code_version=code_version(NAME),
         kinds={"python", "json"},
         owners=["team:research"],
         partitions_def=months,
@@ -122,53 +84,16 @@ def regime_model(months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource
     ) -> dg.MaterializeResult[None]:
         history = SlidingReader(lake.table("price_features"), LOOKBACK, MODEL_READS)
-        fingerprints = feature_versions(NAME)
+        fingerprints, defined = feature_versions(NAME), definitions()[NAME]
         for month in selected(context):
             model = None if config.refit else published_model(lake.path, month, fingerprints)
             if model is None:
                 model = fit_regime_model(history.read(month), month)
                 past = {name: digest for name, digest in history.digests().items() if name < month}
-                notes = partition_metadata(pl.DataFrame(), fingerprints, {"price_features": past})
+                notes = partition_metadata(pl.DataFrame(), fingerprints, {"price_features": past}, defined)
                 publish_model(lake.path, month, model, notes | stamp(context))
             facts = {"version": model.version, "dagster/uri": str(model_path(lake.path, month))}
             context.add_asset_metadata(facts, partition_key=month)
         return dg.MaterializeResult()
 
     return fitted
-
-
-def published_model(root: UPath, month: str, fingerprints: Mapping[str, str]) -> RegimeModel | None:
-    """The model of a month, if it is whole and was fitted by code that behaves as the present one does."""
-    try:
-        text, model = load_model(root, month)
-    except InputError:
-        return None
-    noted = json.loads(json.loads(text).get("notes", {}).get(FINGERPRINTS, "{}"))
-    return model if noted == fingerprints else None
-
-
-def publish_model(root: UPath, month: str, model: RegimeModel, notes: Mapping[str, str]) -> None:
-    """Replace the model of a month, and keep the one that is replaced if it is another."""
-    path = model_path(root, month)
-    with suppress(InputError):
-        text, before = load_model(root, month)
-        if before.version == model.version:
-            notes = {**notes, PUBLISHED_AT: json.loads(text)["notes"].get(PUBLISHED_AT, notes[PUBLISHED_AT])}
-        else:
-            _write(superseded_path(root, month, before.version), text)
-    _write(path, model.to_json(notes))
-
-
-def superseded_path(root: UPath, month: str, version: str) -> UPath:
-    """Where a model is kept after another one of its month was published."""
-    return root / NAME / "superseded" / month / f"{version}.json"
-
-
-def _write(path: UPath, text: str) -> None:
-    """Write whole or not at all: beside the file and then over it; an upload to a bucket is atomic by itself."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.protocol not in ("", "file"):
-        path.write_text(text)
-        return
-    with whole_file(Path(path.path)) as file:
-        file.write(text.encode())

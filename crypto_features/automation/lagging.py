@@ -1,8 +1,9 @@
 """What is behind, most upstream first: what a schedule or a rule should have made, and has not."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import dagster as dg
@@ -10,26 +11,15 @@ import polars as pl
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 from crypto_features.assets.checks.remembered import last_evaluations
-from crypto_features.assets.progress import outdated
-from crypto_features.assets.regime_model import NAME as MODEL
-from crypto_features.assets.regime_model import is_fitted
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.errors import CryptoFeaturesError
-from crypto_features.features import GROUPS, SERVICES
-from crypto_features.features.months import month_span
+from crypto_features.features import GROUPS
+from crypto_features.features.months import month_of, month_span
+from crypto_features.features.plan import Stale
+from crypto_features.recompute import plan_of
 
 MISSED_BY = timedelta(minutes=3)
 """How long after a candle's close the schedule has had its chance."""
-
-BARS = {
-    "daily_candles": "candles",
-    **{name: "candles" if group.interval is None else "daily_candles" for name, group in GROUPS.items()},
-}
-READS = {
-    **{f"online_store/{name}": (name,) for name in GROUPS},
-    "training/ml_training_features": tuple(SERVICES["ml_training_features"].features),
-}
-"""What is published from tables, and has no file that says from which content."""
 
 Lag = tuple[str, str, tuple[str, ...]]
 """What is wrong, the asset that mends it, and its months; none for an asset without partitions."""
@@ -42,15 +32,7 @@ def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
         yield "candles", "candles", months
     if months := at.neglected:
         yield "candles that were never asked for", "candles", _first_run(months)
-    for name, bars in BARS.items():
-        if name == "regime_features":
-            yield from _models(at)
-        try:
-            months = outdated(at.lake, name, bars, at.now) if at.lake.table(bars).months() else ()
-        except (CryptoFeaturesError, pl.exceptions.PolarsError):
-            continue  # a damaged partition is told by the sensor `alerts`, and holds up no other table.
-        if months:
-            yield name, name, months
+    yield from _stale(at)
     yield from _unpublished(at, instance)
 
 
@@ -64,10 +46,17 @@ def blocked_by(graph: BaseAssetGraph[Any], instance: dg.DagsterInstance, asset: 
     return None
 
 
-def _models(at: MarketNow) -> Iterator[Lag]:
-    wanted = at.lake.table("price_features").months()
-    if missing := tuple(month for month in wanted if not is_fitted(at.lake.path, month)):
-        yield MODEL, MODEL, missing
+def _stale(at: MarketNow) -> Iterator[Lag]:
+    """What the plan lists, table by table, once there are candles."""
+    if not at.lake.table("candles").months():
+        return
+    first = month_of(at.first_month)
+    stale: tuple[Stale, ...] = ()
+    with suppress(CryptoFeaturesError, pl.exceptions.PolarsError):  # the sensor `alerts` reports what is damaged.
+        stale = plan_of(at.settings).stale
+    for asset, items in groupby(stale, key=lambda item: item.asset):
+        if months := tuple(item.partition for item in items if item.partition >= first):
+            yield asset, asset, _first_run(months)
 
 
 def _unpublished(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
@@ -76,13 +65,10 @@ def _unpublished(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
     if at.stored and instance.get_latest_materialization_event(registry) is None:
         yield "feast_registry", "feast_registry", ()
         return
-    for asset, tables in READS.items():
-        newest = [months[-1] for table in tables if (months := at.lake.table(table).months())]
-        if newest:
-            month = min(newest)
-            made = _recorded(instance, asset, month)
-            if any(made < _recorded(instance, table, month) for table in tables):
-                yield asset, asset, (month,)
+    for view in GROUPS:
+        asset, months = f"online_store/{view}", at.lake.table(view).months()
+        if months and _recorded(instance, asset, months[-1]) < _recorded(instance, view, months[-1]):
+            yield asset, asset, months[-1:]
 
 
 def _recorded(instance: dg.DagsterInstance, asset: str, month: str) -> int:

@@ -47,8 +47,12 @@ def plan(
     settings = Settings.load()
     if refit is not None:
         month_span(refit)
-    confirm = {Reason.DEFINITION_CHANGED} if run or exact else set()
-    found = plan_of(settings, confirm=frozenset(confirm | ({Reason.FEATURE_CHANGED} if exact else set())), refit=refit)
+    asked = {
+        Reason.DEFINITION_CHANGED: run or exact,
+        Reason.FEATURE_CHANGED: exact,
+        Reason.LAST_BITS: last_bits,
+    }
+    found = plan_of(settings, confirm=frozenset(reason for reason, wanted in asked.items() if wanted), refit=refit)
     if as_json:
         typer.echo(json.dumps([_facts(item) for item in found.stale], indent=1))
     else:

@@ -8,14 +8,13 @@ from datetime import datetime
 import polars as pl
 
 from crypto_features.features.difference import difference
-from crypto_features.features.graph import RAW, Node, Read
+from crypto_features.features.graph import RAW, Node, Read, Reader
 from crypto_features.features.months import month_span, months_between
 from crypto_features.features.plan import (
     MISSING,
     WITHOUT_NOTES,
     Plan,
     Published,
-    Reader,
     Reason,
     Settled,
     Stale,
@@ -54,7 +53,8 @@ def make_plan(
         read: Reads what is on disk.
         now: The current time.
         confirm: Of the partitions whose code changed, compute those with these reasons in memory and list them only if
-            their values differ: `FEATURE_CHANGED`, `DEFINITION_CHANGED`. This takes as long as building them.
+            their values differ: `FEATURE_CHANGED`, `DEFINITION_CHANGED`. This takes as long as building them. With
+            `LAST_BITS`, list what reads a partition that differs in last bits, too: it changes if that is published.
         refit: List the facts of this month and later, too, if fitting them again gives something else.
         corrected: Names the candles of a month that became known after an asset's month was built.
     """
@@ -131,7 +131,7 @@ class _Forecast:
         if verdict is None:
             return
         reason, details = verdict
-        if node.fact and reason is not Reason.FEATURE_CHANGED and not (self.refit and self.refit <= month):
+        if node.fact and not own | inherited and not (self.refit and self.refit <= month):
             self.kept += [Stale(node.name, month, reason, details)]
         elif reason in _CODE - self.confirm or not all(i.known for i in differing):
             if reason is not Reason.DEFINITION_CHANGED:  # its values are taken for equal until they are confirmed.
@@ -165,7 +165,7 @@ class _Forecast:
         if not there and bars.own_month and not self._has_rows(bars, month):
             return
         self.missing.add((node.name, month))
-        if node.due and not there and not self._rows(Read(node.name, bars.lookback), month, None).height:
+        if node.due and not there and not self._rows(node.name, month, None, None).height:
             self.missing.discard((node.name, month))
             return
         self._list(node, month, Reason.NEVER_BUILT, (WITHOUT_NOTES,) if there else (MISSING,))
@@ -176,16 +176,14 @@ class _Forecast:
         new = self._computed(node, month, symbols)
         old = self._published_rows(node.name, month, None, symbols)
         found = difference(new, old)
-        edited = redefined(node, self.published.notes[node.name][month])
-        if found is None and not node.fact:
+        if found is None:
             self.settled.append(Settled(node.name, month, self._notes(node, month)))
-        elif found is None:
             return
-        elif found.only_bits and edited and reason is Reason.DEFINITION_CHANGED:
-            self._list(node, month, Reason.LAST_BITS, edited)
-        else:
+        if found.only_bits and reason is Reason.DEFINITION_CHANGED:
+            reason = Reason.LAST_BITS
+        if reason is not Reason.LAST_BITS or reason in self.confirm:
             self.changes[node.name, month] = _Change(found.symbols, found.columns, new, symbols)
-            self._list(node, month, reason, self._real(details) if reason is Reason.UPSTREAM_CHANGED else details)
+        self._list(node, month, reason, self._real(details) if reason is Reason.UPSTREAM_CHANGED else details)
 
     def _list(self, node: Node, month: str, reason: Reason, details: tuple[str, ...]) -> None:
         self.stale.append(Stale(node.name, month, reason, details))
@@ -235,7 +233,7 @@ class _Forecast:
         if change is None:
             return self.published.digest(read, month)
         if (read, month) not in self.digests:
-            rows = self._rows(Read(read.table, read.lookback), month, None)
+            rows = self._rows(read.table, month, None, None)
             model = "version" in rows.columns
             whole = rows["version"][0] if model else input_digest(column_digests(rows), read.columns)
             self.digests[read, month] = whole
@@ -247,7 +245,7 @@ class _Forecast:
             for read in node.inputs
         }
         origin = {FINGERPRINTS: node.fingerprints, DEFINITIONS: node.definitions, INPUTS: inputs}
-        due = node.due(self._inputs(node, month, None)) if node.due else None
+        due = node.due(self.will_read, month) if node.due else None
         notes = {key: json.dumps(dict(value), sort_keys=True) for key, value in origin.items()}
         return notes | ({WAITS_UNTIL: due.isoformat()} if due else {})
 
@@ -259,37 +257,37 @@ class _Forecast:
 
     def _has_rows(self, read: Read, month: str) -> bool:
         key = (read.table, month)
-        if key in self.missing:
-            return True
+        if read.table == RAW or key in self.missing:
+            return key in self.missing or month in self.published.months(RAW)
         change = self.changes.get(key)
         if change is not None and not change.known:
             return True
-        return self._rows(Read(read.table, read.lookback, ("symbol",)), month, None).height > 0
+        return self._rows(read.table, month, ("symbol",), None).height > 0
 
     def _computed(self, node: Node, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
-        return node.compute(self._inputs(node, month, symbols), month)
+        return node.compute(self.will_read, month, symbols)
 
-    def _inputs(self, node: Node, month: str, symbols: Sequence[str] | None) -> dict[str, pl.DataFrame]:
-        inputs = {}
-        for read in node.inputs:
-            parts = [self._rows(read, other, symbols) for other in self._covered(read, month)]
-            inputs[read.table] = pl.concat(parts, how="diagonal_relaxed") if parts else self._rows(read, month, symbols)
-        return inputs
+    def will_read(
+        self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
+    ) -> pl.DataFrame:
+        """Rows of months as they will be published: those of today, with what changes in place of what it replaces."""
+        parts = [rows for month in months if (rows := self._rows(table, month, columns, symbols)).width]
+        return pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
 
-    def _rows(self, read: Read, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
-        """The rows that will be published: those of today, with what changes in place of what it replaces."""
-        by_symbol = read.table == RAW or self.nodes[read.table].by_symbol
-        only = symbols if by_symbol else None
-        change = self._change(read.table, month)
+    def _rows(
+        self, table: str, month: str, columns: Sequence[str] | None, symbols: Sequence[str] | None
+    ) -> pl.DataFrame:
+        only = symbols if table == RAW or self.nodes[table].by_symbol else None
+        change = self._change(table, month)
         if change is None or change.rows is None:
-            return self._published_rows(read.table, month, read.columns, only)
+            return self._published_rows(table, month, columns, only)
         fresh = change.rows if only is None else change.rows.filter(pl.col("symbol").is_in(list(only)))
         if change.computed is not None:
-            kept = self._published_rows(read.table, month, read.columns, only)
+            kept = self._published_rows(table, month, columns, only)
             kept = kept.filter(~pl.col("symbol").is_in(change.computed))
             fresh = pl.concat([kept, fresh.select(kept.columns)], how="vertical_relaxed")
             fresh = fresh.sort([key for key in ("symbol", "open_time", "event_timestamp") if key in fresh.columns])
-        return fresh if read.columns is None else fresh.select(n for n in fresh.columns if n in read.columns)
+        return fresh if columns is None else fresh.select(n for n in fresh.columns if n in columns)
 
     def _published_rows(
         self, table: str, month: str, columns: Sequence[str] | None, symbols: Sequence[str] | None

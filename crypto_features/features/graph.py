@@ -1,6 +1,6 @@
 """The tables that are computed, as the plan sees them: what each reads, and how one month of it is computed."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -9,7 +9,7 @@ import polars as pl
 
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.lineage import lineage
-from crypto_features.features.months import month_of, month_span
+from crypto_features.features.months import month_of, month_span, months_between
 from crypto_features.features.partition import DAY, compute_partition
 from crypto_features.features.provenance import columns_read
 from crypto_features.features.regime_model import LOOKBACK, ULTRA_5, regime_models
@@ -45,6 +45,12 @@ class Read:
         """Whether computing `month` reads the partition `other`."""
         return _earliest(month, self.lookback) <= other <= month and (self.own_month or other < month)
 
+    def rows(self, read: "Reader", month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
+        """The rows that computing a month reads."""
+        start, end = month_span(month)
+        months = [other for other in months_between(start - self.lookback, end) if self.covers(month, other)]
+        return read(self.table, months, self.columns, symbols)
+
     def touches(self, columns: Collection[str] | None) -> bool:
         """Whether it reads one of these columns; `None` are all."""
         return columns is None or self.columns is None or not set(self.columns).isdisjoint(columns)
@@ -55,10 +61,11 @@ def _earliest(month: str, lookback: timedelta) -> str:
     return month_of(month_span(month)[0] - lookback)
 
 
-Inputs = Mapping[str, pl.DataFrame]
-"""The rows that are read of each input table."""
-Compute = Callable[[Inputs, str], pl.DataFrame]
-"""`compute(inputs, month)`: the rows of a month."""
+Reader = Callable[[str, Sequence[str], Sequence[str] | None, Sequence[str] | None], pl.DataFrame]
+"""`read(table, months, columns, symbols)`: rows of published months; `None` means all. Of candles the current ones, of
+a fitted model one row per month. What is not published has no rows."""
+Compute = Callable[[Reader, str, Sequence[str] | None], pl.DataFrame]
+"""`compute(read, month, symbols)`: the rows of a month, of some symbols or of all."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class Node:
     sources: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     fact: bool = False
     by_symbol: bool = True
-    due: Callable[[Inputs], datetime | None] | None = None
+    due: Callable[[Reader, str], datetime | None] | None = None
 
     def reached(self, read: Read, columns: Collection[str] | None) -> set[str]:
         """Its columns that are computed from these columns of an input."""
@@ -116,24 +123,26 @@ def nodes(
         wait: How long a bar waits for its missing candles.
     """
 
-    def days(inputs: Inputs, _month: str) -> pl.DataFrame:
-        return resample(inputs[RAW], interval, DAY, as_of=now, wait=wait)
+    def days(read: Reader, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
+        return resample(read(RAW, [month], None, symbols), interval, DAY, as_of=now, wait=wait)
 
-    def next_day(inputs: Inputs) -> datetime | None:
-        return waits_until(inputs[RAW], interval, DAY, as_of=now, wait=wait)
+    def next_day(read: Reader, month: str) -> datetime | None:
+        return waits_until(read(RAW, [month], None, None), interval, DAY, as_of=now, wait=wait)
 
-    def fits(inputs: Inputs, month: str) -> pl.DataFrame:
-        return regime_models(inputs["price_features"], [month])
+    def fits(read: Reader, month: str, _symbols: Sequence[str] | None) -> pl.DataFrame:
+        return regime_models(past.rows(read, month, None), [month])
 
-    def rows_of(group: FeatureGroup) -> Compute:
-        return lambda inputs, month: compute_partition(group, inputs, month, interval=interval)
+    def rows_of(group: FeatureGroup, inputs: Sequence[Read]) -> Compute:
+        return lambda read, month, symbols: compute_partition(
+            group, {i.table: i.rows(read, month, symbols) for i in inputs}, month, interval=interval
+        )
 
+    past = Read("price_features", LOOKBACK, MODEL_READS, own_month=False)
     candles = {column: ((RAW, "open_time" if column == "completeness" else column),) for column in versions[DAILY]}
     raw = (Read(RAW, timedelta(0)),)
     found = [Node(DAILY, raw, days, versions[DAILY], definitions.get(DAILY, {}), candles, due=next_day)]
     for group in groups:
         if any(source.table == MODEL for source in group.inputs):
-            past = Read("price_features", LOOKBACK, MODEL_READS, own_month=False)
             sources = {"parameters": tuple(("price_features", name) for name in ULTRA_5)}
             found.append(
                 Node(
@@ -149,5 +158,5 @@ def nodes(
             )
         inputs = tuple(Read(i.table, i.lookback, columns_read(group, i.table)) for i in group.inputs)
         described = versions[group.name], definitions.get(group.name, {}), lineage(group)
-        found.append(Node(group.name, inputs, rows_of(group), *described))
+        found.append(Node(group.name, inputs, rows_of(group, inputs), *described))
     return tuple(found)

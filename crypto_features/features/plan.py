@@ -7,12 +7,10 @@ input differs, the partition is computed in memory, for the symbols concerned, a
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-
-import polars as pl
 
 from crypto_features.features.graph import Node, Read
 from crypto_features.features.provenance import COLUMNS, DEFINITIONS, FINGERPRINTS, INPUTS, input_digest
@@ -104,11 +102,6 @@ class Published:
         note = self.notes.get(read.table, {}).get(month, {})
         columns: dict[str, str] = json.loads(note.get(COLUMNS, "{}"))
         return input_digest(columns, read.columns) if columns else self.digests.get(read.table, {}).get(month)
-
-
-Reader = Callable[[str, Sequence[str], Sequence[str] | None, Sequence[str] | None], pl.DataFrame]
-"""`read(table, months, columns, symbols)`: rows of published months; `None` means all. Of candles the current ones, of
-a fitted model one row per month. What is not published has no rows."""
 
 
 def noted(note: Mapping[str, str], key: str) -> dict[str, str]:

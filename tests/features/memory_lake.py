@@ -13,6 +13,7 @@ from crypto_features.features import (
     partition_metadata,
     table_fingerprints,
 )
+from crypto_features.features.definition import table_definitions
 from crypto_features.features.forecast import make_plan
 from crypto_features.features.graph import MODEL, RAW, Node, nodes
 from crypto_features.features.months import months_between
@@ -27,14 +28,14 @@ Key = tuple[str, str]
 class MemoryLake:
     """Partitions by asset and month, with the notes that a real lake keeps in its files."""
 
-    behaviour = table_fingerprints()
+    behaviour, defined = table_fingerprints(), table_definitions()
 
     def __init__(self, candles: pl.DataFrame) -> None:
         self.candles = candles
         self.clock: datetime | None = None
         self.groups = dict(GROUPS)
         self.versions: dict[str, Mapping[str, str]] = dict(self.behaviour)
-        self.definitions: dict[str, Mapping[str, str]] = {}
+        self.definitions: dict[str, Mapping[str, str]] = dict(self.defined)
         self.frames: dict[Key, pl.DataFrame] = {}
         self.notes: dict[str, dict[str, dict[str, str]]] = {}
 
@@ -109,8 +110,9 @@ class MemoryLake:
     def renote(self, settled: Iterable[Settled]) -> None:
         """Renew the notes of partitions that hold what they should."""
         for item in settled:
-            self.notes[item.asset][item.partition].pop(WAITS_UNTIL, None)
-            self.notes[item.asset][item.partition] |= item.notes
+            before = self.notes[item.asset][item.partition]
+            kept = {name: note for name, note in before.items() if name != WAITS_UNTIL}
+            self.notes[item.asset][item.partition] = kept | dict(item.notes)
 
     def read(
         self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
@@ -135,19 +137,18 @@ class MemoryLake:
         return input_digest(column_digests(self._month_of_candles(month)))
 
     def _publish(self, node: Node, month: str) -> None:
-        inputs, digests = {}, {}
+        digests = {}
         for read in node.inputs:
             covered = [m for m in self.months if read.covers(month, m)]
             there = [m for m in covered if read.table == RAW or (read.table, m) in self.frames]
-            inputs[read.table] = self.read(read.table, there, read.columns, None)
             digests[read.table] = {m: self._digest(read.table, m, read.columns) for m in there}
-        frame = node.compute(inputs, month)
+        frame = node.compute(self.read, month, None)
         if frame.is_empty() and (node.name, month) not in self.frames:
             return
         self.frames[node.name, month] = frame
         described = pl.DataFrame() if node.fact else frame
         note = partition_metadata(described, node.fingerprints, digests, node.definitions)
-        due = node.due(inputs) if node.due else None
+        due = node.due(self.read, month) if node.due else None
         self.notes.setdefault(node.name, {})[month] = note | ({WAITS_UNTIL: due.isoformat()} if due else {})
 
     def _digest(self, table: str, month: str, columns: Sequence[str] | None) -> str:

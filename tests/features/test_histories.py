@@ -226,7 +226,7 @@ def _bits(stale: tuple[Stale, ...]) -> set[Key]:
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
 def test_the_plan_equals_what_a_full_build_changes(count: Callable[..., int]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call] # Hypothesis has no types here.
+    run_state_machine_as_test(
         Histories,
         settings=settings(
             max_examples=count(ci=50, proof=500),

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import polars as pl
 
-from crypto_features.assets.progress import outdated
 from crypto_features.automation.lagging import Lag, lagging
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.features.regime_model import prior_model
+from crypto_features.recompute import plan_of
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START
 from tests.operation.world import NOW, World, span
@@ -59,10 +59,12 @@ def test_on_the_first_of_a_month_only_days_that_are_over_are_expected(world: Wor
     midnight = datetime(2024, 3, 1, tzinfo=UTC)
     world.store_candles(midnight + 5 * HOUR)
     world.store_days("2024-01", "2024-02")
-    assert outdated(world.lake, "daily_candles", "candles", midnight + 5 * HOUR) == ()
-    assert outdated(world.lake, "price_features", "daily_candles", midnight + 5 * HOUR) == ("2024-01", "2024-02")
+    world.at(midnight + 5 * HOUR)
+    assert stale("daily_candles") == []
+    assert stale("price_features") == ["2024-01", "2024-02"]
     world.store_candles(midnight + 24 * HOUR)
-    assert outdated(world.lake, "daily_candles", "candles", midnight + 24 * HOUR) == ("2024-03",)
+    world.at(midnight + 24 * HOUR)
+    assert stale("daily_candles") == ["2024-03"]
 
 
 def test_the_last_day_of_a_month_is_asked_for_in_its_own_month(world: World) -> None:
@@ -70,7 +72,8 @@ def test_the_last_day_of_a_month_is_asked_for_in_its_own_month(world: World) -> 
     world.store_candles(midnight - HOUR)
     world.store_days("2024-01", "2024-02")
     world.store_candles(midnight + HOUR)
-    assert outdated(world.lake, "daily_candles", "candles", midnight + HOUR) == ("2024-02",)
+    world.at(midnight + HOUR)
+    assert stale("daily_candles") == ["2024-02"]
 
 
 def test_a_failed_publication_is_asked_for_again(world: World) -> None:
@@ -83,6 +86,10 @@ def test_a_failed_publication_is_asked_for_again(world: World) -> None:
     assert ("online_store/trading_signals", ("2024-03",)) in [(what, months) for what, _, months in behind(at, world)]
     world.record("online_store/trading_signals", "2024-03")
     assert "online_store/trading_signals" not in [what for what, _, _ in behind(at, world)]
+
+
+def stale(asset: str) -> list[str]:
+    return [item.partition for item in plan_of(Settings.load()).stale if item.asset == asset]
 
 
 def behind(at: MarketNow, world: World) -> list[Lag]:
