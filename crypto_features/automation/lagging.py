@@ -47,7 +47,7 @@ def blocked_by(graph: BaseAssetGraph[Any], instance: dg.DagsterInstance, asset: 
 
 
 def _stale(at: MarketNow) -> Iterator[Lag]:
-    """What the plan lists, table by table, once there are candles."""
+    """What the plan lists and can be made now, table by table, once there are candles."""
     if not at.lake.table("candles").months():
         return
     first = month_of(at.first_month)
@@ -55,7 +55,7 @@ def _stale(at: MarketNow) -> Iterator[Lag]:
     with suppress(CryptoFeaturesError, pl.exceptions.PolarsError):  # the sensor `alerts` reports what is damaged.
         stale = plan_of(at.settings).stale
     for asset, items in groupby(stale, key=lambda item: item.asset):
-        if months := tuple(item.partition for item in items if item.partition >= first):
+        if months := tuple(item.partition for item in items if item.ready and item.partition >= first):
             yield asset, asset, _first_run(months)
 
 

@@ -186,7 +186,10 @@ class _Forecast:
         self._list(node, month, reason, self._real(details) if reason is Reason.UPSTREAM_CHANGED else details)
 
     def _list(self, node: Node, month: str, reason: Reason, details: tuple[str, ...]) -> None:
-        self.stale.append(Stale(node.name, month, reason, details))
+        listed = {(item.asset, item.partition) for item in self.stale}
+        inputs = {(i.table, m) for i in node.inputs for m in self._covered(i, month)}
+        ready = inputs.isdisjoint(listed) and all(self.published.months(i.table) for i in node.inputs)
+        self.stale.append(Stale(node.name, month, reason, details, ready))
 
     def _real(self, details: tuple[str, ...]) -> tuple[str, ...]:
         """The upstream partitions that are stale themselves, if any: what was rebuilt before is no news."""

@@ -40,12 +40,14 @@ class Stale:
         partition: Its month.
         reason: The first that applies.
         details: Which feature, which upstream partition, or which candles.
+        ready: Whether nothing that it reads is stale itself.
     """
 
     asset: str
     partition: str
     reason: Reason
     details: tuple[str, ...]
+    ready: bool = True
 
     def __str__(self) -> str:
         return f"{self.asset} {self.partition}: {self.reason.value} ({', '.join(self.details)})"

@@ -7,10 +7,12 @@ import polars as pl
 
 from crypto_features.automation.lagging import Lag, lagging
 from crypto_features.automation.market_now import MarketNow
+from crypto_features.features import partition_metadata
 from crypto_features.features.regime_model import prior_model
 from crypto_features.recompute import plan_of
 from crypto_features.settings import Settings
-from tests.market.market import HOUR, START
+from crypto_features.versions import definitions, feature_versions
+from tests.market.market import HOUR
 from tests.operation.world import NOW, World, span
 
 
@@ -24,10 +26,8 @@ def test_a_table_that_is_behind_is_asked_for_at_the_second_look(world: World) ->
     world.store_candles(NOW)
     requests, reason, cursor = world.tick("behind")
     assert not requests
-    assert reason.split("; ")[:4] == [
+    assert reason.split("; ")[:2] == [
         "daily_candles is behind: 3 months from 2024-01 to 2024-03",
-        "its rule has until the next look",
-        "trading_signals is behind: 3 months from 2024-01 to 2024-03",
         "its rule has until the next look",
     ]
     ((request,), _, _) = world.tick("behind", cursor)
@@ -52,7 +52,7 @@ def test_what_stays_behind_is_asked_for_at_growing_intervals_and_starves_nobody(
     asked = [(minute, name) for minute, names in zip(minutes, found, strict=True) for name in names]
     assert [minute for minute, name in asked if name == "candles"] == [0, 10, 20, 30, 50, 90]
     assert [minute for minute, name in asked if name == "daily_candles"] == [1, 11, 21, 31, 51, 91]
-    assert {name for _, name in asked} == {"candles", "daily_candles", "trading_signals", "feast_registry"}
+    assert {name for _, name in asked} == {"candles", "daily_candles", "feast_registry"}
 
 
 def test_on_the_first_of_a_month_only_days_that_are_over_are_expected(world: World) -> None:
@@ -106,18 +106,15 @@ def test_a_month_that_was_lost_by_an_interrupted_backfill_is_asked_for(world: Wo
     assert (request.asset_selection, span(request)) == ([dg.AssetKey("candles")], ("2024-01", "2024-01"))
 
 
-def test_a_regime_model_that_is_not_whole_is_asked_for(world: World) -> None:
+def test_a_regime_model_that_is_not_whole_is_stale(world: World) -> None:
     world.store_candles(NOW)
-    rows = pl.DataFrame({"symbol": ["BTC"], "event_timestamp": [START + HOUR]})
-    moments = pl.col("event_timestamp").cast(pl.Datetime("us", "UTC"))
-    for offset, month in (("0d", "2024-01"), ("31d", "2024-02"), ("60d", "2024-03")):
-        world.lake.table("price_features").publish(month, rows.with_columns(moments.dt.offset_by(offset)))
     folder = world.folder / "regime_model"
     folder.mkdir()
-    (folder / "2024-01.json").write_text(prior_model().to_json())
+    code = feature_versions("regime_model"), definitions()["regime_model"]
+    notes = partition_metadata(pl.DataFrame(), code[0], {"price_features": {}}, code[1])
+    (folder / "2024-01.json").write_text(prior_model().to_json(notes))
     (folder / "2024-02.json").touch()
-    at = MarketNow.look(Settings.load(), world.lake)
-    assert [months for _, asset, months in behind(at, world) if asset == "regime_model"] == [("2024-02", "2024-03")]
+    assert stale("regime_model") == ["2024-02", "2024-03"]
 
 
 def test_nothing_is_made_from_a_table_whose_blocking_check_fails(world: World) -> None:
@@ -128,4 +125,4 @@ def test_nothing_is_made_from_a_table_whose_blocking_check_fails(world: World) -
         world.instance.report_runless_asset_event(check)
         found = looks(world, *(NOW + timedelta(minutes=minute) for minute in range(5)))
         asked.append({name for names in found for name in names})
-    assert asked == [{"feast_registry"}, {"daily_candles", "trading_signals", "feast_registry"}]
+    assert asked == [{"feast_registry"}, {"daily_candles", "feast_registry"}]

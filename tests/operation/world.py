@@ -17,6 +17,7 @@ from crypto_features.features.months import months_between
 from crypto_features.market import Table, current, ingest
 from crypto_features.market.sources.sample import SampleSource
 from crypto_features.settings import Settings
+from crypto_features.versions import definitions, feature_versions
 from tests.market.market import HOUR, START
 
 NOW = datetime(2024, 3, 10, 12, 1, tzinfo=UTC)
@@ -49,7 +50,9 @@ class World:
         raw, daily = self.lake.table("candles"), self.lake.table("daily_candles")
         for month in months:
             days = resample(current(raw.read([month])), HOUR, timedelta(days=1), as_of=self.now, wait=HOUR)
-            daily.publish(month, days, partition_metadata(days, {}, {"candles": {month: raw.digest(month)}}))
+            code = feature_versions("daily_candles"), definitions()["daily_candles"]
+            notes = partition_metadata(days, code[0], {"candles": {month: raw.digest(month)}}, code[1])
+            daily.publish(month, days, notes)
 
     def store_signals(self, month: str) -> None:
         """A table of that name and month, whatever is in it."""
