@@ -72,7 +72,8 @@ class Input:
 
     Args:
         table: `candles`, `daily_candles`, `regime_model` or the name of another group.
-        lookback: How long before the start of a partition its rows are needed. A joined row is never older than this.
+        lookback: How long before the start of a partition its rows are needed. A joined row is always younger. A symbol
+            that was away for longer begins anew: its values are null until their windows are full again.
         columns: Columns computed from the table's own rows of one symbol, in time order, before it is joined.
     """
 
@@ -97,7 +98,8 @@ class FeatureGroup:
             expressions.
 
     Raises:
-        InputError: if two features have one name, or one has that of a column of the bars.
+        InputError: if two features have one name, one has that of a column of the bars, or a joined input has no
+            lookback.
     """
 
     name: str
@@ -116,6 +118,10 @@ class FeatureGroup:
             raise InputError(
                 f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
                 f"such as {taken[0]}_value."
+            )
+        if without := [source.table for source in self.inputs[1:] if source.lookback <= timedelta(0)]:
+            raise InputError(
+                f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
             )
 
     def feature(self, name: str) -> Feature:

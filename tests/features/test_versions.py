@@ -269,7 +269,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         FITTED,
     ),
     "joined rows of any age": (
-        (("partition", "            tolerance=other.lookback,\n", ""),),
+        (("partition", "            tolerance=other.lookback - _INSTANT,\n", ""),),
         {SIGNALS: {"should_sell"}},
     ),
     "joined rows of eight days": (
