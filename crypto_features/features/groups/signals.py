@@ -43,7 +43,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
         name="trading_signals",
         description="Volatility breakout after Larry Williams, for each base candle; a description, no advice.",
         interval=None,
-        ttl=timedelta(hours=1),
+        ttl=None,
         inputs=(
             Input("candles", lookback=timedelta(0)),
             Input("daily_candles", lookback=timedelta(days=1 if k is not None else 40), columns=noise),
