@@ -3,4 +3,5 @@
 from crypto_features.settings import Settings
 from crypto_features.store.definitions import definitions
 
-globals().update(definitions(Settings.load().root).objects)
+settings = Settings.load()
+globals().update(definitions(settings.root, settings.interval).objects)

@@ -47,7 +47,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
             "dagster/column_schema": feature_columns(group),
             "dagster/column_lineage": feature_lineage(group),
             "dagster/table_name": group.name,
-            "ttl": str(group.ttl),
+            "ttl": str(group.time_to_live(settings.interval)),
         },
     )
     def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster reads the bare class.

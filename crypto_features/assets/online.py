@@ -24,7 +24,8 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
         key=["online_store", group.name],
         group_name="serving",
         description=f"`{group.name}` in the online store, which the bot reads. A value is served for "
-        f"{group.ttl} after its candle closed and the publish grace; an older row never replaces a newer one.",
+        f"{group.time_to_live(settings.interval)} after its candle closed and the publish grace; an older row never "
+        "replaces a newer one.",
         kinds={"feast", KINDS[settings.store]},
         owners=["team:platform"],
         partitions_def=months,

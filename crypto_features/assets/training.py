@@ -101,7 +101,7 @@ def _notes(lake: LakeResource, service: FeatureService, month: str) -> Notes:
     inputs: dict[str, dict[str, str]] = {}
     for table, names in {"daily_candles": (), **service.features}.items():
         stored = lake.table(table)
-        ttl = GROUPS[table].ttl if table in GROUPS else timedelta(0)
+        ttl = GROUPS[table].time_to_live(lake.interval) if table in GROUPS else timedelta(0)
         metadata = {name: stored.metadata(name) for name in window(month, ttl, stored.months())}
         inputs[table] = {
             name: input_digest(json.loads(note.get(COLUMNS, "{}")), [*KEYS, *names]) for name, note in metadata.items()

@@ -12,6 +12,7 @@ from datetime import timedelta
 import polars as pl
 
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.features.cross_sections import refuse_cross_sections
 
 Bounds = tuple[float, float]
 POSITIVE: Bounds = (math.ulp(0.0), math.inf)
@@ -72,13 +73,22 @@ class Input:
 
     Args:
         table: `candles`, `daily_candles`, `regime_model` or the name of another group.
-        lookback: How long before the start of a partition its rows are needed. A joined row is never older than this.
+        lookback: How long before the start of a partition its rows are needed. A joined row is always younger. A symbol
+            that was away for longer begins anew: its values are null until their windows are full again.
         columns: Columns computed from the table's own rows of one symbol, in time order, before it is joined.
     """
 
     table: str
     lookback: timedelta
     columns: Mapping[str, pl.Expr] = field(default_factory=dict)
+
+
+_LENGTHS = {"candles": None, "daily_candles": timedelta(days=1)}
+"""Length of the bars of the tables that are not groups."""
+
+
+def _bar(source: Input, base: timedelta) -> timedelta:
+    return _LENGTHS.get(source.table) or base
 
 
 @dataclass(frozen=True)
@@ -88,8 +98,8 @@ class FeatureGroup:
     Args:
         name: Name of the table, the view and the asset.
         description: What the group is for.
-        interval: Length of its bars; `None` for the base interval of the platform.
-        ttl: How old a value may be when it is used.
+        interval: Length of its bars; `None` for the base interval of the platform, a day for `daily_candles`.
+        ttl: How old a value may be when it is used; `None` for the length of a bar.
         inputs: Tables it reads. The first holds the bars: the table has one row for each of its rows. For expressions,
             the others are joined to it as of the bar's open: what was known when the bar began.
         features: Its columns.
@@ -97,13 +107,15 @@ class FeatureGroup:
             expressions.
 
     Raises:
-        InputError: if two features have one name, or one has that of a column of the bars.
+        InputError: if two features have one name, one has that of a column of the bars, a joined input has no lookback,
+            the bars are not as long as the first input's, a value would be too old before the next one comes, or an
+            expression compares symbols.
     """
 
     name: str
     description: str
     interval: timedelta | None
-    ttl: timedelta
+    ttl: timedelta | None
     inputs: tuple[Input, ...]
     features: tuple[Feature, ...]
     function: Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame] | None = None
@@ -117,6 +129,54 @@ class FeatureGroup:
                 f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
                 f"such as {taken[0]}_value."
             )
+        self._check_bars()
+        if self.interval is not None:
+            self.time_to_live(self.interval)
+        shortest = self.interval or timedelta(minutes=1)
+        for f in self.features:
+            if f.expression is not None:
+                refuse_cross_sections(f"{self.name}.{f.name}", f.expression, shortest)
+        for source in self.inputs:
+            for column, expression in source.columns.items():
+                refuse_cross_sections(f"{self.name}'s {source.table}.{column}", expression, _bar(source, shortest))
+
+    def _check_bars(self) -> None:
+        if self.inputs:
+            self.check_bars(self.inputs[0].table, _LENGTHS.get(self.inputs[0].table, self.interval))
+        if without := [source.table for source in self.inputs[1:] if source.lookback <= timedelta(0)]:
+            raise InputError(
+                f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
+            )
+
+    def check_bars(self, table: str, length: timedelta | None) -> None:
+        """Whether the group's bars are as long as those of its first input.
+
+        Raises:
+            InputError: if they are not.
+        """
+        if length != self.interval:
+            raise InputError(
+                f"{self.name} declares interval={self.interval}, and {table}, its first input, has bars of "
+                f"{length or 'the base interval'}: declare interval={length!r}. Bars of another length than the first "
+                "input's are not possible yet."
+            )
+
+    def time_to_live(self, interval: timedelta) -> timedelta:
+        """How old a value may be when it is used.
+
+        Args:
+            interval: Length of a base candle.
+
+        Raises:
+            InputError: if a value would be too old before the next one comes.
+        """
+        bar = self.interval or interval
+        if self.ttl is not None and timedelta(0) != self.ttl < bar:
+            raise InputError(
+                f"{self.name} declares ttl={self.ttl}, shorter than its bars of {bar}: a value would expire before the "
+                "next one comes. Declare ttl=None for the length of a bar, or a longer time."
+            )
+        return bar if self.ttl is None else self.ttl
 
     def feature(self, name: str) -> Feature:
         """The feature of that name.

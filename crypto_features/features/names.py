@@ -27,9 +27,12 @@ def check_names(
 
     Raises:
         UnknownNameError: naming who reads what does not exist.
+        InputError: if a group has other bars than the group that it reads first.
     """
     known = dict(_COLUMNS)
     for name, group in groups.items():
+        if first := groups.get(group.inputs[0].table):
+            group.check_bars(first.name, first.interval)
         for source in group.inputs:
             _check("table", source.table, known, f"{name} reads it; a group comes after those that it reads.")
         for feature, sources in lineage(group).items():
@@ -38,16 +41,20 @@ def check_names(
         known[name] = tuple(feature.name for feature in group.features)
     views = {name: known[name] for name in groups}
     for service in services:
-        for view, features in service.features.items():
-            _check("feature view", view, views, _hint(f"the service {service.name}"))
-            for feature in features:
-                _check(f"feature of {view}", feature, views[view], _hint(f"the service {service.name}"))
-        for view in service.versions:
-            _check("feature view", view, service.features, f"The service {service.name} pins its version.")
+        _check_service(service, views)
     read, columns = model_reads
     _check("feature view", read, views, _hint("the regime model"))
     for column in columns:
         _check(f"feature of {read}", column, views[read], _hint("the regime model (ULTRA_5)"))
+
+
+def _check_service(service: FeatureService, views: Mapping[str, tuple[str, ...]]) -> None:
+    for view, features in service.features.items():
+        _check("feature view", view, views, _hint(f"the service {service.name}"))
+        for feature in features:
+            _check(f"feature of {view}", feature, views[view], _hint(f"the service {service.name}"))
+    for view in service.versions:
+        _check("feature view", view, service.features, f"The service {service.name} pins its version.")
 
 
 def _hint(reader: str) -> str:

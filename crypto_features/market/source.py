@@ -32,6 +32,12 @@ def in_candle_schema(candles: pl.DataFrame) -> pl.DataFrame:
 class Source(Protocol):
     """Where candles come from. Inherit from it, and what a source does not say for itself has a default."""
 
+    venue: str = ""
+    """Venue, kind of market and quote of every candle on offer, such as `binance spot USDT`; empty for the name.
+
+    A table holds the candles of one venue and refuses another's.
+    """
+
     synthetic: bool = False
     """Whether the candles are made up; they never join real ones."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import polars as pl
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
@@ -43,8 +44,16 @@ class Definitions:
         }
 
 
-def definitions(root: UPath) -> Definitions:
-    """The definitions over the tables below a data folder or bucket."""
+def definitions(root: UPath, interval: timedelta) -> Definitions:
+    """The definitions over the tables below a data folder or bucket.
+
+    Args:
+        root: The folder or bucket.
+        interval: Length of a base candle.
+
+    Raises:
+        InputError: if a value of a group would be too old before the next one comes.
+    """
     entity = Entity(
         name=SYMBOL,
         join_keys=[SYMBOL],
@@ -53,7 +62,7 @@ def definitions(root: UPath) -> Definitions:
     )
     groups = features.GROUPS
     sources = {name: _source(root, group) for name, group in groups.items()}
-    views = {name: _view(entity, sources[name], group) for name, group in groups.items()}
+    views = {name: _view(entity, sources[name], group, interval) for name, group in groups.items()}
     services = {
         name: FeatureService(
             name=name,
@@ -84,13 +93,13 @@ def _source(root: UPath, group: features.FeatureGroup) -> FileSource:
     )
 
 
-def _view(entity: Entity, source: FileSource, group: features.FeatureGroup) -> FeatureView:
+def _view(entity: Entity, source: FileSource, group: features.FeatureGroup, interval: timedelta) -> FeatureView:
     behaviour = feature_versions(group.name)
     return FeatureView(
         name=group.name,
         description=group.description,
         entities=[entity],
-        ttl=group.ttl,
+        ttl=group.time_to_live(interval),
         source=source,
         schema=[
             Field(name=SYMBOL, dtype=feast_types.String),

@@ -33,7 +33,8 @@ class FeastResource(dg.ConfigurableResource[None]):
         from crypto_features.store.registry import version
 
         store = session.feature_store()
-        declared = definitions(Settings.load().root)
+        settings = Settings.load()
+        declared = definitions(settings.root, settings.interval)
         objects = list(declared.objects.values())
         stale = [
             one

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -39,7 +40,7 @@ def test_other_words_or_another_ttl_make_no_new_version(own: FeastResource, monk
     fields = tuple(replace(one, description=f"{one.description} Reworded.", unit="x") for one in group.features)
     for other in (
         replace(group, description="Reworded."),
-        replace(group, ttl=group.ttl * 2),
+        replace(group, ttl=timedelta(days=2)),
         replace(group, features=fields),
     ):
         declare(monkeypatch, other)

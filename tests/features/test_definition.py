@@ -255,7 +255,7 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
         {"open", "high", "low", "close", "volume", "completeness"},
     ),
     "another buy of one symbol": (
-        ("groups.signals", "(_MA_5 > _MA_20)", '((_MA_5 > _MA_20) | (pl.col("symbol") == "FTT"))'),
+        ("groups.signals", "exceeds(_MA_5, _MA_20)", '(exceeds(_MA_5, _MA_20) | (pl.col("symbol") == "FTT"))'),
         {"can_buy"},
     ),
 }

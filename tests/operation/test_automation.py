@@ -95,10 +95,8 @@ def test_in_normal_operation_no_minute_of_a_day_is_without_a_value(world: World,
     ends = [tick + timedelta(seconds=seconds) for tick in islice(runs, 3 * 24)]
     for group in GROUPS.values():
         length = group.interval or settings.interval
-        served = [
-            (end, last_close(end - timedelta(seconds=seconds), length) + group.ttl + settings.online_grace)
-            for end in ends
-        ]
+        lasts = group.time_to_live(settings.interval) + settings.online_grace
+        served = [(end, last_close(end - timedelta(seconds=seconds), length) + lasts) for end in ends]
         for moment in (day + timedelta(seconds=s) for s in range(0, 86400, 15)):
             assert any(start <= moment <= end for start, end in served), (group.name, moment)
 

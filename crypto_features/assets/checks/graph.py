@@ -143,7 +143,7 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
     def checks(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, feast: FeastResource
     ) -> Iterator[dg.AssetCheckResult]:
-        now, ttl = clock.now(), group.ttl + settings.online_grace
+        now, ttl = clock.now(), group.time_to_live(settings.interval) + settings.online_grace
         online = feast.online_rows(group.name)
         until = max([*online["event_timestamp"], *_published_until(context, key)], default=now)
         served = online.filter(pl.col("event_timestamp") >= now - ttl).height

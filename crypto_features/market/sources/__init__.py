@@ -39,6 +39,7 @@ def source(settings: Settings) -> Source:
             stamps=settings.files_stamps,
             cache=settings.root / ".sources",
             wait=settings.late_wait,
+            venue=settings.files_venue,
         )
     if settings.source == "ccxt":
         from crypto_features.market.sources.exchange import ExchangeSource

@@ -42,6 +42,7 @@ class FilesSource(Source):
         cache: Where to remember the span of each file, so that it is not opened before it changes.
         names: Only these files of the folder; by default all.
         wait: How long after a candle's close the shorter ones that it is made from may still come.
+        venue: Where the candles come from, such as `binance spot USDT`.
 
     Raises:
         InputError: if the folder is missing, holds no candle file, two files for one symbol, or not one of `names`.
@@ -58,7 +59,9 @@ class FilesSource(Source):
         cache: UPath | None = None,
         names: Sequence[str] | None = None,
         wait: timedelta = timedelta(0),
+        venue: str = "files",
     ) -> None:
+        self.venue = venue
         self._folder, self._interval, self._now, self._wait = Path(folder), interval, now, wait
         self._columns, self._stamps = dict(columns or {}), stamps
         self._cache = cache
