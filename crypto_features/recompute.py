@@ -43,7 +43,10 @@ def stale_partitions(settings: Settings, *, exact: bool = False) -> tuple[Stale,
         return tuple(Stale(name, EVERY_MONTH, Reason.NEVER_BUILT, (MISSING,)) for name in tables)
     found = plan(graph, published, corrected=folder.corrected)
     now, wait = clock.now(), settings.late_wait
-    return confirm(found, graph, folder.read, interval=settings.interval, now=now, wait=wait, exact=exact)
+    least = settings.min_completeness
+    return confirm(
+        found, graph, folder.read, interval=settings.interval, now=now, wait=wait, min_completeness=least, exact=exact
+    )
 
 
 class Folder:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from crypto_features.features.completeness import MIN_COMPLETENESS
 from crypto_features.features.months import month_span, months_between
 from crypto_features.features.partition import compute_partition
 from crypto_features.features.plan import DAILY, MISSING, MODEL, RAW, Node, Read, Reason, Stale
@@ -33,6 +34,7 @@ def confirm(
     interval: timedelta,
     now: datetime,
     wait: timedelta = AT_ONCE,
+    min_completeness: float = MIN_COMPLETENESS,
     exact: bool = False,
 ) -> tuple[Stale, ...]:
     """Those of the stale partitions whose content really differs.
@@ -47,10 +49,19 @@ def confirm(
         interval: Length of a base candle.
         now: The current time: a day that is not over has no candle yet.
         wait: How long after the end of a day its late candles are waited for.
+        min_completeness: Share of its candles that a bar needs, of a group that declares none.
         exact: Compute what new definitions and missing partitions give, too: a new definition may give a month the same
             values. This takes as long as computing those partitions.
     """
-    return _Confirmation({node.name: node for node in graph}, read, interval, now, wait, exact=exact).kept(stale)
+    return _Confirmation(
+        {node.name: node for node in graph},
+        read,
+        interval=interval,
+        now=now,
+        wait=wait,
+        min_completeness=min_completeness,
+        exact=exact,
+    ).kept(stale)
 
 
 class _Confirmation:
@@ -58,14 +69,15 @@ class _Confirmation:
         self,
         graph: Mapping[str, Node],
         read: Reader,
+        *,
         interval: timedelta,
         now: datetime,
         wait: timedelta,
-        *,
+        min_completeness: float,
         exact: bool,
     ) -> None:
         self.graph, self.read, self.interval, self.now, self.wait = graph, read, interval, now, wait
-        self.exact = exact
+        self.min_completeness, self.exact = min_completeness, exact
         self.certain: set[tuple[str, str]] = set()
         self.changed: dict[tuple[str, str], tuple[pl.DataFrame, frozenset[str], frozenset[str]]] = {}
         """By partition: the new rows of the symbols that changed, which symbols, and which columns."""
@@ -142,7 +154,8 @@ class _Confirmation:
         inputs = {read.table: self._input(read, month, symbols) for read in self.graph[item.asset].inputs}
         if item.asset == MODEL:
             return regime_models(inputs["price_features"], [month])
-        return compute_partition(GROUPS[item.asset], inputs, month, interval=self.interval)
+        least = self.min_completeness
+        return compute_partition(GROUPS[item.asset], inputs, month, interval=self.interval, min_completeness=least)
 
     def _input(self, read: Read, month: str, symbols: list[str] | None) -> pl.DataFrame:
         """The published rows, with those of changed partitions in place of what they replace."""
