@@ -89,7 +89,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
         if failed.keys() == set(symbols):
             raise next(iter(report.failed.values()))
         touched = sorted({*months, *report.published} & set(table.months()))
-        holes = gaps_in(table, touched, lake.interval)
+        holes = gaps_in(table, table.months(), lake.interval)
         for month in touched:
             keys = table.read([month], ["symbol", "open_time"])
             mine = holes.filter(pl.col("from").dt.strftime("%Y-%m") == month)

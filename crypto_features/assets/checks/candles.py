@@ -8,7 +8,7 @@ import polars as pl
 
 from crypto_features.assets.checks.finding import Finding, rows
 from crypto_features.assets.plots import inline, quarantine_by_rule
-from crypto_features.market import Silent, Standing, coverage, gaps, validate
+from crypto_features.market import Silent, Standing, coverage, validate
 from crypto_features.market.contract import KEY
 
 LONG_GAP = timedelta(days=1)
@@ -123,14 +123,18 @@ def all_current(silence: Sequence[Silent], unexpected: Sequence[Silent]) -> Find
     )
 
 
-def complete(candles: pl.DataFrame, interval: timedelta) -> Finding:
+def complete(candles: pl.DataFrame, interval: timedelta, holes: pl.DataFrame) -> Finding:
     """No symbol lacks a day of candles in a row, or more than one in a hundred.
 
     Args:
         candles: Current candles.
         interval: Length of a candle.
+        holes: The gaps in the same months, as `gaps` gives them, also those that go on before or after them.
     """
-    holes, present = gaps(candles, interval), coverage(candles, interval)
+    present = coverage(candles, interval)
+    lacking = holes.group_by("symbol").agg(lacking=pl.sum("missing"))
+    share = pl.col("present") / (pl.col("present") + pl.col("lacking").fill_null(0))
+    present = present.join(lacking, on="symbol", how="left").with_columns(share=share)
     long = holes.filter(pl.col("missing") * interval >= LONG_GAP)
     thin = present.filter(pl.col("share") < LEAST_SHARE)
     missing = int(holes["missing"].sum())

@@ -1,7 +1,7 @@
 """The checks as Dagster runs them: one step an asset, over the months of the run, or over all of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import polars as pl
@@ -17,7 +17,7 @@ from crypto_features.assets.lake import LakeResource, read_any
 from crypto_features.assets.partitions import months_of_run
 from crypto_features.assets.progress import same_inputs
 from crypto_features.features import GROUPS, FeatureGroup
-from crypto_features.market import FORGOTTEN, Table, current, declared_ends, silent_symbols, unexpected
+from crypto_features.market import FORGOTTEN, Table, current, declared_ends, gaps_in, silent_symbols, unexpected
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource, parity
 
@@ -62,7 +62,7 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
             return {
                 "contract": candle_checks.contract(stored, lake.interval, now),
                 "quarantine": candle_checks.quarantined(quarantine, stored, settings.max_rejected),
-                "gaps": candle_checks.complete(stored, lake.interval),
+                "gaps": candle_checks.complete(stored, lake.interval, _gaps(table, months, lake.interval)),
                 "fresh": _fresh(table, settings, now),
                 "all_current": candle_checks.all_current(silence, unexpected(silence, settings, now)),
                 "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance)),
@@ -194,6 +194,12 @@ def _registry() -> dg.AssetChecksDefinition:
         )
 
     return checks
+
+
+def _gaps(table: Table, months: Sequence[str], interval: timedelta) -> pl.DataFrame:
+    """The gaps that begin or end in those months, wherever the candles on their other side are."""
+    ends = [pl.col(name).dt.strftime("%Y-%m").is_in(list(months)) for name in ("from", "to")]
+    return gaps_in(table, table.months(), interval).filter(pl.any_horizontal(ends))
 
 
 def _fresh(table: Table, settings: Settings, now: datetime) -> Finding:
