@@ -39,7 +39,13 @@ def plan_of(settings: Settings, *, confirm: frozenset[Reason] = frozenset(), ref
     """
     folder, now = Folder(settings.root), clock.now()
     graph = nodes(
-        GROUPS.values(), versions(), definitions(), interval=settings.interval, now=now, wait=settings.late_wait
+        GROUPS.values(),
+        versions(),
+        definitions(),
+        interval=settings.interval,
+        now=now,
+        wait=settings.late_wait,
+        min_completeness=settings.min_completeness,
     )
     published = folder.published()
     if not published.months(RAW):

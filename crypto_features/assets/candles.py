@@ -9,6 +9,7 @@ from pydantic import Field
 
 from crypto_features import clock
 from crypto_features.assets import inbox
+from crypto_features.assets.checks.candles import ENDED
 from crypto_features.assets.checks.finding import rows
 from crypto_features.assets.conditions import fills
 from crypto_features.assets.describe import CANDLE_COLUMNS, DAILY_COLUMNS, DAILY_LINEAGE, rows_of
@@ -88,7 +89,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
         if failed.keys() == set(symbols):
             raise next(iter(report.failed.values()))
         touched = sorted({*months, *report.published} & set(table.months()))
-        holes = gaps_in(table, touched, lake.interval)
+        holes = gaps_in(table, table.months(), lake.interval)
         for month in touched:
             keys = table.read([month], ["symbol", "open_time"])
             mine = holes.filter(pl.col("from").dt.strftime("%Y-%m") == month)
@@ -113,6 +114,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
                 "flagged": rows(report.flagged),
                 "rejected_by_rule": report.rejected_by_rule,
                 "failed_symbols": failed,
+                ENDED: {s: why.value for s in offered.symbols() if (why := offered.ended(s)) is not None},
             }
         )
 

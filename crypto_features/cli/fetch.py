@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from crypto_features.cli.app import command
@@ -26,7 +27,7 @@ def fetch(
     from crypto_features import clock
     from crypto_features.errors import InputError
     from crypto_features.features.months import month_span, months_between
-    from crypto_features.market import Table, ingest, source
+    from crypto_features.market import Table, ingest, silent_symbols, source
     from crypto_features.settings import Settings
 
     console, settings, now = Console(), Settings.load(), clock.now()
@@ -40,10 +41,11 @@ def fetch(
             f"there is nothing to fetch: the first month is {start:%Y-%m}, and candles end at {end:%Y-%m-%d %H:%M} "
             "UTC; correct --first and --last, CRYPTO_FEATURES_START or CRYPTO_FEATURES_CLOCK."
         )
+    candles = Table(settings.root, "candles", "open_time")
     with console.status(market.name) as status:
         report = ingest(
             market,
-            Table(settings.root, "candles", "open_time"),
+            candles,
             Table(settings.root, "quarantine", "open_time"),
             months,
             symbols,
@@ -58,6 +60,9 @@ def fetch(
     console.print(_summary(report))
     for symbol, error in report.failed.items():
         console.print(f"[red]{symbol}[/]: {error}", soft_wrap=True)
+    ended = {symbol: why for symbol in symbols if (why := market.ended(symbol)) is not None}
+    for one in silent_symbols(candles, settings, ended, now):
+        console.print(f"[yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
     if report.failed:
         raise typer.Exit(1)
 

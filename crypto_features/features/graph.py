@@ -7,6 +7,7 @@ from functools import cache
 
 import polars as pl
 
+from crypto_features.features.completeness import COMPLETENESS, MIN_COMPLETENESS
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.lineage import lineage
 from crypto_features.features.months import month_of, month_span, months_between
@@ -111,6 +112,7 @@ def nodes(
     interval: timedelta,
     now: datetime,
     wait: timedelta,
+    min_completeness: float = MIN_COMPLETENESS,
 ) -> tuple[Node, ...]:
     """The tables that are computed from candles, each after those that it reads.
 
@@ -121,6 +123,7 @@ def nodes(
         interval: Length of a base candle.
         now: The current time: a day that is not over has no candle yet.
         wait: How long a bar waits for its missing candles.
+        min_completeness: Share of its candles that a bar needs, of a group that declares none.
     """
 
     def days(read: Reader, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
@@ -134,7 +137,11 @@ def nodes(
 
     def rows_of(group: FeatureGroup, inputs: Sequence[Read]) -> Compute:
         return lambda read, month, symbols: compute_partition(
-            group, {i.table: i.rows(read, month, symbols) for i in inputs}, month, interval=interval
+            group,
+            {i.table: i.rows(read, month, symbols) for i in inputs},
+            month,
+            interval=interval,
+            min_completeness=min_completeness,
         )
 
     past = Read("price_features", LOOKBACK, MODEL_READS, own_month=False)
@@ -157,6 +164,8 @@ def nodes(
                 )
             )
         inputs = tuple(Read(i.table, i.lookback, columns_read(group, i.table)) for i in group.inputs)
-        described = versions[group.name], definitions.get(group.name, {}), lineage(group)
+        complete = (group.inputs[0].table, COMPLETENESS)  # by it a value is withheld.
+        sources = {name: (*columns, complete) for name, columns in lineage(group).items()}
+        described = versions[group.name], definitions.get(group.name, {}), sources
         found.append(Node(group.name, inputs, rows_of(group, inputs), *described))
     return tuple(found)

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import polars as pl
 
+from crypto_features.market.standing import Standing
+
 CANDLE_SCHEMA = pl.Schema(
     {
         "symbol": pl.String(),
@@ -81,6 +83,11 @@ class Source(Protocol):
         """How many candles of a symbol that was fetched are not over by the clock, and so were left out."""
         del symbol
         return 0
+
+    def ended(self, symbol: str) -> Standing | None:
+        """Whether the market of a symbol on offer is halted or delisted, as far as that is known without asking."""
+        del symbol
+        return None
 
     def origin(self, symbol: str) -> str:
         """What the candles of a symbol are taken from: of another origin, what did not exist is asked for again."""

@@ -1,16 +1,20 @@
 """Each check passes on what is right, finds what is wrong, and says what to do."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
+from upath import UPath
 
 from crypto_features.assets.checks import candles as candle_checks
 from crypto_features.assets.checks import features as feature_checks
 from crypto_features.assets.checks import serving
 from crypto_features.assets.checks.finding import Finding
-from crypto_features.assets.freshness import Freshness
+from crypto_features.assets.freshness import Freshness, freshness
 from crypto_features.features import GROUPS
+from crypto_features.features.completeness import completeness_columns
+from crypto_features.market import Silent, Standing, Table, gaps
 from crypto_features.store import Difference, ParityReport
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -40,7 +44,14 @@ def signals(hours: int = 48, **values: float | None) -> pl.DataFrame:
     group = GROUPS["trading_signals"]
     columns = {f.name: pl.Series([values.get(f.name, 1)] * hours, dtype=f.dtype()) for f in group.features}
     close = pl.Series([START + (i + 1) * HOUR for i in range(hours)], dtype=STAMP)
-    return pl.DataFrame({"symbol": ["BTC"] * hours, "event_timestamp": close, "created_timestamp": close, **columns})
+    shares = dict.fromkeys(completeness_columns(group), 1.0)
+    keys = {"symbol": ["BTC"] * hours, "event_timestamp": close, "created_timestamp": close}
+    return pl.DataFrame({**keys, **shares, **columns})
+
+
+def complete(stored: pl.DataFrame) -> Finding:
+    """The check of gaps over these candles alone."""
+    return candle_checks.complete(stored, HOUR, gaps(stored, HOUR))
 
 
 def failed(finding: Finding, *words: str) -> bool:
@@ -79,9 +90,41 @@ def test_a_symbol_that_was_left_out_is_named_with_the_reason() -> None:
 
 
 def test_a_hole_of_a_day_and_a_thin_symbol_are_named() -> None:
-    assert candle_checks.complete(candles(480, without=(7,)), HOUR).passed
-    assert failed(candle_checks.complete(candles(480, without=tuple(range(30, 54))), HOUR), "24 candles", "gaps")
-    assert failed(candle_checks.complete(candles(480, without=tuple(range(1, 60, 10))), HOUR), "1 symbols")
+    assert complete(candles(480, without=(7,))).passed
+    assert failed(complete(candles(480, without=tuple(range(30, 54)))), "24 candles", "gaps")
+    assert failed(complete(candles(480, without=tuple(range(1, 60, 10)))), "1 symbols")
+
+
+def test_a_hole_over_the_end_of_a_month_is_seen_from_both_sides() -> None:
+    whole = candles(60 * 24, without=tuple(range(30 * 24, 33 * 24)))
+    for month in (1, 2):
+        stored = whole.filter(pl.col("open_time").dt.month() == month)
+        assert failed(candle_checks.complete(stored, HOUR, gaps(whole, HOUR)), "72 candles", "1 gaps last a day")
+
+
+def test_each_symbol_is_held_to_the_days_of_its_own_candles() -> None:
+    stored = pl.concat([candles(48), candles(30, symbol="ETH")])
+    daily = pl.concat([candles(48), candles(24, symbol="ETH")]).gather_every(24)
+    assert candle_checks.days_counted(daily, stored, HOUR).passed
+    assert failed(candle_checks.days_counted(daily.head(2), stored, HOUR), "1 are missing", "missing")
+
+
+def test_a_symbol_that_fell_silent_is_named_with_what_to_do() -> None:
+    one = Silent("ETH", Standing.HALTED, START, timedelta(hours=29))
+    assert candle_checks.all_current([], []).passed
+    assert failed(candle_checks.all_current([one], [one]), "ETH is halted", "29 h ago", "silent")
+    declared = candle_checks.all_current([one], [])
+    assert (declared.passed, "ETH is halted" in declared.text) == (True, True)
+
+
+def test_rows_of_bars_that_are_not_complete_enough_may_be_empty() -> None:
+    group, first = GROUPS["trading_signals"], {"BTC": START - 600 * DAY}
+    rows = signals(96)
+    fragment = pl.col("event_timestamp") > START + 80 * HOUR
+    empty = rows.with_columns(pl.when(~fragment).then(f.name).alias(f.name) for f in group.features)
+    assert failed(feature_checks.filled(empty, group, first, HOUR), "4 of 4 features")
+    thin = empty.with_columns(completeness=pl.when(fragment).then(0.5).otherwise(1.0))
+    assert feature_checks.filled(thin, group, first, HOUR).passed
 
 
 def test_a_missing_or_invented_day_is_found() -> None:
@@ -164,3 +207,14 @@ def test_freshness_is_measured_from_the_close_of_the_newest_bar() -> None:
     assert state.fresh
     assert not Freshness("trading_signals", START, timedelta(minutes=66), timedelta(minutes=65), {}).fresh
     assert state.sentence == "The newest row closed at 2024-01-01 00:00 UTC, 65 min ago; 65 min is allowed."
+
+
+def test_a_table_is_fresh_only_if_each_symbol_is(tmp_path: Path) -> None:
+    table = Table(UPath(tmp_path), "candles", time="open_time")
+    table.publish("2024-01", pl.concat([candles(96), candles(67, symbol="ETH")]))
+    now, grace = START + 96 * HOUR, timedelta(minutes=5)
+    state = freshness(table, HOUR, now, grace, wait=HOUR)
+    assert (state.fresh, state.late) == (False, {"ETH": START + 67 * HOUR})
+    assert "ETH has none since 2024-01-03 19:00" in state.sentence
+    assert freshness(table, HOUR, now, grace, wait=HOUR, excused={"ETH"}).fresh
+    assert freshness(table, HOUR, now, grace, wait=29 * HOUR).fresh

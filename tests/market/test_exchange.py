@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from upath import UPath
 
 from crypto_features.errors import PermanentError, SettingsError, TransientError, UnknownNameError
-from crypto_features.market import Table, current, ingest, source
+from crypto_features.market import Standing, Table, current, ingest, source
 from crypto_features.market.listings import parse_listings
 from crypto_features.market.pace import Pace
 from crypto_features.market.sources.exchange import ExchangeSource
@@ -238,7 +238,14 @@ def test_a_delisted_symbol_keeps_its_history_and_is_asked_no_more(tmp_path: Path
         lake(tmp_path, ask(url, "OLD", listings=listings), ("2024-01", "2024-02"))
         assert exchange.asked == []
         exchange.asked = []
-        ask(url, "OLD").fetch("OLD", START, END)
+        market = ask(url, "OLD")
+        assert market.ended("OLD") is None, "nothing was asked yet"
+        market.fetch("OLD", START, END)
+        assert market.ended("OLD") is Standing.HALTED
+        renamed = ask(url, "OLD", listings=parse_listings("OLD=NONE/USDT"))
+        with pytest.raises(UnknownNameError):
+            renamed.fetch("OLD", START, END)
+        assert renamed.ended("OLD") is Standing.DELISTED
     assert len(exchange.pages()) == 3  # a closed market that says nothing twice is at its end
     assert current(Table(UPath(tmp_path), "candles", "open_time").read()).height == 96
 

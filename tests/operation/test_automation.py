@@ -11,9 +11,10 @@ from crypto_features.assets.progress import last_close
 from crypto_features.automation.lagging import lagging
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.schedules import cron
-from crypto_features.automation.watch import troubled_tables
+from crypto_features.automation.watch import silent_markets, troubled_tables
 from crypto_features.definitions import build
 from crypto_features.features import GROUPS
+from crypto_features.market import Standing
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START
 from tests.operation.world import NOW, World, span
@@ -60,6 +61,7 @@ def test_one_run_fetches_and_publishes_what_is_due(world: World) -> None:
     """Each hour the hourly tables, after midnight all; a platform that was never built is left to the rules."""
     midnight = datetime(2024, 3, 1, tzinfo=UTC)
     every = {"daily_candles", "regime_model", *GROUPS, *(f"online_store/{name}" for name in GROUPS)}
+    world.at(midnight - 2 * HOUR)
     world.store_candles(midnight - 2 * HOUR)
     world.store_days("2024-01", "2024-02")
 
@@ -108,6 +110,36 @@ def test_a_day_whose_last_candle_is_late_is_not_over(world: World) -> None:
     chosen = [dg.AssetKey("daily_candles")]
     assert job.execute_in_process(asset_selection=chosen, partition_key="2024-01", instance=world.instance).success
     assert world.lake.table("daily_candles").read()["open_time"].unique().to_list() == [START]
+
+
+def test_a_day_that_was_waited_for_is_made_with_the_next_candles_or_the_next_day(world: World) -> None:
+    midnight = datetime(2024, 3, 10, tzinfo=UTC)
+    every = {"daily_candles", "regime_model", *GROUPS, *(f"online_store/{name}" for name in GROUPS)}
+    for asset in every:
+        world.record(asset, "2024-03")
+    world.store_candles(midnight - 4 * HOUR)
+    world.store_candles(midnight, ("BTC",))
+    world.at(midnight + timedelta(minutes=1))
+    world.store_days("2024-01", "2024-02", "2024-03")
+    requests, reason, _ = world.tick("daily_tables_after_midnight")
+    assert (requests, reason) == ([], "every day before 2024-03-10 is resampled")
+    world.at(midnight + HOUR + timedelta(minutes=1))
+    ((request,), _, _) = world.tick("candles_after_each_close")
+    assert {key.to_user_string() for key in request.asset_selection or ()} == {"candles", *every}
+    ((request,), _, _) = world.tick("daily_tables_after_midnight")
+    assert span(request) == ("2024-03", "2024-03")
+
+
+def test_a_silent_symbol_is_a_problem_while_others_go_on(world: World) -> None:
+    world.store_candles(NOW - 29 * HOUR)
+    settings = Settings.load()
+    assert not list(silent_markets(world.lake, settings, {})), "all are late: the table is stale"
+    world.store_candles(NOW, ("BTC",))
+    (problem,) = silent_markets(world.lake, settings, {"ETH": Standing.HALTED})
+    assert (problem.key, problem.title) == ("silent:ETH", "ETH is halted")
+    assert "28 h ago" in problem.detail
+    assert "other symbols go on" in problem.detail
+    assert not list(troubled_tables(world.lake, settings))
 
 
 def test_a_new_symbol_is_backfilled_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,18 @@ def test_what_stays_behind_is_asked_for_at_growing_intervals_and_starves_nobody(
     assert {name for _, name in asked} == {"candles", "daily_candles", "feast_registry"}
 
 
+def test_a_symbol_that_is_late_is_asked_for_while_the_others_have_every_candle(world: World) -> None:
+    world.store_candles(NOW - 5 * HOUR)
+    world.store_candles(NOW, ("BTC",))
+    at = MarketNow.look(Settings.load(), world.lake)
+    assert at.months_to_fetch == ()
+    assert at.months_of_late == ("2024-03",)
+    ((request,), _, _) = world.tick("behind")
+    assert (request.asset_selection, span(request)) == ([dg.AssetKey("candles")], ("2024-03", "2024-03"))
+    world.store_candles(NOW)
+    assert MarketNow.look(Settings.load(), world.lake).months_of_late == ()
+
+
 def test_on_the_first_of_a_month_only_days_that_are_over_are_expected(world: World) -> None:
     midnight = datetime(2024, 3, 1, tzinfo=UTC)
     world.store_candles(midnight + 5 * HOUR)
@@ -69,6 +81,7 @@ def test_on_the_first_of_a_month_only_days_that_are_over_are_expected(world: Wor
 
 def test_the_last_day_of_a_month_is_asked_for_in_its_own_month(world: World) -> None:
     midnight = datetime(2024, 3, 1, tzinfo=UTC)
+    world.at(midnight - HOUR)
     world.store_candles(midnight - HOUR)
     world.store_days("2024-01", "2024-02")
     world.store_candles(midnight + HOUR)

@@ -14,6 +14,7 @@ from crypto_features.assets.lake import LakeResource
 from crypto_features.definitions import build
 from crypto_features.features import partition_metadata, resample
 from crypto_features.features.months import months_between
+from crypto_features.features.resample import WAITS_UNTIL, waits_until
 from crypto_features.market import Table, current, ingest
 from crypto_features.market.sources.sample import SampleSource
 from crypto_features.settings import Settings
@@ -49,9 +50,12 @@ class World:
         """Daily candles, as a run would have made them now."""
         raw, daily = self.lake.table("candles"), self.lake.table("daily_candles")
         for month in months:
-            days = resample(current(raw.read([month])), HOUR, timedelta(days=1), as_of=self.now, wait=HOUR)
+            stored, day = current(raw.read([month])), timedelta(days=1)
+            days = resample(stored, HOUR, day, as_of=self.now, wait=HOUR)
             code = feature_versions("daily_candles"), definitions()["daily_candles"]
             notes = partition_metadata(days, code[0], {"candles": {month: raw.digest(month)}}, code[1])
+            if until := waits_until(stored, HOUR, day, as_of=self.now, wait=HOUR):
+                notes[WAITS_UNTIL] = until.isoformat()
             daily.publish(month, days, notes)
 
     def store_signals(self, month: str) -> None:

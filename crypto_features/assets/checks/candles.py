@@ -1,6 +1,6 @@
 """What is asked of candles: the contract, the share in quarantine, and no long hole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -8,12 +8,14 @@ import polars as pl
 
 from crypto_features.assets.checks.finding import Finding, rows
 from crypto_features.assets.plots import inline, quarantine_by_rule
-from crypto_features.market import coverage, gaps, validate
+from crypto_features.market import Silent, Standing, coverage, validate
 from crypto_features.market.contract import KEY
 
 LONG_GAP = timedelta(days=1)
 LEAST_SHARE = 0.99
 DAY = timedelta(days=1)
+ENDED = "ended"
+"""Under this name a run of the asset `candles` notes which markets its source knows to be halted or delisted."""
 
 
 def contract(candles: pl.DataFrame, interval: timedelta, now: datetime) -> Finding:
@@ -81,6 +83,14 @@ def failed_symbols(instance: dg.DagsterInstance) -> dict[str, str]:
     return dict(found.value) if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
 
 
+def ended_markets(instance: dg.DagsterInstance) -> dict[str, Standing]:
+    """What the last run of the asset `candles` learned of markets that are not traded, by symbol."""
+    event = instance.get_latest_materialization_event(dg.AssetKey("candles"))
+    found = event.asset_materialization.metadata.get(ENDED) if event and event.asset_materialization else None
+    noted = found.value if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
+    return {symbol: Standing(why) for symbol, why in noted.items()}
+
+
 def all_fetched(failed: Mapping[str, str]) -> Finding:
     """The last run left out no symbol.
 
@@ -97,14 +107,34 @@ def all_fetched(failed: Mapping[str, str]) -> Finding:
     )
 
 
-def complete(candles: pl.DataFrame, interval: timedelta) -> Finding:
+def all_current(silence: Sequence[Silent], unexpected: Sequence[Silent]) -> Finding:
+    """Every wanted symbol has the candles that closed, or the settings say why it has none.
+
+    Args:
+        silence: The symbols without a newer candle.
+        unexpected: Those of them that are waited for no longer, and are not declared as ended.
+    """
+    seen = "; ".join(one.sentence for one in silence)
+    return Finding(
+        passed=not unexpected,
+        text=f"{seen}." if seen else "Every symbol has every candle that closed.",
+        todo=" ".join(f"{one.symbol}: {one.todo}" for one in unexpected),
+        facts={"silent": dg.MetadataValue.json({one.symbol: one.standing.value for one in silence})} if silence else {},
+    )
+
+
+def complete(candles: pl.DataFrame, interval: timedelta, holes: pl.DataFrame) -> Finding:
     """No symbol lacks a day of candles in a row, or more than one in a hundred.
 
     Args:
         candles: Current candles.
         interval: Length of a candle.
+        holes: The gaps in the same months, as `gaps` gives them, also those that go on before or after them.
     """
-    holes, present = gaps(candles, interval), coverage(candles, interval)
+    present = coverage(candles, interval)
+    lacking = holes.group_by("symbol").agg(lacking=pl.sum("missing"))
+    share = pl.col("present") / (pl.col("present") + pl.col("lacking").fill_null(0))
+    present = present.join(lacking, on="symbol", how="left").with_columns(share=share)
     long = holes.filter(pl.col("missing") * interval >= LONG_GAP)
     thin = present.filter(pl.col("share") < LEAST_SHARE)
     missing = int(holes["missing"].sum())
