@@ -1,0 +1,65 @@
+"""The history of a real data folder: its tables, its candles in every version, and its models."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+from upath import UPath
+
+from crypto_features.clock import as_utc
+from crypto_features.features.history import MODEL, RAW, FittedVersion, History
+from crypto_features.features.knowledge import TIME
+from crypto_features.market import CANDLE_SCHEMA, Table
+from crypto_features.recompute import Folder
+
+SUPERSEDED = "superseded"
+"""Folder below that of the models with those that were replaced: `<month>/<version>.json`."""
+
+
+def history(root: UPath, *, interval: timedelta, wait: timedelta) -> History:
+    """What a data folder holds, read when it is asked for.
+
+    Args:
+        root: The data folder.
+        interval: Length of a base candle.
+        wait: How long after its close a candle may come and still count as known at its close.
+    """
+    raw = Table(root, RAW, time="open_time")
+    published = raw.months()
+
+    def versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str]) -> pl.DataFrame:
+        there = [month for month in months if month in published]
+        if not there:
+            empty = pl.DataFrame(schema={**CANDLE_SCHEMA, "known_at": TIME})
+            return empty if columns is None else empty.select(columns)
+        return raw.collect(raw.scan(there, columns).filter(pl.col("symbol").is_in(list(symbols))))
+
+    return History(Folder(root).read, versions, _first_seen(raw), _models(root / MODEL), interval, wait)
+
+
+def _first_seen(raw: Table) -> Mapping[str, datetime]:
+    if not raw.months():
+        return {}
+    first = raw.scan(columns=["symbol", "known_at"]).group_by("symbol").agg(pl.col("known_at").min())
+    return dict(raw.collect(first).iter_rows())
+
+
+def _models(folder: UPath) -> Mapping[str, Sequence[FittedVersion]]:
+    """By month, the models that were replaced, oldest first, and the one in force."""
+    if not folder.is_dir():
+        return {}
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        replaced = sorted(_fitted((folder / SUPERSEDED / path.stem).glob("*.json")), key=lambda one: one.published_at)
+        found[path.stem] = [*replaced, *_fitted([path])]
+    return found
+
+
+def _fitted(paths: Iterator[UPath] | Sequence[UPath]) -> Iterator[FittedVersion]:
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        noted = content.get("notes", {}).get("published_at")
+        published = as_utc(datetime.fromisoformat(noted)) if noted else datetime.min.replace(tzinfo=UTC)
+        yield FittedVersion(content["version"], published, text)
