@@ -1,7 +1,7 @@
 """The history of a real data folder: its tables, its candles in every version, and its models."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -28,7 +28,7 @@ def history(root: UPath, *, interval: timedelta, wait: timedelta) -> History:
     raw = Table(root, RAW, time="open_time")
     published = raw.months()
 
-    def versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str]) -> pl.DataFrame:
+    def versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
         there = [month for month in months if month in published]
         if not there:
             empty = pl.DataFrame(schema={**CANDLE_SCHEMA, "known_at": TIME})

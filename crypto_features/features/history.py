@@ -1,6 +1,6 @@
 """What is published now, and every version of the candles and models that it was computed from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,8 +14,9 @@ RAW, DAILY, MODEL = "candles", "daily_candles", "regime_model"
 Reader = Callable[[str, Sequence[str], Sequence[str] | None, Sequence[str] | None], pl.DataFrame]
 """`read(table, months, columns, symbols)`: rows of published months; `None` means all. What is not published has no
 rows."""
-Versions = Callable[[Sequence[str], Sequence[str] | None, Sequence[str]], pl.DataFrame]
-"""`versions(months, columns, symbols)`: every version of raw candles, with `known_at`; `None` means all columns."""
+Versions = Callable[[Sequence[str], Sequence[str] | None, Collection[str]], pl.DataFrame]
+"""`versions(months, columns, symbols)`: every version of raw candles, sorted by `symbol`, `open_time` and `known_at`;
+`None` means all columns."""
 
 
 @dataclass(frozen=True)

@@ -24,22 +24,20 @@ def with_known(
     """Every version of each candle with `known`, the time (UTC) from which it counts as known.
 
     Args:
-        versions: `symbol, open_time, known_at` and whatever else; a row for each version.
+        versions: `symbol, open_time, known_at` and whatever else, sorted by these; a row for each version.
         interval: Length of a candle.
         wait: How long after its close a candle may come and still count as known at its close.
         first_seen: The least `known_at` of each symbol in the whole history; by default of these rows.
-
-    Returns:
-        The rows sorted by symbol, open time and version.
     """
-    rows = versions.sort(*KEY, "known_at")
     close, seen = pl.col("open_time") + interval, pl.col("known_at")
     first = pl.col("known_at").min().over("symbol")
     if first_seen is not None:
         first = pl.col("symbol").replace_strict(first_seen, default=None, return_dtype=TIME)
     original = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in KEY)
     in_time = original & ((close <= first) | (seen <= close + wait))
-    return rows.with_columns(known=pl.when(in_time).then(close).otherwise(pl.max_horizontal(close, seen)).cast(TIME))
+    return versions.with_columns(
+        known=pl.when(in_time).then(close).otherwise(pl.max_horizontal(close, seen)).cast(TIME)
+    )
 
 
 def candles_as_known(versions: pl.DataFrame, at: datetime) -> pl.DataFrame:
@@ -59,7 +57,7 @@ def late(versions: pl.DataFrame, interval: timedelta, wait: timedelta) -> pl.Dat
     A day is over once its last candle or a later one of the symbol is known, and otherwise a wait after its close.
 
     Args:
-        versions: The rows of `with_known`.
+        versions: The rows of `with_known`, of one month.
         interval: Length of a candle.
         wait: How long after its close a day without its last candle is waited for.
 
@@ -74,21 +72,21 @@ def late(versions: pl.DataFrame, interval: timedelta, wait: timedelta) -> pl.Dat
 def _awaited(versions: pl.DataFrame, interval: timedelta, wait: timedelta) -> pl.DataFrame:
     """The last candle of each day that had not come when the day closed, and when the day was over all the same."""
     first = versions.unique(KEY, keep="first", maintain_order=True)
-    close = pl.col("open_time").dt.truncate("1d").alias("close") + DAY
-    in_time = pl.col("known").filter((pl.col("open_time") + interval == close) & (pl.col("known") <= close))
-    days = first.group_by("symbol", close, maintain_order=True).agg(whole=in_time.len() > 0).filter(~pl.col("whole"))
-    later = first.select(
-        "symbol", "open_time", later=pl.col("known").reverse().cum_min().reverse().over("symbol")
-    ).sort("open_time")
-    last = first.select("symbol", last=pl.col("open_time"), came="known")
+    close = (pl.col("open_time").dt.truncate("1d") + DAY).alias("close")
+    came = pl.col("known").filter(pl.col("open_time") + interval == close).first()
+    days = first.group_by("symbol", close, maintain_order=True).agg(came=came)
+    days = days.filter(pl.col("came").is_null() | (pl.col("came") > pl.col("close")))
+    later = pl.col("known").reverse().cum_min().reverse().over("symbol")
+    following = first.select("symbol", "open_time", later=later)
     return (
-        days.with_columns(last=pl.col("close") - interval)
-        .join(last, on=["symbol", "last"], how="left")
-        .sort("close")
-        .join_asof(
-            later, left_on="close", right_on="open_time", by="symbol", strategy="forward", check_sortedness=False
+        days.join_asof(
+            following, left_on="close", right_on="open_time", by="symbol", strategy="forward", check_sortedness=False
         )
-        .select("symbol", open_time="last", known=pl.min_horizontal("came", "later", pl.col("close") + wait))
+        .select(
+            "symbol",
+            open_time=pl.col("close") - interval,
+            known=pl.min_horizontal("came", "later", pl.col("close") + wait),
+        )
         .filter(pl.col("known") > pl.col("open_time") + interval)
     )
 

@@ -5,7 +5,7 @@ were replaced. Rows between two times at which something became known share one 
 rebuilt once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -66,9 +66,8 @@ class Past:
     ) -> None:
         groups = _with_upstream(wanted)
         asked = rows.select("symbol", "time", at=pl.col("time") if as_of is None else pl.lit(as_of, TIME))
-        missed = _missed(history, groups, asked)
-        self.numbers, self.states = _states(asked, missed)
-        self._missed = missed
+        self._missed = _missed(history, groups.values(), asked)
+        self.numbers, self.states = _states(asked, self._missed)
         self._held = Held(history, groups, sorted({state.symbol for state in self.states}))
         self._rebuilt = cache(self._rebuild)
 
@@ -97,20 +96,27 @@ def _with_upstream(wanted: Mapping[str, Sequence[str]]) -> dict[str, FeatureGrou
     return dict(reversed(found.items()))
 
 
-def _missed(history: History, groups: Mapping[str, FeatureGroup], asked: pl.DataFrame) -> pl.DataFrame:
-    """What the groups depend on that became known late: `symbol, open_time, known`, and whether it is a candle.
+def missed(
+    history: History, groups: Collection[FeatureGroup], symbols: Collection[str], first: datetime, last: datetime
+) -> pl.DataFrame:
+    """What rows of a span depend on that became known late: `symbol, open_time, known`, and whether it is a candle.
 
     Of a model that was replaced, `open_time` is the start of its month.
+
+    Args:
+        history: The versions of candles and models.
+        groups: The groups whose rows they are.
+        symbols: The symbols.
+        first: The start of the span.
+        last: Its end.
     """
-    first, last = asked["time"].min(), asked["at"].max()
-    symbols = asked["symbol"].drop_nulls().unique().sort()
-    if not isinstance(first, datetime) or not isinstance(last, datetime):
-        return LATE.to_frame().with_columns(candle=pl.lit(value=True))
-    back = max(group.ttl + reach(group) for group in groups.values())
-    keys = history.versions(months_between(first - back, last), ["symbol", "open_time", "known_at"], symbols.to_list())
-    known = with_known(keys, history.interval, history.wait, history.first_seen)
-    candles = late(known, history.interval, history.wait).with_columns(candle=pl.lit(value=True))
-    if not any(reads_model(group) for group in groups.values()):
+    interval, wait = history.interval, history.wait
+    parts = [LATE.to_frame()]
+    for month in months_between(first - max(map(reach, groups)), last):
+        keys = history.versions([month], ["symbol", "open_time", "known_at"], symbols)
+        parts.append(late(with_known(keys, interval, wait, history.first_seen), interval, wait))
+    candles = pl.concat(parts).with_columns(candle=pl.lit(value=True))
+    if not any(map(reads_model, groups)):
         return candles
     replaced = [
         (month_span(month)[0], later.published_at) for month, fitted in history.models.items() for later in fitted[1:]
@@ -118,8 +124,16 @@ def _missed(history: History, groups: Mapping[str, FeatureGroup], asked: pl.Data
     models = pl.DataFrame(replaced, {"open_time": TIME, "known": TIME}, orient="row").filter(
         pl.col("known") > pl.col("open_time")
     )
-    each = symbols.to_frame("symbol").join(models, how="cross").with_columns(candle=pl.lit(value=False))
-    return pl.concat([candles, each])
+    names = pl.DataFrame({"symbol": list(symbols)}, {"symbol": pl.String})
+    return pl.concat([candles, names.join(models, how="cross").with_columns(candle=pl.lit(value=False))])
+
+
+def _missed(history: History, groups: Collection[FeatureGroup], asked: pl.DataFrame) -> pl.DataFrame:
+    first, last = asked["time"].min(), asked["at"].max()
+    symbols = asked["symbol"].drop_nulls().unique().sort().to_list()
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        return LATE.to_frame().with_columns(candle=pl.lit(value=True))
+    return missed(history, groups, symbols, first - max(group.ttl for group in groups), last)
 
 
 def _states(asked: pl.DataFrame, missed: pl.DataFrame) -> tuple[pl.Series, list[State]]:

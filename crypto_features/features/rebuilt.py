@@ -130,12 +130,8 @@ class Rebuilt:
         return candles_as_known(versions, self.at)
 
     def _days(self, month: str) -> pl.DataFrame:
-        """The days that were over then: their last candle or a later one was known, or the wait was over."""
-        interval, candles = self.history.interval, self._month(RAW, month)
-        waited = self.at - self.history.wait
-        later = [self._month(RAW, other)["open_time"].max() for other in months_between(waited - interval, self.at)]
-        closes = [time + interval for time in (candles["open_time"].max(), *later) if isinstance(time, datetime)]
-        days = resample(candles, interval, DAY, as_of=max(waited, *closes) if closes else waited)
+        history = self.history
+        days = resample(self._month(RAW, month), history.interval, DAY, as_of=self.at, wait=history.wait)
         return days.select(self.held.columns[DAILY].names())
 
     def _model(self, month: str) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """A market with a past: candles in time, late, in bulk and corrected; and what a build would have made then."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from crypto_features.features.probe_market import START, probe_market
 from crypto_features.features.regime_model import TABLE, regime_models
 from tests.features.markets import DAY, HOUR, TIME
 
-WAIT = timedelta(hours=1)
+WAIT = timedelta(hours=2)
 DAYS = 95
 END = START + DAYS * DAY
 FOREVER = START + 36_500 * DAY
@@ -85,12 +85,12 @@ def candles_of(versions: Sequence[Version], at: datetime) -> pl.DataFrame:
 
 
 def days_of(candles: pl.DataFrame, at: datetime) -> pl.DataFrame:
-    """The days that were over: with their last candle or a later one, or a wait after their close."""
+    """The days that were over: with their last candle or a later one of the month, or a wait after their close."""
     over = [
         (symbol, start)
         for symbol, times in candles.group_by("symbol").agg("open_time").iter_rows()
         for start in {time.replace(hour=0) for time in times}
-        if max(times) + HOUR >= start + DAY or at >= start + DAY + WAIT
+        if at >= start + DAY + WAIT or any(time >= start + DAY - HOUR and time.month == start.month for time in times)
     ]
     keep = pl.DataFrame(over, {"symbol": pl.String, "day": TIME}, orient="row")
     kept = candles.with_columns(day=pl.col("open_time").dt.truncate("1d")).join(keep, on=["symbol", "day"], how="semi")
@@ -168,7 +168,7 @@ def history_of(versions: Sequence[Version], models: Mapping[str, Sequence[Fitted
     """What the platform reads of such a market."""
     rows = raw(versions)
 
-    def read_versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str]) -> pl.DataFrame:
+    def read_versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
         chosen = rows.filter(
             pl.col("open_time").dt.strftime("%Y-%m").is_in(list(months)), pl.col("symbol").is_in(list(symbols))
         )
