@@ -34,7 +34,7 @@ def build(settings: Settings) -> dg.Definitions:
                 recompute_plan,
                 feast_registry,
                 *(online_view(settings, group, months) for group in GROUPS.values()),
-                training_set(SERVICES["ml_training_features"], months),
+                training_set(SERVICES["ml_training_features"], months, settings.late_wait),
             ]
         ),
         asset_checks=checks,

@@ -1,15 +1,19 @@
 """The history of a real data folder: its tables, its candles in every version, and its models."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 from upath import UPath
 
 from crypto_features.clock import as_utc
+from crypto_features.errors import InputError
+from crypto_features.features import RegimeModel
 from crypto_features.features.history import MODEL, RAW, FittedVersion, History
 from crypto_features.features.knowledge import TIME
+from crypto_features.features.provenance import PUBLISHED_AT
 from crypto_features.market import CANDLE_SCHEMA, Table
 from crypto_features.recompute import Folder
 
@@ -35,7 +39,16 @@ def history(root: UPath, *, interval: timedelta, wait: timedelta) -> History:
             return empty if columns is None else empty.select(columns)
         return raw.collect(raw.scan(there, columns).filter(pl.col("symbol").is_in(list(symbols))))
 
-    return History(Folder(root).read, versions, _first_seen(raw), _models(root / MODEL), interval, wait)
+    return History(Folder(root).read, versions, _first_seen(raw), models_of(root), interval, wait)
+
+
+def oldest_close(root: UPath, interval: timedelta) -> datetime | None:
+    """When the oldest candle closed, UTC; none if no candle is stored."""
+    raw = Table(root, RAW, time="open_time")
+    if not raw.months():
+        return None
+    oldest = raw.collect(raw.scan(raw.months()[:1]).select(pl.col("open_time").min())).item()
+    return oldest + interval if isinstance(oldest, datetime) else None
 
 
 def _first_seen(raw: Table) -> Mapping[str, datetime]:
@@ -45,21 +58,24 @@ def _first_seen(raw: Table) -> Mapping[str, datetime]:
     return dict(raw.collect(first).iter_rows())
 
 
-def _models(folder: UPath) -> Mapping[str, Sequence[FittedVersion]]:
-    """By month, the models that were replaced, oldest first, and the one in force."""
+def models_of(root: UPath) -> Mapping[str, Sequence[FittedVersion]]:
+    """By month, the models of a data folder that were replaced, oldest first, and the one in force."""
+    folder = root / MODEL
     if not folder.is_dir():
         return {}
     found = {}
     for path in sorted(folder.glob("*.json")):
         replaced = sorted(_fitted((folder / SUPERSEDED / path.stem).glob("*.json")), key=lambda one: one.published_at)
-        found[path.stem] = [*replaced, *_fitted([path])]
+        if current := [*_fitted([path])]:
+            found[path.stem] = [*replaced, *current]
     return found
 
 
-def _fitted(paths: Iterator[UPath] | Sequence[UPath]) -> Iterator[FittedVersion]:
+def _fitted(paths: Iterable[UPath]) -> Iterator[FittedVersion]:
+    """The models in some files; one that is not whole counts as missing."""
     for path in paths:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-        noted = content.get("notes", {}).get("published_at")
-        published = as_utc(datetime.fromisoformat(noted)) if noted else datetime.min.replace(tzinfo=UTC)
-        yield FittedVersion(content["version"], published, text)
+        with suppress(InputError, UnicodeDecodeError):
+            model = RegimeModel.from_json(text := path.read_text(encoding="utf-8"))
+            noted = json.loads(text).get("notes", {}).get(PUBLISHED_AT)
+            published = as_utc(datetime.fromisoformat(noted)) if noted else datetime.min.replace(tzinfo=UTC)
+            yield FittedVersion(model.version, published, text)

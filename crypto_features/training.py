@@ -9,7 +9,7 @@ from crypto_features.features import GROUPS, FeatureService
 from crypto_features.features.history import DAILY, MODEL, RAW, History, reach, reads_model
 from crypto_features.features.months import month_span, months_between
 from crypto_features.store.offline.join import FeatureTable
-from crypto_features.store.offline.known import join_as_known
+from crypto_features.store.offline.known import Knowledge, join_as_known
 
 DAY = timedelta(days=1)
 TIME = "event_timestamp"
@@ -29,8 +29,8 @@ def training_rows(service: FeatureService, month: str, history: History) -> pl.D
     """
     days = history.read(DAILY, [month], ["symbol", "open_time"], None)
     rows = days.sort("symbol", "open_time").select("symbol", (pl.col("open_time") + DAY).alias(TIME))
-    tables = {view: _table(view, names, month, history) for view, names in service.features.items()}
-    return join_as_known(rows, TIME, tables, history, None)
+    tables = [(view, _table(view, names, month, history)) for view, names in service.features.items()]
+    return join_as_known(rows, TIME, tables, Knowledge(history))
 
 
 def reads_of(service: FeatureService) -> Mapping[str, timedelta]:

@@ -11,7 +11,11 @@ from crypto_features.features import FeatureGroup, lineage
 KEY_COLUMNS = (
     dg.TableColumn("symbol", "string", "Base asset, such as BTC."),
     dg.TableColumn("event_timestamp", "timestamp[us, UTC]", "Close of the last candle that the row used."),
-    dg.TableColumn("created_timestamp", "timestamp[us, UTC]", "When the row was computed."),
+    dg.TableColumn(
+        "created_timestamp",
+        "timestamp[us, UTC]",
+        "When its content was known: at its close or with a correction.",
+    ),
 )
 
 _CANDLE = {

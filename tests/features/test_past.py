@@ -11,7 +11,7 @@ from crypto_features.features import GROUPS
 from crypto_features.features.history import History
 from crypto_features.features.probe_market import START
 from crypto_features.store.offline.join import FeatureTable
-from crypto_features.store.offline.known import join_as_known
+from crypto_features.store.offline.known import Knowledge, join_as_known
 from tests.features.markets import DAY, HOUR, TIME
 from tests.features.replay import DAYS, END, SYMBOLS, Replay, history_of, market_with_a_past, models_with_a_past
 
@@ -22,17 +22,16 @@ WANTED = {
     "trading_signals": ["target_price", "can_buy", "should_sell", "signal_strength"],
 }
 FEATURES = [name for names in WANTED.values() for name in names]
+KEYS = {"symbol": "symbol"}
 QUARTER = HOUR / 4
 
 
 def joined(now: Replay, history: History, rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
-    tables = {
-        view: FeatureTable(
-            now.tables[view], {"symbol": "symbol"}, "event_timestamp", None, {n: n for n in names}, GROUPS[view].ttl
-        )
+    tables = [
+        (view, FeatureTable(now.tables[view], KEYS, "event_timestamp", None, {n: n for n in names}, GROUPS[view].ttl))
         for view, names in WANTED.items()
-    }
-    return join_as_known(rows, "event_timestamp", tables, history, as_of).select(FEATURES)
+    ]
+    return join_as_known(rows, "event_timestamp", tables, Knowledge(history, as_of)).select(FEATURES)
 
 
 def replayed(then: Replay, rows: pl.DataFrame) -> pl.DataFrame:
