@@ -13,10 +13,11 @@ from crypto_features.assets.regime_model import regime_model
 from crypto_features.assets.registry import feast_registry
 from crypto_features.assets.training import training_set
 from crypto_features.automation import automation
-from crypto_features.features import GROUPS, SERVICES
+from crypto_features.features import GROUPS
 from crypto_features.market import source
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
+from crypto_features.training import TRAINED
 
 
 def build(settings: Settings) -> dg.Definitions:
@@ -34,7 +35,7 @@ def build(settings: Settings) -> dg.Definitions:
                 recompute_plan,
                 feast_registry,
                 *(online_view(settings, group, months) for group in GROUPS.values()),
-                training_set(SERVICES["ml_training_features"], months),
+                *(training_set(settings, service, months) for service in TRAINED),
             ]
         ),
         asset_checks=checks,

@@ -1,31 +1,22 @@
 """The plan of a real data folder: what is stale in it now, and why."""
 
-import json
 from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime
-
-import polars as pl
-from upath import UPath
+from functools import cache
 
 from crypto_features import clock
-from crypto_features.errors import InputError
 from crypto_features.features import GROUPS
 from crypto_features.features.forecast import make_plan
-from crypto_features.features.graph import DAILY, MODEL, RAW, nodes
-from crypto_features.features.plan import MISSING, Plan, Published, Reason, Settled, Stale
-from crypto_features.features.provenance import PUBLISHED_AT
-from crypto_features.features.regime_model import TABLE
-from crypto_features.features.resample import WAITS_UNTIL
-from crypto_features.market import Table, current
-from crypto_features.models import renote_model, whole_models
+from crypto_features.features.graph import RAW, Node, nodes
+from crypto_features.features.history import History
+from crypto_features.features.plan import MISSING, Plan, Reason, Settled, Stale
+from crypto_features.folder import Folder
+from crypto_features.history import history
 from crypto_features.settings import Settings
+from crypto_features.training import TRAINED, training_node
 from crypto_features.versions import definitions, versions
 
 EVERY_MONTH = "every month"
 """The partition that stands for all of a table while no candle is stored."""
-
-SHOWN_CANDLES = 3
 
 
 def plan_of(settings: Settings, *, confirm: frozenset[Reason] = frozenset(), refit: str | None = None) -> Plan:
@@ -37,104 +28,39 @@ def plan_of(settings: Settings, *, confirm: frozenset[Reason] = frozenset(), ref
             `make_plan` takes them.
         refit: From which month on published models are held against a new fit.
     """
-    folder, now = Folder(settings.root), clock.now()
-    graph = nodes(
-        GROUPS.values(),
-        versions(),
-        definitions(),
-        interval=settings.interval,
-        now=now,
-        wait=settings.late_wait,
-        min_completeness=settings.min_completeness,
-    )
+    graph = tables_of(settings)
+    folder = Folder(settings.root, [node.name for node in graph])
     published = folder.published()
     if not published.months(RAW):
         tables = (RAW, *(node.name for node in graph))
         return Plan(tuple(Stale(name, EVERY_MONTH, Reason.NEVER_BUILT, (MISSING,)) for name in tables))
-    return make_plan(graph, published, folder.read, now=now, confirm=confirm, refit=refit, corrected=folder.corrected)
+    return make_plan(
+        graph, published, folder.read, now=clock.now(), confirm=confirm, refit=refit, corrected=folder.corrected
+    )
 
 
 def renote(settings: Settings, settled: Sequence[Settled]) -> None:
     """Note of partitions whose content is right by what code and from what inputs it would be computed now."""
-    folder = Folder(settings.root)
+    folder = Folder(settings.root, ())
     for item in settled:
         folder.renote(item)
 
 
-class Folder:
-    """A data folder as the plan reads it: notes first, rows only where a correction has to be followed."""
+def tables_of(settings: Settings) -> tuple[Node, ...]:
+    """Every table that is computed, each after those that it reads."""
+    interval, wait, least = settings.interval, settings.late_wait, settings.min_completeness
 
-    def __init__(self, root: UPath) -> None:
-        self._root = root
-        self._notes: dict[str, dict[str, dict[str, str]]] = {}
+    @cache
+    def past() -> History:
+        return history(settings.root, interval=interval, wait=wait, min_completeness=least)
 
-    def published(self) -> Published:
-        """Notes and digests of every partition; one that is damaged at its ends counts as missing."""
-        raw = self._table(RAW)
-        for name in (DAILY, *GROUPS):
-            table, self._notes[name] = self._table(name), {}
-            for month in table.months():
-                with suppress(InputError):
-                    self._notes[name][month] = table.metadata(month)
-        models = whole_models(self._root)
-        self._notes[MODEL] = {month: content.get("notes", {}) for month, content in models.items()}
-        versions = {month: str(content["version"]) for month, content in models.items()}
-        return Published(self._notes, {RAW: {m: raw.digest(m) for m in raw.months()}, MODEL: versions})
-
-    def corrected(self, asset: str, month: str) -> tuple[str, ...]:
-        """The candles of a month that became known after the asset's month was published."""
-        noted = self._notes[asset][month].get(PUBLISHED_AT)
-        if noted is None or month not in self._table(RAW).months():
-            return ()
-        rows = self._table(RAW).read([month], ["symbol", "open_time", "known_at"])
-        rows = rows.with_columns(versions=pl.len().over("symbol", "open_time"))
-        later = rows.filter(pl.col("known_at") > datetime.fromisoformat(noted))
-        shown = [
-            f"{row['symbol']} {row['open_time']:%Y-%m-%d %H:%M} {'corrected' if row['versions'] > 1 else 'new'}"
-            for row in later.head(SHOWN_CANDLES).iter_rows(named=True)
-        ]
-        more = later.height - len(shown)
-        return (*shown, f"{more} more") if more > 0 else tuple(shown)
-
-    def read(
-        self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
-    ) -> pl.DataFrame:
-        """Rows of published months, as the plan asks for them."""
-        if table == MODEL:
-            models = whole_models(self._root)
-            rows = [(m, json.dumps(models[m]), models[m]["version"]) for m in months if m in models]
-            frame = pl.DataFrame(rows, TABLE, orient="row")
-            return frame if columns is None else frame.select(name for name in columns if name in frame.columns)
-        stored = self._table(table)
-        there = [month for month in months if month in stored.months()]
-        chosen = there or list(stored.months()[:1])
-        if not chosen:
-            return pl.DataFrame()
-        lazy = stored.scan(chosen)
-        if symbols is not None:
-            lazy = lazy.filter(pl.col("symbol").is_in(list(symbols)))
-        if not there:
-            lazy = lazy.head(0)
-        if columns is not None:
-            names = {*columns, "known_at"}
-            lazy = lazy.select(name for name in lazy.collect_schema().names() if name in names)
-        frame = stored.collect(lazy)
-        return current(frame) if table == RAW else frame
-
-    def renote(self, item: Settled) -> None:
-        """Publish a partition's content as it is, with other notes."""
-        if item.asset == MODEL:
-            renote_model(self._root, item.partition, item.notes)
-            return
-        table = self._table(item.asset)
-
-        def change(rows: pl.DataFrame | None) -> tuple[pl.DataFrame, dict[str, str]] | None:
-            if rows is None:
-                return None
-            kept = {name: note for name, note in table.metadata(item.partition).items() if name != WAITS_UNTIL}
-            return rows, kept | dict(item.notes)
-
-        table.update(item.partition, change)
-
-    def _table(self, name: str) -> Table:
-        return Table(self._root, name, time="open_time" if name in (RAW, DAILY) else "event_timestamp")
+    computed = nodes(
+        GROUPS.values(),
+        versions(),
+        definitions(),
+        interval=interval,
+        now=clock.now(),
+        wait=wait,
+        min_completeness=least,
+    )
+    return (*computed, *(training_node(service, past, versions(), interval) for service in TRAINED))

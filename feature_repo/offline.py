@@ -10,6 +10,7 @@ import polars as pl
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.reach import reaching
 from feature_repo import arguments
+from feature_repo.past import knowledge_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,11 @@ def create_entity_df(
 
 @reaching
 def get_training_features(
-    entity_df: Any, service: Sequence[str] | str = "ml_training_features", *, full_feature_names: bool = False
+    entity_df: Any,
+    service: Sequence[str] | str = "ml_training_features",
+    *,
+    full_feature_names: bool = False,
+    as_of: datetime | str | None = None,
 ) -> "pd.DataFrame":
     """The features of a service, or those named, as of each entity row's time, never later: a training set.
 
@@ -66,6 +71,9 @@ def get_training_features(
             `regime_classification_features`; or features, such as `["price_features:rsi_14"]`.
         full_feature_names: Whether names begin with their view, as `price_features__rsi_14` does; two versions of a
             view are told apart by it.
+        as_of: Whose knowledge the features are computed from. By default the candles as they are known now, with every
+            correction since; a time (naive is UTC), also as ISO 8601 text, for the candles as they were known then; or
+            `"row"` for each entity row by what was known at its own time. Models are those of then, too.
 
     Returns:
         The entity rows with a column for each feature, null where no row was fresh enough then. If all of them are
@@ -73,13 +81,17 @@ def get_training_features(
 
     Raises:
         UnknownNameError: if the service, a view, a feature or a symbol does not exist.
-        InputError: if the frame is empty, of another type, or lacks a column; or if two features have one name.
-        OtherVersionError: if an old version is asked for, and the table was computed otherwise.
+        InputError: if the frame is empty, of another type, or lacks a column; if two features have one name; or if
+            `as_of` is no time, before the first candle, or later than now.
+        OtherVersionError: if an old version is asked for, and the table was computed otherwise; with `as_of` also if
+            the present code computes a feature otherwise than its table was.
         MissingTableError: if a feature table has not been computed yet.
     """
     from crypto_features.store import names, session
     from crypto_features.store.offline.entities import entity_frame
+    from crypto_features.store.offline.known import known_by
 
+    known = knowledge_of(as_of)
     store = session.feature_store()
     refs = names.resolved(store, service, full=full_feature_names)
     chosen = names.service_named(store, service) if isinstance(service, str) else refs
@@ -87,7 +99,8 @@ def get_training_features(
     entities.require(["symbol"], service if isinstance(service, str) else refs[0])
     views = list(dict.fromkeys(ref.partition(":")[0].partition("@")[0] for ref in refs))
     _known(entities.frame["symbol"], views)
-    job = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
+    with known_by(known):
+        job = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
     frame: pd.DataFrame = job.to_df()
     if frame.drop(columns=entities.frame.columns).isna().all(axis=None):
         _warn_of_the_span(views, *entities.span)
@@ -125,30 +138,42 @@ def get_training_completeness(
 
 
 @reaching
-def get_regime_features(symbols: Sequence[str], start_date: datetime | str, end_date: datetime | str) -> "pd.DataFrame":
+def get_regime_features(
+    symbols: Sequence[str],
+    start_date: datetime | str,
+    end_date: datetime | str,
+    *,
+    as_of: datetime | str | None = None,
+) -> "pd.DataFrame":
     """The market regime of each symbol at the close of each day: label, probability and duration.
 
     Args:
         symbols: Symbols, such as `["BTC", "ETH"]`.
         start_date: First close, also as ISO 8601 text; naive is UTC.
         end_date: Last close, likewise.
+        as_of: Whose knowledge the regimes are computed from, as for `get_training_features`.
 
     Returns:
         A frame with `symbol`, `event_timestamp`, `regime_label`, `regime_probability` and `regime_duration` (days).
 
     Raises:
         UnknownNameError: if a symbol does not exist.
-        InputError: if there is no symbol or the end is before the start.
+        InputError: if there is no symbol, the end is before the start, or `as_of` is not as it should be.
+        OtherVersionError: with `as_of`, if the present code computes a feature otherwise than its table was.
         MissingTableError: if `regime_features` has not been computed yet.
     """
     from crypto_features.store import names, session
+    from crypto_features.store.offline.known import known_by
 
+    known = knowledge_of(as_of)
     store = session.feature_store()
     view = names.view_named(store, "regime_features")
     entities = create_entity_df(symbols, start_date, end_date)
     _known(pl.Series("symbol", arguments.symbol_list(symbols)), [view.name])
     refs = [f"{view.name}:{field.name}" for field in view.features]
-    frame: pd.DataFrame = store.get_historical_features(entities, refs).to_df()
+    with known_by(known):
+        job = store.get_historical_features(entities, refs)
+    frame: pd.DataFrame = job.to_df()
     return frame
 
 

@@ -12,7 +12,11 @@ from crypto_features.features.completeness import completeness_columns
 KEY_COLUMNS = (
     dg.TableColumn("symbol", "string", "Base asset, such as BTC."),
     dg.TableColumn("event_timestamp", "timestamp[us, UTC]", "Close of the last candle that the row used."),
-    dg.TableColumn("created_timestamp", "timestamp[us, UTC]", "When the row was computed."),
+    dg.TableColumn(
+        "created_timestamp",
+        "timestamp[us, UTC]",
+        "When its content was known: at its close or with a correction.",
+    ),
 )
 
 _CANDLE = {

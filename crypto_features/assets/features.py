@@ -1,9 +1,12 @@
 """Feature tables: one asset a feature group, computed a month at a time from anchored windows."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import dagster as dg
 import polars as pl
+from upath import UPath
 
-from crypto_features import clock
 from crypto_features.assets.conditions import follows
 from crypto_features.assets.describe import feature_columns, feature_lineage
 from crypto_features.assets.freshness import overdue
@@ -14,6 +17,7 @@ from crypto_features.assets.pictures import pictures
 from crypto_features.assets.publish import each_kept, publish
 from crypto_features.assets.regime_model import ModelReader
 from crypto_features.assets.source_code import declared_in
+from crypto_features.errors import InputError
 from crypto_features.features import (
     FeatureGroup,
     Input,
@@ -21,6 +25,12 @@ from crypto_features.features import (
     compute_partition,
     partition_metadata,
 )
+from crypto_features.features.created import with_created
+from crypto_features.features.history import reach
+from crypto_features.features.months import month_span
+from crypto_features.features.past import missed
+from crypto_features.history import history
+from crypto_features.market import Table
 from crypto_features.models import NAME
 from crypto_features.settings import Settings
 from crypto_features.versions import code_version, definitions, feature_versions
@@ -54,14 +64,14 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         gate = pass_gate(context, lake, group)
         readers = {i.table: _reader(lake, group, i) for i in group.inputs}
         fingerprints, defined = feature_versions(group.name), definitions()[group.name]
+        late = _late(lake.path, group, selected(context), settings)
         with each_kept(context) as done:
             for month in selected(context):
                 inputs = {name: reader.read(month) for name, reader in readers.items()}
                 frame = compute_partition(
                     group, inputs, month, interval=lake.interval, min_completeness=settings.min_completeness
                 )
-                created = pl.lit(clock.now()).cast(pl.Datetime("us", "UTC")).alias("created_timestamp")
-                frame = frame.select("symbol", "event_timestamp", created, pl.exclude("symbol", "event_timestamp"))
+                frame = _created(frame, lake.table(group.name), month, group, late)
                 inputs_read = {name: reader.digests() for name, reader in readers.items()}
                 provenance = partition_metadata(frame, fingerprints, inputs_read, defined)
                 publish(context, lake.table(group.name), month, frame, provenance=provenance)
@@ -72,6 +82,21 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         return dg.MaterializeResult(metadata={"dagster/column_lineage": feature_lineage(group)}, check_results=[gate])
 
     return table
+
+
+def _created(frame: pl.DataFrame, table: Table, month: str, group: FeatureGroup, late: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the time at which each was created; a published month that cannot be read is replaced."""
+    published = None
+    if month in table.months():
+        with suppress(InputError):
+            published = table.read([month])
+    return with_created(frame, published, late, month_span(month)[0] - reach(group))
+
+
+def _late(root: UPath, group: FeatureGroup, months: Sequence[str], settings: Settings) -> pl.DataFrame:
+    """What became known late of what these months are computed from."""
+    past = history(root, interval=settings.interval, wait=settings.late_wait)
+    return missed(past, [group], past.first_seen.keys(), month_span(months[0])[0], month_span(months[-1])[1])
 
 
 def _reader(lake: LakeResource, group: FeatureGroup, source: Input) -> SlidingReader | ModelReader:

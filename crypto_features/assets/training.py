@@ -1,8 +1,8 @@
 """Training sets: what each model would have known at the close of every day, joined by Feast at that point in time."""
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import dagster as dg
 import polars as pl
@@ -14,21 +14,29 @@ from crypto_features.assets.partitions import SINGLE_RUN, selected, window
 from crypto_features.assets.publish import publish
 from crypto_features.errors import TransientError
 from crypto_features.features import GROUPS, FeatureService, input_digest, partition_metadata
+from crypto_features.features.graph import MODEL, RAW
 from crypto_features.features.provenance import COLUMNS, FINGERPRINTS, KEYS, SERVICE
+from crypto_features.history import history, models_of
+from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
+from crypto_features.store.offline.known import Knowledge
+from crypto_features.training import reads_of
 
 DAY = pl.duration(days=1)
 ATTEMPTS = 3
 """How often the join is made if a table changes under it."""
 
 
-def training_set(service: FeatureService, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    """The asset that joins a service's features at the close of every daily candle."""
+def training_set(
+    settings: Settings, service: FeatureService, months: dg.PartitionsDefinition[str]
+) -> dg.AssetsDefinition:
+    """The asset that joins a service's features at the close of every daily candle, as they were known then."""
 
     @dg.asset(
         key=["training", service.name],
         group_name="training",
-        description=f"{service.description} One row a symbol and day, joined as of the close of the day.",
+        description=f"{service.description} One row for each symbol and day: what was known at the close "
+        "of the day, whatever was corrected later.",
         kinds={"feast", "parquet"},
         owners=["team:research"],
         partitions_def=months,
@@ -62,7 +70,17 @@ def training_set(service: FeatureService, months: dg.PartitionsDefinition[str]) 
         days = lake.table("daily_candles").read(chosen, columns=["symbol", "open_time"])
         month_of_day = pl.col("event_timestamp").dt.offset_by("-1d").dt.strftime("%Y-%m")
         entity_rows = days.select("symbol", event_timestamp=pl.col("open_time") + DAY)
-        frame, notes = _joined(lake, feast, service, chosen, entity_rows)
+
+        def join() -> pl.DataFrame:
+            past = history(
+                lake.path,
+                interval=lake.interval,
+                wait=settings.late_wait,
+                min_completeness=settings.min_completeness,
+            )
+            return feast.training_set(service.name, entity_rows, Knowledge(past))
+
+        frame, notes = _joined(lake, service, chosen, join)
         frame = frame.with_columns(month=month_of_day)
         table = lake.table(f"training/{service.name}")
         for month in chosen:
@@ -81,13 +99,13 @@ Notes = tuple[dict[str, str], dict[str, dict[str, str]]]
 
 
 def _joined(
-    lake: LakeResource, feast: FeastResource, service: FeatureService, months: Sequence[str], entity_rows: pl.DataFrame
+    lake: LakeResource, service: FeatureService, months: Sequence[str], join: Callable[[], pl.DataFrame]
 ) -> tuple[pl.DataFrame, Mapping[str, Notes]]:
     """The join and the notes of what it read: a table that is published meanwhile is read again."""
     for _ in range(ATTEMPTS):
-        before = {month: _notes(lake, service, month) for month in months}
-        frame = feast.training_set(service.name, entity_rows)
-        if before == {month: _notes(lake, service, month) for month in months}:
+        before = _notes(lake, service, months)
+        frame = join()
+        if before == _notes(lake, service, months):
             return frame, before
     raise TransientError(
         f"the tables of {service.name} were published {ATTEMPTS} times while they were read; materialize "
@@ -95,20 +113,30 @@ def _joined(
     )
 
 
-def _notes(lake: LakeResource, service: FeatureService, month: str) -> Notes:
-    """What the month's rows are joined from, as the partitions themselves note it."""
-    fingerprints: dict[str, str] = {}
-    inputs: dict[str, dict[str, str]] = {}
-    for table, names in {"daily_candles": (), **service.features}.items():
-        stored = lake.table(table)
-        ttl = GROUPS[table].time_to_live(lake.interval) if table in GROUPS else timedelta(0)
-        metadata = {name: stored.metadata(name) for name in window(month, ttl, stored.months())}
-        inputs[table] = {
-            name: input_digest(json.loads(note.get(COLUMNS, "{}")), [*KEYS, *names]) for name, note in metadata.items()
-        }
-        computed: dict[str, str] = json.loads(metadata.get(month, {}).get(FINGERPRINTS, "{}"))
-        fingerprints |= {f"{table}:{name}": computed[name] for name in names if name in computed}
-    return fingerprints, inputs
+def _notes(lake: LakeResource, service: FeatureService, months: Sequence[str]) -> dict[str, Notes]:
+    """What the rows of each month are computed from, as the partitions themselves note it."""
+    reads = reads_of(service, lake.interval)
+    models = {month: fitted[-1].version for month, fitted in models_of(lake.path).items()} if MODEL in reads else {}
+    available = {table: models if table == MODEL else lake.table(table).months() for table in reads}
+    metadata = cache(lambda view, month: lake.table(view).metadata(month) if month in available[view] else {})
+    raw = cache(lake.table(RAW).digest)
+
+    def digest(table: str, month: str) -> str:
+        if table in (RAW, MODEL):
+            return raw(month) if table == RAW else models[month]
+        columns: dict[str, str] = json.loads(metadata(table, month).get(COLUMNS, "{}"))
+        return input_digest(columns, [*KEYS, *service.features.get(table, ())])
+
+    def fingerprints(month: str) -> dict[str, str]:
+        computed = {view: json.loads(metadata(view, month).get(FINGERPRINTS, "{}")) for view in service.features}
+        named = ((view, name) for view, names in service.features.items() for name in names)
+        return {f"{view}:{name}": computed[view][name] for view, name in named if name in computed[view]}
+
+    def inputs(month: str) -> dict[str, dict[str, str]]:
+        read = {table: window(month, back, available[table]) for table, back in reads.items()}
+        return {table: {name: digest(table, name) for name in names} for table, names in read.items()}
+
+    return {month: (fingerprints(month), inputs(month)) for month in months}
 
 
 def _described(service: FeatureService) -> str:

@@ -41,13 +41,13 @@ def tables(
             found.setdefault("price_features", every_row(ULTRA_5_FEATURES, found, interval=interval))
             found[source.table] = regime_models(found["price_features"])
         else:
-            upstream = _only(GROUPS[source.table], columns_read(group, source.table))
+            upstream = only(GROUPS[source.table], columns_read(group, source.table))
             found = {**tables(upstream, candles, interval=interval, given=found), **found}
             found[source.table] = every_row(upstream, found, interval=interval)
     return found
 
 
-def _only(group: FeatureGroup, names: Iterable[str]) -> FeatureGroup:
+def only(group: FeatureGroup, names: Iterable[str]) -> FeatureGroup:
     """The group with those of its features, and the features that these read."""
     if group.function is not None:
         return group
@@ -77,5 +77,5 @@ def every_row(
     return pl.concat(compute_partition(group, inputs, month, interval=interval) for month in wanted)
 
 
-ULTRA_5_FEATURES = _only(GROUPS["price_features"], ULTRA_5)
+ULTRA_5_FEATURES = only(GROUPS["price_features"], ULTRA_5)
 """The price features that the regime model reads."""

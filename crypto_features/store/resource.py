@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -9,6 +10,9 @@ import polars as pl
 from crypto_features.settings import Settings
 from crypto_features.store import session
 from crypto_features.store.publish import Published, publish, quiet
+
+if TYPE_CHECKING:
+    from crypto_features.store.offline.known import Knowledge
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,15 @@ class FeastResource(dg.ConfigurableResource[None]):
 
         return disabled()
 
-    def training_set(self, service: str, entity_rows: pl.DataFrame) -> pl.DataFrame:
+    def training_set(
+        self, service: str, entity_rows: pl.DataFrame, knowledge: "Knowledge | None" = None
+    ) -> pl.DataFrame:
         """The features of a service as of each entity row's time; order and duplicates are kept.
 
         Args:
             service: Name of the feature service.
             entity_rows: Columns `symbol` and `event_timestamp`.
+            knowledge: What may be known; by default what is published now.
 
         Raises:
             UnknownNameError: if the registry has no such service.
@@ -102,8 +109,10 @@ class FeastResource(dg.ConfigurableResource[None]):
             MissingTableError: if a view's table has no partition yet.
         """
         from crypto_features.store.names import service_named
+        from crypto_features.store.offline.known import known_by
 
         store = session.feature_store()
-        job = store.get_historical_features(entity_rows, service_named(store, service))
+        with known_by(knowledge):
+            job = store.get_historical_features(entity_rows, service_named(store, service))
         frame: pl.DataFrame = job.to_polars()
         return frame

@@ -1,8 +1,8 @@
 """The tables of the graph in memory: what a real lake does, without files."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -16,10 +16,12 @@ from crypto_features.features import (
 from crypto_features.features.definition import table_definitions
 from crypto_features.features.forecast import make_plan
 from crypto_features.features.graph import MODEL, RAW, Node, nodes
+from crypto_features.features.history import FittedVersion, History
 from crypto_features.features.months import months_between
 from crypto_features.features.plan import Plan, Published, Reason, Settled, Stale
 from crypto_features.features.provenance import FINGERPRINTS
 from crypto_features.features.resample import WAITS_UNTIL
+from crypto_features.training import TRAINED, training_node
 from tests.features.markets import HOUR
 
 Key = tuple[str, str]
@@ -32,6 +34,8 @@ class MemoryLake:
 
     def __init__(self, candles: pl.DataFrame) -> None:
         self.candles = candles
+        self.raw: pl.DataFrame | None = None
+        """Every version of the candles with `known_at`; by default each candle was known at its close."""
         self.clock: datetime | None = None
         self.groups = dict(GROUPS)
         self.versions: dict[str, Mapping[str, str]] = dict(self.behaviour)
@@ -59,7 +63,27 @@ class MemoryLake:
 
     @property
     def graph(self) -> tuple[Node, ...]:
-        return nodes(self.groups.values(), self.versions, self.definitions, interval=HOUR, now=self.now, wait=HOUR)
+        tables = nodes(self.groups.values(), self.versions, self.definitions, interval=HOUR, now=self.now, wait=HOUR)
+        return (*tables, *(training_node(service, self.past, self.versions, HOUR) for service in TRAINED))
+
+    def past(self) -> History:
+        """Every version of what the tables are computed from."""
+        known = self.candles.with_columns(known_at=pl.col("open_time") + HOUR) if self.raw is None else self.raw
+        known = known.with_columns(month=pl.col("open_time").dt.strftime("%Y-%m")).sort(
+            "symbol", "open_time", "known_at"
+        )
+
+        def versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
+            rows = known.filter(pl.col("month").is_in(list(months)), pl.col("symbol").is_in(list(symbols)))
+            return rows.drop("month") if columns is None else rows.select(columns)
+
+        first = dict(known.group_by("symbol").agg(pl.col("known_at").min()).iter_rows())
+        fitted = {
+            month: [FittedVersion(frame["version"][0], datetime.min.replace(tzinfo=UTC), frame["parameters"][0])]
+            for (asset, month), frame in self.frames.items()
+            if asset == MODEL
+        }
+        return History(self.read, versions, first, fitted, HOUR, HOUR)
 
     @property
     def now(self) -> datetime:
@@ -78,7 +102,7 @@ class MemoryLake:
 
     def _without_tables(self) -> "MemoryLake":
         other = type(self)(self.candles)
-        other.clock = self.clock
+        other.raw, other.clock = self.raw, self.clock
         other.groups, other.versions, other.definitions = self.groups, self.versions, self.definitions
         return other
 
@@ -134,7 +158,9 @@ class MemoryLake:
         return self.candles.filter(pl.col("open_time").dt.strftime("%Y-%m") == month).sort("symbol", "open_time")
 
     def _raw_digest(self, month: str) -> str:
-        return input_digest(column_digests(self._month_of_candles(month)))
+        if self.raw is None:
+            return input_digest(column_digests(self._month_of_candles(month)))
+        return input_digest(column_digests(self.raw.filter(pl.col("open_time").dt.strftime("%Y-%m") == month)))
 
     def _publish(self, node: Node, month: str) -> None:
         digests = {}

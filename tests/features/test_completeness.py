@@ -9,11 +9,11 @@ import pytest
 from crypto_features.errors import InputError
 from crypto_features.features import GROUPS, Feature, FeatureGroup, Input
 from crypto_features.features.completeness import completeness_columns, lowest_columns
+from crypto_features.features.graph import nodes
 from crypto_features.features.indicators import CLOSE
 from crypto_features.features.partition import evaluate
-from crypto_features.features.plan import nodes
 from crypto_features.features.windows import window_mean
-from tests.features.markets import DAY, HOUR, bars
+from tests.features.markets import DAY, HOUR, START, bars
 
 SHARES = [1.0, 0.74, 1.0, 0.75, 1.0, 1.0]
 DAYS = bars([float(n) for n in range(1, 7)]).with_columns(completeness=pl.Series(SHARES))
@@ -99,6 +99,6 @@ def test_a_feature_takes_no_name_of_a_column_of_completeness(name: str) -> None:
 
 def test_a_plan_follows_completeness_to_every_feature() -> None:
     read = {name: {"own": "1"} for name in ("daily_candles", "own")}
-    (_, node) = nodes([group()], read)
+    (_, node) = nodes([group()], read, {}, interval=HOUR, now=START, wait=HOUR)
     assert all(("daily_candles", "completeness") in columns for columns in node.sources.values())
     assert "completeness" in (node.inputs[0].columns or ())

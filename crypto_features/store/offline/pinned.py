@@ -13,6 +13,7 @@ from crypto_features.features.provenance import FINGERPRINTS
 from crypto_features.store.errors import OtherVersionError
 from crypto_features.store.offline import source as files
 from crypto_features.store.shared_registry import BEHAVIOUR
+from crypto_features.versions import feature_versions, versions
 
 _NOTES = b"crypto_features"
 """Under which key of its Parquet metadata a month keeps its notes."""
@@ -54,6 +55,39 @@ def require_its_table(
                 f"would not be those that {name} serves online. Ask for {view.name} without a version, or compute the "
                 "table as that version declares it."
             )
+
+
+def require_present_code(
+    config: RepoConfig,
+    view: FeatureView,
+    features: Sequence[str],
+    *,
+    time: str,
+    span: tuple[datetime | None, datetime | None],
+) -> None:
+    """Check that a view and its table are as the present code computes them, so that their past can be computed, too.
+
+    Args:
+        config: Of the Feast repository.
+        view: The view.
+        features: Which of its features.
+        time: Event time column of its files.
+        span: First and last time of the rows to be read.
+
+    Raises:
+        OtherVersionError: naming the features that differ. A view that is not declared here passes.
+    """
+    if view.name not in versions():
+        return
+    present = {name: version for name, version in feature_versions(view.name).items() if name in features}
+    held = [_behaviour(view, features), *(held for held in _held(config, view, time, span) if held is not None)]
+    other = sorted({name for found in held for name, version in present.items() if found.get(name) != version})
+    if other:
+        raise OtherVersionError(
+            f"the present code, which would compute the past, computes {', '.join(other)} of "
+            f"{view.projection.name_to_use()} otherwise than its table was. Run `crypto-features plan --run`, or ask "
+            "without as_of."
+        )
 
 
 def _behaviour(view: FeatureView, features: Sequence[str]) -> dict[str, str]:

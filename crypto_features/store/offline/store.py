@@ -22,7 +22,8 @@ from crypto_features.store.offline import source as files
 from crypto_features.store.offline.entities import EntityFrame, entity_frame
 from crypto_features.store.offline.job import PolarsRetrievalJob
 from crypto_features.store.offline.join import FeatureTable, point_in_time_join, require_free, utc
-from crypto_features.store.offline.pinned import require_its_table
+from crypto_features.store.offline.known import join_as_known, knowledge
+from crypto_features.store.offline.pinned import require_its_table, require_present_code
 
 
 def _keeps_no_monitoring(*_args: Any, **_kwargs: Any) -> Any:
@@ -64,7 +65,7 @@ class PolarsOfflineStore(OfflineStore):
         filter_by_created_timestamp: bool = False,
     ) -> RetrievalJob:
         """The features of each entity row as of its time; without entity rows, of every entity as of `end_date`."""
-        known_then = filter_by_created_timestamp
+        known_then, known = filter_by_created_timestamp, knowledge()
         if entity_df is None:
             first, last = utils.compute_non_entity_date_range(feature_views, start_date, end_date)
             entities = EntityFrame(_everyone(config, feature_views, first, last), "event_timestamp")
@@ -94,7 +95,13 @@ class PolarsOfflineStore(OfflineStore):
                 )
                 for view in feature_views
             ]
-            return point_in_time_join(entities.frame, entities.time, tables, as_known_then=known_then)
+            if known is None:
+                return point_in_time_join(entities.frame, entities.time, tables, as_known_then=known_then)
+            for view in feature_views:
+                features, time = wanted[view.projection.name_to_use()], _time_on_disk(view)
+                require_present_code(config, view, features, time=time, span=_span(view, entities))
+            named = [(view.name, table) for view, table in zip(feature_views, tables, strict=True)]
+            return join_as_known(entities.frame, entities.time, named, known)
 
         times = entities.frame[entities.time]
         return PolarsRetrievalJob(

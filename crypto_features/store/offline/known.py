@@ -1,0 +1,100 @@
+"""The point-in-time join of what was known: each entity row meets the rows of its own state of knowledge."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import polars as pl
+
+from crypto_features.errors import InputError
+from crypto_features.features.history import History
+from crypto_features.features.past import PUBLISHED, Past
+from crypto_features.features.registry import GROUPS
+from crypto_features.store.offline.join import FeatureTable, point_in_time_join, utc
+
+_STATE = "__state"
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What a join may know.
+
+    Args:
+        history: What is published, and the versions of what it was computed from.
+        as_of: The time of the knowledge; `None` for each entity row's own.
+    """
+
+    history: History
+    as_of: datetime | None = None
+
+
+_knowledge: ContextVar[Knowledge | None] = ContextVar("knowledge", default=None)
+
+
+@contextmanager
+def known_by(knowledge: Knowledge | None) -> Iterator[None]:
+    """Feast's historical retrievals that begin within join what was known; with `None` what is published now."""
+    token = _knowledge.set(knowledge)
+    try:
+        yield
+    finally:
+        _knowledge.reset(token)
+
+
+def knowledge() -> Knowledge | None:
+    """What the retrieval that begins now may know; `None` if it joins what is published."""
+    return _knowledge.get()
+
+
+def join_as_known(
+    entities: pl.DataFrame, time: str, tables: Sequence[tuple[str, FeatureTable]], knowledge: Knowledge
+) -> pl.DataFrame:
+    """`point_in_time_join` of features as they were known, not as they are published now.
+
+    Args:
+        entities: The entity rows, with the column `time`.
+        time: Column with the time of each row.
+        tables: The published rows of feature groups by symbol, each with the group's name.
+        knowledge: What may be known.
+
+    Raises:
+        InputError: as `point_in_time_join`, or if a table is not one of a feature group by symbol.
+    """
+
+    def past(key: str) -> Past:
+        rows = entities.select(symbol=pl.col(key).cast(pl.String), time=utc(pl.col(time)))
+        wanted: dict[str, list[str]] = {}
+        for group, table in tables:
+            if key in table.keys:
+                wanted.setdefault(group, []).extend(table.features.values())
+        return Past(knowledge.history, wanted, rows, knowledge.as_of)
+
+    for group, table in tables:
+        if group not in GROUPS or [*table.keys.values()] != ["symbol"]:
+            raise InputError(
+                f"what was known of {group} cannot be told: it is not computed here from candles by symbol. Ask for it "
+                "without as_of."
+            )
+    pasts = {key: past(key) for key in sorted({key for _, table in tables for key in table.keys})}
+    joined = entities
+    for group, table in tables:
+        (key,) = table.keys
+        rows = joined.with_columns(pasts[key].numbers.alias(_STATE))
+        found = _with_past(group, table, pasts[key], knowledge.as_of)
+        joined = point_in_time_join(rows, time, [found]).drop(_STATE)
+    return joined
+
+
+def _with_past(group: str, table: FeatureTable, past: Past, as_of: datetime | None) -> FeatureTable:
+    """The table with its rows of each state beside the published ones."""
+    event, stamps = pl.col(table.event_time), [table.created_time] if table.created_time else []
+    names = dict.fromkeys([*table.keys.values(), table.event_time, *stamps, *table.features.values()])
+    now = table.frame if as_of is None else table.frame.filter(utc(event) <= as_of)
+    parts = [now.select(*names, pl.lit(PUBLISHED, pl.UInt32).alias(_STATE))]
+    for state in past.states:
+        rows = past.rows(group, state).rename({"event_timestamp": table.event_time})
+        rows = rows.with_columns(*map(event.alias, stamps), pl.lit(state.number, pl.UInt32).alias(_STATE))
+        parts.append(rows.select(parts[0].columns))
+    return replace(table, frame=pl.concat(parts, how="vertical_relaxed"), keys={**table.keys, _STATE: _STATE})

@@ -1,0 +1,178 @@
+"""A market with a past: candles in time, late, in bulk and corrected; and what a build would have made then."""
+
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import polars as pl
+
+from crypto_features.features import GROUPS, compute_partition, resample
+from crypto_features.features.history import FittedVersion, History
+from crypto_features.features.months import MONTH, month_span, months_between
+from crypto_features.features.probe_market import START, probe_market
+from crypto_features.features.regime_model import TABLE, regime_models
+from tests.features.markets import DAY, HOUR, TIME
+
+WAIT = timedelta(hours=2)
+DAYS = 95
+END = START + DAYS * DAY
+FOREVER = START + 36_500 * DAY
+SYMBOLS = ("HUGE", "LATE", "TINY")
+MINUTE = timedelta(minutes=1)
+
+
+class Version(NamedTuple):
+    """One version of a candle, and when it counts as known by the rule that the documentation gives."""
+
+    symbol: str
+    open_time: datetime
+    values: tuple[float, ...]
+    known_at: datetime
+    known: datetime
+
+
+def market_with_a_past(draw: random.Random) -> list[Version]:
+    """Symbols loaded in bulk or live from the start, each with its own late candles, downtimes and corrections."""
+    found = []
+    for symbol in SYMBOLS:
+        bulk = START + draw.choice([0, draw.randrange(DAYS), DAYS]) * DAY + draw.randrange(24) * HOUR
+        down = START + draw.randrange(DAYS) * DAY + draw.randrange(24) * HOUR
+        until = down + draw.randrange(1, 120) * HOUR
+        candles = probe_market().filter(pl.col("symbol") == symbol, pl.col("open_time") < END).rows()
+        seen = []
+        for _, open_time, *prices in candles:
+            close = open_time + HOUR
+            came = close + draw.choice([0, 1, 59, 60]) * MINUTE
+            if draw.random() < 0.01:
+                came = close + draw.randrange(1, 60 * 24 * 20) * MINUTE
+            if down <= close < until:
+                came = until
+            seen.append((open_time, tuple(prices), max(came, bulk)))
+        first = min(known_at for *_, known_at in seen)
+        for open_time, values, known_at in seen:
+            close = open_time + HOUR
+            known = close if close <= first or known_at <= close + WAIT else known_at
+            found.append(Version(symbol, open_time, values, known_at, known))
+        for _ in range(draw.randrange(8)):
+            wrong = draw.choice(found[-len(seen) :])
+            factor = draw.uniform(0.9, 1.1)
+            later = wrong.known_at + draw.choice([MINUTE, draw.randrange(1, 24 * 60) * HOUR])
+            values = (*(value * factor for value in wrong.values[:4]), wrong.values[4])
+            if not any(v.symbol == symbol and v.open_time == wrong.open_time and v.known_at >= later for v in found):
+                found.append(Version(symbol, wrong.open_time, values, later, later))
+    return found
+
+
+def raw(versions: Sequence[Version]) -> pl.DataFrame:
+    """The versions as the lake keeps them."""
+    names = ("open", "high", "low", "close", "volume")
+    rows = [(v.symbol, v.open_time, *v.values, v.known_at) for v in versions]
+    schema = pl.Schema(
+        {"symbol": pl.String(), "open_time": TIME, **dict.fromkeys(names, pl.Float64()), "known_at": TIME}
+    )
+    return pl.DataFrame(rows, schema, orient="row").sort("symbol", "open_time", "known_at")
+
+
+def candles_of(versions: Sequence[Version], at: datetime) -> pl.DataFrame:
+    """The version of each candle that was known last."""
+    newest: dict[tuple[str, datetime], Version] = {}
+    for version in sorted(versions, key=lambda v: v.known_at):
+        if version.known <= at:
+            newest[version.symbol, version.open_time] = version
+    return raw([*newest.values()]).drop("known_at")
+
+
+def days_of(candles: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    """The days that were over: with their last candle or a later one of the month, or a wait after their close."""
+    over = [
+        (symbol, start)
+        for symbol, times in candles.group_by("symbol").agg("open_time").iter_rows()
+        for start in {time.replace(hour=0) for time in times}
+        if at >= start + DAY + WAIT or any(time >= start + DAY - HOUR and time.month == start.month for time in times)
+    ]
+    keep = pl.DataFrame(over, {"symbol": pl.String, "day": TIME}, orient="row")
+    kept = candles.with_columns(day=pl.col("open_time").dt.truncate("1d")).join(keep, on=["symbol", "day"], how="semi")
+    return resample(kept.drop("day"), HOUR, DAY, as_of=FOREVER)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A lake that was built from what was known at a time."""
+
+    tables: Mapping[str, pl.DataFrame]
+
+    @classmethod
+    def at(cls, versions: Sequence[Version], models: Mapping[str, Sequence[FittedVersion]], at: datetime) -> "Replay":
+        """Every table built in full, with the models of then."""
+        candles = candles_of(versions, at)
+        tables = {"candles": candles, "daily_candles": days_of(candles, at)}
+        months = months_between(START, min(max(at, START + HOUR), END))
+        rows = [(m, one.parameters, one.version) for m, fitted in models.items() for one in fitted[:1]]
+        for month, fitted in models.items():
+            rows += [(month, one.parameters, one.version) for one in fitted[1:] if one.published_at <= at]
+        tables["regime_model"] = pl.DataFrame(rows, TABLE, orient="row").unique("month", keep="last").sort("month")
+        for name, group in GROUPS.items():
+            inputs = {i.table: tables[i.table] for i in group.inputs}
+            tables[name] = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in months)
+        return cls(tables)
+
+    def read(
+        self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
+    ) -> pl.DataFrame:
+        frame = self.tables[table]
+        own = MONTH if "event_timestamp" in frame.columns else pl.col("open_time").dt.strftime("%Y-%m")
+        rows = frame.filter((pl.col("month") if table == "regime_model" else own).is_in(list(months)))
+        rows = rows if symbols is None else rows.filter(pl.col("symbol").is_in(list(symbols)))
+        return rows if columns is None else rows.select(name for name in columns if name in rows.columns)
+
+    def joined(self, rows: pl.DataFrame, view: str, features: Sequence[str]) -> pl.DataFrame:
+        """The newest row of each entity row that is not older than the view's TTL."""
+        table = self.tables[view].select("symbol", "event_timestamp", *features, found="event_timestamp")
+        met = rows.sort("event_timestamp").join_asof(
+            table.sort("event_timestamp"),
+            on="event_timestamp",
+            by="symbol",
+            tolerance=GROUPS[view].ttl,
+            check_sortedness=False,
+        )
+        return met.sort("row").select(*features)
+
+
+def models_with_a_past(draw: random.Random, versions: Sequence[Version]) -> dict[str, list[FittedVersion]]:
+    """A model for each month, some of which were replaced once or twice."""
+    prices = compute_all_prices(candles_of(versions, FOREVER))
+    found: dict[str, list[FittedVersion]] = {}
+    for month in months_between(START - DAY, END):
+        start, _ = month_span(month)
+        fitted = []
+        published = start + draw.randrange(-5, 40) * DAY
+        for _ in range(draw.choice([1, 1, 2, 3])):
+            some = prices.filter(pl.col("event_timestamp").hash(draw.randrange(99)) % 3 > 0)
+            model = regime_models(some, [month]).row(0, named=True)
+            fitted.append(FittedVersion(model["version"], published, model["parameters"]))
+            published += draw.randrange(1, 40) * DAY
+        found[month] = fitted
+    return found
+
+
+def compute_all_prices(candles: pl.DataFrame) -> pl.DataFrame:
+    days = resample(candles, HOUR, DAY, as_of=FOREVER)
+    months = months_between(START, END)
+    group = GROUPS["price_features"]
+    return pl.concat(compute_partition(group, {"daily_candles": days}, month, interval=HOUR) for month in months)
+
+
+def history_of(versions: Sequence[Version], models: Mapping[str, Sequence[FittedVersion]], now: Replay) -> History:
+    """What the platform reads of such a market."""
+    rows = raw(versions)
+
+    def read_versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
+        chosen = rows.filter(
+            pl.col("open_time").dt.strftime("%Y-%m").is_in(list(months)), pl.col("symbol").is_in(list(symbols))
+        )
+        return chosen if columns is None else chosen.select(columns)
+
+    first = dict(rows.group_by("symbol").agg(pl.col("known_at").min()).iter_rows())
+    return History(now.read, read_versions, first, models, HOUR, WAIT)

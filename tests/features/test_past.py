@@ -1,0 +1,68 @@
+"""What was known at a time equals, to the bit, a build that was made then from what was known then."""
+
+import random
+from collections.abc import Callable
+from datetime import datetime
+
+import polars as pl
+import pytest
+
+from crypto_features.features import GROUPS
+from crypto_features.features.history import History
+from crypto_features.features.probe_market import START
+from crypto_features.store.offline.join import FeatureTable
+from crypto_features.store.offline.known import Knowledge, join_as_known
+from tests.features.markets import DAY, HOUR, TIME
+from tests.features.replay import DAYS, END, SYMBOLS, Replay, history_of, market_with_a_past, models_with_a_past
+
+WANTED = {
+    "price_features": ["rsi_14", "ma_60", "volatility_20d"],
+    "volume_features": ["volume_ratio"],
+    "regime_features": ["regime_label", "regime_probability", "regime_duration"],
+    "trading_signals": ["target_price", "can_buy", "should_sell", "signal_strength"],
+}
+FEATURES = [name for names in WANTED.values() for name in names]
+KEYS = {"symbol": "symbol"}
+QUARTER = HOUR / 4
+
+
+def joined(now: Replay, history: History, rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
+    tables = [
+        (view, FeatureTable(now.tables[view], KEYS, "event_timestamp", None, {n: n for n in names}, GROUPS[view].ttl))
+        for view, names in WANTED.items()
+    ]
+    return join_as_known(rows, "event_timestamp", tables, Knowledge(history, as_of)).select(FEATURES)
+
+
+def replayed(then: Replay, rows: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([then.joined(rows, view, names) for view, names in WANTED.items()], how="horizontal")
+
+
+def entity_rows(draw: random.Random) -> pl.DataFrame:
+    times = [START + draw.randrange(DAYS * 24 * 4) * QUARTER for _ in range(40)]
+    times += [START + draw.randrange(DAYS) * DAY for _ in range(40)]
+    rows = [(draw.choice(SYMBOLS), time) for time in times]
+    schema = pl.Schema({"symbol": pl.String(), "event_timestamp": TIME})
+    return pl.DataFrame(rows, schema, orient="row").with_row_index("row")
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(3600)
+def test_features_as_known_equal_a_build_that_was_made_then(count: Callable[..., int]) -> None:
+    differ = 0
+    for seed in range(count(ci=2, proof=100)):
+        draw = random.Random(seed)
+        versions = market_with_a_past(draw)
+        models = models_with_a_past(draw, versions)
+        now = Replay.at(versions, models, END + 200 * DAY)
+        history, rows = history_of(versions, models, now), entity_rows(draw)
+        for at in [START + draw.randrange(DAYS * 24 * 4) * QUARTER for _ in range(3)]:
+            expected = replayed(Replay.at(versions, models, at), rows)
+            assert joined(now, history, rows, at).equals(expected), f"seed {seed}, as of {at}"
+        own = joined(now, history, rows, None)
+        for (time,), mine in list(rows.group_by("event_timestamp", maintain_order=True))[::5]:
+            assert isinstance(time, datetime)
+            expected = replayed(Replay.at(versions, models, time), mine)
+            assert own[mine["row"].to_list()].equals(expected), f"seed {seed}, row of {time}"
+        differ += own.height - own.join(replayed(now, rows), on=FEATURES, how="semi", nulls_equal=True).height
+    assert differ, "no row was known otherwise than now: the histories prove nothing"
