@@ -76,6 +76,8 @@ def _awaited(versions: pl.DataFrame, interval: timedelta, wait: timedelta) -> pl
     came = pl.col("known").filter(pl.col("open_time") + interval == close).first()
     days = first.group_by("symbol", close, maintain_order=True).agg(came=came)
     days = days.filter(pl.col("came").is_null() | (pl.col("came") > pl.col("close")))
+    if days.is_empty():
+        return LATE.to_frame()
     later = pl.col("known").reverse().cum_min().reverse().over("symbol")
     following = first.select("symbol", "open_time", later=later)
     return (

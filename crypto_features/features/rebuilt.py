@@ -97,11 +97,12 @@ class Rebuilt:
 
     def _end(self, since: datetime) -> datetime | None:
         """The time after which nothing at all was known: what is published up to it is what was known."""
-        months = months_between(since, self.at)
-        bars = [self._month(RAW, month).select(close=pl.col("open_time") + self.history.interval) for month in months]
-        bars += [self._month(DAILY, month).select(close=pl.col("open_time") + DAY) for month in months]
-        later = pl.concat(bars).filter(pl.col("close") > since, pl.col("close") <= self.at)
-        return since if later.is_empty() else None
+        for month in months_between(since, self.at):
+            for table, length in ((RAW, self.history.interval), (DAILY, DAY)):
+                closes = self._month(table, month)["open_time"] + length
+                if closes.is_between(since, self.at, closed="right").any():
+                    return None
+        return since
 
     def _table(self, name: str, months: Iterable[str]) -> pl.DataFrame:
         return pl.concat([self._month(name, month) for month in months], how="diagonal_relaxed")
