@@ -11,6 +11,7 @@ import polars as pl
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.features.declaration import FeatureGroup, Input
+from crypto_features.features.dtypes import held
 from crypto_features.features.months import month_of, month_span
 
 KEYS = ("symbol", "event_timestamp")
@@ -156,11 +157,6 @@ def _typed(group: FeatureGroup, rows: pl.DataFrame) -> pl.DataFrame:
             f"{group.name} declares {', '.join(missing)}, which its function does not return; it returns "
             f"{', '.join(rows.columns)}. Return {', '.join(wanted)}."
         )
-    columns = [pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME)]
-    for feature in group.features:
-        value = pl.col(feature.name)
-        if feature.dtype.is_float():
-            value = value.cast(feature.dtype)
-            value = pl.when(value.is_finite()).then(value)
-        columns.append(value.cast(feature.dtype).alias(feature.name))
-    return rows.select(columns).sort(KEYS)
+    keys = pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME)
+    columns = (held(pl.col(f.name), f.column_type).alias(f.name) for f in group.features)
+    return rows.select(*keys, *columns).sort(KEYS)
