@@ -53,7 +53,7 @@ def feature_columns(group: FeatureGroup) -> dg.TableSchema:
     features = [
         dg.TableColumn(
             f.name,
-            str(f.dtype()).lower(),
+            str(f.column_type).lower(),
             f"{f.description} Unit: {f.unit}.",
             dg.TableColumnConstraints(other=[f.range] if f.range else []),
             tags={"unit": f.unit},

@@ -50,7 +50,7 @@ def training_set(
                     dg.TableColumn("symbol", "string", "Base asset, such as BTC."),
                     dg.TableColumn("event_timestamp", "timestamp[us, UTC]", "The time as of which the row was known."),
                     *(
-                        dg.TableColumn(f.name, str(f.dtype()).lower(), f"{f.description} Unit: {f.unit}.")
+                        dg.TableColumn(f.name, str(f.column_type).lower(), f"{f.description} Unit: {f.unit}.")
                         for view, names in service.features.items()
                         for f in GROUPS[view].features
                         if f.name in names

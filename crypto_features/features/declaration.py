@@ -14,6 +14,7 @@ import polars as pl
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.features.cross_sections import refuse_cross_sections
+from crypto_features.features.dtypes import Dtype, column_type
 
 Bounds = tuple[float, float]
 POSITIVE: Bounds = (math.ulp(0.0), math.inf)
@@ -38,24 +39,35 @@ class Feature:
             another feature of the group by its name.
         description: Its definition, as documentation shows it.
         unit: Unit of the value: `"ratio"`, `"quote currency"`, `"days"`, ...
-        dtype: Type of the column.
+        dtype: Type of the column: a number, truth value, text, bytes, date or time that Feast holds, or a list of them.
         window: Bars of the first input that a value needs: it is null until there are so many.
         recursive: The value keeps a fading trace of bars before its window (exponential smoothing); the trace is gone
             after the group's lookback.
         bounds: Least and greatest value that its definition can give, both included; `None` if it has none. They are
             checked before anything downstream is published, and are no part of its version.
         sources: What a group's function reads to compute it, as `(table, column)`; expressions tell it themselves.
+
+    Raises:
+        InputError: if Feast holds no values of the type.
     """
 
     name: str
     expression: pl.Expr | None
     description: str
     unit: str
-    dtype: type[pl.DataType] = pl.Float64
+    dtype: Dtype = pl.Float64
     window: int = 1
     recursive: bool = False
     bounds: Bounds | None = None
     sources: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        column_type(self.name, self.dtype)
+
+    @property
+    def column_type(self) -> pl.DataType:
+        """Type of the column in full, such as `Datetime("us", "UTC")` of `pl.Datetime`."""
+        return column_type(self.name, self.dtype)
 
     @property
     def range(self) -> str:

@@ -96,6 +96,9 @@ def _behaviour(rows: pl.DataFrame, column: str, time: str, declared: str) -> str
     parts = [declared]
     for part in rows.partition_by("symbol", maintain_order=True):
         values = part[column]
+        if values.dtype == pl.List:
+            parts += map(str, values.list.len())
+            values = values.explode(empty_as_null=False)
         if values.dtype.is_float():
             quantum = _quantum(values)
             parts.append(f"{quantum:.0e}")

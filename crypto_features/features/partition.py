@@ -19,6 +19,7 @@ from crypto_features.features.completeness import (
     with_lowest,
 )
 from crypto_features.features.declaration import FeatureGroup, Input
+from crypto_features.features.dtypes import held
 from crypto_features.features.months import month_of, month_span
 
 KEYS = ("symbol", "event_timestamp")
@@ -189,12 +190,7 @@ def _typed(group: FeatureGroup, rows: pl.DataFrame, limit: float) -> pl.DataFram
             f"{group.name} declares {', '.join(missing)}, which its function does not return; it returns "
             f"{', '.join(rows.columns)}. Return {', '.join(wanted)}."
         )
-    columns = [pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME), *completeness_columns(group)]
     complete = pl.col(COMPLETENESS).is_null() | (pl.col(COMPLETENESS) >= limit)
-    for feature in group.features:
-        value = pl.col(feature.name)
-        if feature.dtype.is_float():
-            value = value.cast(feature.dtype)
-            value = pl.when(value.is_finite()).then(value)
-        columns.append(pl.when(complete).then(value.cast(feature.dtype)).alias(feature.name))
-    return rows.select(columns).sort(KEYS)
+    keys = pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME)
+    columns = (pl.when(complete).then(held(pl.col(f.name), f.column_type)).alias(f.name) for f in group.features)
+    return rows.select(*keys, *completeness_columns(group), *columns).sort(KEYS)

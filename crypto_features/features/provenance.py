@@ -76,7 +76,10 @@ def input_digest(columns: Mapping[str, str], read: Iterable[str] | None = None) 
 
 
 def _digest(column: pl.Series) -> str:
-    if column.dtype == pl.String:
+    if column.dtype == pl.List:
+        lengths = column.list.len()
+        return _hex(_digest(lengths).encode(), _digest(column.explode(empty_as_null=False, keep_nulls=False)).encode())
+    if column.dtype in (pl.String, pl.Binary):
         runs = column.fill_null("\0").rle().struct.unnest()
         return _hex(repr(runs.rows()).encode())
     values = column.to_physical().fill_null(0).to_numpy()

@@ -50,7 +50,7 @@ class Held:
     def _columns(self, table: str) -> pl.Schema:
         keys: dict[str, pl.DataType] = {"symbol": pl.String()}
         if table != DAILY:
-            features = {feature.name: feature.dtype() for feature in self.groups[table].features}
+            features = {feature.name: feature.column_type for feature in self.groups[table].features}
             return pl.Schema({**keys, "event_timestamp": TIME, COMPLETENESS: pl.Float64(), **features})
         read = {name for group in self.groups.values() for name in columns_read(group, DAILY)}
         values = [name for name in (*_CANDLE, "completeness") if name in read]

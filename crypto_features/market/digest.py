@@ -35,6 +35,11 @@ def in_order(frame: pl.DataFrame, time: str) -> bool:
 
 
 def _bytes(column: pl.Series) -> bytes | memoryview:
+    if column.dtype == pl.List:
+        inner = column.explode(empty_as_null=False, keep_nulls=False)
+        return b"".join(map(_bytes, (column.list.len(), inner.is_null(), inner)))
+    if column.dtype == pl.Binary:
+        return b"".join([_bytes(column.bin.size()), *column.drop_nulls()])
     if column.dtype == pl.String:
         runs = column.fill_null("").rle().struct.unnest()
         lengths = runs["len"], runs["value"].str.len_bytes()

@@ -69,6 +69,7 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     from crypto_features.store import names
     from crypto_features.store.completeness import carried
     from crypto_features.store.offline import source as files
+    from crypto_features.store.online.pack_frame import dates_as_times
     from crypto_features.store.online.unpack_frame import guarded_store, online_frame
 
     store = session.feature_store()
@@ -87,6 +88,7 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     table = files.read(source, store.config.repo_path, names_on_disk, time=names_on_disk[len(keys)], start=start)
     table = table.rename(dict(zip(names_on_disk, (*keys, *columns, *features), strict=True)))
     table = table.with_columns(selectors.float().fill_nan(None))  # as it is published.
+    table = table.with_columns([dates_as_times(column) for column in table])
     table = table.sort(columns, nulls_last=False, maintain_order=True).rename({columns[0]: "event_timestamp"})
     return ParityReport(view, online.height, tuple(differences(table, online, keys, features, until, since=since)))
 

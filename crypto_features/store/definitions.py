@@ -18,12 +18,16 @@ from crypto_features.versions import feature_versions, table_version
 
 SYMBOL = "symbol"
 
-_DTYPES = {
-    pl.Float64: feast_types.Float64,
-    pl.Int64: feast_types.Int64,
-    pl.Int32: feast_types.Int32,
-    pl.Boolean: feast_types.Bool,
-    pl.String: feast_types.String,
+_TYPES: Mapping[pl.DataType, feast_types.FeastType] = {
+    pl.Float64(): feast_types.Float64,
+    pl.Float32(): feast_types.Float32,
+    pl.Int64(): feast_types.Int64,
+    pl.Int32(): feast_types.Int32,
+    pl.Boolean(): feast_types.Bool,
+    pl.String(): feast_types.String,
+    pl.Binary(): feast_types.Bytes,
+    pl.Date(): feast_types.UnixTimestamp,
+    pl.Datetime("us", "UTC"): feast_types.UnixTimestamp,
 }
 
 
@@ -96,6 +100,10 @@ def _source(root: UPath, group: features.FeatureGroup) -> FileSource:
     )
 
 
+def _type(dtype: pl.DataType) -> feast_types.FeastType:
+    return feast_types.Array(_TYPES[dtype.inner]) if isinstance(dtype, pl.List) else _TYPES[dtype]  # type: ignore[index] # a scalar.
+
+
 def _view(entity: Entity, source: FileSource, group: features.FeatureGroup, interval: timedelta) -> FeatureView:
     behaviour, lowest = feature_versions(group.name), lowest_columns(group)
     return FeatureView(
@@ -109,7 +117,7 @@ def _view(entity: Entity, source: FileSource, group: features.FeatureGroup, inte
             *(
                 Field(
                     name=feature.name,
-                    dtype=_DTYPES[feature.dtype],
+                    dtype=_type(feature.column_type),
                     description=feature.description,
                     # A tag is part of the field: a change of behaviour becomes a new version of the view.
                     tags={

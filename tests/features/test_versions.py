@@ -78,7 +78,7 @@ SAME: dict[str, tuple[Edit, ...]] = {
     ),
 }
 CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
-    # equal means of a flat market compare as equal only if they are equal to the bit.
+    # the close of a flat market lies in the middle of its bands only if their mean is the close to the bit.
     "a mean without its anchor": (
         (
             (
@@ -87,7 +87,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
                 "_sum(columns) / len(columns)",
             ),
         ),
-        price("bb_position", "ma_alignment") | FITTED | {SIGNALS: {"can_buy"}},
+        price("bb_position") | FITTED,
     ),
     "a zero-filled warm-up": (
         (("ta_adapter", 'values[:warm_up] = float("nan")', "values[:warm_up] = 0.0"),),
@@ -276,8 +276,8 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         (("groups.signals", "lookback=timedelta(days=7)", "lookback=timedelta(days=8)"),),
         {SIGNALS: {"should_sell", "signal_strength"}},
     ),
-    "joined rows of six days": (
-        (("groups.signals", "lookback=timedelta(days=7)", "lookback=timedelta(days=6)"),),
+    "joined rows of one day": (
+        (("groups.signals", "lookback=timedelta(days=7)", "lookback=timedelta(days=1)"),),
         {SIGNALS: {"should_sell", "signal_strength"}},
     ),
     "an unfinished day resampled": (

@@ -21,7 +21,7 @@ def schema(table: pl.DataFrame, group: FeatureGroup) -> Finding:
     stamp = pl.Datetime("us", "UTC")
     expected = {"symbol": pl.String(), "event_timestamp": stamp, "created_timestamp": stamp}
     expected |= dict.fromkeys(completeness_columns(group), pl.Float64())
-    expected |= {f.name: f.dtype() for f in group.features}
+    expected |= {f.name: f.column_type for f in group.features}
     found = dict(table.schema)
     differ = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
     return Finding(

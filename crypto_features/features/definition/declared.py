@@ -25,7 +25,9 @@ def definitions(group: FeatureGroup, reader: Reader | None = None) -> Mapping[st
     """
     reader = reader or Reader()
     computed = reader.digest(compute_partition), reader.digest(group.function)
-    own = {f.name: reader.digest(f.expression, f.dtype, *_bars_and_joins(group, f.name)) for f in group.features}
+    own = {
+        f.name: reader.digest(f.expression, str(f.column_type), *_bars_and_joins(group, f.name)) for f in group.features
+    }
     return {name: hashed(*computed, *(own[other] for other in sorted(_read(group, name)))) for name in own}
 
 

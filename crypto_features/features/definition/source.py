@@ -1,6 +1,7 @@
 """The source of modules in a normal form that knows no comments and no formatting, and the data files beside it."""
 
 import ast
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 
 _WITHOUT_EFFECT = frozenset({"annotation", "ctx", "kind", "returns", "type_comment", "type_ignores", "type_params"})
-_CODE_FILES = frozenset({".py", ".pyc", ".pyi", ".so", ".pyd"})
+_CODE_FILES = (".py", ".pyc", ".pyi", ".so", ".pyd")
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
@@ -20,10 +21,13 @@ def data_files(module: str) -> Mapping[str, Path]:
     file = getattr(top, "__file__", None)
     if file is None:
         return {}
-    folder = Path(file).parent
-    found = folder.rglob("*.*") if hasattr(top, "__path__") else folder.glob("*.*")
-    files = (path for path in found if path.suffix not in _CODE_FILES and path.is_file())
-    return {path.relative_to(folder).as_posix(): path for path in sorted(files)}
+    top_folder = Path(file).parent
+    found: dict[str, Path] = {}
+    for folder, folders, names in os.walk(top_folder):
+        folders[:] = sorted(name for name in folders if name != "__pycache__") if hasattr(top, "__path__") else []
+        paths = (Path(folder, name) for name in sorted(names) if not name.endswith(_CODE_FILES))
+        found |= {path.relative_to(top_folder).as_posix(): path for path in paths}
+    return found
 
 
 class ModuleSource:
@@ -94,8 +98,9 @@ class ModuleSource:
         """Name and digest of each file of the module's package that a text names; in it `*` stands for any text."""
         if "." not in text[1:] or any(sign.isspace() for sign in text):
             return
+        tail = f"/{text.removeprefix('./')}"
         for name, path in self._files(self.name).items():
-            if fnmatch(name, text) or fnmatch(name, f"*/{text.removeprefix('./')}"):
+            if f"/{name}".endswith(tail) or ("*" in tail and fnmatch(f"/{name}", f"*{tail}")):
                 yield f"{path.name} {blake2b(path.read_bytes(), digest_size=8).hexdigest()}"
 
     @cached_property

@@ -24,6 +24,21 @@ DTYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "string_val": pl.String,
 }
 
+_TIME = pl.Datetime("us", "UTC")
+VALUES: dict[ValueType, pl.DataType] = {
+    ValueType.BYTES: pl.Binary(),
+    ValueType.UNIX_TIMESTAMP: _TIME,
+    ValueType.DOUBLE_LIST: pl.List(pl.Float64),
+    ValueType.FLOAT_LIST: pl.List(pl.Float32),
+    ValueType.INT64_LIST: pl.List(pl.Int64),
+    ValueType.INT32_LIST: pl.List(pl.Int32),
+    ValueType.BOOL_LIST: pl.List(pl.Boolean),
+    ValueType.STRING_LIST: pl.List(pl.String),
+    ValueType.BYTES_LIST: pl.List(pl.Binary),
+    ValueType.UNIX_TIMESTAMP_LIST: pl.List(_TIME),
+}
+"""The column types of the kind `value`, where a table has such columns."""
+
 
 def packed_rows(
     frame: pl.DataFrame, view: FeatureView, time: str, created: str | None, version: int
@@ -61,8 +76,15 @@ def packed_rows(
 def _values(column: pl.Series, kind: str, value_type: ValueType) -> list[Any]:
     if kind != "value":
         return column.cast(DTYPES[kind]).to_list()
-    protos = python_values_to_proto_values(column.to_list(), value_type)
+    protos = python_values_to_proto_values(dates_as_times(column).to_list(), value_type)
     return [proto.SerializeToString() if proto.WhichOneof("val") else None for proto in protos]
+
+
+def dates_as_times(column: pl.Series) -> pl.Series:
+    """Dates, or lists of them, as their midnights, which is what Feast holds of a date."""
+    if column.dtype == pl.Date:
+        return column.cast(VALUES[ValueType.UNIX_TIMESTAMP])
+    return column.cast(VALUES[ValueType.UNIX_TIMESTAMP_LIST]) if column.dtype == pl.List(pl.Date) else column
 
 
 def _keys(frame: pl.DataFrame, view: FeatureView, version: int) -> list[bytes]:

@@ -5,10 +5,13 @@ from typing import Any
 import polars as pl
 from feast import FeatureStore, FeatureView
 from feast.infra.key_encoding_utils import deserialize_entity_key
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import feast_value_type_to_python_type
+from feast.value_type import ValueType
 
 from crypto_features.errors import InputError
 from crypto_features.store.completeness import carried
-from crypto_features.store.online.pack_frame import DTYPES
+from crypto_features.store.online.pack_frame import DTYPES, VALUES
 from crypto_features.store.online.packing import kind_of, unpack
 from crypto_features.store.online.place import table_name
 from crypto_features.store.online.store import GuardedOnlineStore
@@ -36,7 +39,8 @@ def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
     """
     online = guarded_store(store)
     keys = [column.name for column in view.entity_columns]
-    kinds = {field.name: kind_of(field.dtype.to_value_type().name) for field in view.features}
+    value_types = {field.name: field.dtype.to_value_type() for field in view.features}
+    kinds = {name: kind_of(value_type.name) for name, value_type in value_types.items()}
     kinds |= dict.fromkeys(carried(view), "double_val")
     records: list[dict[str, Any]] = []
     for row in online.backend(store.config).scan(table_name(store.config, view)):
@@ -48,13 +52,26 @@ def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
                 **dict(zip(entity.join_keys, values, strict=True)),
                 "event_timestamp": row.event,
                 "created_timestamp": row.created,
-                **dict(zip(names, features, strict=True)),
+                **{
+                    name: _opened(value, kinds.get(name), value_types.get(name))
+                    for name, value in zip(names, features, strict=True)
+                },
             }
         )
     stamps = {"event_timestamp": pl.Int64, "created_timestamp": pl.Int64}
-    types = {name: DTYPES.get(kind, pl.Binary) for name, kind in kinds.items()}
+    types = {
+        name: DTYPES[kind] if kind in DTYPES else VALUES.get(value_types[name], pl.Binary())
+        for name, kind in kinds.items()
+    }
     columns = [*keys, *stamps, *kinds]
     frame = pl.DataFrame(
         {name: [record.get(name) for record in records] for name in columns}, schema_overrides={**stamps, **types}
     )
     return frame.with_columns(pl.col(*stamps).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")).sort(keys)
+
+
+def _opened(value: Any, kind: str | None, value_type: ValueType | None) -> Any:
+    """A value as Python has it; one of a type that no table has stays packed."""
+    if value is None or kind != "value" or value_type not in VALUES:
+        return value
+    return feast_value_type_to_python_type(Value.FromString(value))

@@ -1,0 +1,47 @@
+"""The types that a feature may have: those that Feast holds, offline and online."""
+
+import polars as pl
+from polars.datatypes import DataTypeClass
+
+from crypto_features.errors import InputError
+
+Dtype = pl.DataType | DataTypeClass
+TIME = pl.Datetime("us", "UTC")
+SCALARS: tuple[pl.DataType, ...] = (
+    *(pl.Float64(), pl.Float32(), pl.Int64(), pl.Int32()),
+    *(pl.Boolean(), pl.String(), pl.Binary(), pl.Date(), TIME),
+)
+"""A date is read online as its midnight; times count in whole seconds."""
+
+
+def column_type(feature: str, dtype: Dtype) -> pl.DataType:
+    """The type of a feature's column: a scalar, or a list of scalars.
+
+    Raises:
+        InputError: if Feast holds no such values.
+    """
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    for scalar in SCALARS:
+        if inner in (scalar, type(scalar)):
+            return pl.List(scalar) if isinstance(dtype, pl.List) else scalar
+    names = ", ".join(f"pl.{scalar}" for scalar in SCALARS[:-1])
+    raise InputError(
+        f"{feature} declares dtype={dtype!r}, which Feast does not hold; choose {names}, pl.{TIME!r}, or a "
+        "pl.List of one of them."
+    )
+
+
+def held(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Values as a column holds them: of its type, without NaN and infinities, times in whole seconds.
+
+    A list is null if one of its values is: Feast holds none in a list.
+    """
+    if isinstance(dtype, pl.List):
+        lists = values.cast(dtype).list.eval(held(pl.element(), dtype.inner))  # type: ignore[arg-type] # a scalar.
+        return pl.when(lists.list.eval(pl.element().is_not_null()).list.all()).then(lists)
+    if isinstance(dtype, pl.Datetime):
+        return values.cast(dtype).dt.truncate("1s")
+    if not dtype.is_float():
+        return values.cast(dtype)
+    values = values.cast(dtype)
+    return pl.when(values.is_finite()).then(values)
