@@ -301,9 +301,13 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         (("resample", 'pl.col("volume").sum()', 'pl.col("volume").mean()'),),
         {DAILY: {"volume"}, VOLUME: {f.name for f in GROUPS[VOLUME].features}},
     ),
-    "completeness in percent": (
-        (("resample", "(interval_to // interval_from)", "(interval_to // interval_from) * 100"),),
+    "a completeness a thousandth off": (
+        (("resample", 'bars["present"].to_numpy() /', 'bars["present"].to_numpy() * 1.001 /'),),
         {DAILY: {"completeness"}},
+    ),
+    "bars that need more of their candles": (
+        (("groups.volume", "    name=", "    completeness=0.8,\n    name="),),
+        {VOLUME: {f.name for f in GROUPS[VOLUME].features}},
     ),
 }
 
