@@ -38,6 +38,8 @@ class Feature:
         unit: Unit of the value: `"ratio"`, `"quote currency"`, `"days"`, ...
         dtype: Type of the column.
         window: Bars of the first input that a value needs: it is null until there are so many.
+        lookback: How far back it reads by the calendar, if its window is no number of bars (month to date, 20 calendar
+            days): bars that closed within this time before it decide its value, however few they are.
         recursive: The value keeps a fading trace of bars before its window (exponential smoothing); the trace is gone
             after the group's lookback.
         bounds: Least and greatest value that its definition can give, both included; `None` if it has none. They are
@@ -54,6 +56,7 @@ class Feature:
     recursive: bool = False
     bounds: Bounds | None = None
     sources: tuple[tuple[str, str], ...] = ()
+    lookback: timedelta | None = None
 
     @property
     def range(self) -> str:
@@ -97,7 +100,8 @@ class FeatureGroup:
             expressions.
 
     Raises:
-        InputError: if two features have one name, or one has that of a column of the bars.
+        InputError: if two features have one name, or one has that of a column of the bars; if a feature has neither an
+            expression nor, for a group with a function, its sources.
     """
 
     name: str
@@ -117,6 +121,17 @@ class FeatureGroup:
                 f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
                 f"such as {taken[0]}_value."
             )
+        for feature in self.features:
+            if feature.expression is None and self.function is None:
+                raise InputError(
+                    f"{self.name}.{feature.name} has no expression, and {self.name} declares no function: give it an "
+                    "expression."
+                )
+            if feature.expression is None and not feature.sources:
+                raise InputError(
+                    f"{self.name}.{feature.name} is computed by a function and does not say from what; declare its "
+                    f'sources, such as sources=(("{self.inputs[0].table}", "close"),): lineage and the plan read them.'
+                )
 
     def feature(self, name: str) -> Feature:
         """The feature of that name.

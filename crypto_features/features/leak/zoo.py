@@ -31,7 +31,10 @@ def zoo() -> tuple[FeatureGroup, ...]:
     """Groups whose every feature is a planted leak; the feature, or a group of one, is named after the mistake."""
     daily = tuple(Feature(name, leak, name, "planted", window=window) for name, (leak, window) in _DAILY.items())
     hourly = tuple(Feature(name, leak, name, "planted") for name, leak in _HOURLY.items())
-    tables = [_group(name, table, (Feature("leak", None, name, "planted"),), f) for name, (table, f) in _TABLES.items()]
+    tables = [
+        _group(name, table, (Feature("leak", None, name, "planted", sources=((table, "close"),)),), f)
+        for name, (table, f) in _TABLES.items()
+    ]
     return (_group("daily leaks", "daily_candles", daily), _group("hourly leaks", "candles", hourly), *tables)
 
 

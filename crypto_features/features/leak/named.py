@@ -1,0 +1,31 @@
+"""Look-ahead of some symbols only: markets under their own names, each altered at a time of its own."""
+
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from crypto_features.features.leak.variants import Variant, interrupted, perturbed, truncated
+from crypto_features.features.probe_market import COLUMNS, probe_market
+
+NAMES = ("ADA", "BNB", "BTC", "DOGE", "ETH", "FTT", "LTC", "LUNA", "SOL", "USDC", "XRP")
+"""Symbols that the probe market is read under where no other candles are at hand."""
+
+
+def named_market() -> pl.DataFrame:
+    """The probe market, and its first symbol under each of the names."""
+    one = probe_market().filter(pl.col("symbol") == "HUGE").drop("symbol")
+    return pl.concat([probe_market(), pl.DataFrame({"symbol": NAMES}).join(one, how="cross").select(COLUMNS)])
+
+
+def altered_markets(candles: pl.DataFrame, interval: timedelta, seed: int) -> Iterator[list[Variant]]:
+    """All markets at once, under their own names: perturbed, interrupted and cut, each in its last third."""
+    markets = candles.sort("symbol", "open_time").partition_by("symbol", maintain_order=True)
+    for number, alter in enumerate((perturbed, interrupted, truncated)):
+        altered: list[Variant] = []
+        for rank, market in enumerate(markets):
+            times: list[datetime] = market["open_time"].to_list()
+            cut = random.Random(f"{seed} {number} {rank}").choice(times[len(times) * 2 // 3 :])  # noqa: S311 - seeded.
+            altered += alter(market, market["symbol"][0], [cut], interval)
+        yield altered
