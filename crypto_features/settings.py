@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         description="Format of the stamps in the files, where they can be read in two ways: s, ms, us, or a format "
         "such as %d/%m/%Y %H:%M.",
     )
+    files_venue: str = Field(
+        "files",
+        min_length=1,
+        description="Venue, kind of market and quote of the candles in the files, such as binance spot USDT: a data "
+        "folder holds the candles of one.",
+    )
     max_rejected: float = Field(
         0.01, ge=0, le=1, description="Share of a run's fetched candles, 0 to 1, that may break the contract."
     )

@@ -1,24 +1,21 @@
-"""The behavioural version of every table: measured on the probe market once for each state of the code, then read back.
+"""The two parts of the version of every table: how it behaves on the probe market, and what defines it.
 
-Measuring takes two seconds, reading a millisecond. What is kept lies in the user's cache folder (`XDG_CACHE_HOME`,
-`~/.cache` by default), named by a digest of the source of `features` and of the versions of the libraries it computes
-with, so another state of either is measured anew. Without a writable folder each process measures for itself.
+Behaviour takes two seconds to measure, so it is measured once for each state of the code and read back from the user's
+cache folder (`XDG_CACHE_HOME`, `~/.cache` by default). The file is named by a digest of all code that the measurement
+runs, wherever it is stored, of the probe market, and of the versions of the libraries, so a change of any of them is
+measured anew, and the folder may be shared. Without a writable folder each process measures for itself.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
+from crypto_features.features.definition import Reader, table_definitions
 from crypto_features.features.fingerprint import combined, table_fingerprints
 from crypto_features.whole_file import whole_file
-
-LIBRARIES = ("numpy", "pandas", "polars", "ta")
 
 
 def table_version(table: str) -> str:
@@ -27,14 +24,14 @@ def table_version(table: str) -> str:
 
 
 def feature_versions(table: str) -> Mapping[str, str]:
-    """The version of each column of a computed table."""
+    """The version of each column of a computed table: how it behaves."""
     return versions()[table]
 
 
 @cache
 def versions() -> Mapping[str, Mapping[str, str]]:
     """The version of each column, by table."""
-    path = _folder() / f"versions-{_code_digest()}.json"
+    path = _folder() / f"versions-{_reader().digest(table_fingerprints)}.json"
     with suppress(OSError, ValueError):
         stored: dict[str, dict[str, str]] = json.loads(path.read_text())
         return stored
@@ -46,14 +43,16 @@ def versions() -> Mapping[str, Mapping[str, str]]:
     return found
 
 
+@cache
+def definitions() -> Mapping[str, Mapping[str, str]]:
+    """The definition of each column, by table: the tables and columns of `versions()`."""
+    return table_definitions(_reader())
+
+
+@cache
+def _reader() -> Reader:
+    return Reader()
+
+
 def _folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "crypto-features"
-
-
-def _code_digest() -> str:
-    digest = hashlib.blake2b(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode(), digest_size=8)
-    folder = Path(str(files("crypto_features.features")))
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".py", ".json"):
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()

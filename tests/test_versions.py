@@ -1,11 +1,15 @@
 """Versions are measured once for each state of the code and its libraries, and read back while neither changes."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from crypto_features import versions
+from crypto_features.features.definition import reader
 
 MEASURED = {"price_features": {"ma_5": "1"}}
 
@@ -16,6 +20,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(versions, "table_fingerprints", lambda: MEASURED)
     return tmp_path / "cache" / "crypto-features"
+
+
+def measured(scaled: Callable[[], float]) -> object:
+    return scaled() and MEASURED
 
 
 def again() -> object:
@@ -32,17 +40,23 @@ def test_what_was_measured_is_read_back(cache: Path) -> None:
 
 def test_another_library_is_measured_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again()
-    monkeypatch.setattr(versions, "version", lambda name: f"{name} of tomorrow")
+    monkeypatch.setattr(reader, "versions_of", lambda _: ["polars of tomorrow"])
     assert again() == MEASURED
     assert len(list(cache.iterdir())) == 2
 
 
-def test_other_source_is_measured_anew(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    again()
-    (tmp_path / "edited.py").write_text("K = 0.6")
-    monkeypatch.setattr(versions, "files", lambda _: tmp_path)
-    again()
+def test_other_code_is_measured_anew_wherever_it_is_stored(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for factor in (1.0, 1.5, 1.0):
+        desk = ModuleType("my_desk")
+        exec(f"FACTOR = {factor}\ndef scaled(): return FACTOR", vars(desk))  # noqa: S102 - another module.
+        monkeypatch.setattr(versions, "table_fingerprints", partial(measured, desk.scaled))
+        again()
     assert len(list(cache.iterdir())) == 2
+
+
+def test_every_column_that_has_a_version_has_a_definition() -> None:
+    columns = {table: {*found} for table, found in versions.versions().items()}
+    assert {table: {*found} for table, found in versions.definitions().items()} == columns
 
 
 @pytest.mark.parametrize("content", ["", "{", "\0"])

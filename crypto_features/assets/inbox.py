@@ -99,8 +99,8 @@ def source(lake: LakeResource, names: Sequence[str]) -> FilesSource:
         InputError: if one is not there, or is not named after a symbol.
     """
     settings = Settings.load()
-    columns, stamps = settings.files_columns, settings.files_stamps
-    return FilesSource(folder(lake), lake.interval, columns=columns, stamps=stamps, names=names)
+    columns, stamps, venue = settings.files_columns, settings.files_stamps, settings.files_venue
+    return FilesSource(folder(lake), lake.interval, columns=columns, stamps=stamps, names=names, venue=venue)
 
 
 @contextmanager

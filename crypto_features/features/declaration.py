@@ -75,7 +75,8 @@ class Input:
 
     Args:
         table: `candles`, `daily_candles`, `regime_model` or the name of another group.
-        lookback: How long before the start of a partition its rows are needed. A joined row is never older than this.
+        lookback: How long before the start of a partition its rows are needed. A joined row is always younger. A symbol
+            that was away for longer begins anew: its values are null until their windows are full again.
         columns: Columns computed from the table's own rows of one symbol, in time order, before it is joined.
     """
 
@@ -100,8 +101,8 @@ class FeatureGroup:
             expressions.
 
     Raises:
-        InputError: if two features have one name, or one has that of a column of the bars; if a feature has neither an
-            expression nor, for a group with a function, its sources.
+        InputError: if two features have one name, one has that of a column of the bars, or one has neither an
+            expression nor, in a group with a function, its sources; if a joined input has no lookback.
     """
 
     name: str
@@ -132,6 +133,10 @@ class FeatureGroup:
                     f"{self.name}.{feature.name} is computed by a function and does not say from what; declare its "
                     f'sources, such as sources=(("{self.inputs[0].table}", "close"),): lineage and the plan read them.'
                 )
+        if without := [source.table for source in self.inputs[1:] if source.lookback <= timedelta(0)]:
+            raise InputError(
+                f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
+            )
 
     def feature(self, name: str) -> Feature:
         """The feature of that name.

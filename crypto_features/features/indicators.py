@@ -10,7 +10,13 @@ from crypto_features.features.windows import window_deviation, window_mean, wind
 
 OPEN, HIGH, LOW, CLOSE, VOLUME = (pl.col(name) for name in ("open", "high", "low", "close", "volume"))
 
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
+"""Relative difference below which two prices are equal: decimals that are equal differ by this little as floats."""
+
+
+def exceeds(left: pl.Expr, right: pl.Expr) -> pl.Expr:
+    """Whether a price or a mean of prices is above another, as exact decimals would decide it; equal ones are not."""
+    return left - right > ROUNDING * right
 
 
 def price_return(bars: int) -> pl.Expr:
@@ -83,7 +89,7 @@ def money_flow_index(bars: int) -> pl.Expr:
     """
     price = typical_price()
     money, change = price * VOLUME, price.diff() / price
-    rising = pl.when(change > _ROUNDING).then(money).when(change.is_not_null()).then(0.0)
-    falling = pl.when(change < -_ROUNDING).then(money).when(change.is_not_null()).then(0.0)
+    rising = pl.when(change > ROUNDING).then(money).when(change.is_not_null()).then(0.0)
+    falling = pl.when(change < -ROUNDING).then(money).when(change.is_not_null()).then(0.0)
     up, down = window_sum(rising, bars), window_sum(falling, bars)
     return 100 * up / (up + down)

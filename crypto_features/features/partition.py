@@ -16,6 +16,8 @@ from crypto_features.features.months import month_of, month_span
 KEYS = ("symbol", "event_timestamp")
 TIME = pl.Datetime("us", "UTC")
 DAY = timedelta(days=1)
+_NONE = timedelta(0)
+_INSTANT = timedelta.resolution
 
 
 def compute_partition(
@@ -44,7 +46,10 @@ def compute_partition(
     for source in group.inputs:
         if source.table not in inputs:
             raise UnknownNameError(f"input of {group.name}", source.table, inputs)
-        trimmed[source.table] = _trim(source, inputs[source.table], month)
+        joined = source is not group.inputs[0]
+        trimmed[source.table] = _trim(
+            source, inputs[source.table], month, _length(source, interval) if joined else _NONE
+        )
     rows = evaluate(group, trimmed, interval=interval)
     return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
 
@@ -80,16 +85,29 @@ def _computed(bars: pl.DataFrame, layers: list[list[pl.Expr]]) -> pl.DataFrame:
     return bars
 
 
-def _trim(source: Input, frame: pl.DataFrame, month: str) -> pl.DataFrame:
+def _trim(source: Input, frame: pl.DataFrame, month: str, length: timedelta) -> pl.DataFrame:
+    """The rows of the anchored window: bars that open in it; of a joined table rows that were known in it.
+
+    Args:
+        source: The input.
+        frame: Its rows.
+        month: The partition.
+        length: How long after its `open_time` a row of a joined table is known; 0 for the bars.
+    """
     start, end = month_span(month)
     start -= source.lookback
     if "month" in frame.columns:
         return frame.filter(pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month)))
     if "open_time" in frame.columns:
-        return frame.filter((pl.col("open_time") >= start) & (pl.col("open_time") < end))
+        late_enough = pl.col("open_time") >= start if not length else pl.col("open_time") > start - length
+        return frame.filter(late_enough & (pl.col("open_time") < end))
     if "event_timestamp" in frame.columns:
         return frame.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
     raise InputError(f"{source.table} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}.")
+
+
+def _length(source: Input, interval: timedelta) -> timedelta:
+    return DAY if source.table == "daily_candles" else interval
 
 
 def _joined(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
@@ -104,7 +122,7 @@ def _joined(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], interval: t
             left_on="open_time",
             right_on="known",
             by="symbol",
-            tolerance=other.lookback,
+            tolerance=other.lookback - _INSTANT,
             coalesce=False,
             check_sortedness=False,
         ).drop("known")
@@ -117,8 +135,7 @@ def _known(source: Input, inputs: Mapping[str, pl.DataFrame], interval: timedelt
     if "event_timestamp" in frame.columns:
         frame = frame.rename({"event_timestamp": "known"})
     else:
-        length = DAY if source.table == "daily_candles" else interval
-        frame = frame.with_columns(known=pl.col("open_time").cast(TIME) + length)
+        frame = frame.with_columns(known=pl.col("open_time").cast(TIME) + _length(source, interval))
     frame = frame.sort("symbol", "known")
     twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col("known") == pl.col("known").shift()))
     if len(twice):

@@ -21,6 +21,7 @@ from crypto_features.market.report import IngestReport, Progress, RejectedShareE
 from crypto_features.market.source import CANDLE_SCHEMA, Source
 from crypto_features.market.spans import number, opening, spans_of, to_texts
 from crypto_features.market.timeframe import timeframe
+from crypto_features.market.venue import VENUE, noted_venue, venue_of
 from crypto_features.market.windows import Planner, Stored, Window
 
 _OUTCOMES = ("accepted", "new", "corrected", "rejected")
@@ -66,7 +67,7 @@ def ingest(
         progress: Called after each fetch.
 
     Raises:
-        InputError: if a partition holds candles of another interval, or synthetic candles would join real ones.
+        InputError: if the table holds candles of another venue or interval, or synthetic ones would join real ones.
         RejectedShareError: if more than `max_rejected` were rejected. What was accepted is published.
     """
     table = replace(table, by_symbol=True)
@@ -237,13 +238,14 @@ class _Run:
         )
 
     def _refuse_mixture(self, months: Sequence[str]) -> None:
-        """All partitions of a table are of one nature; the newest tells it, and those that are about to change."""
+        """All partitions of a table are of one venue and nature; the newest and those that are about to change tell."""
         published = self.table.months()
         for month in sorted({*published[-1:], *months}.intersection(published)):
             planned = self.stored.get(month)
             stored = planned.metadata if planned and planned.metadata else self.table.metadata(month)
             mine = self._nature()
             theirs = {key: stored.get(key, value) for key, value in mine.items()}
+            theirs[VENUE] = noted_venue(stored, mine[VENUE])
             if theirs != mine:
                 raise InputError(
                     f"{self.table.root} holds {_kind(theirs)} (partition {month} of {self.table.name!r} is from "
@@ -252,7 +254,8 @@ class _Run:
                 )
 
     def _nature(self) -> dict[str, str]:
-        return {"interval": str(self.interval), "synthetic": str(self.source.synthetic).lower()}
+        synthetic = str(self.source.synthetic).lower()
+        return {"interval": str(self.interval), "synthetic": synthetic, VENUE: venue_of(self.source)}
 
     def _metadata(self, month: str, rows: pl.DataFrame) -> dict[str, str]:
         spans = spans_of(rows, self.interval)
@@ -262,7 +265,8 @@ class _Run:
 
 
 def _kind(nature: Mapping[str, str]) -> str:
-    return f"{'synthetic' if nature['synthetic'] == 'true' else 'real'} candles of {_shown(nature['interval'])}"
+    kind = "synthetic" if nature["synthetic"] == "true" else "real"
+    return f"{kind} candles of {_shown(nature['interval'])} of {nature[VENUE]}"
 
 
 def _shown(interval: str) -> str:

@@ -35,7 +35,13 @@ class ListedSource(Source):
     ) -> None:
         self._symbols, self._start, self._interval, self._now = tuple(sorted(symbols)), start, interval, now
         self._listings = {s: (listings or {}).get(s, (Listing(f"{s}/{quote}"),)) for s in self._symbols}
-        self.parallel = parallel
+        self.parallel, self.quote = parallel, quote
+
+    def venue_at(self, exchange: str) -> str:
+        """The exchange, `spot` or `contract` (as ccxt writes `BTC/USDT:USDT`), and the quote."""
+        markets = (listing.market for chain in self._listings.values() for listing in chain)
+        kinds = {"contract" if ":" in market else "spot" for market in markets}
+        return f"{exchange} {'+'.join(sorted(kinds))} {self.quote}"
 
     def symbols(self) -> tuple[str, ...]:
         return self._symbols

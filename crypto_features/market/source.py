@@ -23,6 +23,12 @@ CANDLE_SCHEMA = pl.Schema(
 class Source(Protocol):
     """Where candles come from. Inherit from it, and what a source does not say for itself has a default."""
 
+    venue: str = ""
+    """Venue, kind of market and quote of every candle on offer, such as `binance spot USDT`; empty for the name.
+
+    A table holds the candles of one venue and refuses another's.
+    """
+
     synthetic: bool = False
     """Whether the candles are made up; they never join real ones."""
 

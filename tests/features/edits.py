@@ -19,12 +19,15 @@ class _EditedLoader(SourceFileLoader):
         super().__init__(name, path)
         self._edits = edits
 
-    def get_code(self, fullname: str) -> CodeType:
-        source = self.get_source(fullname) or ""
+    def get_source(self, fullname: str) -> str:
+        source = super().get_source(fullname) or ""
         for _, old, new in self._edits:
-            assert old in source, f"{fullname} has no {old!r} any more: mend the edit"
+            assert old in source, f"{fullname} has no {old!r} any more: correct the edit"
             source = source.replace(old, new)
-        return compile(source, self.get_filename(fullname), "exec")
+        return source
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(self.get_source(fullname), self.get_filename(fullname), "exec")
 
 
 class _Editor(MetaPathFinder):

@@ -64,6 +64,30 @@ def test_a_missing_day_is_not_invented() -> None:
     assert rows.filter(event_timestamp=START + 57 * DAY)["return_1d"][0] == expected
 
 
+@pytest.mark.parametrize("lookback", [timedelta(days=3), timedelta(hours=60)])
+@pytest.mark.parametrize("table", ["daily_candles", "price_features"])
+def test_a_joined_row_is_younger_than_the_lookback_on_every_day(table: str, lookback: timedelta) -> None:
+    inputs = (Input("candles", timedelta(0)), Input(table, lookback))
+    joined = FeatureGroup("joined", "", None, HOUR, inputs, (Feature("x", pl.col(f"{table}.close"), "", ""),))
+    days = bars([1.0], start=START + 20 * DAY)
+    known = START + 21 * DAY
+    rows = days if table == "daily_candles" else days.drop("open_time").with_columns(event_timestamp=pl.lit(known))
+    hours = bars([1.0] * 24 * 45, step=HOUR)
+    for shift in range(20):  # the last shifts move the oldest join over the beginning of February.
+        moved = pl.col("^(open_time|event_timestamp)$") + shift * DAY
+        frames = {"candles": hours, table: rows.with_columns(moved)}
+        found = pl.concat(compute_partition(joined, frames, month, interval=HOUR) for month in ("2024-01", "2024-02"))
+        opens = found.filter(x=1.0)["event_timestamp"] - HOUR
+        last = known + shift * DAY + lookback - HOUR
+        assert opens.to_list() == pl.datetime_range(known + shift * DAY, last, "1h", eager=True).to_list(), shift
+
+
+def test_a_joined_input_needs_a_lookback() -> None:
+    inputs = (Input("candles", timedelta(0)), Input("daily_candles", timedelta(0)))
+    with pytest.raises(InputError, match="joins daily_candles with a lookback of 0"):
+        FeatureGroup("joined", "", None, HOUR, inputs, ())
+
+
 def test_an_unknown_input_says_what_there_is() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown input of price_features 'daily_candles'.*available: candles"):
         compute_partition(PRICE, {"candles": DAILY}, "2024-03", interval=HOUR)

@@ -73,7 +73,9 @@ SAME: dict[str, tuple[Edit, ...]] = {
         ("groups.price", "bollinger_width(20, 2)", "bollinger_width(20, TWO)"),
         ("groups.price", "MA_5, MA_20, MA_60 =", "TWO = 2\nMA_5, MA_20, MA_60 ="),
     ),
-    "the other way round": (("groups.signals", "CLOSE >= _TARGET", "_TARGET <= CLOSE"),),
+    "the other way round": (
+        ("groups.signals", "exceeds(_MA_5, CLOSE) | _LAST_OF_DAY", "_LAST_OF_DAY | exceeds(_MA_5, CLOSE)"),
+    ),
 }
 CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
     # equal means of a flat market compare as equal only if they are equal to the bit.
@@ -91,7 +93,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         (("ta_adapter", 'values[:warm_up] = float("nan")', "values[:warm_up] = 0.0"),),
         price("macd_diff", "stoch_k_14"),
     ),
-    "not strictly above": ((("groups.price", "(MA_5 > MA_20)", "(MA_5 >= MA_20)"),), price("ma_alignment")),
+    "not strictly above": ((("groups.price", "exceeds(MA_5, MA_20)", "(MA_5 >= MA_20)"),), price("ma_alignment")),
     "nulls filled with 0": (
         (("groups.price", "window_mean(CLOSE, bars), f", "window_mean(CLOSE, bars).fill_null(0.0), f"),),
         price("ma_5", "ma_20", "ma_60", "ma_alignment") | FITTED | {SIGNALS: {"can_buy", "should_sell"}},
@@ -149,7 +151,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         price("rsi_14", "atr_14", "atr_ratio") | FITTED | {SIGNALS: {"signal_strength"}},
     ),
     "a reversed comparison": (
-        (("groups.price", "(MA_5 > MA_20)", "(MA_5 < MA_20)"),),
+        (("groups.price", "exceeds(MA_5, MA_20)", "exceeds(MA_20, MA_5)"),),
         price("ma_alignment") | FITTED,
     ),
     "a swapped pair": ((("groups.price", "MA_20 / MA_60,", "MA_60 / MA_20,"),), price("ma_20_60_ratio")),
@@ -188,7 +190,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         {VOLUME: {"mfi_14"}},
     ),
     "unchanged prices counted as rises": (
-        (("indicators", "change > _ROUNDING", "change > -1e-12"),),
+        (("indicators", "change > ROUNDING", "change > -1e-12"),),
         {VOLUME: {"mfi_14"}},
     ),
     "a bar without range counted as bought": (
@@ -204,12 +206,15 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         {SIGNALS: {"target_price", "can_buy", "signal_strength"}},
     ),
     "the breakout strictly above": (
-        (("groups.signals", "CLOSE >= _TARGET", "CLOSE > _TARGET"),),
+        (("groups.signals", "CLOSE >= _LEAST", "CLOSE > _TARGET * (1 + ROUNDING)"),),
         {SIGNALS: {"can_buy"}},
     ),
-    "a sale at ma_20": ((("groups.signals", "(CLOSE < _MA_5)", "(CLOSE < _MA_20)"),), {SIGNALS: {"should_sell"}}),
+    "a sale at ma_20": (
+        (("groups.signals", "exceeds(_MA_5, CLOSE)", "exceeds(_MA_20, CLOSE)"),),
+        {SIGNALS: {"should_sell"}},
+    ),
     "no sale at the end of the day": (
-        (("groups.signals", "(CLOSE < _MA_5) | _LAST_OF_DAY", "(CLOSE < _MA_5)"),),
+        (("groups.signals", "exceeds(_MA_5, CLOSE) | _LAST_OF_DAY", "exceeds(_MA_5, CLOSE)"),),
         {SIGNALS: {"should_sell"}},
     ),
     "a target from the high alone": (
@@ -264,7 +269,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         FITTED,
     ),
     "joined rows of any age": (
-        (("partition", "            tolerance=other.lookback,\n", ""),),
+        (("partition", "            tolerance=other.lookback - _INSTANT,\n", ""),),
         {SIGNALS: {"should_sell"}},
     ),
     "joined rows of eight days": (

@@ -38,7 +38,10 @@ class Offer(Source):
 
     name = "offer"
 
-    def __init__(self, frame: pl.DataFrame, errors: Mapping[str, CryptoFeaturesError] | None = None) -> None:
+    def __init__(
+        self, frame: pl.DataFrame, errors: Mapping[str, CryptoFeaturesError] | None = None, venue: str = "offer"
+    ) -> None:
+        self.venue = venue
         self.frame, self.errors, self.fetched = frame, dict(errors or {}), list[tuple[str, datetime, datetime]]()
 
     def symbols(self) -> tuple[str, ...]:

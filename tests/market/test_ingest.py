@@ -20,6 +20,9 @@ from crypto_features.market import (
     current,
     ingest,
 )
+from crypto_features.market.listings import Listing
+from crypto_features.market.sources.archive import ArchiveSource
+from crypto_features.market.sources.exchange import ExchangeSource
 from crypto_features.market.sources.files import FilesSource
 from tests.market.market import HOUR, LATER, START, Marked, Offer, Resuming, candles
 
@@ -167,7 +170,7 @@ def test_what_is_not_over_by_the_clock_is_counted_in_the_report(lake: Lake, tmp_
     now = START + 40 * HOUR
     report = lake.take(FilesSource(tmp_path / "files", HOUR, now=lambda: now), now=now)
     assert (report.rows, dict(report.later)) == (40, {"BTC": 8})
-    assert lake.take(Offer(candles("ETH"))).later == {}
+    assert lake.take(Offer(candles("ETH"), venue="files")).later == {}
 
 
 def test_odd_candles_are_flagged_and_stay(lake: Lake) -> None:
@@ -316,6 +319,58 @@ def test_only_closed_candles_are_taken(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("months", [("2024-01",), ("2024-07",)], ids=["same month", "another month"])
+def test_the_candles_of_another_venue_are_no_corrections(lake: Lake, months: tuple[str, ...]) -> None:
+    lake.take(Offer(candles("BTC"), venue="binance spot USDT"))
+    before = lake.bytes()
+    other = Offer(candles("BTC", start=datetime(2024, 7, 1, tzinfo=UTC)), venue="kraken spot USDT")
+    with pytest.raises(InputError, match=r"candles of 1h of binance spot USDT .* candles of 1h of kraken spot USDT"):
+        lake.take(other, months=months)
+    assert lake.bytes() == before
+    assert other.fetched == []
+
+
+@pytest.mark.parametrize(
+    ("source", "venue", "taken"),
+    [
+        ("binance against USDT (ccxt 4.5.1)", "binance spot USDT", True),
+        ("binance against USDT (ccxt 4.5.1)", "binance spot EUR", False),
+        ("kraken against USDT (ccxt 4.5.1)", "binance spot USDT", False),
+        ("archive at https://data.binance.vision", "binance spot USDT", True),
+        ("archive at https://data.binance.vision", "kraken spot USDT", False),
+        ("files in /home/user/candles", "files", True),
+        ("files in /home/user/candles", "binance spot USDT", True),
+        ("my own source", "my own source", True),
+    ],
+)
+def test_a_folder_of_version_0_1_is_of_the_venue_that_its_source_tells_or_of_the_next_that_writes(
+    lake: Lake, source: str, venue: str, *, taken: bool
+) -> None:
+    lake.candles.update(
+        "2024-01", lambda _: (candles("BTC").with_columns(known_at=LATER), {"interval": "1:00:00", "source": source})
+    )
+    new = Offer(candles("BTC", count=50), venue=venue)
+    if not taken:
+        with pytest.raises(InputError, match=r"delete \S+/candles\.$"):
+            lake.take(new)
+        return
+    lake.take(new)
+    assert lake.candles.metadata("2024-01")["venue"] == venue
+    with pytest.raises(InputError, match=f"holds real candles of 1h of {venue} "):
+        lake.take(Offer(candles("BTC"), venue="another"))
+
+
+def test_binances_archive_and_its_exchange_are_one_venue() -> None:
+    listed: dict[str, Any] = {"quote": "USDT", "symbols": ("BTC",), "start": START, "interval": HOUR}
+    assert (
+        ArchiveSource("https://data.binance.vision", **listed).venue
+        == ExchangeSource("binance", **listed).venue
+        == "binance spot USDT"
+    )
+    swaps = {"BTC": (Listing("BTC/USDT:USDT"),)}
+    assert ExchangeSource("binance", listings=swaps, **listed).venue == "binance contract USDT"
+
+
+@pytest.mark.parametrize("months", [("2024-01",), ("2024-07",)], ids=["same month", "another month"])
 def test_synthetic_candles_never_join_real_ones(lake: Lake, months: tuple[str, ...]) -> None:
     synthetic = Offer(candles("BTC"))
     synthetic.synthetic = True
@@ -324,8 +379,8 @@ def test_synthetic_candles_never_join_real_ones(lake: Lake, months: tuple[str, .
     real = Offer(candles("BTC", start=datetime(2024, 7, 1, tzinfo=UTC)))
     with pytest.raises(
         InputError,
-        match=r"holds synthetic candles of 1h \(partition 2024-01 of 'candles' is from offer\), and offer has "
-        r"real candles of 1h. Choose another folder by CRYPTO_FEATURES_DATA, or delete \S+/candles\.$",
+        match=r"holds synthetic candles of 1h of offer \(partition 2024-01 of 'candles' is from offer\), and offer has "
+        r"real candles of 1h of offer. Choose another folder by CRYPTO_FEATURES_DATA, or delete \S+/candles\.$",
     ):
         lake.take(real, months=months)
     with pytest.raises(InputError, match=r"holds synthetic candles of 1h .* has synthetic candles of 4h"):

@@ -12,6 +12,7 @@ from crypto_features.features.indicators import (
     LOW,
     atr,
     bollinger_width,
+    exceeds,
     price_return,
     rsi,
     volatility,
@@ -102,7 +103,7 @@ price_features = FeatureGroup(
         ),
         Feature(
             "ma_alignment",
-            ((MA_5 > MA_20).cast(pl.Float64) + (MA_20 > MA_60).cast(pl.Float64)) / 2,
+            (exceeds(MA_5, MA_20).cast(pl.Float64) + exceeds(MA_20, MA_60).cast(pl.Float64)) / 2,
             "([ma_5 > ma_20] + [ma_20 > ma_60]) / 2.",
             "0, 0.5 or 1",
             window=60,

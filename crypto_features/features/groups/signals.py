@@ -1,5 +1,6 @@
 """Volatility breakout: buy when the price breaks out of yesterday's range, sell at the end of the day.
 
+A comparison of prices is decided as exact decimals would decide it, whatever the last bits of sums and means.
 Source: Larry Williams, Long-Term Secrets to Short-Term Trading, 1999.
 """
 
@@ -8,7 +9,7 @@ from datetime import timedelta
 import polars as pl
 
 from crypto_features.features.declaration import POSITIVE, Feature, FeatureGroup, Input
-from crypto_features.features.indicators import CLOSE
+from crypto_features.features.indicators import CLOSE, ROUNDING, exceeds
 from crypto_features.features.windows import window_mean
 
 K = 0.5
@@ -20,6 +21,8 @@ _YESTERDAY = pl.col("daily_candles.open_time") == _DAY - timedelta(days=1)
 _RANGE = pl.when(_YESTERDAY).then(pl.col("daily_candles.high") - pl.col("daily_candles.low"))
 _MA_5, _MA_20, _ATR = (pl.col(f"price_features.{name}") for name in ("ma_5", "ma_20", "atr_14"))
 _TARGET = pl.col("target_price")
+_LEAST = _TARGET - ROUNDING * pl.max_horizontal(_OPEN_OF_DAY, pl.col("daily_candles.high"))
+"""The target, less the rounding of its sum."""
 _LAST_OF_DAY = pl.col("event_timestamp") == _DAY + timedelta(days=1)
 
 _SPREAD = pl.col("high") - pl.col("low")
@@ -56,7 +59,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
             ),
             Feature(
                 "can_buy",
-                (CLOSE >= _TARGET).cast(pl.Int64) * (_MA_5 > _MA_20).cast(pl.Int64),
+                (CLOSE >= _LEAST).cast(pl.Int64) * exceeds(_MA_5, _MA_20).cast(pl.Int64),
                 "1 if the close is at or above target_price and ma_5 > ma_20 on the last complete day, else 0.",
                 "0 or 1",
                 dtype=pl.Int64,
@@ -64,7 +67,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
             ),
             Feature(
                 "should_sell",
-                pl.when(_MA_5.is_not_null()).then(((CLOSE < _MA_5) | _LAST_OF_DAY).cast(pl.Int64)),
+                pl.when(_MA_5.is_not_null()).then((exceeds(_MA_5, CLOSE) | _LAST_OF_DAY).cast(pl.Int64)),
                 "1 if the close is below the last complete day's ma_5 or the candle is the last of its day, else 0.",
                 "0 or 1",
                 dtype=pl.Int64,

@@ -38,6 +38,7 @@ def source(settings: Settings) -> Source:
             columns=settings.files_columns,
             stamps=settings.files_stamps,
             cache=settings.root / ".sources",
+            venue=settings.files_venue,
         )
     if settings.source == "ccxt":
         from crypto_features.market.sources.exchange import ExchangeSource

@@ -58,6 +58,7 @@ class ArchiveSource(ListedSource):
         **listed: Any,
     ) -> None:
         super().__init__(**listed)
+        self.venue = self.venue_at("binance")
         self._url, self._limit, self._web = url.rstrip("/"), limit, Web(pace or Pace(), patience)
         self._timeframe = timeframe(self._interval)
         if self._timeframe not in _INTERVALS:

@@ -65,7 +65,8 @@ class ExchangeSource(ListedSource):
                 "exchange", exchange, ccxt.exchanges, "Set CRYPTO_FEATURES_EXCHANGE to one of these."
             )
         super().__init__(**listed)
-        self._exchange, self._quote, self._pace = exchange, listed["quote"], pace or Pace()
+        self.venue = self.venue_at(exchange)
+        self._exchange, self._pace = exchange, pace or Pace()
         self._patience, self._url = patience.total_seconds(), url
         keys = [s.get_secret_value() for s in (key, secret) if s is not None]
         self._secrets = [text for text in (*credentials(url or ""), *keys) if text]
@@ -78,7 +79,7 @@ class ExchangeSource(ListedSource):
 
     @property
     def name(self) -> str:
-        return f"{self._exchange} against {self._quote} (ccxt {ccxt.__version__})"
+        return f"{self._exchange} against {self.quote} (ccxt {ccxt.__version__})"
 
     def origin(self, symbol: str) -> str:
         markets = "+".join(

@@ -41,6 +41,7 @@ class FilesSource(Source):
         now: The clock.
         cache: Where to remember the span of each file, so that it is not opened before it changes.
         names: Only these files of the folder; by default all.
+        venue: Where the candles come from, such as `binance spot USDT`.
 
     Raises:
         InputError: if the folder is missing, holds no candle file, two files for one symbol, or not one of `names`.
@@ -56,7 +57,9 @@ class FilesSource(Source):
         now: Callable[[], datetime] = clock.now,
         cache: UPath | None = None,
         names: Sequence[str] | None = None,
+        venue: str = "files",
     ) -> None:
+        self.venue = venue
         self._folder, self._interval, self._now = Path(folder), interval, now
         self._columns, self._stamps = dict(columns or {}), stamps
         self._cache = cache

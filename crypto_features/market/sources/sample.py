@@ -27,6 +27,7 @@ class SampleSource(Source):
         SettingsError: if the interval is shorter than an hour or no multiple of it.
     """
 
+    venue = "sample"
     name = f"sample (synthetic market, seed {SEED}; no real prices)"
     synthetic = True
 
