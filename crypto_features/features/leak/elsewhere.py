@@ -13,7 +13,6 @@ import cloudpickle
 import polars as pl
 
 from crypto_features.features.declaration import FeatureGroup
-from crypto_features.features.leak import fresh
 from crypto_features.features.leak.report import Leak, differences
 from crypto_features.features.leak.subject import Subject
 from crypto_features.features.partition import evaluate
@@ -23,6 +22,7 @@ CLOCKS = (4527 * DAY + 26_000, -9391 * DAY - 20_000)
 """How far, in seconds, the machine's clock is moved ahead and back: years, and to another weekday, month and hour."""
 
 TIMEOUT = 300
+SCRIPT = Path(__file__).with_name("fresh.py")
 Inputs = Mapping[str, pl.DataFrame]
 
 
@@ -75,7 +75,7 @@ class _Fresh:
         for kind, tables in (("input", inputs), ("other", other)):
             for name, table in tables.items():
                 table.write_ipc(folder / f"{kind}-{name}")
-        command = [sys.executable, "-P", str(fresh.__file__), str(folder)]
+        command = [sys.executable, "-P", str(SCRIPT), str(folder)]
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a script of ours.
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )

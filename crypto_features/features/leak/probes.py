@@ -91,11 +91,19 @@ def leak_test(
         of_calendar, altered_bars = test.on_every_day()
         of_names, more_unprobed = names.probed()
         again = differences(group, test.whole, test.rows(), "process")
-        first: dict[tuple[str, str], Leak] = {}
-        for leak in sorted([*leaks, *of_calendar, *of_names, *again], key=lambda leak: (leak.cut, leak.row)):
-            first.setdefault((leak.feature, leak.probe), leak)
+        found = _firsts([*leaks, *of_calendar, *of_names, *again])
         counts = {**counts, "calendar": altered_bars, "process": 2, "clock": 2}
-        return LeakReport(group.name, tuple(first.values()), counts, (*unprobed, *more_unprobed))
+        return LeakReport(group.name, found, counts, (*unprobed, *more_unprobed))
+
+
+def _firsts(leaks: Sequence[Leak]) -> tuple[Leak, ...]:
+    """The first leak of each feature and probe; of a feature that depends on the process, this alone."""
+    stateful = {leak.feature for leak in leaks if leak.kind == "process state"}
+    first: dict[tuple[str, str], Leak] = {}
+    for leak in sorted(leaks, key=lambda leak: (leak.cut, leak.row)):
+        if leak.feature not in stateful or leak.kind == "process state":
+            first.setdefault((leak.feature, leak.probe), leak)
+    return tuple(first.values())
 
 
 class _NamedTest:
