@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from pickle import PicklingError
 from tempfile import TemporaryDirectory
 
 import cloudpickle
@@ -34,12 +35,18 @@ class Elsewhere:
             it is.
         inputs: The input tables whose rows are compared.
         other: Input tables that the other process computes before.
+
+    Raises:
+        ChildProcessError: if the group cannot be sent to another process.
     """
 
     def __init__(self, subject: Subject, inputs: Inputs, other: Inputs) -> None:
         self._group, self._inputs = subject.group, {name: inputs[name] for name in _names(subject.group)}
-        self._pickled = cloudpickle.dumps(partial(evaluate, subject.group, interval=subject.interval))
         self._other = {name: other[name] for name in _names(subject.group)}
+        try:
+            self._pickled = cloudpickle.dumps(partial(evaluate, subject.group, interval=subject.interval))
+        except (TypeError, PicklingError, pl.exceptions.ComputeError) as error:
+            raise ChildProcessError(f"it cannot be sent there ({error})") from None
         self._moved = _Fresh(self._pickled, self._inputs, self._other, CLOCKS)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Look-ahead of some symbols only: markets under their own names, each altered at a time of its own."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -12,11 +12,16 @@ from crypto_features.features.probe_market import COLUMNS, probe_market
 NAMES = ("ADA", "BNB", "BTC", "DOGE", "ETH", "FTT", "LTC", "LUNA", "SOL", "USDC", "XRP")
 """Symbols that the probe market is read under where no other candles are at hand."""
 
+FEWEST = 3
+"""Candles that a market needs to be altered."""
 
-def named_market() -> pl.DataFrame:
+
+def named_market(names: Sequence[str] = NAMES) -> pl.DataFrame:
     """The probe market, and its first symbol under each of the names."""
-    one = probe_market().filter(pl.col("symbol") == "HUGE").drop("symbol")
-    return pl.concat([probe_market(), pl.DataFrame({"symbol": NAMES}).join(one, how="cross").select(COLUMNS)])
+    probes = probe_market()
+    one = probes.filter(pl.col("symbol") == "HUGE").drop("symbol")
+    others = pl.DataFrame({"symbol": names}, {"symbol": pl.String}).join(probes, on="symbol", how="anti")
+    return pl.concat([probes, others.join(one, how="cross").select(COLUMNS)])
 
 
 def altered_markets(candles: pl.DataFrame, interval: timedelta, seed: int) -> Iterator[list[Variant]]:
@@ -25,7 +30,10 @@ def altered_markets(candles: pl.DataFrame, interval: timedelta, seed: int) -> It
     for number, alter in enumerate((perturbed, interrupted, truncated)):
         altered: list[Variant] = []
         for rank, market in enumerate(markets):
+            if len(market) < FEWEST:
+                continue
             times: list[datetime] = market["open_time"].to_list()
             cut = random.Random(f"{seed} {number} {rank}").choice(times[len(times) * 2 // 3 :])  # noqa: S311 - seeded.
             altered += alter(market, market["symbol"][0], [cut], interval)
-        yield altered
+        if altered:
+            yield altered

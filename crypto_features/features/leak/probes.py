@@ -92,7 +92,8 @@ def leak_test(
         of_names, more_unprobed = names.probed()
         again = differences(group, test.whole, test.rows(), "process")
         found = _firsts([*leaks, *of_calendar, *of_names, *again])
-        counts = {**counts, "calendar": altered_bars, "process": 2, "clock": 2}
+        elsewhere = {} if more_unprobed else {"process": 2, "clock": 2}
+        counts = {**counts, "calendar": altered_bars, **elsewhere}
         return LeakReport(group.name, found, counts, (*unprobed, *more_unprobed))
 
 
@@ -114,11 +115,17 @@ class _NamedTest:
         self.subject = Subject(group, interval).before_any_fit(candles)
         self.raw = self.subject.raw(candles.with_columns(as_of=pl.lit(end)))
         self.rounds = list(altered_markets(candles, interval, seed))
-        other = self.subject.inputs(self.subject.raw(named(self.rounds[0])))
-        self.elsewhere = Elsewhere(self.subject, self.subject.inputs(self.raw), other)
+        other = self.subject.raw(named(self.rounds[0])) if self.rounds else self.raw
+        self.elsewhere: Elsewhere | None = None
+        self.unsent = ""
+        try:
+            self.elsewhere = Elsewhere(self.subject, self.subject.inputs(self.raw), self.subject.inputs(other))
+        except ChildProcessError as error:
+            self.unsent = str(error)
 
     def close(self) -> None:
-        self.elsewhere.close()
+        if self.elsewhere is not None:
+            self.elsewhere.close()
 
     def probed(self) -> tuple[list[Leak], tuple[str, ...]]:
         whole = self.subject.at_once(self.raw)
@@ -130,10 +137,13 @@ class _NamedTest:
             rows = self.subject.at_once(self.subject.raw(named(variants)))
             found = differences(self.subject.group, whole.filter(before), rows.filter(before), variants[0].probe)
             leaks += [replace(leak, cut=cut[leak.symbol]) for leak in found]
+        unsent = self.unsent
         try:
-            return [*leaks, *self.elsewhere.leaks(whole)], ()
+            leaks += [] if self.elsewhere is None else self.elsewhere.leaks(whole)
         except ChildProcessError as error:
-            return leaks, (f"process and clock need a fresh process that computes the group: {error}",)
+            unsent = str(error)
+        needs = f"process and clock need a fresh process that computes the group: {unsent}"
+        return leaks, (needs,) if unsent else ()
 
 
 class _Test:
@@ -183,8 +193,10 @@ class _Test:
         for course in courses(subject, *CALENDAR):
             leaks += calendar_leaks(subject, course)
             bars += len(course.bars)
-        years = market.filter(pl.col("open_time").is_between(*EVERY_BAR, closed="left"))
-        ends = [*truncated(years, market["symbol"][0], turns(*EVERY_BAR), self.interval)]
+        years = market.filter(pl.col("open_time").is_between(*EVERY_BAR, closed="left")).with_columns(
+            symbol=pl.lit("-")
+        )
+        ends = [*truncated(years, "-", turns(*EVERY_BAR), self.interval)]
         whole = subject.at_once(subject.raw(years.with_columns(as_of=pl.lit(EVERY_BAR[1]))))
         ended = self._compared(ends, subject.at_once(subject.raw(stacked(ends))), whole)
         return [*leaks, *(leak for leak in ended if leak.feature not in self.named)], bars
