@@ -41,6 +41,8 @@ class Feature:
         unit: Unit of the value: `"ratio"`, `"quote currency"`, `"days"`, ...
         dtype: Type of the column: a number, truth value, text, bytes, date or time that Feast holds, or a list of them.
         window: Bars of the first input that a value needs: it is null until there are so many.
+        lookback: How far back it reads by the calendar, if its window is no number of bars (month to date, 20 calendar
+            days): bars that closed within this time before it decide its value, however few they are.
         recursive: The value keeps a fading trace of bars before its window (exponential smoothing); the trace is gone
             after the group's lookback.
         bounds: Least and greatest value that its definition can give, both included; `None` if it has none. They are
@@ -60,6 +62,7 @@ class Feature:
     recursive: bool = False
     bounds: Bounds | None = None
     sources: tuple[tuple[str, str], ...] = ()
+    lookback: timedelta | None = None
 
     def __post_init__(self) -> None:
         column_type(self.name, self.dtype)
@@ -122,9 +125,10 @@ class FeatureGroup:
             for what CRYPTO_FEATURES_MIN_COMPLETENESS says.
 
     Raises:
-        InputError: if two features have one name, one has that of a column of the bars, a joined input has no lookback,
-            the bars are not as long as the first input's, a value would be too old before the next one comes, an
-            expression compares symbols, or `completeness` is not a share.
+        InputError: if two features have one name, one has that of a column of the bars, or one has neither an
+            expression nor, in a group with a function, its sources; if a joined input has no lookback, the bars are not
+            as long as the first input's, a value would be too old before the next one comes, an expression compares
+            symbols, or `completeness` is not a share.
     """
 
     name: str
@@ -157,14 +161,28 @@ class FeatureGroup:
         for source in self.inputs:
             for column, expression in source.columns.items():
                 refuse_cross_sections(f"{self.name}'s {source.table}.{column}", expression, _bar(source, shortest))
-
-    def _check_bars(self) -> None:
-        if self.inputs:
-            self.check_bars(self.inputs[0].table, _LENGTHS.get(self.inputs[0].table, self.interval))
+        self._check_sources()
         if without := [source.table for source in self.inputs[1:] if source.lookback <= timedelta(0)]:
             raise InputError(
                 f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
             )
+
+    def _check_sources(self) -> None:
+        for feature in self.features:
+            if feature.expression is None and self.function is None:
+                raise InputError(
+                    f"{self.name}.{feature.name} has no expression, and {self.name} declares no function: give it an "
+                    "expression."
+                )
+            if feature.expression is None and not feature.sources:
+                raise InputError(
+                    f"{self.name}.{feature.name} is computed by a function and does not say from what; declare its "
+                    f'sources, such as sources=(("{self.inputs[0].table}", "close"),): lineage and the plan read them.'
+                )
+
+    def _check_bars(self) -> None:
+        if self.inputs:
+            self.check_bars(self.inputs[0].table, _LENGTHS.get(self.inputs[0].table, self.interval))
 
     def check_bars(self, table: str, length: timedelta | None) -> None:
         """Whether the group's bars are as long as those of its first input.

@@ -1,5 +1,7 @@
 """A table of a new version is leak-tested before it is published for the first time."""
 
+import re
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +14,10 @@ from crypto_features.assets import leak_gate
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.leak_gate import LeakError, pass_gate
 from crypto_features.features import GROUPS
+from crypto_features.features.fingerprint import feature_fingerprints
 from crypto_features.features.leak import Leak, LeakReport
+from crypto_features.versions import feature_versions
+from tests.features.markets import DAY, HOUR, START, bars
 
 GROUP = GROUPS["price_features"]
 
@@ -23,6 +28,10 @@ def run(lake: LakeResource, instance: dg.DagsterInstance) -> dg.ExecuteInProcess
         return dg.MaterializeResult(check_results=[pass_gate(context, lake, GROUP)])
 
     return dg.materialize([table], resources={"lake": lake}, instance=instance, raise_on_error=False)
+
+
+def known(candles: pl.DataFrame) -> pl.DataFrame:
+    return candles.with_columns(known_at=pl.col("open_time") + HOUR)
 
 
 @pytest.fixture
@@ -42,7 +51,7 @@ def test_a_version_that_looks_ahead_is_not_published_and_the_check_says_why(
     time = pl.select(stamp).item()
     leak = Leak("return_1d", "truncate", "BTC", time, time, 0.1, 0.2)
     monkeypatch.setattr(leak_gate, "_shipped", dict)
-    monkeypatch.setattr(leak_gate, "leak_test", lambda group: LeakReport(group.name, (leak,), {"truncate": 1}))
+    monkeypatch.setattr(leak_gate, "leak_test", lambda group, **_: LeakReport(group.name, (leak,), {"truncate": 1}))
     with dg.instance_for_test() as instance:
         result = run(lake, instance)
         assert not result.success
@@ -53,16 +62,18 @@ def test_a_version_that_looks_ahead_is_not_published_and_the_check_says_why(
         assert check is not None
         assert not check.passed
         assert check.blocking
-        assert "return_1d: truncate of BTC" in (check.description or "")
+        assert "price_features leaks by look-ahead: return_1d (look-ahead): truncate of BTC" in (
+            check.description or ""
+        )
         (failure,) = result.get_step_failure_events()
         assert LeakError.__name__ in str(failure.step_failure_data.error)
 
 
-def test_a_new_version_is_tested_once(lake: LakeResource, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_is_tested_once_for_its_symbols(lake: LakeResource, monkeypatch: pytest.MonkeyPatch) -> None:
     tested: list[str] = []
 
-    def honest(group: object) -> LeakReport:
-        tested.append(str(group))
+    def honest(group: object, *, by_name: pl.DataFrame) -> LeakReport:
+        tested.append(", ".join(by_name["symbol"].unique().sort()))
         return LeakReport(GROUP.name, (), {"truncate": 9})
 
     monkeypatch.setattr(leak_gate, "_shipped", dict)
@@ -70,12 +81,51 @@ def test_a_new_version_is_tested_once(lake: LakeResource, monkeypatch: pytest.Mo
     with dg.instance_for_test() as instance:
         assert run(lake, instance).success
         assert run(lake, instance).success
-    assert len(tested) == 1
+        assert tested == ["FLAT, HUGE, LATE, TINY"]
+        lake.table("candles").publish("2024-01", known(bars([1.0] * 9, step=HOUR, symbol="FTT")))
+        assert run(lake, instance).success
+        assert run(lake, instance).success
+    assert tested[1:] == ["FLAT, FTT, HUGE, LATE, TINY"]
 
 
-def test_another_window_is_tested_anew_and_another_text_is_not() -> None:
+def test_a_leak_for_one_symbol_of_the_lake_is_not_published(
+    lake: LakeResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, *rest = GROUP.features
-    changes: list[dict[str, Any]] = [{"window": first.window + 1}, {"recursive": True}]
+    tomorrow = pl.when(pl.col("symbol") == "FTT").then(pl.col("close").shift(-1)).otherwise(first.expression)
+    leaking = replace(GROUP, features=(replace(first, expression=tomorrow), *rest))
+    assert feature_versions(GROUP.name) == feature_fingerprints(leaking)  # no probe of the version shows it.
+    lake.table("candles").publish("2024-01", known(bars([1.0] * 9, step=HOUR, symbol="FTT")))
+    monkeypatch.setattr(sys.modules[__name__], "GROUP", leaking)
+    with dg.instance_for_test() as instance:
+        result = run(lake, instance)
+        assert not result.success
+        (failure,) = result.get_step_failure_events()
+        assert re.search(r"price_features leaks by look-ahead: return_1d \(look-ahead\): .* of FTT", str(failure))
+
+
+def test_each_symbol_is_probed_by_its_last_candles_even_if_it_trades_no_more(lake: LakeResource) -> None:
+    long, short = 140 * 24, 20 * 24
+    dead = bars([2.0] * long, step=HOUR, symbol="FTT")
+    young = bars([3.0] * short, step=HOUR, symbol="NEW", start=START + 200 * DAY)
+    candles = known(pl.concat([dead, young]))
+    for (month,), rows in candles.group_by(pl.col("open_time").dt.strftime("%Y-%m")):
+        lake.table("candles").publish(str(month), rows.sort("symbol", "open_time"))
+    found = leak_gate.stretches(lake)
+    assert found.filter(symbol="FTT")["open_time"].to_list() == dead["open_time"].tail(130 * 24).to_list()
+    assert found.filter(symbol="FTT")["close"].unique().to_list() == [2.0]
+    # NEW has too few candles for any warm-up, and borrows those of the probe market.
+    assert found.filter(symbol="NEW")["close"].equals(found.filter(symbol="HUGE")["close"])
+
+
+def test_another_window_or_definition_is_tested_anew_and_another_text_is_not() -> None:
+    first, *rest = GROUP.features
+    changes: list[dict[str, Any]] = [
+        {"window": first.window + 1},
+        {"recursive": True},
+        {"lookback": DAY},
+        {"expression": pl.when(pl.col("symbol") == "FTT").then(0.0).otherwise(first.expression)},
+    ]
     for change in changes:
         other = replace(GROUP, features=(replace(first, **change), *rest))
         assert leak_gate.tested_version(other) != leak_gate.tested_version(GROUP)

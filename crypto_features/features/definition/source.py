@@ -95,8 +95,11 @@ class ModuleSource:
         return self._normal[node]
 
     def data(self, text: str) -> Iterator[str]:
-        """Name and digest of each file of the module's package that a text names; in it `*` stands for any text."""
-        if "." not in text[1:] or any(sign.isspace() for sign in text):
+        """Name and digest of each file of the module's package that a text names; in it `*` stands for any text.
+
+        A text without an ending of its own, such as the column `f"{table}.{name}"`, names no file.
+        """
+        if "." not in text[1:] or "*" in text.rpartition(".")[2] or any(sign.isspace() for sign in text):
             return
         tail = f"/{text.removeprefix('./')}"
         for name, path in self._files(self.name).items():

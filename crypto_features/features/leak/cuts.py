@@ -1,22 +1,23 @@
-"""Where to cut: every bar of the first windows, both sides of every gap, every phase of a day, and at random."""
+"""Where to cut: at first bars, where a window fills, on both sides of gaps, at every hour of a day, and at random."""
 
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import polars as pl
 
 DAY = timedelta(days=1)
-RANDOM_CUTS = 8
-BEYOND_WINDOW = 20
-"""How many bars past the largest window are cut one by one."""
+RANDOM_CUTS, GAPS = 4, 6
+FIRST_BARS = 8
+AROUND_WINDOW = 3
+"""How many bars before and after the largest window fills are cut one by one."""
 
 
 def cuts(
     candles: pl.DataFrame, *, bar: timedelta, window: int, interval: timedelta, seed: int
 ) -> dict[str, list[datetime]]:
-    """The times at which each symbol's market is cut; the first symbol's is cut at every bar of the first windows.
+    """The times at which each symbol's market is cut; the first symbol's also at its first bars and hours.
 
     Args:
         candles: The market under test, sorted by symbol and time.
@@ -28,10 +29,11 @@ def cuts(
     found = {}
     for rank, part in enumerate(candles.partition_by("symbol", maintain_order=True)):
         times: list[datetime] = part["open_time"].to_list()
-        chosen = {*_gaps(times, interval), *_random(times, seed + rank)}
+        chosen = {*islice(_gaps(times, interval), 2 * GAPS), *_random(times, seed + rank)}
         if rank == 0:
             first = times[0].replace(hour=0, minute=0, second=0, microsecond=0)
-            chosen.update(first + n * bar for n in range(1, window + BEYOND_WINDOW + 1))
+            around = range(max(window - AROUND_WINDOW, 1), window + AROUND_WINDOW + 1)
+            chosen.update(first + n * bar for n in (*range(1, FIRST_BARS + 1), *around))
             phases = first + max(window * bar // DAY, 25) * DAY
             chosen.update(phases + n * interval for n in range(DAY // interval))
         found[part["symbol"][0]] = sorted(cut for cut in chosen if times[0] < cut <= times[-1])

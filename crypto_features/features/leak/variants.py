@@ -65,6 +65,11 @@ def stacked(variants: Sequence[Variant]) -> pl.DataFrame:
     )
 
 
+def named(variants: Sequence[Variant]) -> pl.DataFrame:
+    """Variants of different symbols as one frame, under their own names."""
+    return pl.concat(v.candles.with_columns(as_of=pl.lit(v.as_of).cast(pl.Datetime("us", "UTC"))) for v in variants)
+
+
 def _before(candles: pl.DataFrame, cut: datetime, interval: timedelta) -> pl.DataFrame:
     return candles.filter(pl.col("open_time") <= cut - interval)
 

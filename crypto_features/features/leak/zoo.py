@@ -15,6 +15,8 @@ import ta
 from crypto_features.features.declaration import Feature, FeatureGroup, Input
 from crypto_features.features.groups.signals import K
 from crypto_features.features.indicators import CLOSE, HIGH, LOW, OPEN, VOLUME, price_return
+from crypto_features.features.leak.zoo_rare import DAILY, HOURLY
+from crypto_features.features.leak.zoo_state import CLOCK, STATE, machine_clock, process_state
 from crypto_features.features.months import MONTH, month_of, month_span
 from crypto_features.features.regime_model import Fit, RegimeModel, fit_regime_model
 from crypto_features.features.windows import window_mean
@@ -29,10 +31,25 @@ _Function = Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame]
 
 def zoo() -> tuple[FeatureGroup, ...]:
     """Groups whose every feature is a planted leak; the feature, or a group of one, is named after the mistake."""
-    daily = tuple(Feature(name, leak, name, "planted", window=window) for name, (leak, window) in _DAILY.items())
-    hourly = tuple(Feature(name, leak, name, "planted") for name, leak in _HOURLY.items())
-    tables = [_group(name, table, (Feature("leak", None, name, "planted"),), f) for name, (table, f) in _TABLES.items()]
-    return (_group("daily leaks", "daily_candles", daily), _group("hourly leaks", "candles", hourly), *tables)
+    hourly = {name: (leak, 1) for name, leak in _HOURLY.items()}
+    rare_hourly = {name: (leak, 2) for name, leak in HOURLY.items()}
+    return (
+        _group("daily leaks", "daily_candles", _features(_DAILY)),
+        _group("hourly leaks", "candles", _features(hourly)),
+        _group("rare daily leaks", "daily_candles", _features(DAILY)),
+        _group("rare hourly leaks", "candles", _features(rare_hourly)),
+        _group("process state", "daily_candles", tuple(_leak(name) for name in STATE), process_state),
+        _group("machine clock", "daily_candles", tuple(_leak(name) for name in CLOCK), machine_clock),
+        *(_group(name, table, (_leak("leak", name, table),), f) for name, (table, f) in _TABLES.items()),
+    )
+
+
+def _features(leaks: Mapping[str, tuple[pl.Expr, int]]) -> tuple[Feature, ...]:
+    return tuple(Feature(name, leak, name, "planted", window=window) for name, (leak, window) in leaks.items())
+
+
+def _leak(name: str, mistake: str | None = None, table: str = "daily_candles") -> Feature:
+    return Feature(name, None, mistake or name, "planted", sources=((table, "close"),))
 
 
 def _group(name: str, table: str, features: tuple[Feature, ...], function: _Function | None = None) -> FeatureGroup:
