@@ -85,6 +85,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
             )
             failed = {symbol: str(error) for symbol, error in report.failed.items()}
             refused.update(failed)
+            passed_over = dict(offered.passed_over())
         if failed.keys() == set(symbols):
             raise next(iter(report.failed.values()))
         touched = sorted({*months, *report.published} & set(table.months()))
@@ -113,6 +114,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
                 "flagged": rows(report.flagged),
                 "rejected_by_rule": report.rejected_by_rule,
                 "failed_symbols": failed,
+                "passed_over": passed_over,
             }
         )
 

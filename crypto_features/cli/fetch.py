@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from crypto_features.cli.app import command
@@ -57,7 +58,9 @@ def fetch(
     console.print(f"[bold]{report.source}[/], {report.seconds:.1f} s", soft_wrap=True)
     console.print(_summary(report))
     for symbol, error in report.failed.items():
-        console.print(f"[red]{symbol}[/]: {error}", soft_wrap=True)
+        console.print(f"[red]{symbol}[/]: {escape(str(error))}", soft_wrap=True)
+    for what, why in market.passed_over().items():
+        console.print(f"[yellow]passed over[/] {escape(what)}: {escape(why.partition(chr(10))[0])}", soft_wrap=True)
     if report.failed:
         raise typer.Exit(1)
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,18 @@ from crypto_features.errors import CryptoFeaturesError, InputError, SettingsErro
 from crypto_features.features import resample
 from crypto_features.market import flags, gaps, source
 from crypto_features.market.sources.files import FilesSource
+from crypto_features.market.vendor import Choices
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START, candles
 
+CHOICES = {field.name for field in fields(Choices)}
 END = datetime(2030, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(2009, 1, 1, tzinfo=UTC)
 
 
 def files(folder: Path, **options: Any) -> FilesSource:
-    return FilesSource(folder, **{"interval": HOUR, **options})
+    chosen = {name: options.pop(name) for name in [*options] if name in CHOICES}
+    return FilesSource(folder, choices=Choices(**chosen), **{"interval": HOUR, **options})
 
 
 def everything(folder: Path, symbol: str = "BTC", **options: Any) -> pl.DataFrame:
@@ -201,7 +205,8 @@ def test_a_file_that_did_not_change_is_not_opened_for_its_span(tmp_path: Path) -
         market = files(folder, cache=cache)
         assert (market.start(["BTC"]), market.end()) == span
     assert not market._opened
-    (cache / "BTC").write_text("torn")
+    for kept in cache.iterdir():
+        kept.write_text("torn")
     assert files(folder, cache=cache).end() == span[1]
     written(folder, f"time,{HEADER}\n1704067200,{PRICES}\n")
     assert files(folder, cache=cache).end() == START + HOUR
@@ -227,21 +232,26 @@ def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:
         (f"when,{HEADER}\n2024-01-01,{PRICES}\n", "no column for open_time.*FILES_COLUMNS=open_time=<column>"),
         ("time,open,high,low,close\n1704067200,1.5,2.5,1,2\n", "no column for volume"),
         (f"time,{HEADER}\n1704067200,{PRICES}\n1704070800,{NEXT},1,2,3\n", "the file cannot be read .*more fields"),
-        (f"time,open,high,low,close,volume usd\n1704067200,{PRICES}\n", "no column for volume"),
         (f"time,{HEADER},vol\n1704067200,{PRICES},10\n", "could take volume from 'volume' or 'vol'"),
         (
             f"unix,date,{HEADER}\n1704067200,2024-01-01 01:00:00,{PRICES}\n",
-            r"'unix' read as number is 2024-01-01 00:00.* in 'date'.*FILES_COLUMNS",
+            r"'unix' read as epoch is 2024-01-01 00:00.* in 'date'.*FILES_COLUMNS",
         ),
         (f"time,{HEADER}\nsoon,{PRICES}\n", "no form that is known"),
         (f"time,{HEADER}\n,{PRICES}\n", "1 are empty or cannot be read as"),
-        (f"time,{HEADER}\n1704067200,1.5,2.5,1,abc,10\n", "line 2: abc in close is no number; use a decimal"),
-        (f"time,{HEADER}\n1704067200,{PRICES}\n\n1704070800,2,3,n/a,3,20\n", "line 4: n/a in low is no number"),
-        (f'time,{HEADER}\n1704067200,"1,234.5",2,1,1,1\n', "line 2: 1,234.5 in open is no number.*no other separator"),
+        (f"time,{HEADER}\n1704067200,1.5,2.5,1,abc,10\n", "line 2: abc in close is not a number; use a decimal"),
+        (f"time,{HEADER}\n1704067200,{PRICES}\n\n1704070800,2,3,n/a,3,20\n", "line 4: n/a in low is not a number"),
+        (
+            f'time,{HEADER}\n1704067200,"1,234.5",2,1,1,1\n',
+            "line 2: 1,234.5 in open is not a number.*no other separator",
+        ),
         (f'a banner\n\ntime,{HEADER}\n\n1704067200,"100,0",2,1,1,1\n', "line 5: 100,0 in open .*delete the row"),
         (f"time,symbol,{HEADER}\n1704067200,BTC/USD,{PRICES}\n1704067200,ETH/USD,{PRICES}\n", "mixes 2 markets"),
         (f"time,symbol,{HEADER}\n1704067200,ETH/USD,{PRICES}\n", "named BTC and holds ETH/USD"),
-        (f"time,open,open,high,low,close,volume\n1704067200,1,{PRICES}\n", "two columns of one name"),
+        (
+            f"time,open,open,high,low,close,volume\n1704067200,1,{PRICES}\n",
+            r"could take open from 'open' or 'open\.1'; decide by .*COLUMNS=open=<column>",
+        ),
         ("a,b\n1,2\n", "no line names the columns of a candle"),
         (f"time,{HEADER}\n", "holds no candle"),
         ("", "the file is empty"),
@@ -288,11 +298,23 @@ def test_candles_longer_than_the_interval_are_refused_with_theirs(tmp_path: Path
         everything(tmp_path)
 
 
-def test_a_bad_short_candle_is_not_hidden_by_resampling(tmp_path: Path) -> None:
-    quarters = candles("BTC", count=8, interval=timedelta(minutes=15)).with_columns(low=pl.lit(1000.0))
-    quarters.drop("symbol").write_parquet(tmp_path / "BTC.parquet")
-    with pytest.raises(InputError, match="breaks high_bounds, low_bounds; candles of 1h cannot be made from it"):
-        everything(tmp_path)
+def test_a_bad_short_candle_is_rejected_and_missing_in_its_bar(tmp_path: Path) -> None:
+    quarters = candles("BTC", count=8, interval=timedelta(minutes=15)).drop("symbol", "completeness")
+    low = pl.when(pl.int_range(pl.len()) == 1).then(1000.0).otherwise("low").alias("low")
+    pl.concat([quarters.with_columns(low), quarters.tail(1)]).write_parquet(tmp_path / "BTC.parquet")
+    market = files(tmp_path)
+    bars = market.fetch("BTC", START, END)
+    assert bars.rows() == [
+        ("BTC", START, 99.0, 105.0, 98.0, 103.0, 30.0, 0.75),
+        ("BTC", START + HOUR, 103.0, 109.0, 102.0, 107.0, 40.0, 1.0),
+    ]
+    shorter = market.shorter("BTC", START, END)
+    assert shorter is not None
+    assert shorter.read == 9
+    assert sorted(shorter.rejected.select("open_time", "rule").rows()) == [
+        (START + timedelta(minutes=15), "high_bounds, low_bounds"),
+        (START + timedelta(minutes=105), "repeated"),
+    ]
 
 
 def break_parquet(folder: Path) -> None:
@@ -315,11 +337,11 @@ def two_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "why"),
     [
-        (lambda folder: folder.rmdir(), "is no folder"),
-        (lambda _: None, "holds no <SYMBOL>.parquet or <SYMBOL>.csv; it holds nothing"),
+        (lambda folder: folder.rmdir(), "is not a folder"),
+        (lambda _: None, "holds no file of candles such as BTC.csv.*; it holds nothing"),
         (lambda folder: written(folder, "", "notes.txt"), "it holds notes.txt"),
-        (two_files, "both hold BTC"),
-        (break_parquet, r"BTC\.parquet is not a whole Parquet file .*Copy it again"),
+        (two_files, "the file is empty"),
+        (break_parquet, r"BTC\.parquet is not a whole file of candles .*Copy it again"),
         (lambda folder: text(folder, "utf-16"), r"BTC\.csv is not a UTF-8 text but UTF-16; save it as UTF-8"),
         (
             lambda folder: text(folder, "latin-1", banner="B\xf6rse\n"),
@@ -327,7 +349,7 @@ def two_files(folder: Path) -> None:
         ),
         (lambda folder: text(folder, "latin-1", banner="B\xf6rse\n", rows=4000), r"at byte 1\); save it as UTF-8"),
         (lambda folder: text(folder, "latin-1", rows=4000, note="B\xf6rse"), r"Save it as UTF-8\."),
-        (lambda folder: written(folder, "", "a b.csv"), r"a b\.csv: 'A B' is not a symbol.* such as BTC\.csv, or move"),
+        (lambda folder: written(folder, "", "a b.csv"), r"(?s)a b\.csv.*the file is empty"),
     ],
 )
 def test_a_folder_that_cannot_be_read_is_named_with_what_to_do(
@@ -379,7 +401,16 @@ def test_the_real_month_with_a_wick_loads_and_the_wick_is_flagged(real_market: P
 def test_the_real_file_with_a_banner_loads_with_the_volume_in_btc(real_market: Path, tmp_path: Path) -> None:
     frame = everything(faulty(real_market, tmp_path, "coinbase_btc_1h_banner_am_pm_descending.csv", "BTC"))
     assert frame.height == 20_111
-    assert frame.rows()[-1] == ("BTC", datetime(2019, 10, 17, 9, tzinfo=UTC), 8051, 8056.83, 8021.23, 8035.88, 61.25)
+    assert frame.rows()[-1] == (
+        "BTC",
+        datetime(2019, 10, 17, 9, tzinfo=UTC),
+        8051,
+        8056.83,
+        8021.23,
+        8035.88,
+        61.25,
+        1.0,
+    )
     assert gaps(frame, HOUR).is_empty()
 
 
