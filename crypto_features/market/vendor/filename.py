@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from crypto_features.market.vendor.pairs import EXCHANGES, pairs
 
@@ -47,6 +48,7 @@ def is_candle_file(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith((*SUFFIXES, *PACKED))
 
 
+@lru_cache(maxsize=65_536)
 def parse(name: str) -> FileName:
     """Take a file's name apart.
 

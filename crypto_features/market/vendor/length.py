@@ -12,13 +12,15 @@ from crypto_features.market.timeframe import timeframe
 
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1) // _MICROSECOND
+_MOST = 0.5
 _STRETCH = 32
 """So many steps of an illiquid market have no common divisor but the candle's length."""
+_FEW = 3
+"""Fewer steps prove nothing."""
 _RUN = 6
 """So many equal steps in a row may be candles of another length."""
 _CHANCE = 1e-6
 """Unless holes of that size are so common that chance puts as many in a row."""
-_MOST = 0.5
 _STRAY = 4
 """So many steps in a row may be shorter than a candle: rows beside the grid, which the contract rejects."""
 _CLOSING = (10**6, 10**3, 1)
@@ -60,6 +62,19 @@ def candle_length(opens: pl.Series, decided: timedelta | None, named: timedelta 
     length = stated // _MICROSECOND if stated else _of(steps)
     if length is None:
         return None
+    own = _of(steps)
+    is_certain = len(steps) >= _STRETCH or (len(steps) >= _FEW and bool(np.mean(steps == own) > _MOST))
+    if own is not None and is_certain and not decided:
+        if named and own != length:
+            raise InputError(
+                f"the file's name says candles of {_shown(length)}, and they are {_shown(own)} apart; rename it, or "
+                f"set CRYPTO_FEATURES_FILES_INTERVAL. {where}"
+            )
+        if length < _DAY and _DAY % length:
+            raise InputError(
+                f"the stamps are {_shown(length)} apart, which is not the length of a candle: they may be rounded, as "
+                f"spreadsheets show long numbers (1.70407E+12). Save the file with whole stamps. {where}"
+            )
     late = _late(times, length)
     if late is None:
         raise InputError(_off_grid(times, length, where))
@@ -70,8 +85,7 @@ def candle_length(opens: pl.Series, decided: timedelta | None, named: timedelta 
             "their length. If all are of one length with holes between them, set CRYPTO_FEATURES_FILES_INTERVAL to "
             f"it. {where}"
         )
-    is_certain = bool(stated) or bool(np.mean(steps == length) > _MOST) or len(steps) >= _STRETCH
-    return Length(length * _MICROSECOND, is_certain, late * _MICROSECOND)
+    return Length(length * _MICROSECOND, bool(stated) or is_certain, late * _MICROSECOND)
 
 
 def _of(steps: npt.NDArray[np.int64]) -> int | None:

@@ -9,6 +9,7 @@ import polars as pl
 UTC = pl.Datetime("us", "UTC")
 FIRST, LAST = datetime(2008, 1, 1, tzinfo=UTC_ZONE), datetime(2100, 1, 1, tzinfo=UTC_ZONE)
 """No coin was traded earlier; a stamp outside was read in a wrong way, unless a setting says how to read it."""
+_CREDIBLE = pl.lit(FIRST), pl.lit(LAST)
 _UNITS = {"s": 10**6, "ms": 10**3, "us": 1, "ns": 10**-3, "days": 86_400 * 10**6, "excel": 86_400 * 10**6}
 _EXCEL_EPOCH = 25_569
 """Day number of 1970-01-01 in a spreadsheet."""
@@ -75,7 +76,7 @@ def certain(ways: dict[str, int]) -> dict[str, int]:
 
 
 def _known(time: pl.Expr) -> pl.Expr:
-    return pl.when(time.is_between(FIRST, LAST, closed="left")).then(time)
+    return pl.when(time.is_between(*_CREDIBLE, closed="left")).then(time)
 
 
 def _from_time(value: pl.Expr, dtype: pl.DataType, zone: str | None) -> pl.Expr:

@@ -47,10 +47,12 @@ def text_rows(path: Path, plain: Path, spool: Path, chosen: Collection[str]) -> 
                 return _scan(plain, delimiter, first, _named(fields)), shown, first + 1
             if not skipped and (names := headerless(_first_rows(head, lines, delimiter))):
                 return _scan(plain, delimiter, 0, names), shown, 1
+    sought = f" nor has those of CRYPTO_FEATURES_FILES_COLUMNS ({', '.join(chosen)})" if chosen else ""
     raise InputError(
-        "no line names the columns of a candle; add a first line such as open_time,open,high,low,close,volume, in the "
-        "order of the file's columns, or name the file's own by CRYPTO_FEATURES_FILES_COLUMNS=open=<column>,high=... "
-        f"{path}; its first rows:\n{shown or '(the file is empty)'}"
+        f"no line names the columns of a candle{sought}. If one does in its own words, give them by "
+        "CRYPTO_FEATURES_FILES_COLUMNS=open=<column>,high=<column>,...; if none does, add a first line in the order of "
+        f"the columns, such as open_time,open,high,low,close,volume. {path}; its first rows:\n"
+        f"{shown or '(the file is empty)'}"
     )
 
 
