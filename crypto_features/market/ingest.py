@@ -152,7 +152,7 @@ class _Run:
         good, rejected = validate(pl.concat([candles for _, candles in fetched]), self.interval, self.now)
         for shorter in (self.source.shorter(w.symbol, w.start, w.end) for w, _ in fetched):
             if shorter is not None:
-                self.shorter += shorter.read
+                self.shorter += shorter.read - shorter.rejected.height
                 rejected = pl.concat([rejected, shorter.rejected])
 
         def publish(month: str) -> None:

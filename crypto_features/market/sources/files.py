@@ -95,11 +95,9 @@ class FilesSource(Source):
             every = [*found.nameless, *(path for paths in found.named.values() for path in paths)]
             is_named = symbols and found.named.keys() >= {*symbols}
             paths = [path for symbol in symbols for path in found.named[symbol]] if is_named else every
-            if self._cache is None:
-                return None
-            known = [recall(self._cache, path, self._choices) for path in paths]
         except InputError:
             return None
+        known = [self._recalled(path) for path in paths]
         if any(one is None for one in known):
             return None
         return min((span.first for one in known if one for span in one.spans.values()), default=None)
@@ -134,7 +132,7 @@ class FilesSource(Source):
 
     def files(self, symbol: str) -> tuple[str, ...]:
         """The files, by their paths within the folder, that a symbol's candles are read from."""
-        return tuple(self._shown(path) for path in self._paths(symbol))
+        return tuple(self._shown(path) for path in self._chosen(symbol))
 
     def shorter(self, symbol: str, start: datetime, end: datetime) -> Shorter | None:
         return self._shorter.pop((symbol, start, end), None)
@@ -258,9 +256,15 @@ class FilesSource(Source):
             return Remembered({}, str(error))
         looked = self._looked.get(path)
         if looked is None or looked[0] != now:
-            found = recall(self._cache, path, self._choices) if self._cache is not None else None
-            looked = self._looked[path] = now, found or self._opened_and_remembered(path)
+            looked = self._looked[path] = now, self._recalled(path) or self._opened_and_remembered(path)
         return looked[1]
+
+    def _recalled(self, path: Path) -> Remembered | None:
+        """What is known of a file without opening it; `None` if nothing is."""
+        try:
+            return recall(self._cache, path, self._choices) if self._cache is not None else None
+        except InputError as error:
+            return Remembered({}, str(error))
 
     def _opened_and_remembered(self, path: Path) -> Remembered:
         try:

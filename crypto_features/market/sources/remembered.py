@@ -47,10 +47,15 @@ def signature(path: Path) -> str:
 
 
 def recall(cache: UPath, path: Path, choices: Choices) -> Remembered | None:
-    """What is remembered of a file as it is now; `None` if nothing is."""
+    """What is remembered of a file as it is now; `None` if nothing is.
+
+    Raises:
+        InputError: if the file cannot be looked at.
+    """
+    key = _key(path, choices)
     try:
         kept = json.loads(_place(cache, path).read_text())
-        if kept["of"] != _key(path, choices):
+        if kept["of"] != key:
             return None
         return Remembered({symbol: _span(span) for symbol, span in kept["spans"].items()}, kept["error"])
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):

@@ -10,7 +10,7 @@ from crypto_features.market.vendor.pairs import EXCHANGES, pairs
 SUFFIXES = (".csv", ".parquet", ".feather", ".arrow", ".json")
 PACKED = (".gz", ".zip", ".zst")
 _DATE = r"(?:20\d\d(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?)?|\d{10}(?:\d{3})?)"
-_SPAN = re.compile(rf"(?:(?:^|[-_ .]+)(?:to[-_ .]+)?{_DATE})+$", re.IGNORECASE)
+_SPAN = re.compile(rf"(?:(?:^|[-_ .]+)(?:to[-_ .]+)?{_DATE})+(?=[-_ .]|$)", re.IGNORECASE)
 _COPY = re.compile(r"\s*\(\d+\)$")
 _UNITS = {
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "t"), timedelta(minutes=1)),

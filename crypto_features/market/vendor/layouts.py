@@ -54,10 +54,14 @@ HEADERLESS = (
     ("open_time", "low", "high", "open", "close", "volume"),  # Coinbase
 )
 """The columns of files and answers that have no header. Which it is, the number of columns and the prices say."""
+_A_TIME = 1.2e9
+"""No count of seconds, or of less, since 1970 is smaller where coins are traded."""
 
 
 def headerless(rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
     """The one layout of `HEADERLESS` in whose columns no high is below, and no low above, a price of its row.
+
+    A mean price lies between them, and a close time is a time.
 
     Args:
         rows: The first rows of a text.
@@ -84,7 +88,10 @@ def _candle(layout: Sequence[str], row: Sequence[float]) -> tuple[float, ...]:
 
 def _keeps(layout: Sequence[str], row: Sequence[float]) -> bool:
     opened, high, low, close, volume = _candle(layout, row)
-    return high >= max(opened, low, close) and low <= min(opened, close) and volume >= 0
+    others = dict(zip(layout[1:], row, strict=True))
+    mean, closed = others.get("vwap", 0.0), others.get("close_time", _A_TIME)
+    is_right = (mean == 0 or low <= mean <= high) and closed >= _A_TIME
+    return is_right and high >= max(opened, low, close) and low <= min(opened, close) and volume >= 0
 
 
 def _same_prices(one: Sequence[str], other: Sequence[str], row: Sequence[float]) -> bool:

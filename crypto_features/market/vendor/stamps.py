@@ -26,6 +26,7 @@ _FORMATS = (
     *("%Y%m%d %H%M%S", "%Y%m%d %H:%M", "%Y%m%d %H:%M:%S", "%d.%m.%Y %H:%M:%S%.f GMT%z"),
     *(day + hour for day, hour in product(_DAYS, _HOURS)),
 )
+_IN_UTC = ("Z", " UTC")
 
 
 def readings(
@@ -140,4 +141,6 @@ def _from_text(value: pl.Expr, form: str, zone: str | None) -> pl.Expr:
     if "%M" not in form and ("%H" in form or "%I" in form):
         value, form = value + ":00", form + ":%M"  # an hour alone is no time to the parser.
     time = value.str.to_datetime(form, strict=False, time_unit="us")
-    return time.cast(UTC) if form.endswith("z") else _placed(time, zone)
+    if form.endswith("z"):
+        return time.cast(UTC)
+    return _placed(time, None if form.endswith(_IN_UTC) else zone)
