@@ -42,8 +42,11 @@ def stale_partitions(settings: Settings, *, exact: bool = False) -> tuple[Stale,
         tables = (RAW, *(node.name for node in graph))
         return tuple(Stale(name, EVERY_MONTH, Reason.NEVER_BUILT, (MISSING,)) for name in tables)
     found = plan(graph, published, corrected=folder.corrected)
-    reached = min(clock.now(), folder.newest_candle() + settings.interval)
-    return confirm(found, graph, folder.read, interval=settings.interval, now=reached, exact=exact)
+    now, wait = clock.now(), settings.late_wait
+    least = settings.min_completeness
+    return confirm(
+        found, graph, folder.read, interval=settings.interval, now=now, wait=wait, min_completeness=least, exact=exact
+    )
 
 
 class Folder:
@@ -63,12 +66,6 @@ class Folder:
         self._notes[MODEL] = {month: content.get("notes", {}) for month, content in models.items()}
         versions = {month: str(content["version"]) for month, content in models.items()}
         return Published(self._notes, {RAW: {m: raw.digest(m) for m in raw.months()}, MODEL: versions})
-
-    def newest_candle(self) -> datetime:
-        """Open time of the newest candle: a day whose last candle is late is not over yet."""
-        raw = self._table(RAW)
-        newest: datetime = raw.collect(raw.scan([raw.months()[-1]]).select(pl.col("open_time").max())).item()
-        return newest
 
     def corrected(self, asset: str, month: str) -> tuple[str, ...]:
         """The candles of a month that became known after the asset's month was published."""

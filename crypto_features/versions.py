@@ -15,7 +15,10 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+from crypto_features.features import GROUPS
+from crypto_features.features.completeness import MIN_COMPLETENESS
 from crypto_features.features.fingerprint import combined, table_fingerprints
+from crypto_features.settings import Settings
 from crypto_features.whole_file import whole_file
 
 LIBRARIES = ("numpy", "pandas", "polars", "ta")
@@ -31,9 +34,26 @@ def feature_versions(table: str) -> Mapping[str, str]:
     return versions()[table]
 
 
-@cache
 def versions() -> Mapping[str, Mapping[str, str]]:
-    """The version of each column, by table."""
+    """The version of each column, by table, at the completeness that the settings ask of a bar."""
+    return _versions(Settings.load().min_completeness)
+
+
+@cache
+def _versions(min_completeness: float) -> Mapping[str, Mapping[str, str]]:
+    """Each version is measured at `MIN_COMPLETENESS`; at another it is another."""
+    if min_completeness == MIN_COMPLETENESS:
+        return measured()
+    settled = {table for table in measured() if table not in GROUPS or GROUPS[table].completeness is not None}
+    return {
+        table: columns if table in settled else {name: f"{mark}@{min_completeness}" for name, mark in columns.items()}
+        for table, columns in measured().items()
+    }
+
+
+@cache
+def measured() -> Mapping[str, Mapping[str, str]]:
+    """The version of each column, by table, as it was measured on the probe market."""
     path = _folder() / f"versions-{_code_digest()}.json"
     with suppress(OSError, ValueError):
         stored: dict[str, dict[str, str]] = json.loads(path.read_text())

@@ -3,7 +3,12 @@
 Each process opens one Feast store, which all threads share. Naive datetimes are UTC.
 """
 
-from feature_repo.offline import create_entity_df, get_regime_features, get_training_features
+from feature_repo.offline import (
+    create_entity_df,
+    get_regime_features,
+    get_training_completeness,
+    get_training_features,
+)
 from feature_repo.online import (
     OnlineFeatures,
     get_online_features,
@@ -18,6 +23,7 @@ __all__ = [
     "get_online_features",
     "get_online_features_async",
     "get_regime_features",
+    "get_training_completeness",
     "get_training_features",
     "materialize_features",
     "validate_feature_freshness",

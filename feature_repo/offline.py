@@ -95,6 +95,36 @@ def get_training_features(
 
 
 @reaching
+def get_training_completeness(
+    entity_df: Any, service: Sequence[str] | str = "ml_training_features", *, full_feature_names: bool = False
+) -> "pd.DataFrame":
+    """How complete the candles behind each value of a training set are.
+
+    Args:
+        entity_df: As for `get_training_features`, and so the others.
+        service: Name of a feature service, or features.
+        full_feature_names: Whether names begin with their view.
+
+    Returns:
+        The entity rows with a column for each feature: the lowest completeness, 0 to 1, of the bars in the window of
+        the value that `get_training_features` gives, null where no row was fresh enough then.
+
+    Raises:
+        UnknownNameError: if the service, a view or a feature does not exist.
+        InputError: if the frame is empty, of another type, or lacks a column; or if two features have one name.
+        MissingTableError: if a feature table has not been computed yet.
+    """
+    from crypto_features.store import names, session
+    from crypto_features.store.offline.completeness import lowest
+    from crypto_features.store.offline.entities import entity_frame
+
+    store = session.feature_store()
+    refs = names.resolved(store, service, full=full_feature_names)
+    frame: pd.DataFrame = lowest(store, refs, entity_frame(entity_df), full_names=full_feature_names).to_pandas()
+    return frame
+
+
+@reaching
 def get_regime_features(symbols: Sequence[str], start_date: datetime | str, end_date: datetime | str) -> "pd.DataFrame":
     """The market regime of each symbol at the close of each day: label, probability and duration.
 

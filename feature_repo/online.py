@@ -19,9 +19,11 @@ class OnlineFeatures(dict[str, list[Any]]):
     """Values by column, `symbol` first; a value that must not be used is `None`.
 
     Attributes:
-        statuses: For each feature and symbol `PRESENT`, `NULL_VALUE`, `NOT_FOUND`, `EXPIRED` or `DISABLED`.
+        statuses: For each feature and symbol `PRESENT`, `NULL_VALUE`, `INCOMPLETE`, `NOT_FOUND`, `EXPIRED` or
+            `DISABLED`.
         event_times: For each view and symbol the close of the candle that the values are from, UTC.
         ages: For each view and symbol how long ago that was.
+        completeness: For each feature and symbol the lowest completeness, 0 to 1, of the bars in the value's window.
     """
 
     def __init__(
@@ -29,11 +31,13 @@ class OnlineFeatures(dict[str, list[Any]]):
         values: Mapping[str, list[Any]],
         statuses: Mapping[str, list[str]],
         event_times: Mapping[str, list[datetime | None]],
+        completeness: Mapping[str, list[float | None]],
         now: datetime,
     ) -> None:
         super().__init__(values)
         self.statuses = dict(statuses)
         self.event_times = dict(event_times)
+        self.completeness = dict(completeness)
         self.ages = {
             view: [None if time is None else now - time for time in times] for view, times in event_times.items()
         }
@@ -58,7 +62,7 @@ def get_online_features(
 
     Returns:
         A dict such as `{"symbol": ["BTC", "ETH"], "rsi_14": [51.2, None]}` that also carries `statuses`,
-        `event_times` and `ages`.
+        `event_times`, `ages` and `completeness`.
 
     Raises:
         UnknownNameError: if a view, feature or service does not exist, or none of the symbols does.
@@ -66,7 +70,7 @@ def get_online_features(
         StoreUnreachableError: if the online store does not answer; the next call tries again.
     """
     from crypto_features.store import names, session
-    from crypto_features.store.online.answer import summary
+    from crypto_features.store.online.answer import lowest_completeness, summary
     from crypto_features.store.online.store import limited_to
 
     chosen = arguments.symbol_list(symbols)
@@ -75,7 +79,7 @@ def get_online_features(
     features = names.resolved(store, feature_refs, full=full_feature_names)
     with limited_to(max_age):
         response = store.get_online_features(features, {"symbol": chosen}, full_feature_names=full_feature_names)
-    answer = OnlineFeatures(*summary(response, {"symbol"}), clock.now())
+    answer = OnlineFeatures(*summary(response, {"symbol"}), lowest_completeness(response), clock.now())
     if all(status == "NOT_FOUND" for column in answer.statuses.values() for status in column):
         _require_a_known(chosen, list(answer.event_times))
     return answer

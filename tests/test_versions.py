@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from crypto_features import versions
+from crypto_features.features import GROUPS
 
 MEASURED = {"price_features": {"ma_5": "1"}}
 
@@ -20,7 +21,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def again() -> object:
     """The versions as another process would get them."""
-    return versions.versions.__wrapped__()
+    return versions.measured.__wrapped__()
 
 
 def test_what_was_measured_is_read_back(cache: Path) -> None:
@@ -57,3 +58,12 @@ def test_a_spoiled_file_is_measured_anew(cache: Path, content: str) -> None:
 def test_without_a_writable_folder_each_process_measures(cache: Path) -> None:
     cache.parent.write_text("a file where the folder should be")
     assert again() == MEASURED
+
+
+def test_another_least_completeness_is_another_version_of_every_group_that_declares_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = versions.versions()
+    monkeypatch.setenv("CRYPTO_FEATURES_MIN_COMPLETENESS", "0.5")
+    after = versions.versions()
+    assert {table for table in before if before[table] != after[table]} == set(GROUPS)

@@ -9,16 +9,18 @@ from pydantic import Field
 
 from crypto_features import clock
 from crypto_features.assets import inbox
+from crypto_features.assets.checks.candles import ENDED
 from crypto_features.assets.checks.finding import rows
 from crypto_features.assets.conditions import fills
 from crypto_features.assets.describe import CANDLE_COLUMNS, DAILY_COLUMNS, DAILY_LINEAGE, rows_of
 from crypto_features.assets.freshness import overdue
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.partitions import SINGLE_RUN, selected
-from crypto_features.assets.progress import last_candles
 from crypto_features.assets.publish import publish
 from crypto_features.features import partition_metadata, resample
+from crypto_features.features.resample import WAITS_UNTIL, waits_until
 from crypto_features.market import Source, coverage, current, gaps_in, ingest, source
+from crypto_features.market.source import by_reason
 from crypto_features.settings import Settings
 from crypto_features.versions import feature_versions, table_version
 
@@ -85,7 +87,8 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
             )
             failed = {symbol: str(error) for symbol, error in report.failed.items()}
             refused.update(failed)
-            passed_over = dict(offered.passed_over())
+            passed_over = by_reason(offered.passed_over())
+            ended = {s: why.value for s in offered.symbols() if (why := offered.ended(s)) is not None}
         if failed.keys() == set(symbols):
             raise next(iter(report.failed.values()))
         touched = sorted({*months, *report.published} & set(table.months()))
@@ -115,6 +118,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
                 "rejected_by_rule": report.rejected_by_rule,
                 "failed_symbols": failed,
                 "passed_over": passed_over,
+                ENDED: ended,
             }
         )
 
@@ -127,8 +131,8 @@ def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> d
     @dg.asset(
         name="daily_candles",
         group_name="market",
-        description="Daily candles of the UTC days that are over, from the base candles that exist; `completeness` "
-        "says how many of a day's candles there were. Nothing is interpolated or filled.",
+        description="Daily candles of the UTC days that are over, each symbol by itself, from the base candles that "
+        "exist; `completeness` says how many of a day's candles there were. Nothing is interpolated or filled.",
         kinds={"polars", "parquet"},
         owners=["team:market-data"],
         partitions_def=months,
@@ -146,14 +150,14 @@ def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> d
     def resampled(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
         raw, daily = lake.table("candles"), lake.table("daily_candles")
         published = raw.months()
-        head = max(last_candles(raw).values(), default=clock.now())
-        over = min(clock.now(), head + lake.interval)  # a day whose last candle is late is not over yet.
+        now, wait = clock.now(), settings.late_wait
         for month in selected(context):
             if month in published:
-                days = resample(current(raw.read([month])), lake.interval, DAY, as_of=over)
-                provenance = partition_metadata(
-                    days, feature_versions("daily_candles"), {"candles": {month: raw.digest(month)}}
-                )
+                stored, digest = current(raw.read([month])), raw.digest(month)
+                days = resample(stored, lake.interval, DAY, as_of=now, wait=wait)
+                provenance = partition_metadata(days, feature_versions("daily_candles"), {"candles": {month: digest}})
+                if pending := waits_until(stored, lake.interval, DAY, as_of=now, wait=wait):
+                    provenance[WAITS_UNTIL] = pending.isoformat()
                 publish(context, daily, month, days, provenance=provenance)
         return dg.MaterializeResult(metadata={"dagster/column_lineage": DAILY_LINEAGE})
 

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.features import FeatureGroup, lineage
+from crypto_features.features.completeness import completeness_columns
 
 KEY_COLUMNS = (
     dg.TableColumn("symbol", "string", "Base asset, such as BTC."),
@@ -55,7 +56,13 @@ def feature_columns(group: FeatureGroup) -> dg.TableSchema:
         )
         for f in group.features
     ]
-    return dg.TableSchema(columns=[*KEY_COLUMNS, *features])
+    shares = [dg.TableColumn(name, "float64", _share(name)) for name in completeness_columns(group)]
+    return dg.TableSchema(columns=[*KEY_COLUMNS, *shares, *features])
+
+
+def _share(column: str) -> str:
+    window = column.partition("_")[2]
+    return f"Lowest completeness of the last {window} bars." if window else "Share of its candles that the bar has."
 
 
 def feature_lineage(group: FeatureGroup) -> dg.TableColumnLineage:

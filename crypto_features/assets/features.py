@@ -56,7 +56,9 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         with each_kept(context) as done:
             for month in selected(context):
                 inputs = {name: reader.read(month) for name, reader in readers.items()}
-                frame = compute_partition(group, inputs, month, interval=lake.interval)
+                frame = compute_partition(
+                    group, inputs, month, interval=lake.interval, min_completeness=settings.min_completeness
+                )
                 created = pl.lit(clock.now()).cast(pl.Datetime("us", "UTC")).alias("created_timestamp")
                 frame = frame.select("symbol", "event_timestamp", created, pl.exclude("symbol", "event_timestamp"))
                 provenance = partition_metadata(

@@ -1,6 +1,6 @@
 """Freshness by the newest row, not by the newest run: a backfill of old months makes nothing fresh."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ import polars as pl
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.progress import DAY
 from crypto_features.features import GROUPS
-from crypto_features.market import Table
+from crypto_features.market import FORGOTTEN, Table
 
 SPARE = timedelta(hours=1)
 TABLES = ("candles", "daily_candles", *GROUPS)
@@ -25,7 +25,7 @@ class Freshness:
         newest: Close of the last candle that the newest row used.
         age: How long ago that was.
         allowed: From which age on the row is not served, or the next one is overdue.
-        late: Newest close of each symbol that is later than allowed while others are not.
+        late: Newest close of each symbol whose newest row is older than allowed although it is waited for no longer.
     """
 
     table: str
@@ -36,14 +36,15 @@ class Freshness:
 
     @property
     def fresh(self) -> bool:
-        """Whether the newest row is young enough."""
-        return self.age <= self.allowed
+        """Whether the newest row is young enough, and that of each symbol."""
+        return self.age <= self.allowed and not self.late
 
     @property
     def sentence(self) -> str:
         """What was seen, for a person."""
         seen = f"The newest row closed at {self.newest:%Y-%m-%d %H:%M} UTC, {_hours(self.age)} ago"
-        return f"{seen}; {_hours(self.allowed)} is allowed."
+        late = "".join(f" {symbol} has none since {time:%Y-%m-%d %H:%M}." for symbol, time in self.late.items())
+        return f"{seen}; {_hours(self.allowed)} is allowed.{late}"
 
 
 def overdue(bar: timedelta, grace: timedelta) -> dg.FreshnessPolicy:
@@ -67,7 +68,15 @@ def bar(name: str, interval: timedelta) -> timedelta:
     return interval if hourly else DAY
 
 
-def freshness(table: Table, length: timedelta, now: datetime, grace: timedelta) -> Freshness:
+def freshness(
+    table: Table,
+    length: timedelta,
+    now: datetime,
+    grace: timedelta,
+    *,
+    wait: timedelta = timedelta(0),
+    excused: Collection[str] = (),
+) -> Freshness:
     """The freshness of one table, from its two newest months.
 
     Args:
@@ -75,6 +84,8 @@ def freshness(table: Table, length: timedelta, now: datetime, grace: timedelta) 
         length: Length of its bars; a row may be as old as one bar and the grace before the next is overdue.
         now: The current time.
         grace: How long publishing may take.
+        wait: How much longer a symbol may be late.
+        excused: Symbols that ended: nobody waits for a row of theirs.
     """
     opens = table.time == "open_time"
     rows = (
@@ -85,8 +96,8 @@ def freshness(table: Table, length: timedelta, now: datetime, grace: timedelta) 
     )
     closes = {symbol: time + (length if opens else timedelta(0)) for symbol, time in rows.iter_rows()}
     newest, allowed = max(closes.values()), length + grace
-    fresh = now - newest <= allowed
-    late = {symbol: time for symbol, time in sorted(closes.items()) if fresh and now - time > allowed}
+    overdue = {symbol: now - time for symbol, time in sorted(closes.items()) if symbol not in excused}
+    late = {symbol: closes[symbol] for symbol, age in overdue.items() if allowed + wait < age <= FORGOTTEN}
     return Freshness(table.name, newest, now - newest, allowed, late)
 
 

@@ -10,22 +10,10 @@ from crypto_features.assets.lake import LakeResource
 from crypto_features.features import GROUPS, columns_read, input_digest
 from crypto_features.features.months import month_span, months_between
 from crypto_features.features.provenance import COLUMNS, INPUTS
-from crypto_features.market import Table
+from crypto_features.market import FORGOTTEN, Table
 
 DAY = timedelta(days=1)
 READ_AS_TABLES = frozenset({"candles", "daily_candles", *GROUPS})
-LAGGARD = timedelta(days=62)
-"""A symbol whose last candle is older than this, seen from the newest, counts as delisted: nobody waits for it."""
-
-
-def last_candles(table: Table) -> dict[str, datetime]:
-    """Open time of the last stored candle of each symbol."""
-    found: dict[str, datetime] = {}
-    for month in reversed(table.months()):
-        times: dict[str, str] = json.loads(table.metadata(month).get("last", "{}"))
-        for symbol, time in times.items():
-            found.setdefault(symbol, datetime.fromisoformat(time))
-    return found
 
 
 def months_to_fetch(
@@ -43,7 +31,7 @@ def months_to_fetch(
     if not last:
         return months_between(start, complete)
     head = max(last.values())
-    behind = min(time for time in last.values() if head - time <= LAGGARD) + interval
+    behind = min(time for time in last.values() if head - time <= FORGOTTEN) + interval
     return months_between(max(start, behind), complete)
 
 

@@ -40,6 +40,8 @@ def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
     months = at.months_to_fetch
     if months and (not at.stored or at.now - at.head >= at.settings.interval + MISSED_BY):
         yield "candles", "candles", months
+    if months := at.months_of_late:
+        yield "candles of symbols that are late", "candles", months
     if months := at.neglected:
         yield "candles that were never asked for", "candles", _first_run(months)
     for name, bars in BARS.items():

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from crypto_features import clock
 from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.progress import last_candles, last_close, months_to_fetch
+from crypto_features.assets.progress import last_close, months_to_fetch
 from crypto_features.errors import PermanentError
 from crypto_features.features.months import month_of, month_span, months_between
-from crypto_features.market import Source, source
+from crypto_features.market import FORGOTTEN, Source, last_candles, source
 from crypto_features.market.windows import Planner
 from crypto_features.settings import Settings
 
@@ -73,6 +73,18 @@ class MarketNow:
         if self.stored and self.head >= self.end:
             return ()
         return months_to_fetch(self.stored, self._start(self.symbols), self.end, self.settings.interval)
+
+    @property
+    def months_of_late(self) -> tuple[str, ...]:
+        """The months in which a symbol that fell silent is waited for, while others have every candle on offer."""
+        late = [
+            time
+            for time in self.stored.values()
+            if timedelta(0) < self.head - self.settings.interval - time <= FORGOTTEN
+        ]
+        if not late or self.head < self.end:
+            return ()
+        return months_between(min(late) + self.settings.interval, self.head)
 
     @cached_property
     def neglected(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The two schedules: candles shortly after each candle's close, and the daily tables after midnight UTC."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -10,7 +10,9 @@ from crypto_features.assets.progress import DAY, last_close, newest
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.runs import going, request
 from crypto_features.features import GROUPS
-from crypto_features.features.months import month_span, months_between
+from crypto_features.features.months import month_of, month_span, months_between
+from crypto_features.features.resample import WAITS_UNTIL
+from crypto_features.market import Table
 from crypto_features.settings import Settings
 
 HOUR = timedelta(hours=1)
@@ -54,7 +56,10 @@ def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[
             return dg.SkipReason(
                 f"the candles until {midnight:%Y-%m-%d} are not stored yet; the sensor `behind` waits for them"
             )
-        done = newest(lake.table("daily_candles"))
+        days = lake.table("daily_candles")
+        done = newest(days)
+        if waiting := months_waited_for(days, at.now):
+            return request(f"days waited for until {at.now:%Y-%m-%dT%H:%M}", [waiting[0], month_of(midnight - DAY)])
         first = month_span(lake.table("candles").months()[0])[0] if done is None else done + DAY
         if first >= midnight:
             return dg.SkipReason(f"every day before {midnight:%Y-%m-%d} is resampled")
@@ -77,8 +82,15 @@ def due_with_candles(at: MarketNow, instance: dg.DagsterInstance) -> tuple[str, 
 
 
 def _a_day_ended(at: MarketNow) -> bool:
-    days = newest(at.lake.table("daily_candles"))
-    return days is not None and days + DAY < last_close(at.end, DAY)
+    table = at.lake.table("daily_candles")
+    days = newest(table)
+    return days is not None and (days + DAY < last_close(at.end, DAY) or bool(months_waited_for(table, at.now)))
+
+
+def months_waited_for(days: Table, now: datetime) -> tuple[str, ...]:
+    """The months of daily candles in which a day of some symbol was waited for, and is no longer."""
+    noted = {month: days.metadata(month).get(WAITS_UNTIL) for month in days.months()[-2:]}
+    return tuple(month for month, until in noted.items() if until and datetime.fromisoformat(until) <= now)
 
 
 def cron(interval: timedelta) -> str | list[str]:

@@ -1,6 +1,6 @@
 """The alert sensor: what is wrong now, as Dagster's records and the tables show it, told once by the webhook."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -9,6 +9,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._time import get_current_datetime
 
 from crypto_features import clock
+from crypto_features.assets.checks.candles import ended_markets
 from crypto_features.assets.checks.finding import SAYS_TODO, TODO
 from crypto_features.assets.checks.remembered import last_evaluations
 from crypto_features.assets.freshness import TABLES, freshness_of
@@ -16,6 +17,7 @@ from crypto_features.assets.lake import LakeResource
 from crypto_features.automation.alerts import Problem, due, post, recall, remember, slack
 from crypto_features.automation.runs import UNFINISHED
 from crypto_features.errors import CryptoFeaturesError
+from crypto_features.market import Standing, last_candles, silent_symbols, unexpected
 from crypto_features.market.lake import restoring
 from crypto_features.materialize import innermost
 from crypto_features.settings import Settings
@@ -25,6 +27,8 @@ LOOKED_BACK = timedelta(days=1)
 BUILT_WITHIN = timedelta(minutes=30)
 RUNS = 200
 WILL_RETRY = "dagster/will_retry"
+TOLD_OTHERWISE = frozenset({"fresh", "all_current"})
+"""Checks of what `troubled_tables` and `silent_markets` look at themselves, also while nothing runs."""
 
 
 def alert_sensor(
@@ -50,6 +54,7 @@ def alert_sensor(
                 for table, problem in troubled_tables(lake, settings)
                 if problem.key in told or not being_made(context.instance, table)
             ),
+            *silent_markets(lake, settings, ended_markets(context.instance)),
         ]
         notice = due(problems, told, now, settings.alert_repeat)
         if not notice.begun and not notice.ended:
@@ -123,7 +128,7 @@ def failed_ticks(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
 def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey], ui: str) -> Iterator[Problem]:
     """Checks whose newest evaluation failed."""
     for key, evaluation in last_evaluations(instance, keys).items():
-        if evaluation.passed:
+        if evaluation.passed or key.name in TOLD_OTHERWISE:
             continue
         asset = key.asset_key.to_user_string()
         todo = evaluation.metadata.get(TODO)
@@ -156,7 +161,7 @@ def troubled_tables(lake: LakeResource, settings: Settings) -> Iterator[tuple[st
             )
             continue
         for state in states:
-            if not state.fresh:
+            if state.age > state.allowed:
                 yield (
                     name,
                     Problem(
@@ -168,6 +173,26 @@ def troubled_tables(lake: LakeResource, settings: Settings) -> Iterator[tuple[st
                         url=f"{settings.ui_url}/assets/{name}",
                     ),
                 )
+
+
+def silent_markets(lake: LakeResource, settings: Settings, ended: Mapping[str, Standing]) -> Iterator[Problem]:
+    """Symbols that fell silent while others go on; where all did, the table is stale, which is told once."""
+    now = clock.now()
+    try:
+        last = last_candles(lake.table("candles"))
+        silence = silent_symbols(lake.table("candles"), settings, ended, now)
+    except (CryptoFeaturesError, pl.exceptions.PolarsError, OSError):
+        return  # `troubled_tables` tells of what cannot be read.
+    if last.keys() <= {one.symbol for one in silence}:
+        return
+    for one in unexpected(silence, settings, now):
+        yield Problem(
+            key=f"silent:{one.symbol}",
+            title=f"{one.symbol} is {one.standing}",
+            detail=f"{one.sentence}. The bot reads EXPIRED for it, never an old number; other symbols go on.",
+            action=one.todo,
+            url=f"{settings.ui_url}/assets/candles",
+        )
 
 
 def being_made(instance: dg.DagsterInstance, table: str) -> bool:

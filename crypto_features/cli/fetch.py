@@ -27,7 +27,8 @@ def fetch(
     from crypto_features import clock
     from crypto_features.errors import InputError
     from crypto_features.features.months import month_span, months_between
-    from crypto_features.market import Table, ingest, source
+    from crypto_features.market import Table, ingest, silent_symbols, source
+    from crypto_features.market.source import by_reason
     from crypto_features.settings import Settings
 
     console, settings, now = Console(), Settings.load(), clock.now()
@@ -41,10 +42,11 @@ def fetch(
             f"there is nothing to fetch: the first month is {start:%Y-%m}, and candles end at {end:%Y-%m-%d %H:%M} "
             "UTC; correct --first and --last, CRYPTO_FEATURES_START or CRYPTO_FEATURES_CLOCK."
         )
+    candles = Table(settings.root, "candles", "open_time")
     with console.status(market.name) as status:
         report = ingest(
             market,
-            Table(settings.root, "candles", "open_time"),
+            candles,
             Table(settings.root, "quarantine", "open_time"),
             months,
             symbols,
@@ -59,8 +61,11 @@ def fetch(
     console.print(_summary(report))
     for symbol, error in report.failed.items():
         console.print(f"[red]{symbol}[/]: {escape(str(error))}", soft_wrap=True)
-    for what, why in market.passed_over().items():
-        console.print(f"[yellow]passed over[/] {escape(what)}: {escape(why.partition(chr(10))[0])}", soft_wrap=True)
+    for reason, what in by_reason(market.passed_over()).items():
+        console.print(f"[yellow]passed over[/] {escape(what)}: {escape(reason)}", soft_wrap=True)
+    ended = {symbol: why for symbol in symbols if (why := market.ended(symbol)) is not None}
+    for one in silent_symbols(candles, settings, ended, now):
+        console.print(f"[yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
     if report.failed:
         raise typer.Exit(1)
 

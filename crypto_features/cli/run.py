@@ -33,10 +33,11 @@ def run() -> None:
         import dagster as dg
 
         from crypto_features import clock
-        from crypto_features.assets.checks.candles import failed_symbols
+        from crypto_features.assets.checks.candles import ended_markets, failed_symbols
         from crypto_features.definitions import build
         from crypto_features.features.months import months_between
-        from crypto_features.market import source
+        from crypto_features.market import Table as Lake
+        from crypto_features.market import silent_symbols, source
         from crypto_features.materialize import materialize_all
 
         market = source(settings)
@@ -63,9 +64,14 @@ def run() -> None:
             on_message=status.update,
         )
         failed = failed_symbols(instance)
+        silence = silent_symbols(
+            Lake(settings.root, "candles", "open_time"), settings, ended_markets(instance), clock.now()
+        )
     console.print(_built_table(built))
     for symbol, why in failed.items():
         console.print(f"[bold red]{symbol} was not fetched[/]: {escape(why)}", soft_wrap=True)
+    for one in silence:
+        console.print(f"[bold yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
     console.print()
     console.print(_online_table(symbols, clock.now()))
     console.print(

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from crypto_features.features.completeness import MIN_COMPLETENESS
 from crypto_features.features.months import month_span, months_between
 from crypto_features.features.partition import compute_partition
 from crypto_features.features.plan import DAILY, MISSING, MODEL, RAW, Node, Read, Reason, Stale
 from crypto_features.features.regime_model import regime_models
 from crypto_features.features.registry import GROUPS
-from crypto_features.features.resample import resample
+from crypto_features.features.resample import AT_ONCE, resample
 
 Reader = Callable[[str, Sequence[str], Sequence[str] | None, Sequence[str] | None], pl.DataFrame]
 """`read(table, months, columns, symbols)`: rows of published months; `None` means all. Of candles the current ones, of
@@ -32,6 +33,8 @@ def confirm(
     *,
     interval: timedelta,
     now: datetime,
+    wait: timedelta = AT_ONCE,
+    min_completeness: float = MIN_COMPLETENESS,
     exact: bool = False,
 ) -> tuple[Stale, ...]:
     """Those of the stale partitions whose content really differs.
@@ -45,10 +48,20 @@ def confirm(
         read: Reads what is published.
         interval: Length of a base candle.
         now: The current time: a day that is not over has no candle yet.
+        wait: How long after the end of a day its late candles are waited for.
+        min_completeness: Share of its candles that a bar needs, of a group that declares none.
         exact: Compute what new definitions and missing partitions give, too: a new definition may give a month the same
             values. This takes as long as computing those partitions.
     """
-    return _Confirmation({node.name: node for node in graph}, read, interval, now, exact=exact).kept(stale)
+    return _Confirmation(
+        {node.name: node for node in graph},
+        read,
+        interval=interval,
+        now=now,
+        wait=wait,
+        min_completeness=min_completeness,
+        exact=exact,
+    ).kept(stale)
 
 
 class _Confirmation:
@@ -56,12 +69,15 @@ class _Confirmation:
         self,
         graph: Mapping[str, Node],
         read: Reader,
+        *,
         interval: timedelta,
         now: datetime,
-        *,
+        wait: timedelta,
+        min_completeness: float,
         exact: bool,
     ) -> None:
-        self.graph, self.read, self.interval, self.now, self.exact = graph, read, interval, now, exact
+        self.graph, self.read, self.interval, self.now, self.wait = graph, read, interval, now, wait
+        self.min_completeness, self.exact = min_completeness, exact
         self.certain: set[tuple[str, str]] = set()
         self.changed: dict[tuple[str, str], tuple[pl.DataFrame, frozenset[str], frozenset[str]]] = {}
         """By partition: the new rows of the symbols that changed, which symbols, and which columns."""
@@ -133,12 +149,13 @@ class _Confirmation:
     def _computed(self, item: Stale, symbols: list[str] | None) -> pl.DataFrame:
         month = item.partition
         if item.asset == DAILY:
-            candles = self.read(RAW, [month], None, symbols)
-            return resample(candles.drop(_VERSIONS, strict=False), self.interval, timedelta(days=1), as_of=self.now)
+            candles = self.read(RAW, [month], None, symbols).drop(_VERSIONS, strict=False)
+            return resample(candles, self.interval, timedelta(days=1), as_of=self.now, wait=self.wait)
         inputs = {read.table: self._input(read, month, symbols) for read in self.graph[item.asset].inputs}
         if item.asset == MODEL:
             return regime_models(inputs["price_features"], [month])
-        return compute_partition(GROUPS[item.asset], inputs, month, interval=self.interval)
+        least = self.min_completeness
+        return compute_partition(GROUPS[item.asset], inputs, month, interval=self.interval, min_completeness=least)
 
     def _input(self, read: Read, month: str, symbols: list[str] | None) -> pl.DataFrame:
         """The published rows, with those of changed partitions in place of what they replace."""

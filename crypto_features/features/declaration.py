@@ -5,6 +5,7 @@ from the declaration.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -95,9 +96,11 @@ class FeatureGroup:
         features: Its columns.
         function: Computes `symbol`, `event_timestamp` and every column of the group from the input tables, in place of
             expressions.
+        completeness: Share of its candles, 0 to 1, that a bar needs: the row of a bar with less has no values. `None`
+            for what CRYPTO_FEATURES_MIN_COMPLETENESS says.
 
     Raises:
-        InputError: if two features have one name, or one has that of a column of the bars.
+        InputError: if two features have one name, one has that of a column of the bars, or `completeness` is no share.
     """
 
     name: str
@@ -107,12 +110,15 @@ class FeatureGroup:
     inputs: tuple[Input, ...]
     features: tuple[Feature, ...]
     function: Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame] | None = None
+    completeness: float | None = None
 
     def __post_init__(self) -> None:
+        if self.completeness is not None and not 0 <= self.completeness <= 1:
+            raise InputError(f"{self.name} declares completeness={self.completeness}; expected a share, 0 to 1.")
         names = [feature.name for feature in self.features]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"{self.name} declares two features {twice[0]!r}; give one of them another name.")
-        if taken := sorted(RESERVED.intersection(names)):
+        if taken := sorted(name for name in names if name in RESERVED or re.fullmatch(r"completeness_\d+", name)):
             raise InputError(
                 f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
                 f"such as {taken[0]}_value."

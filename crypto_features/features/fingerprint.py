@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import polars as pl
 
+from crypto_features.features.completeness import least
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.months import MONTH, months_between
 from crypto_features.features.partition import DAY, compute_partition
@@ -49,7 +50,9 @@ def feature_fingerprints(group: FeatureGroup) -> Mapping[str, str]:
     rows = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in _months())
     lookback = ",".join(f"{i.table}:{i.lookback}" for i in group.inputs)
     return {
-        f.name: _behaviour(rows, f.name, "event_timestamp", f"{f.dtype} {lookback if f.recursive else ''}")
+        f.name: _behaviour(
+            rows, f.name, "event_timestamp", f"{f.dtype} {least(group)} {lookback if f.recursive else ''}"
+        )
         for f in group.features
     }
 
@@ -87,7 +90,8 @@ def _months() -> tuple[str, ...]:
 def _behaviour(rows: pl.DataFrame, column: str, time: str, declared: str) -> str:
     """Digest of one column and of the times of its rows.
 
-    A recursive value also depends on how far back its window is anchored: that is part of what is `declared`.
+    It also depends on the completeness that a bar needs, and a recursive value on how far back its window is anchored:
+    they are part of what is `declared`.
     """
     parts = [declared]
     for part in rows.partition_by("symbol", maintain_order=True):

@@ -5,11 +5,19 @@ run, a backfill and the live path give the same bits.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
 
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.features.completeness import (
+    COMPLETENESS,
+    MIN_COMPLETENESS,
+    completeness_columns,
+    least,
+    with_lowest,
+)
 from crypto_features.features.declaration import FeatureGroup, Input
 from crypto_features.features.months import month_of, month_span
 
@@ -19,7 +27,12 @@ DAY = timedelta(days=1)
 
 
 def compute_partition(
-    group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], month: str, *, interval: timedelta
+    group: FeatureGroup,
+    inputs: Mapping[str, pl.DataFrame],
+    month: str,
+    *,
+    interval: timedelta,
+    min_completeness: float = MIN_COMPLETENESS,
 ) -> pl.DataFrame:
     """One month of a group's table: a row for each bar that opens in the month.
 
@@ -29,10 +42,11 @@ def compute_partition(
             lies outside is ignored.
         month: The partition, such as `"2024-01"`.
         interval: Length of a base candle.
+        min_completeness: Share of its candles that a bar needs, of a group that declares none.
 
     Returns:
-        `symbol`, `event_timestamp` (close of the bar, UTC) and the features, sorted by both keys. A value whose window
-        is not full, or that is not finite, is null.
+        `symbol`, `event_timestamp` (close of the bar, UTC), the columns of `completeness` and the features, sorted by
+        both keys. A value whose window is not full, that is not finite, or whose bar is not complete enough, is null.
 
     Raises:
         UnknownNameError: if an input table is not in `inputs`.
@@ -45,22 +59,29 @@ def compute_partition(
         if source.table not in inputs:
             raise UnknownNameError(f"input of {group.name}", source.table, inputs)
         trimmed[source.table] = _trim(source, inputs[source.table], month)
-    rows = evaluate(group, trimmed, interval=interval)
+    rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
     return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
 
 
-def evaluate(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], *, interval: timedelta) -> pl.DataFrame:
+def evaluate(
+    group: FeatureGroup,
+    inputs: Mapping[str, pl.DataFrame],
+    *,
+    interval: timedelta,
+    min_completeness: float = MIN_COMPLETENESS,
+) -> pl.DataFrame:
     """Every row of a group from all the input rows handed in: the computation itself, without an anchor."""
+    limit = least(group, min_completeness)
     if group.function is not None:
-        return _typed(group, group.function(inputs))
+        return _typed(group, _with_completeness(group, group.function(inputs), inputs, interval), limit)
     bars = _joined(group, inputs, interval)
     layers = list(_layers(group))
     try:
-        parts = [_computed(part, layers) for part in bars.partition_by("symbol", maintain_order=True)]
+        parts = [_computed(with_lowest(group, p), layers) for p in bars.partition_by("symbol", maintain_order=True)]
     except pl.exceptions.ColumnNotFoundError as error:
         column = str(error).partition("\n")[0]
         raise InputError(f"{group.name} reads {column}; its inputs have {', '.join(bars.columns)}.") from None
-    return _typed(group, pl.concat(parts) if parts else _computed(bars, layers))
+    return _typed(group, pl.concat(parts) if parts else _computed(with_lowest(group, bars), layers), limit)
 
 
 def _layers(group: FeatureGroup) -> Iterator[list[pl.Expr]]:
@@ -78,6 +99,18 @@ def _computed(bars: pl.DataFrame, layers: list[list[pl.Expr]]) -> pl.DataFrame:
     for layer in layers:
         bars = bars.with_columns(layer)
     return bars
+
+
+def _with_completeness(
+    group: FeatureGroup, rows: pl.DataFrame, inputs: Mapping[str, pl.DataFrame], interval: timedelta
+) -> pl.DataFrame:
+    """The rows of a function, with the completeness of the bars of the first input."""
+    bars = _known(replace(group.inputs[0], columns={}), inputs, interval).rename({"known": "event_timestamp"})
+    parts = [with_lowest(group, part) for part in bars.partition_by("symbol", maintain_order=True)]
+    known = pl.concat(parts) if parts else with_lowest(group, bars)
+    columns = completeness_columns(group)
+    rows = rows.drop(columns, strict=False)
+    return rows.join(known.select(*KEYS, *columns), on=KEYS, how="left") if {*KEYS} <= {*rows.columns} else rows
 
 
 def _trim(source: Input, frame: pl.DataFrame, month: str) -> pl.DataFrame:
@@ -132,18 +165,19 @@ def _known(source: Input, inputs: Mapping[str, pl.DataFrame], interval: timedelt
     return pl.concat(part.with_columns(added) for part in frame.partition_by("symbol")) if len(frame) else frame
 
 
-def _typed(group: FeatureGroup, rows: pl.DataFrame) -> pl.DataFrame:
+def _typed(group: FeatureGroup, rows: pl.DataFrame, limit: float) -> pl.DataFrame:
     wanted = [*KEYS, *(feature.name for feature in group.features)]
     if missing := [name for name in wanted if name not in rows.columns]:
         raise InputError(
             f"{group.name} declares {', '.join(missing)}, which its function does not return; it returns "
             f"{', '.join(rows.columns)}. Return {', '.join(wanted)}."
         )
-    columns = [pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME)]
+    columns = [pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME), *completeness_columns(group)]
+    complete = pl.col(COMPLETENESS).is_null() | (pl.col(COMPLETENESS) >= limit)
     for feature in group.features:
         value = pl.col(feature.name)
         if feature.dtype.is_float():
             value = value.cast(feature.dtype)
             value = pl.when(value.is_finite()).then(value)
-        columns.append(value.cast(feature.dtype).alias(feature.name))
+        columns.append(pl.when(complete).then(value.cast(feature.dtype)).alias(feature.name))
     return rows.select(columns).sort(KEYS)

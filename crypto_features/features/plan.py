@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import Enum
 from functools import cache
 
+from crypto_features.features.completeness import COMPLETENESS
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.lineage import lineage
 from crypto_features.features.months import month_of, month_span
@@ -114,7 +115,9 @@ def nodes(groups: Iterable[FeatureGroup], versions: Mapping[str, Mapping[str, st
             sources = {"parameters": tuple(("price_features", name) for name in ULTRA_5)}
             found.append(Node(MODEL, (past,), versions[MODEL], sources))
         inputs = tuple(Read(i.table, i.lookback, columns_read(group, i.table)) for i in group.inputs)
-        found.append(Node(group.name, inputs, versions[group.name], lineage(group)))
+        complete = (group.inputs[0].table, COMPLETENESS)  # by it a value is withheld.
+        sources = {name: (*columns, complete) for name, columns in lineage(group).items()}
+        found.append(Node(group.name, inputs, versions[group.name], sources))
     return tuple(found)
 
 

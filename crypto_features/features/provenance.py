@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
+from crypto_features.features.completeness import COMPLETENESS
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.lineage import lineage
 
@@ -51,9 +52,9 @@ def column_digests(frame: pl.DataFrame) -> dict[str, str]:
 
 
 def columns_read(group: FeatureGroup, table: str) -> tuple[str, ...]:
-    """The columns of an input table that reach a feature of the group, its keys included."""
+    """The columns of an input table that reach a feature of the group, its keys and `completeness` included."""
     used = {column for sources in lineage(group).values() for name, column in sources if name == table}
-    return (*KEYS, *sorted(used))
+    return (*KEYS, *sorted(used | {COMPLETENESS}))
 
 
 def input_digest(columns: Mapping[str, str], read: Iterable[str] | None = None) -> str:

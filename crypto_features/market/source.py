@@ -7,6 +7,9 @@ from typing import Protocol
 
 import polars as pl
 
+from crypto_features.market.standing import Standing
+
+_SHOWN = 5
 CANDLE_SCHEMA = pl.Schema(
     {
         "symbol": pl.String(),
@@ -41,6 +44,21 @@ class Shorter:
 
     read: int
     rejected: pl.DataFrame
+
+
+def by_reason(passed_over: Mapping[str, str]) -> dict[str, str]:
+    """What was passed over, by the first line of its reason; of many, the first few.
+
+    >>> by_reason({"a.txt": "not candles", "b.txt": "not candles"})
+    {'not candles': 'a.txt, b.txt'}
+    """
+    found: dict[str, list[str]] = {}
+    for what, why in passed_over.items():
+        found.setdefault(why.partition("\n")[0], []).append(what)
+    return {
+        why: ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        for why, names in found.items()
+    }
 
 
 class Source(Protocol):
@@ -102,6 +120,11 @@ class Source(Protocol):
     def known_start(self, symbols: Sequence[str]) -> datetime | None:
         """`start`, as far as it is known without opening data; `None` if it is not. No symbols are all."""
         return self.start(symbols or self.symbols())
+
+    def ended(self, symbol: str) -> Standing | None:
+        """Whether the market of a symbol on offer is halted or delisted, as far as that is known without asking."""
+        del symbol
+        return None
 
     def origin(self, symbol: str) -> str:
         """What the candles of a symbol are taken from: of another origin, what did not exist is asked for again."""

@@ -67,6 +67,7 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
         MissingTableError: if the view's table does not exist.
     """
     from crypto_features.store import names
+    from crypto_features.store.completeness import carried
     from crypto_features.store.offline import source as files
     from crypto_features.store.online.unpack_frame import guarded_store, online_frame
 
@@ -74,7 +75,7 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     found = names.view_named(store, view)
     source = found.batch_source
     keys = [column.name for column in found.entity_columns]
-    features = [field.name for field in found.features]
+    features = [*(field.name for field in found.features), *carried(found)]
     stored = {new: old for old, new in (source.field_mapping or {}).items()}
     until = min(clock.as_utc(as_of), clock.now()) if as_of else clock.now()
     columns = [source.timestamp_field, *([source.created_timestamp_column] if source.created_timestamp_column else [])]

@@ -10,6 +10,9 @@ from feast.data_format import ParquetFormat
 from upath import UPath
 
 from crypto_features import features
+from crypto_features.features.completeness import COMPLETENESS, least, lowest_columns
+from crypto_features.settings import Settings
+from crypto_features.store.completeness import LEAST
 from crypto_features.versions import feature_versions, table_version
 
 SYMBOL = "symbol"
@@ -85,7 +88,7 @@ def _source(root: UPath, group: features.FeatureGroup) -> FileSource:
 
 
 def _view(entity: Entity, source: FileSource, group: features.FeatureGroup) -> FeatureView:
-    behaviour = feature_versions(group.name)
+    behaviour, lowest = feature_versions(group.name), lowest_columns(group)
     return FeatureView(
         name=group.name,
         description=group.description,
@@ -100,10 +103,17 @@ def _view(entity: Entity, source: FileSource, group: features.FeatureGroup) -> F
                     dtype=_DTYPES[feature.dtype],
                     description=feature.description,
                     # A tag is part of the field: a change of behaviour becomes a new version of the view.
-                    tags={"unit": feature.unit, "behaviour": behaviour[feature.name]},
+                    tags={
+                        "unit": feature.unit,
+                        "behaviour": behaviour[feature.name],
+                        COMPLETENESS: lowest[feature.name],
+                    },
                 )
                 for feature in group.features
             ),
         ],
-        tags={"behaviour": table_version(group.name)},
+        tags={
+            "behaviour": table_version(group.name),
+            LEAST: f"{least(group, Settings.load().min_completeness):g}",
+        },
     )

@@ -11,6 +11,7 @@ from feast import FeatureView, RepoConfig, utils
 from feast.infra.passthrough_provider import PassthroughProvider
 
 from crypto_features import clock
+from crypto_features.store.completeness import carried
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.store import GuardedOnlineStore
 
@@ -54,7 +55,7 @@ class GuardedProvider(PassthroughProvider):
         entities = [registry.get_entity(name, project) for name in feature_view.entities]
         keys, features, time, created = utils._get_column_names(feature_view, entities)
         job = self.offline_store.pull_latest_from_table_or_query(
-            config, feature_view.batch_source, keys, features, time, created, start, end
+            config, feature_view.batch_source, keys, [*features, *carried(feature_view)], time, created, start, end
         )
         frame = pl.DataFrame(job.to_arrow()).rename(feature_view.batch_source.field_mapping or {}, strict=False)
         if feature_view.online:

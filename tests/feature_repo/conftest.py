@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from crypto_features.features import GROUPS, FeatureGroup
+from crypto_features.features.completeness import completeness_columns
 from crypto_features.store import FeastResource
 
 NOW = datetime(2024, 3, 1, 0, 30, tzinfo=UTC)
@@ -29,7 +30,8 @@ def rows(group: FeatureGroup) -> pl.DataFrame:
         for f in group.features
     ]
     day = pl.col("event_timestamp").dt.epoch("d").cast(group.features[0].dtype).alias(group.features[0].name)
-    return frame.with_columns(*noise, created_timestamp=pl.col("event_timestamp")).with_columns(day)
+    shares = [pl.lit(1.0).alias(name) for name in completeness_columns(group)]
+    return frame.with_columns(*shares, *noise, created_timestamp=pl.col("event_timestamp")).with_columns(day)
 
 
 def write(root: Path, group: FeatureGroup) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.features import GROUPS, Feature, FeatureGroup, Input, compute_partition
+from crypto_features.features.completeness import completeness_columns
 from crypto_features.features.probe_market import probe_market
 from crypto_features.features.resample import resample
 from tests.features.markets import DAY, HOUR, START, TIME, bars
@@ -30,7 +31,9 @@ def test_a_month_holds_the_bars_that_open_in_it_stamped_with_their_close() -> No
 
 def test_columns_and_types_are_the_declared_ones() -> None:
     rows = price(DAILY, "2024-03")
-    expected = {"symbol": pl.String, "event_timestamp": TIME, **{f.name: f.dtype() for f in PRICE.features}}
+    shares = dict.fromkeys(completeness_columns(PRICE), pl.Float64)
+    features = {f.name: f.dtype() for f in PRICE.features}
+    expected = {"symbol": pl.String, "event_timestamp": TIME, **shares, **features}
     assert dict(rows.schema) == expected
     assert price(DAILY.clear(), "2024-03").schema == rows.schema
     assert price(DAILY, "1999-01").schema == rows.schema

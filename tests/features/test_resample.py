@@ -1,12 +1,15 @@
 """Daily candles are those of the exchange: from the hours that exist, of days that are over."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crypto_features.errors import InputError
 from crypto_features.features import resample
+from crypto_features.features.resample import waits_until
 from tests.features.markets import DAY, HOUR, START, bars
 
 PRICES = [float(n) for n in range(1, 49)]
@@ -31,6 +34,73 @@ def test_a_day_that_is_not_over_is_left_out() -> None:
     assert resample(HOURS.head(47), HOUR, DAY).height == 1
     assert resample(HOURS, HOUR, DAY, as_of=START + 2 * DAY - timedelta(seconds=1)).height == 1
     assert resample(HOURS, HOUR, DAY, as_of=START + 2 * DAY).height == 2
+
+
+LATE = HOURS.filter(~pl.col("open_time").is_between(START + 44 * HOUR, START + 47 * HOUR))
+"""The second day lacks its last four hours."""
+MIDNIGHT = START + 2 * DAY
+
+
+@pytest.mark.parametrize(
+    ("candles", "as_of", "days"),
+    [
+        (HOURS, MIDNIGHT, 2),
+        (LATE, MIDNIGHT, 1),
+        (LATE, MIDNIGHT + HOUR - timedelta(seconds=1), 1),
+        (LATE, MIDNIGHT + HOUR, 2),
+        (pl.concat([LATE, bars([9.0], step=HOUR, start=MIDNIGHT)]), MIDNIGHT + timedelta(minutes=1), 2),
+        (HOURS, MIDNIGHT - timedelta(seconds=1), 1),
+    ],
+    ids=["the last candle came", "it is late", "and waited for", "the wait is over", "a later one came", "not closed"],
+)
+def test_a_day_is_over_with_its_last_candle_with_a_later_one_or_after_the_wait(
+    candles: pl.DataFrame, as_of: datetime, days: int
+) -> None:
+    assert resample(candles, HOUR, DAY, as_of=as_of, wait=HOUR).height == days
+
+
+@pytest.mark.parametrize("interval", [4 * HOUR, 12 * HOUR, DAY])
+def test_a_late_symbol_holds_up_no_other_and_is_not_hurried_by_one(interval: timedelta) -> None:
+    both = pl.concat([HOURS, LATE.with_columns(symbol=pl.lit("ETH"))])
+    bars_of = resample(both, HOUR, interval, as_of=MIDNIGHT + timedelta(minutes=1), wait=HOUR)
+    last = dict(bars_of.group_by("symbol").agg(pl.col("open_time").max()).iter_rows())
+    whole_to = (
+        START + 44 * HOUR if interval == 4 * HOUR else START + 36 * HOUR if interval == 12 * HOUR else START + DAY
+    )
+    assert last == {"BTC": MIDNIGHT - interval, "ETH": whole_to - interval}
+
+
+def test_by_default_each_symbol_is_judged_by_its_own_newest_candle() -> None:
+    stopped = LATE.with_columns(symbol=pl.lit("ETH"))
+    counted = resample(pl.concat([HOURS, stopped]), HOUR, DAY).group_by("symbol", maintain_order=True).len()
+    assert counted.rows() == [("BTC", 2), ("ETH", 1)]
+
+
+@given(
+    present=st.sets(st.integers(0, 47), min_size=1),
+    others=st.sets(st.integers(0, 47)),
+    minutes=st.integers(0, 52 * 60),
+    wait=st.integers(0, 120),
+)
+def test_the_same_candles_give_the_same_days_until_the_time_that_is_noted(
+    present: set[int], others: set[int], minutes: int, wait: int
+) -> None:
+    def of(hours: set[int], symbol: str) -> pl.DataFrame:
+        return HOURS[sorted(hours)].with_columns(symbol=pl.lit(symbol))
+
+    now, waited = START + timedelta(minutes=minutes), timedelta(minutes=wait)
+    candles = pl.concat([of(present, "BTC"), of(others, "ETH")]).filter(pl.col("open_time") + HOUR <= now)
+
+    def days(as_of: datetime) -> pl.DataFrame:
+        return resample(candles, HOUR, DAY, as_of=as_of, wait=waited)
+
+    until = waits_until(candles, HOUR, DAY, as_of=now, wait=waited)
+    if until is None:
+        assert days(now).equals(days(START + 100 * DAY))
+    else:
+        assert until > now
+        assert days(now).equals(days(until - timedelta(microseconds=1)))
+        assert days(until).height > days(now).height
 
 
 def test_missing_hours_lower_completeness_and_nothing_else_is_done_about_them() -> None:

@@ -11,7 +11,6 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from upath import UPath
 
 from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.progress import last_candles
 from crypto_features.definitions import build
 from crypto_features.features import partition_metadata, resample
 from crypto_features.features.months import months_between
@@ -49,8 +48,7 @@ class World:
         """Daily candles, as a run would have made them now."""
         raw, daily = self.lake.table("candles"), self.lake.table("daily_candles")
         for month in months:
-            over = max(last_candles(raw).values()) + HOUR
-            days = resample(current(raw.read([month])), HOUR, timedelta(days=1), as_of=over)
+            days = resample(current(raw.read([month])), HOUR, timedelta(days=1), as_of=self.now, wait=HOUR)
             daily.publish(month, days, partition_metadata(days, {}, {"candles": {month: raw.digest(month)}}))
 
     def store_signals(self, month: str) -> None:

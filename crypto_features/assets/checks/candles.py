@@ -1,6 +1,6 @@
 """What is asked of candles: the contract, the share in quarantine, and no long hole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -8,12 +8,14 @@ import polars as pl
 
 from crypto_features.assets.checks.finding import Finding, rows
 from crypto_features.assets.plots import inline, quarantine_by_rule
-from crypto_features.market import coverage, gaps, validate
+from crypto_features.market import Silent, Standing, coverage, gaps, validate
 from crypto_features.market.contract import KEY
 
 LONG_GAP = timedelta(days=1)
 LEAST_SHARE = 0.99
 DAY = timedelta(days=1)
+ENDED = "ended"
+"""Under this name a run of the asset `candles` notes which markets its source knows to be halted or delisted."""
 
 
 def contract(candles: pl.DataFrame, interval: timedelta, now: datetime) -> Finding:
@@ -81,6 +83,14 @@ def failed_symbols(instance: dg.DagsterInstance) -> dict[str, str]:
     return dict(found.value) if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
 
 
+def ended_markets(instance: dg.DagsterInstance) -> dict[str, Standing]:
+    """What the last run of the asset `candles` learned of markets that are not traded, by symbol."""
+    event = instance.get_latest_materialization_event(dg.AssetKey("candles"))
+    found = event.asset_materialization.metadata.get(ENDED) if event and event.asset_materialization else None
+    noted = found.value if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
+    return {symbol: Standing(why) for symbol, why in noted.items()}
+
+
 def all_fetched(failed: Mapping[str, str]) -> Finding:
     """The last run left out no symbol.
 
@@ -94,6 +104,22 @@ def all_fetched(failed: Mapping[str, str]) -> Finding:
         "take the symbol out of CRYPTO_FEATURES_SYMBOLS. Otherwise correct what the reason names; the next run fetches "
         "what is missing.",
         facts={"reasons": dg.MetadataValue.json(dict(failed))} if failed else {},
+    )
+
+
+def all_current(silence: Sequence[Silent], unexpected: Sequence[Silent]) -> Finding:
+    """Every wanted symbol has the candles that closed, or the settings say why it has none.
+
+    Args:
+        silence: The symbols without a newer candle.
+        unexpected: Those of them that are waited for no longer, and are not declared as ended.
+    """
+    seen = "; ".join(one.sentence for one in silence)
+    return Finding(
+        passed=not unexpected,
+        text=f"{seen}." if seen else "Every symbol has every candle that closed.",
+        todo=" ".join(f"{one.symbol}: {one.todo}" for one in unexpected),
+        facts={"silent": dg.MetadataValue.json({one.symbol: one.standing.value for one in silence})} if silence else {},
     )
 
 
@@ -124,7 +150,7 @@ def complete(candles: pl.DataFrame, interval: timedelta) -> Finding:
 
 
 def days_counted(daily: pl.DataFrame, candles: pl.DataFrame, interval: timedelta) -> Finding:
-    """There is one row for each symbol and day that has a candle and is over.
+    """There is one row for each symbol and day that has a candle and is over by the symbol's own candles.
 
     Args:
         daily: Daily candles.
@@ -132,10 +158,8 @@ def days_counted(daily: pl.DataFrame, candles: pl.DataFrame, interval: timedelta
         interval: Length of a candle.
     """
     opens = pl.col("open_time")
-    over = candles.select((opens.max() + interval).dt.truncate("1d")).item() if candles.height else None
-    expected = (
-        candles.select("symbol", opens.dt.truncate("1d")).unique().filter(opens < over) if over else daily.clear()
-    )
+    over = (opens.max().over("symbol") + interval).dt.truncate("1d")
+    expected = candles.select("symbol", opens.dt.truncate("1d"), over=over).filter(opens < pl.col("over")).unique()
     keys = ["symbol", "open_time"]
     absent = expected.join(daily, on=keys, how="anti")
     invented = daily.join(candles.select("symbol", opens.dt.truncate("1d")).unique(), on=keys, how="anti")

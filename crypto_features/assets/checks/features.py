@@ -9,6 +9,7 @@ import polars as pl
 
 from crypto_features.assets.checks.finding import Finding, rows
 from crypto_features.features import GROUPS, Feature, FeatureGroup
+from crypto_features.features.completeness import COMPLETENESS, MIN_COMPLETENESS, completeness_columns, least
 
 SLACK = 1e-9
 """How far a rounding may carry a value past its bounds, as a share of what lies between them."""
@@ -19,6 +20,7 @@ def schema(table: pl.DataFrame, group: FeatureGroup) -> Finding:
     """Columns and types are those of the declaration, in its order."""
     stamp = pl.Datetime("us", "UTC")
     expected = {"symbol": pl.String(), "event_timestamp": stamp, "created_timestamp": stamp}
+    expected |= dict.fromkeys(completeness_columns(group), pl.Float64())
     expected |= {f.name: f.dtype() for f in group.features}
     found = dict(table.schema)
     differ = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
@@ -92,7 +94,13 @@ def _out_of_range(feature: Feature) -> pl.Expr:
     return value.is_not_null() & wrong
 
 
-def filled(table: pl.DataFrame, group: FeatureGroup, first: Mapping[str, datetime], length: timedelta) -> Finding:
+def filled(
+    table: pl.DataFrame,
+    group: FeatureGroup,
+    first: Mapping[str, datetime],
+    length: timedelta,
+    min_completeness: float = MIN_COMPLETENESS,
+) -> Finding:
     """Once a symbol has enough bars for a feature's window, at most one value in a hundred is null.
 
     Args:
@@ -100,7 +108,10 @@ def filled(table: pl.DataFrame, group: FeatureGroup, first: Mapping[str, datetim
         group: The declaration.
         first: Close of each symbol's first bar.
         length: Length of a bar.
+        min_completeness: Share of its candles that a bar needs: the row of one with less is rightly empty.
     """
+    if COMPLETENESS in table.columns:
+        table = table.filter(pl.col(COMPLETENESS) >= least(group, min_completeness))
     began = pl.col("symbol").replace_strict(dict(first), default=None, return_dtype=pl.Datetime("us", "UTC"))
     shares = {}
     for feature in group.features:

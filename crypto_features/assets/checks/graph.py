@@ -17,7 +17,7 @@ from crypto_features.assets.lake import LakeResource, read_any
 from crypto_features.assets.partitions import months_of_run
 from crypto_features.assets.progress import same_inputs
 from crypto_features.features import GROUPS, FeatureGroup
-from crypto_features.market import Table, current
+from crypto_features.market import FORGOTTEN, Table, current, declared_ends, silent_symbols, unexpected
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource, parity
 
@@ -42,8 +42,9 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
         "contract": (True, "Every stored candle keeps the contract."),
         "quarantine": (True, "The share of rejected candles is small enough to trust the rest."),
         "gaps": (False, "No symbol lacks a day in a row, or more than one candle in a hundred."),
-        "fresh": (False, "The newest candle closed no longer ago than one interval and the publish grace."),
+        "fresh": (False, "The newest candle of each symbol closed no longer ago than one interval and the grace."),
         "all_fetched": (False, "The last run left out no symbol."),
+        "all_current": (False, "No symbol fell silent without being declared as ended."),
     }
 
     @dg.multi_asset_check(name="candles_checks", specs=_specs("candles", asked), can_subset=True)
@@ -53,6 +54,8 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
             yield from _nothing_yet(context, "candles", asked)
             return
 
+        silence = silent_symbols(table, settings, candle_checks.ended_markets(context.instance), now)
+
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
             stored = current(_read(table, months))
             quarantine = _read(rejected, [m for m in months if m in rejected.months()])
@@ -61,6 +64,7 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
                 "quarantine": candle_checks.quarantined(quarantine, stored, settings.max_rejected),
                 "gaps": candle_checks.complete(stored, lake.interval),
                 "fresh": _fresh(table, settings, now),
+                "all_current": candle_checks.all_current(silence, unexpected(silence, settings, now)),
                 "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance)),
             }
 
@@ -72,7 +76,7 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
 def _daily(settings: Settings) -> dg.AssetChecksDefinition:
     asked = {
         "row_count": (True, "One row for each symbol and day that has a candle and is over."),
-        "fresh": (False, "The newest day ended no longer ago than one day and the publish grace."),
+        "fresh": (False, "The newest day of each symbol ended no longer ago than one day and the grace."),
     }
 
     @dg.multi_asset_check(name="daily_candles_checks", specs=_specs("daily_candles", asked), can_subset=True)
@@ -101,7 +105,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
         "row_count": (True, "Exactly one row for each symbol and bar that was read."),
         "in_range": (True, "Every value is finite and within the bounds of its declaration."),
         "filled": (False, "After the warm-up at most one value in a hundred is null."),
-        "fresh": (False, "The newest bar closed no longer ago than one bar and the publish grace."),
+        "fresh": (False, "The newest bar of each symbol closed no longer ago than one bar and the grace."),
     }
 
     @dg.multi_asset_check(name=f"{group.name}_checks", specs=_specs(group.name, asked), can_subset=True)
@@ -122,7 +126,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
                 "schema": next((s for s in schemas if not s.passed), feature_checks.schema(rows, group)),
                 "row_count": feature_checks.row_count(made, bars, group, length),
                 "in_range": feature_checks.in_range(rows, group),
-                "filled": feature_checks.filled(rows, group, first, length),
+                "filled": feature_checks.filled(rows, group, first, length, settings.min_completeness),
                 "fresh": _fresh(table, settings, clock.now()),
             }
 
@@ -135,7 +139,7 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
     key = f"online_store/{group.name}"
     asked = {
         "parity": (True, "Every online row equals the newest offline row to the bit."),
-        "fresh": (False, "The online store can serve a value for some symbol now."),
+        "fresh": (False, "The online store can serve every symbol now."),
         "enabled": (False, "Nobody has switched the view or a symbol off."),
     }
 
@@ -146,8 +150,13 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
         now, ttl = clock.now(), group.ttl + settings.online_grace
         online = feast.online_rows(group.name)
         until = max([*online["event_timestamp"], *_published_until(context, key)], default=now)
-        served = online.filter(pl.col("event_timestamp") >= now - ttl).height
-        text = f"{served} of {online.height} symbols have a value that is served; {ttl} is its time to live."
+        expected = online.filter(~pl.col("symbol").is_in(declared_ends(settings, now)))
+        expected = expected.filter(pl.col("event_timestamp") >= now - FORGOTTEN) if expected.height else online
+        expired = expected.filter(pl.col("event_timestamp") < now - ttl)
+        names = ", ".join(sorted(expired["symbol"]))
+        served = expected.height - expired.height
+        text = f"{served} of {expected.height} symbols have a row that is served; {ttl} is its time to live."
+        text += f" Expired: {names}." if names else ""
         todo = f"look at what is stale upstream: materialize candles, then {group.name} and {key}."
         yield from _results(
             context,
@@ -156,7 +165,9 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
             {
                 "parity": serving.equal(parity(group.name, as_of=until)),
                 # One view shows the ages of all tables: the one that ages fastest.
-                "fresh": Finding(served > 0, text, todo, {} if group.interval else _ages(lake, settings, now)),
+                "fresh": Finding(
+                    served > 0 and not names, text, todo, {} if group.interval else _ages(lake, settings, now)
+                ),
                 "enabled": serving.enabled(group.name, feast.disabled()),
             },
         )
@@ -187,7 +198,8 @@ def _registry() -> dg.AssetChecksDefinition:
 
 def _fresh(table: Table, settings: Settings, now: datetime) -> Finding:
     bar = freshness.bar(table.name, settings.interval)
-    state = freshness.freshness(table, bar, now, settings.online_grace)
+    excused = declared_ends(settings, now)
+    state = freshness.freshness(table, bar, now, settings.online_grace, wait=settings.late_wait, excused=excused)
     return Finding(
         passed=state.fresh,
         text=state.sentence,

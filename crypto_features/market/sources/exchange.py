@@ -14,6 +14,7 @@ from crypto_features.errors import CryptoFeaturesError, PermanentError, Settings
 from crypto_features.market.listed import ListedSource
 from crypto_features.market.pace import BusyError, Pace, retry_after
 from crypto_features.market.source import CANDLE_SCHEMA, in_candle_schema
+from crypto_features.market.standing import Standing
 from crypto_features.market.timeframe import timeframe
 from crypto_features.market.web import credentials
 
@@ -79,6 +80,14 @@ class ExchangeSource(ListedSource):
     @property
     def name(self) -> str:
         return f"{self._exchange} against {self._quote} (ccxt {ccxt.__version__})"
+
+    def ended(self, symbol: str) -> Standing | None:
+        if self._markets is None or symbol not in self._listings:
+            return None
+        market = self._markets.get(self._listings[symbol][-1].market)
+        if market is None:
+            return Standing.DELISTED
+        return Standing.HALTED if market.get("active") is False else None
 
     def origin(self, symbol: str) -> str:
         markets = "+".join(

@@ -89,7 +89,9 @@ class PolarsOfflineStore(OfflineStore):
                     time, span = _time_on_disk(view), _span(view, entities)
                     require_its_table(config, view, wanted[name], pinned[name], time=time, span=span)
             tables = [
-                _table(config, view, wanted[view.projection.name_to_use()], entities, full_names=full_feature_names)
+                feature_table(
+                    config, view, wanted[view.projection.name_to_use()], entities, full_names=full_feature_names
+                )
                 for view in feature_views
             ]
             return point_in_time_join(entities.frame, entities.time, tables, as_known_then=known_then)
@@ -192,9 +194,10 @@ class PolarsOfflineStore(OfflineStore):
     clear_monitoring_baseline = staticmethod(_keeps_no_monitoring)
 
 
-def _table(
+def feature_table(
     config: RepoConfig, view: FeatureView, features: Sequence[str], entities: EntityFrame, *, full_names: bool
 ) -> FeatureTable:
+    """The rows of a view that the entity rows may be joined with."""
     source = view.batch_source
     if source is None:
         raise InputError(f"feature view {view.name!r} has no batch source and cannot be joined.")
@@ -244,7 +247,7 @@ def _everyone(config: RepoConfig, views: Sequence[FeatureView], start: datetime,
     """Every combination of join keys seen in that span, as of its end."""
     frames = []
     for view in views:
-        table = _table(config, view, (), EntityFrame.everything(view, start, end), full_names=False)
+        table = feature_table(config, view, (), EntityFrame.everything(view, start, end), full_names=False)
         frames.append(table.frame.select(pl.col(old).alias(new) for new, old in table.keys.items()).unique())
     keys = frames[0]
     for other in frames[1:]:

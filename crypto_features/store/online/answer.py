@@ -17,6 +17,8 @@ from crypto_features.store.online.guard import Status, time_of
 _PROTO_STATUS = {
     Status.PRESENT: FieldStatus.PRESENT,
     Status.NULL_VALUE: FieldStatus.NULL_VALUE,
+    # Feast's protocol has no word for it either; like a window that is not full, it is a fresh row without a value.
+    Status.INCOMPLETE: FieldStatus.NULL_VALUE,
     Status.NOT_FOUND: FieldStatus.NOT_FOUND,
     Status.EXPIRED: FieldStatus.OUTSIDE_MAX_AGE,
     # Feast's protocol has no word for it, and uses INVALID for nothing else.
@@ -24,7 +26,7 @@ _PROTO_STATUS = {
 }
 
 
-_WITHHELD = (Status.NOT_FOUND, Status.EXPIRED, Status.DISABLED)
+_WITHHELD = (Status.INCOMPLETE, Status.NOT_FOUND, Status.EXPIRED, Status.DISABLED)
 _WORST = (Status.PRESENT, Status.NULL_VALUE, *_WITHHELD)
 
 
@@ -39,6 +41,8 @@ class ViewAnswer:
         columns: For each feature its values; withheld and missing ones are `None`.
         statuses: For each entity what came of its row.
         events: For each entity the event time of its row in microseconds, also if it is withheld.
+        completeness: For each feature and entity the lowest completeness of the bars in the value's window; `None`
+            where the row is withheld for another reason, or carries none.
     """
 
     view: str
@@ -47,6 +51,7 @@ class ViewAnswer:
     columns: Sequence[Sequence[Any]]
     statuses: Sequence[Status]
     events: Sequence[int | None]
+    completeness: Sequence[Sequence[float | None]]
 
     def statuses_of(self, column: Sequence[Any]) -> list[Status]:
         """The status of each value of a column."""
@@ -80,11 +85,14 @@ class FeastResponse(OnlineResponse):
         _put_in_order(proto, order)
         super().__init__(proto, types)
         self.answers = answers
+        self.withheld: dict[str, list[Status | None]] = {}
+        """For each on-demand feature and row why it is withheld, if it is."""
         vectors = dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))
         for feature, views in computed.items():
             inputs = [answer.statuses for answer in answers if answer.view in views]
-            for row, statuses in enumerate(zip(*inputs, strict=True)):
-                status = max(statuses, key=_WORST.index)
+            worst = [max(statuses, key=_WORST.index) for statuses in zip(*inputs, strict=True)]
+            self.withheld[feature] = [status if status in _WITHHELD else None for status in worst]
+            for row, status in enumerate(worst):
                 value = vectors[feature].values[row]
                 if status in _WITHHELD:
                     value.Clear()
@@ -180,20 +188,30 @@ def summary(
         answer.view: [None if event is None else time_of(event) for event in answer.events]
         for answer in response.answers
     }
+    statuses = {
+        name: [status.value for status in answer.statuses_of(column)]
+        for answer in response.answers
+        for name, column in zip(answer.names, answer.columns, strict=True)
+    }
     if isinstance(response, GuardedResponse):
-        statuses = {
-            name: [status.value for status in answer.statuses_of(column)]
-            for answer in response.answers
-            for name, column in zip(answer.names, answer.columns, strict=True)
-        }
         statuses = {name: statuses[name] for name in response.order or statuses}
     else:
-        words = {number: status.value for status, number in _PROTO_STATUS.items()}
+        words = {number: status.value for status, number in _PROTO_STATUS.items() if status is not Status.INCOMPLETE}
         named = zip(response.proto.metadata.feature_names.val, response.proto.results, strict=True)
-        statuses = {
-            name: [words[status] for status in vector.statuses] for name, vector in named if name not in entities
-        }
+        shown = {name: [words[status] for status in vector.statuses] for name, vector in named if name not in entities}
+        for name, reasons in response.withheld.items():
+            shown[name] = [why or word for why, word in zip(reasons, shown[name], strict=True)]
+        statuses = {name: statuses.get(name, words) for name, words in shown.items()}
     return response.to_dict(), statuses, times
+
+
+def lowest_completeness(response: GuardedResponse | FeastResponse) -> dict[str, list[float | None]]:
+    """For each feature of a view the lowest completeness of the bars in the window of each value."""
+    return {
+        name: list(shares)
+        for answer in response.answers
+        for name, shares in zip(answer.names, answer.completeness, strict=True)
+    }
 
 
 def to_proto(kind: str, value: Any) -> Value:

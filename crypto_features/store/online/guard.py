@@ -16,6 +16,8 @@ class Status(StrEnum):
     PRESENT = "PRESENT"
     NULL_VALUE = "NULL_VALUE"
     """The row is fresh and holds no value: its window is not full."""
+    INCOMPLETE = "INCOMPLETE"
+    """The row is fresh, and its bar has too few of its candles; its value is withheld."""
     NOT_FOUND = "NOT_FOUND"
     """The entity was never published."""
     EXPIRED = "EXPIRED"

@@ -10,6 +10,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 
+from crypto_features.store.completeness import carried
 from crypto_features.store.offline.join import utc
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.packing import kind_of, packer
@@ -30,7 +31,7 @@ def packed_rows(
     """One packed row for each row of a frame with the columns of a view.
 
     Args:
-        frame: Join keys, features, event time and created time.
+        frame: Join keys, features, what else the view's rows carry, event time and created time.
         view: Whose schema decides the types.
         time: Event time column.
         created: Created time column, if there is one.
@@ -41,7 +42,9 @@ def packed_rows(
     columns = [
         _values(frame[name], kind, value_type) for (name, value_type), kind in zip(fields.items(), kinds, strict=True)
     ]
-    pack = packer(tuple(fields), kinds)
+    shares = carried(view)
+    columns += [frame[name].cast(pl.Float64).to_list() for name in shares]
+    pack = packer((*fields, *shares), (*kinds, *["double_val"] * len(shares)))
     events = frame.select(utc(pl.col(time))).to_series().to_physical().to_list()
     stamps = (
         frame.select(utc(pl.col(created))).to_series().to_physical().fill_null(0).to_list()

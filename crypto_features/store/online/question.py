@@ -8,6 +8,8 @@ from feast import FeatureView
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import FeastType
 
+from crypto_features.features.completeness import COMPLETENESS
+from crypto_features.store.completeness import least, lowest
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import ViewAnswer
 from crypto_features.store.online.backend import StoredRow
@@ -50,16 +52,26 @@ def answered(
         else Status.EXPIRED
         for row, entity in zip(rows, entities, strict=True)
     ]
-    columns = unpack_columns(
-        [row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)],
-        tuple(requested),
-    )
+    worst = [lowest(view, name) for name in requested]
+    shares = tuple(dict.fromkeys((COMPLETENESS, *filter(None, worst)))) if any(worst) else ()
+    payloads = [
+        row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)
+    ]
+    columns = unpack_columns(payloads, (*requested, *shares))
+    share = dict(zip(shares, columns[len(requested) :], strict=True))
+    columns = columns[: len(requested)]
+    for row, own in enumerate(share.get(COMPLETENESS, ())):
+        if own is not None and own < least(view):
+            statuses[row] = Status.INCOMPLETE
+            for column in columns:
+                column[row] = None
     for place, kind in enumerate(kinds):
         if kind == "value":
             columns[place] = [Value.FromString(v) if isinstance(v, bytes) else v for v in columns[place]]
     _count(view.name, columns)
     events = [row[1] if row else None for row in rows]
-    return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events)
+    shown = [share[name] if name else [None] * len(rows) for name in worst]
+    return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events, shown)
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ from feast import FeatureStore, FeatureView
 from feast.infra.key_encoding_utils import deserialize_entity_key
 
 from crypto_features.errors import InputError
+from crypto_features.store.completeness import carried
 from crypto_features.store.online.pack_frame import DTYPES
 from crypto_features.store.online.packing import kind_of, unpack
 from crypto_features.store.online.place import table_name
@@ -26,7 +27,9 @@ def guarded_store(store: FeatureStore) -> GuardedOnlineStore:
 
 
 def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
-    """Every row of a view: join keys, `event_timestamp`, `created_timestamp`, features; sorted by join keys.
+    """Every row of a view: join keys, `event_timestamp`, `created_timestamp`, features and what else its rows carry.
+
+    Sorted by join keys.
 
     Raises:
         InputError: if the online store is not the guarded one.
@@ -34,6 +37,7 @@ def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
     online = guarded_store(store)
     keys = [column.name for column in view.entity_columns]
     kinds = {field.name: kind_of(field.dtype.to_value_type().name) for field in view.features}
+    kinds |= dict.fromkeys(carried(view), "double_val")
     records: list[dict[str, Any]] = []
     for row in online.backend(store.config).scan(table_name(store.config, view)):
         entity = deserialize_entity_key(row.key, store.config.entity_key_serialization_version)
