@@ -31,6 +31,9 @@ TIMES = opens(50)
         ("ETH_ohlcv_1hour (1).csv", "ETH", HOUR),
         ("1INCH-4h.csv", "1INCH", 4 * HOUR),
         ("H.csv", "H", None),
+        ("T_S.csv", "T_S", None),
+        ("BTCUSDT-1s-2024-01-01.zip", "BTCUSDT", timedelta(seconds=1)),
+        ("BTC_1h_2024-01-01_2024-06-30.csv", "BTC", HOUR),
         ("2024-01.csv", "", None),
     ],
 )

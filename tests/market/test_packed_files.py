@@ -71,11 +71,11 @@ def test_what_is_not_whole_or_not_one_file_is_refused(tmp_path: Path, name: str,
 @pytest.mark.parametrize("pack", [gzip.compress, zstd, lambda content: zipped(BTC__csv=content)])
 def test_no_more_is_unpacked_than_the_limit(tmp_path: Path, pack: object) -> None:
     assert callable(pack)
-    folder = put(tmp_path / "f", BTC__zip=pack(PLAIN + b"\n" * (64 * MEGABYTE)))
+    folder = put(tmp_path / "f", BTC__zip=pack(PLAIN + b"\n" * (24 * MEGABYTE)))
     tracemalloc.start()
-    with pytest.raises(InputError, match=r"unpacks to more than 8,388,608 bytes.*FILES_LIMIT"):
-        candles_in(folder, limit=8 * MEGABYTE)
-    assert tracemalloc.get_traced_memory()[1] < 24 * MEGABYTE
+    with pytest.raises(InputError, match=r"unpacks to more than 2,097,152 bytes.*FILES_LIMIT"):
+        candles_in(folder, limit=2 * MEGABYTE)
+    assert tracemalloc.get_traced_memory()[1] < 12 * MEGABYTE
     tracemalloc.stop()
 
 

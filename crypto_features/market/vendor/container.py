@@ -58,7 +58,7 @@ def rewritten(path: Path, spool: Path, change: Callable[[bytes], bytes]) -> Path
 def _member(path: Path, packed: zipfile.ZipFile) -> zipfile.ZipInfo:
     found = [info for info in packed.infolist() if not info.is_dir() and is_candle_file(Path(info.filename).name)]
     if len(found) != 1:
-        raise InputError(f"{path} holds {len(found)} files of candles, and one is expected; unpack it beside.")
+        raise InputError(f"{path} holds {len(found)} files of candles, and one is expected; unpack it into the folder.")
     if found[0].compress_type not in _BOUNDED:
         raise InputError(f"{path} is packed by a method that cannot be read within a limit; pack it as plain zip.")
     return found[0]

@@ -12,7 +12,9 @@ PACKED = (".gz", ".zip", ".zst")
 _DATE = r"(?:20\d\d(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?)?|\d{10}(?:\d{3})?)"
 _SPAN = re.compile(rf"(?:(?:^|[-_ .]+)(?:to[-_ .]+)?{_DATE})+(?=[-_ .]|$)", re.IGNORECASE)
 _COPY = re.compile(r"\s*\(\d+\)$")
+_NEEDS_A_NUMBER = ("s", "t", "w")
 _UNITS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), timedelta(seconds=1)),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "t"), timedelta(minutes=1)),
     **dict.fromkeys(("h", "hr", "hour", "hours", "hourly"), timedelta(hours=1)),
     **dict.fromkeys(("d", "day", "days", "daily"), timedelta(days=1)),
@@ -88,7 +90,7 @@ def _upper(market: str) -> str:
 def _length(part: str, *, alone: bool) -> timedelta | None:
     """`1h`, `15min`, `d`: a number and a unit, or, behind the market, a unit alone; `1M` is a month, `1m` a minute."""
     match = re.fullmatch(r"(\d*)([A-Za-z]+)", part)
-    if not match or (alone and not match[1]):
+    if not match or (not match[1] and (alone or part.lower() in _NEEDS_A_NUMBER)):
         return None
     unit = _UNITS.get("month" if part == "1M" else match[2].lower())
     return int(match[1] or 1) * unit if unit else None
