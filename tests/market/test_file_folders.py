@@ -31,6 +31,7 @@ def test_a_bad_file_fails_its_symbol_and_no_other(tmp_path: Path) -> None:
     market = files(with_bad_ones(tmp_path / "f"))
     assert market.symbols() == ("ADA", "BTC", "EMPTY", "ETH", "README", "SOL")
     assert (market.start(()), market.end()) == (START, START + 100 * HOUR)
+    assert market.start(("BTC", "NOWHERE")) == START
     assert [times_in(tmp_path / "f", symbol) for symbol in ("BTC", "ETH")] == [TIMES, TIMES]
     for symbol, why in {
         "ADA": "No such file",
