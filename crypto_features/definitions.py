@@ -1,5 +1,7 @@
 """The code location: the one place where settings, assets, resources and automation are put together."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from crypto_features.assets.candles import candles, daily_candles
@@ -19,11 +21,14 @@ from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
 from crypto_features.training import TRAINED
 
+EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
+"""The month of the first Bitcoin: the first one of a source whose data nobody has looked at yet."""
+
 
 def build(settings: Settings) -> dg.Definitions:
     """Everything that Dagster loads, for these settings."""
     market = source(settings)
-    months = monthly(settings.start or market.start(settings.symbols or market.symbols()))
+    months = monthly(settings.start or market.known_start(settings.symbols) or EARLIEST)
     checks = every_check(settings)
     graph = dg.Definitions(
         assets=dg.with_source_code_references(

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -23,6 +24,14 @@ DAY = timedelta(days=1)
 LONGEST = 36_500 * DAY
 """The longest duration of a setting: a time that is further away than a century is a slip of the pen."""
 _CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
+_MISSPELT = re.compile(
+    "|".join(
+        f"{PREFIX[:i]}(?:.?{PREFIX[i + 1 :]}|.{PREFIX[i:]}|{PREFIX[i + 1 : i + 2]}{PREFIX[i]}{PREFIX[i + 2 :]})"
+        for i in range(len(PREFIX))
+    ),
+    re.IGNORECASE,
+)
+"""The prefix, with at most one letter changed, left out, added or exchanged with the next."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -61,7 +70,11 @@ class Settings(BaseSettings):
         "sample",
         description="Where candles come from: sample, files, ccxt, archive, or your own as module:function.",
     )
-    files: str | None = Field(None, description="Folder of <SYMBOL>.parquet or <SYMBOL>.csv, for the source `files`.")
+    files: str | None = Field(
+        None,
+        description="Folder of candle files (CSV, Parquet, Feather, JSON, also packed), for the source `files`, each "
+        "named after its market, such as BTC.csv or BTCUSDT-1h-2024-01.zip.",
+    )
     files_columns: Annotated[Mapping[str, str], NoDecode] = Field(
         {},
         description="The file's column for a candle's column, where a vendor leaves it open: comma-separated pairs "
@@ -69,8 +82,8 @@ class Settings(BaseSettings):
     )
     files_stamps: str | None = Field(
         None,
-        description="Format of the stamps in the files, where they can be read in two ways: s, ms, us, or a format "
-        "such as %d/%m/%Y %H:%M.",
+        description="Form of the stamps in the files, where they can be read in two ways or in none that is known: s, "
+        "ms, us, ns, excel or days (day numbers since 1899-12-30 or 1970-01-01), or a format such as %d/%m/%Y %H:%M.",
     )
     files_venue: str = Field(
         "files",
@@ -78,6 +91,18 @@ class Settings(BaseSettings):
         description="Venue, kind of market and quote of the candles in the files, such as binance spot USDT: a data "
         "folder holds the candles of one.",
     )
+    files_zone: str | None = Field(
+        None, description="Time zone of stamps in the files that name none, such as America/New_York; by default UTC."
+    )
+    files_interval: Duration | None = Field(
+        None, description="Length of a candle in the files, such as 1h, where their times leave it open."
+    )
+    files_volume: Literal["base", "quote"] | None = Field(
+        None,
+        description="Whether the volume in the files counts the base asset or the quote currency, where they leave it "
+        "open: base or quote. One in the quote currency is divided by the close.",
+    )
+    files_limit: int = Field(4 << 30, gt=0, description="How many bytes a file may unpack to; more is refused.")
     max_rejected: float = Field(
         0.01, ge=0, le=1, description="Share of a run's fetched candles, 0 to 1, that may break the contract."
     )
@@ -177,12 +202,12 @@ class Settings(BaseSettings):
 
         Raises:
             SettingsError: naming each variable with a bad value, the value, and what was expected; or a variable that
-                is no setting.
+                is not a setting, its prefix misspelt by a letter or not.
         """
         known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields} | READ_ELSEWHERE
-        for variable in sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
-            meant = get_close_matches(variable, known, n=1)
-            raise SettingsError(f"{variable} is no setting" + (f"; did you mean {meant[0]}?" if meant else "."))
+        for variable in sorted(name for name in os.environ if _MISSPELT.match(name) and name.upper() not in known):
+            meant = get_close_matches(variable.upper(), known, n=1)
+            raise SettingsError(f"{variable} is not a setting" + (f"; did you mean {meant[0]}?" if meant else "."))
         try:
             settings = cls()
         except ValidationError as error:
@@ -229,6 +254,13 @@ class Settings(BaseSettings):
         if wrong:
             raise ValueError(f"{wrong[0]!r} needs the form <one of {', '.join(_CANDLE_COLUMNS)}>=<column of the file>")
         return {key.strip(): column.strip() for key, _, column in pairs}
+
+    @field_validator("files_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError(f"{value!r} is not a time zone; expected a name such as America/New_York")
+        return value
 
     @field_validator("start", mode="before")
     @classmethod

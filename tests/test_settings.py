@@ -80,12 +80,28 @@ def test_a_data_folder_may_begin_at_the_home(monkeypatch: pytest.MonkeyPatch, tm
     assert str(Settings.load().root) == str(tmp_path / "features")
 
 
-def test_a_variable_that_is_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CRYPTO_FEATURES_SYMBOL", "BTC")
-    with pytest.raises(
-        SettingsError, match="CRYPTO_FEATURES_SYMBOL is no setting; did you mean CRYPTO_FEATURES_SYMBOLS"
-    ):
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("CRYPTO_FEATURES_SYMBOL", "CRYPTO_FEATURES_SYMBOLS"),
+        ("CRYPTO_FEATURE_DATA", "CRYPTO_FEATURES_DATA"),
+        ("CRYPTO_FEATURESS_DATA", "CRYPTO_FEATURES_DATA"),
+        ("CRYPTO_FAETURES_DATA", "CRYPTO_FEATURES_DATA"),
+        ("CRYPTO_FEATURES-START", "CRYPTO_FEATURES_START"),
+        ("CRYPTOFEATURES_START", "CRYPTO_FEATURES_START"),
+        ("crypto_feature_store", "CRYPTO_FEATURES_STORE"),
+    ],
+)
+def test_a_variable_that_is_not_a_setting_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, meant: str) -> None:
+    monkeypatch.setenv(name, "BTC")
+    with pytest.raises(SettingsError, match=f"{name} is not a setting; did you mean {meant}"):
         Settings.load()
+
+
+@pytest.mark.parametrize("name", ["CRYPTO_FUTURES_DATA", "CRYPTO_DATA", "FEATURES_DATA", "CRYPTOGRAPHY_FEATURES"])
+def test_a_variable_of_another_program_is_none_of_ours(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "elsewhere")
+    Settings.load()
 
 
 def test_the_clock_stands_still_at_the_time_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

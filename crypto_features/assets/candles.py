@@ -20,6 +20,7 @@ from crypto_features.assets.publish import publish
 from crypto_features.features import partition_metadata, resample
 from crypto_features.features.resample import WAITS_UNTIL, waits_until
 from crypto_features.market import Source, coverage, current, gaps_in, ingest, source
+from crypto_features.market.source import by_reason
 from crypto_features.settings import Settings
 from crypto_features.versions import code_version, definitions, feature_versions
 
@@ -86,6 +87,8 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
             )
             failed = {symbol: str(error) for symbol, error in report.failed.items()}
             refused.update(failed)
+            passed_over = by_reason(offered.passed_over())
+            ended = {s: why.value for s in offered.symbols() if (why := offered.ended(s)) is not None}
         if failed.keys() == set(symbols):
             raise next(iter(report.failed.values()))
         touched = sorted({*months, *report.published} & set(table.months()))
@@ -114,7 +117,8 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
                 "flagged": rows(report.flagged),
                 "rejected_by_rule": report.rejected_by_rule,
                 "failed_symbols": failed,
-                ENDED: {s: why.value for s in offered.symbols() if (why := offered.ended(s)) is not None},
+                "passed_over": passed_over,
+                ENDED: ended,
             }
         )
 

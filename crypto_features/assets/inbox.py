@@ -1,6 +1,5 @@
 """The inbox: a folder where a person drops files of candles, each of which is taken once and then put away."""
 
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from crypto_features.assets.lake import LakeResource
 from crypto_features.errors import CryptoFeaturesError, InputError, PermanentError
 from crypto_features.features.months import months_between
 from crypto_features.market.sources.files import FilesSource
+from crypto_features.market.sources.remembered import signature
+from crypto_features.market.vendor import Choices
+from crypto_features.market.vendor.filename import is_candle_file
 from crypto_features.settings import Settings
-
-SUFFIXES = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,16 @@ def folder(lake: LakeResource) -> Path:
 def signatures(lake: LakeResource) -> dict[str, str]:
     """Size and time of change of each file in the inbox, by name: a file whose signature changes is being copied.
 
-    A folder, a link that leads nowhere and a file that is gone by the time it is looked at are passed over.
+    A folder, a link, whose target is not the inbox's to show, and a file that is gone by the time it is looked at are
+    passed over.
     """
     inbox = folder(lake)
     if not inbox.is_dir():
         return {}
     found = {}
-    for path in sorted(p for p in inbox.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")):
-        with suppress(OSError):
-            status = path.stat()
-            if stat.S_ISREG(status.st_mode):
-                found[path.name] = f"{status.st_size} bytes of {status.st_mtime_ns}"
+    for path in sorted(path for path in inbox.iterdir() if is_candle_file(path.name) and not path.is_symlink()):
+        with suppress(InputError):
+            found[path.name] = signature(path)
     return found
 
 
@@ -62,13 +61,14 @@ def look_into(lake: LakeResource, names: Iterable[str], first: datetime, now: da
         first: Start of the first month that the platform has.
         now: The current time, after which no candle can have opened.
     """
-    taken: dict[str, str] = {}
+    taken: list[str] = []
+    theirs: set[str] = set()
     spans: list[tuple[datetime, datetime]] = []
     refused: dict[str, str] = {}
     for name in names:
         try:
-            (symbol,) = (offered := source(lake, [name])).symbols()
-            span = offered.start((symbol,)), offered.end()
+            symbols = (offered := source(lake, [name])).symbols()
+            span = offered.start(symbols), offered.end()
             if span[0] < first:
                 raise InputError(
                     f"{name} begins at {span[0]:%Y-%m-%d}, before the first month {first:%Y-%m}. Cut it, or set "
@@ -85,22 +85,25 @@ def look_into(lake: LakeResource, names: Iterable[str], first: datetime, now: da
         except OSError as error:
             refused[name] = f"{name} cannot be read ({error.strerror}). Correct that, and drop it again."
             continue
-        if symbol not in taken:
-            taken[symbol] = name
+        if theirs.isdisjoint(symbols):
+            theirs.update(symbols)
+            taken.append(name)
             spans.append(span)
     months = months_between(min(a for a, _ in spans), min(max(b for _, b in spans), now)) if spans else ()
-    return Dropped(tuple(taken.values()), months, refused)
+    return Dropped(tuple(taken), months, refused)
 
 
 def source(lake: LakeResource, names: Sequence[str]) -> FilesSource:
     """These files of the inbox as a source of candles.
 
     Raises:
-        InputError: if one is not there, or is not named after a symbol.
+        InputError: if one is not there.
     """
     settings = Settings.load()
-    columns, stamps, venue = settings.files_columns, settings.files_stamps, settings.files_venue
-    return FilesSource(folder(lake), lake.interval, columns=columns, stamps=stamps, names=names, venue=venue)
+    choices, wait, cache = Choices.of(settings), settings.late_wait, lake.path / ".sources"
+    return FilesSource(
+        folder(lake), lake.interval, choices, cache=cache, names=names, wait=wait, venue=settings.files_venue
+    )
 
 
 @contextmanager
@@ -112,13 +115,14 @@ def put_away(lake: LakeResource, names: Sequence[str]) -> Iterator[dict[str, str
     Yields:
         Where to note why the file of a symbol is refused, by symbol.
     """
-    before, refused = signatures(lake), dict[str, str]()
+    before, offered, refused = signatures(lake), source(lake, names), dict[str, str]()
     try:
         yield refused
     except PermanentError as error:
         _put(lake, before, {name: str(error) for name in names})
         raise
-    _put(lake, before, {name: refused.get(Path(name).stem.upper()) for name in names})
+    why = {name: reason for symbol, reason in refused.items() for name in offered.files(symbol)} if names else {}
+    _put(lake, before, {name: why.get(name) for name in names})
 
 
 def refuse(path: Path, why: str) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from crypto_features import clock
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.progress import last_close, months_to_fetch
+from crypto_features.errors import PermanentError
 from crypto_features.features.months import month_of, month_span, months_between
 from crypto_features.market import FORGOTTEN, Source, last_candles, source
 from crypto_features.market.windows import Planner
@@ -53,7 +54,7 @@ class MarketNow:
         """Wanted and listed symbols of which nothing is stored, while others are stored."""
         if not self.stored:
             return ()
-        return tuple(s for s in self.symbols if s not in self.stored and self._start((s,)) < self.end)
+        return tuple(s for s in self.symbols if s not in self.stored and self._has_begun(s))
 
     @cached_property
     def end(self) -> datetime:
@@ -103,6 +104,13 @@ class MarketNow:
     def history_of(self, symbols: tuple[str, ...]) -> tuple[str, ...]:
         """Every month since the first candle of these symbols."""
         return months_between(self._start(symbols), self.end)
+
+    def _has_begun(self, symbol: str) -> bool:
+        """Whether the source has candles of a symbol; of one that cannot be read, a run of the others says why."""
+        try:
+            return self._start((symbol,)) < self.end
+        except PermanentError:
+            return False
 
     def _start(self, symbols: tuple[str, ...]) -> datetime:
         first = self.market.start(symbols)

@@ -18,6 +18,7 @@ from crypto_features.automation.alerts import Problem, due, post, recall, rememb
 from crypto_features.automation.runs import UNFINISHED
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.market import Standing, last_candles, silent_symbols, unexpected
+from crypto_features.market.lake import restoring
 from crypto_features.materialize import innermost
 from crypto_features.settings import Settings
 
@@ -154,7 +155,7 @@ def troubled_tables(lake: LakeResource, settings: Settings) -> Iterator[tuple[st
                     key=f"damaged:{name}",
                     title=f"Unreadable: {name}",
                     detail=f"{error} What is made from it stays as it was.",
-                    action=f"restore the partition of {name}, or delete its file and materialize it for that month.",
+                    action=restoring(name),
                     url=f"{settings.ui_url}/assets/{name}",
                 ),
             )

@@ -28,6 +28,7 @@ def fetch(
     from crypto_features.errors import InputError
     from crypto_features.features.months import month_span, months_between
     from crypto_features.market import Table, ingest, silent_symbols, source
+    from crypto_features.market.source import by_reason
     from crypto_features.settings import Settings
 
     console, settings, now = Console(), Settings.load(), clock.now()
@@ -59,7 +60,9 @@ def fetch(
     console.print(f"[bold]{report.source}[/], {report.seconds:.1f} s", soft_wrap=True)
     console.print(_summary(report))
     for symbol, error in report.failed.items():
-        console.print(f"[red]{symbol}[/]: {error}", soft_wrap=True)
+        console.print(f"[red]{symbol}[/]: {escape(str(error))}", soft_wrap=True)
+    for reason, what in by_reason(market.passed_over()).items():
+        console.print(f"[yellow]passed over[/] {escape(what)}: {escape(reason)}", soft_wrap=True)
     ended = {symbol: why for symbol in symbols if (why := market.ended(symbol)) is not None}
     for one in silent_symbols(candles, settings, ended, now):
         console.print(f"[yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)

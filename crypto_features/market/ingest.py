@@ -105,7 +105,7 @@ class _Run:
     def __init__(self, planner: Planner, quarantine: Table) -> None:
         self.planner, self.quarantine = planner, quarantine
         self.source, self.table, self.interval, self.now = planner.source, planner.table, planner.interval, planner.now
-        self.began, self.rows = perf_counter(), 0
+        self.began, self.rows, self.shorter = perf_counter(), 0, 0
         self.stored: dict[str, Stored] = {}
         self.failed: dict[str, CryptoFeaturesError] = {}
         self.published: list[str] = []
@@ -151,6 +151,10 @@ class _Run:
         touched = {month for window, _ in fetched for month in months_between(window.start, window.end)}
         months = sorted(touched.intersection(self.stored))
         good, rejected = validate(pl.concat([candles for _, candles in fetched]), self.interval, self.now)
+        for shorter in (self.source.shorter(w.symbol, w.start, w.end) for w, _ in fetched):
+            if shorter is not None:
+                self.shorter += shorter.read - shorter.rejected.height
+                rejected = pl.concat([rejected, shorter.rejected])
 
         def publish(month: str) -> None:
             start, end = month_span(month)
@@ -195,6 +199,7 @@ class _Run:
             published=tuple(sorted(self.published)),
             seconds=perf_counter() - self.began,
             later={symbol: later for symbol in symbols if (later := self.source.later(symbol))},
+            shorter=self.shorter,
         )
 
     def _publish(self, month: str, fetched: pl.DataFrame) -> None:

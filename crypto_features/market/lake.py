@@ -27,10 +27,22 @@ LOCK_SECONDS = 600
 _UNDIGESTED = ("known_at", "created_timestamp")
 _GAINED: Mapping[str, Mapping[str, float]] = {"candles": {"completeness": 1.0}, "quarantine": {"completeness": 1.0}}
 """Columns that a table gained, by name, and what a partition written before counts as; its content stays as it is."""
+_RAW = frozenset({"candles", "quarantine"})
 _MAGIC = b"PAR1"
 _KEY = b"crypto_features"
 _DAMAGED = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """How Polars says that bytes inside a file are not what they were."""
+
+
+def restoring(table: str, month: str = "") -> str:
+    """What to do about a damaged partition: a raw one is the only record of what was known when."""
+    named, again = month or "that month", f"materialize {table.rpartition('/')[2]!r} for {month or 'that month'} again"
+    if table not in _RAW:
+        return f"Delete the file and {again}."
+    return (
+        f"Restore the file of {named} from a copy. Without a copy, move it aside, keep it, and {again}: the source "
+        "gives the candles as they are now, not what was known before."
+    )
 
 
 @dataclass(frozen=True)
@@ -234,10 +246,9 @@ class Table:
                 raise self._broken(month, f"{size} bytes that do not end as a Parquet file does")
 
     def _broken(self, month: str, why: str) -> InputError:
-        asset = self.name.rpartition("/")[2]
         return InputError(
             f"partition {month} of {self.name!r} is not a whole Parquet file ({why.partition(chr(10))[0]}): "
-            f"{self.path(month)}. Delete the file and materialize {asset!r} for {month} again."
+            f"{self.path(month)}. {restoring(self.name, month)}"
         )
 
     @contextmanager

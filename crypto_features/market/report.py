@@ -61,6 +61,7 @@ class IngestReport:
         published: The months whose partition changed.
         seconds: How long it took.
         later: By symbol, how many candles on offer are not over by the clock; they are not fetched.
+        shorter: How many shorter candles were read to make those; each is held to the contract, too.
     """
 
     source: str
@@ -72,6 +73,7 @@ class IngestReport:
     published: tuple[str, ...]
     seconds: float
     later: Mapping[str, int] = field(default_factory=dict)
+    shorter: int = 0
 
     @property
     def rows(self) -> int:
@@ -85,8 +87,13 @@ class IngestReport:
 
     @property
     def rejected_share(self) -> float:
-        """Share of the fetched candles that break the contract, 0 to 1."""
-        return self.rejected.height / self.rows if self.rows else 0.0
+        """Share of the fetched candles, and of those from which they were made, that break the contract, 0 to 1."""
+        return self.rejected.height / self.judged if self.judged else 0.0
+
+    @property
+    def judged(self) -> int:
+        """Candles held to the contract."""
+        return self.rows + self.shorter
 
     @property
     def rejected_by_rule(self) -> dict[str, int]:
@@ -103,7 +110,7 @@ class RejectedShareError(PermanentError):
         rules = ", ".join(f"{rule}: {count}" for rule, count in report.rejected_by_rule.items())
         first = report.rejected.row(0, named=True)
         super().__init__(
-            f"{report.rejected.height} of {report.rows} candles of {report.source} break the contract ({rules}), "
+            f"{report.rejected.height} of {report.judged} candles of {report.source} break the contract ({rules}), "
             f"a share of {report.rejected_share:.2%} where {limit:.2%} is allowed; the first is {first['symbol']} "
             f"{first['open_time']}. They are in the table 'quarantine'; correct the source, or raise "
             "CRYPTO_FEATURES_MAX_REJECTED."

@@ -1,6 +1,7 @@
 """What every source of candles offers: the one protocol that a new source implements, in one file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -8,6 +9,7 @@ import polars as pl
 
 from crypto_features.market.standing import Standing
 
+_SHOWN = 5
 CANDLE_SCHEMA = pl.Schema(
     {
         "symbol": pl.String(),
@@ -29,6 +31,34 @@ def in_candle_schema(candles: pl.DataFrame) -> pl.DataFrame:
     if "completeness" in candles.columns:
         return candles
     return candles.with_columns(completeness=pl.lit(1.0))
+
+
+@dataclass(frozen=True)
+class Shorter:
+    """The candles from which a source made longer ones.
+
+    Args:
+        read: How many there were.
+        rejected: Those that break the contract, in `CANDLE_SCHEMA` with `rule`; they are not in the longer ones.
+    """
+
+    read: int
+    rejected: pl.DataFrame
+
+
+def by_reason(passed_over: Mapping[str, str]) -> dict[str, str]:
+    """What was passed over, by the first line of its reason; of many, the first few.
+
+    >>> by_reason({"a.txt": "not candles", "b.txt": "not candles"})
+    {'not candles': 'a.txt, b.txt'}
+    """
+    found: dict[str, list[str]] = {}
+    for what, why in passed_over.items():
+        found.setdefault(why.partition("\n")[0], []).append(what)
+    return {
+        why: ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        for why, names in found.items()
+    }
 
 
 class Source(Protocol):
@@ -83,6 +113,19 @@ class Source(Protocol):
         """How many candles of a symbol that was fetched are not over by the clock, and so were left out."""
         del symbol
         return 0
+
+    def shorter(self, symbol: str, start: datetime, end: datetime) -> Shorter | None:
+        """The shorter candles from which the last `fetch` of these arguments made its own; `None` if from none."""
+        del symbol, start, end
+        return None
+
+    def passed_over(self) -> Mapping[str, str]:
+        """What the source found and does not read, with the reason."""
+        return {}
+
+    def known_start(self, symbols: Sequence[str]) -> datetime | None:
+        """`start`, as far as it is known without opening data; `None` if it is not. No symbols are all."""
+        return self.start(symbols or self.symbols())
 
     def ended(self, symbol: str) -> Standing | None:
         """Whether the market of a symbol on offer is halted or delisted, as far as that is known without asking."""

@@ -1,6 +1,5 @@
 """Vendor files are recognized or refused with what decides; nothing is guessed."""
 
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,21 +12,10 @@ from upath import UPath
 
 from crypto_features.errors import CryptoFeaturesError, InputError, SettingsError, UnknownNameError
 from crypto_features.features import resample
-from crypto_features.market import flags, gaps, source
-from crypto_features.market.sources.files import FilesSource
+from crypto_features.market import source
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START, candles
-
-END = datetime(2030, 1, 1, tzinfo=UTC)
-LONG_AGO = datetime(2009, 1, 1, tzinfo=UTC)
-
-
-def files(folder: Path, **options: Any) -> FilesSource:
-    return FilesSource(folder, **{"interval": HOUR, **options})
-
-
-def everything(folder: Path, symbol: str = "BTC", **options: Any) -> pl.DataFrame:
-    return files(folder, **options).fetch(symbol, LONG_AGO, END)
+from tests.market.vendors import END, LONG_AGO, candles_in, files
 
 
 def written(folder: Path, text: str, name: str = "BTC.csv") -> Path:
@@ -63,7 +51,7 @@ HEADER = "open,high,low,close,volume"
 )
 def test_the_stamps_of_common_vendors_are_recognized(tmp_path: Path, header: str, first: str, second: str) -> None:
     text = f"{header},{HEADER}\n{first},{PRICES}\n{second},{NEXT}\n"
-    rows = everything(written(tmp_path / "f", text)).rows()
+    rows = candles_in(written(tmp_path / "f", text)).rows()
     assert rows[0] == ("BTC", START, *ROW)
     assert rows[1][1] == START + HOUR
 
@@ -82,7 +70,7 @@ def test_the_stamps_of_common_vendors_are_recognized(tmp_path: Path, header: str
     ids=["semicolons", "tabs", "banner", "byte order mark", "two volumes", "binance klines", "other order"],
 )
 def test_the_columns_of_common_vendors_are_recognized(tmp_path: Path, text: str) -> None:
-    assert everything(written(tmp_path / "f", text)).rows() == [("BTC", START, *ROW)]
+    assert candles_in(written(tmp_path / "f", text)).rows() == [("BTC", START, *ROW)]
 
 
 def test_parquet_of_any_time_type_gives_the_same_candles(tmp_path: Path) -> None:
@@ -99,7 +87,7 @@ def test_parquet_of_any_time_type_gives_the_same_candles(tmp_path: Path) -> None
         folder = tmp_path / str(i)
         folder.mkdir()
         frame.drop("symbol").with_columns(time.alias("open_time")).reverse().write_parquet(folder / "btc.parquet")
-        assert_frame_equal(everything(folder), frame)
+        assert_frame_equal(candles_in(folder), frame)
 
 
 def test_a_month_is_read_from_a_text_without_the_rest(tmp_path: Path) -> None:
@@ -112,7 +100,7 @@ def test_a_month_is_read_from_a_text_without_the_rest(tmp_path: Path) -> None:
 def test_candles_are_resampled_from_shorter_ones(tmp_path: Path) -> None:
     quarters = candles("BTC", count=10, interval=timedelta(minutes=15)).drop("symbol")
     folder = written(tmp_path / "f", quarters.write_csv(datetime_format="%Y-%m-%d %H:%M:%S"))
-    frame = everything(folder)
+    frame = candles_in(folder)
     assert frame.rows() == [
         ("BTC", START, 99.0, 105.0, 98.0, 103.0, 40.0, 1.0),
         ("BTC", START + HOUR, 103.0, 109.0, 102.0, 107.0, 40.0, 1.0),
@@ -127,7 +115,7 @@ def test_a_day_counts_the_minutes_whatever_the_candles_between_them(tmp_path: Pa
     half_a_day = pl.concat([two_of_each_hour.head(24), minutes.slice(720, 720)])
     for symbol, frame in (("BTC", two_of_each_hour), ("ETH", half_a_day)):
         frame.write_parquet(tmp_path / f"{symbol}.parquet")
-    found = pl.concat(everything(tmp_path, symbol, interval=interval) for symbol in ("BTC", "ETH"))
+    found = pl.concat(candles_in(tmp_path, symbol, interval=interval) for symbol in ("BTC", "ETH"))
     days = resample(found, interval, timedelta(days=1))
     assert days["completeness"].to_list() == pytest.approx([48 / 1440, (24 + 720) / 1440])
 
@@ -135,7 +123,7 @@ def test_a_day_counts_the_minutes_whatever_the_candles_between_them(tmp_path: Pa
 def test_the_end_of_a_file_that_is_late_is_waited_for(tmp_path: Path) -> None:
     candles("BTC", count=10, interval=timedelta(minutes=15)).drop("symbol").write_parquet(tmp_path / "BTC.parquet")
     opens = [
-        everything(tmp_path, wait=HOUR, now=lambda now=START + after: now)["open_time"].to_list()
+        candles_in(tmp_path, wait=HOUR, now=lambda now=START + after: now)["open_time"].to_list()
         for after in (3 * HOUR, 4 * HOUR - timedelta(seconds=1), 4 * HOUR)
     ]
     assert opens == [[START, START + HOUR], [START, START + HOUR], [START, START + HOUR, START + 2 * HOUR]]
@@ -150,7 +138,7 @@ def test_the_end_of_a_file_that_is_late_is_waited_for(tmp_path: Path) -> None:
     ],
 )
 def test_an_empty_row_is_no_candle(tmp_path: Path, text: str) -> None:
-    assert everything(written(tmp_path / "f", text)).rows() == [("BTC", START, *ROW)]
+    assert candles_in(written(tmp_path / "f", text)).rows() == [("BTC", START, *ROW)]
 
 
 @pytest.mark.parametrize("shift", range(3))
@@ -158,7 +146,7 @@ def test_a_character_that_lies_across_the_end_of_what_is_looked_at_first_is_read
     note = "x" * (65_400 + shift) + "€" * 100
     text = f"time,{HEADER},note\n1704067200,{PRICES},{note}\n"
     assert len(text.encode()) > 65_536
-    assert everything(written(tmp_path / "f", text)).rows() == [("BTC", START, *ROW)]
+    assert candles_in(written(tmp_path / "f", text)).rows() == [("BTC", START, *ROW)]
 
 
 def test_candles_of_a_time_that_the_clock_has_not_reached_are_not_on_offer(tmp_path: Path) -> None:
@@ -201,7 +189,8 @@ def test_a_file_that_did_not_change_is_not_opened_for_its_span(tmp_path: Path) -
         market = files(folder, cache=cache)
         assert (market.start(["BTC"]), market.end()) == span
     assert not market._opened
-    (cache / "BTC").write_text("torn")
+    for kept in cache.iterdir():
+        kept.write_text("torn")
     assert files(folder, cache=cache).end() == span[1]
     written(folder, f"time,{HEADER}\n1704067200,{PRICES}\n")
     assert files(folder, cache=cache).end() == START + HOUR
@@ -227,21 +216,26 @@ def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:
         (f"when,{HEADER}\n2024-01-01,{PRICES}\n", "no column for open_time.*FILES_COLUMNS=open_time=<column>"),
         ("time,open,high,low,close\n1704067200,1.5,2.5,1,2\n", "no column for volume"),
         (f"time,{HEADER}\n1704067200,{PRICES}\n1704070800,{NEXT},1,2,3\n", "the file cannot be read .*more fields"),
-        (f"time,open,high,low,close,volume usd\n1704067200,{PRICES}\n", "no column for volume"),
         (f"time,{HEADER},vol\n1704067200,{PRICES},10\n", "could take volume from 'volume' or 'vol'"),
         (
             f"unix,date,{HEADER}\n1704067200,2024-01-01 01:00:00,{PRICES}\n",
-            r"'unix' read as number is 2024-01-01 00:00.* in 'date'.*FILES_COLUMNS",
+            r"'unix' read as epoch is 2024-01-01 00:00.* in 'date'.*FILES_COLUMNS",
         ),
         (f"time,{HEADER}\nsoon,{PRICES}\n", "no form that is known"),
         (f"time,{HEADER}\n,{PRICES}\n", "1 are empty or cannot be read as"),
-        (f"time,{HEADER}\n1704067200,1.5,2.5,1,abc,10\n", "line 2: abc in close is no number; use a decimal"),
-        (f"time,{HEADER}\n1704067200,{PRICES}\n\n1704070800,2,3,n/a,3,20\n", "line 4: n/a in low is no number"),
-        (f'time,{HEADER}\n1704067200,"1,234.5",2,1,1,1\n', "line 2: 1,234.5 in open is no number.*no other separator"),
+        (f"time,{HEADER}\n1704067200,1.5,2.5,1,abc,10\n", "line 2: abc in close is not a number; use a decimal"),
+        (f"time,{HEADER}\n1704067200,{PRICES}\n\n1704070800,2,3,n/a,3,20\n", "line 4: n/a in low is not a number"),
+        (
+            f'time,{HEADER}\n1704067200,"1,234.5",2,1,1,1\n',
+            "line 2: 1,234.5 in open is not a number.*no other separator",
+        ),
         (f'a banner\n\ntime,{HEADER}\n\n1704067200,"100,0",2,1,1,1\n', "line 5: 100,0 in open .*delete the row"),
         (f"time,symbol,{HEADER}\n1704067200,BTC/USD,{PRICES}\n1704067200,ETH/USD,{PRICES}\n", "mixes 2 markets"),
         (f"time,symbol,{HEADER}\n1704067200,ETH/USD,{PRICES}\n", "named BTC and holds ETH/USD"),
-        (f"time,open,open,high,low,close,volume\n1704067200,1,{PRICES}\n", "two columns of one name"),
+        (
+            f"time,open,open,high,low,close,volume\n1704067200,1,{PRICES}\n",
+            r"could take open from 'open' or 'open\.1'; decide by .*COLUMNS=open=<column>",
+        ),
         ("a,b\n1,2\n", "no line names the columns of a candle"),
         (f"time,{HEADER}\n", "holds no candle"),
         ("", "the file is empty"),
@@ -249,7 +243,7 @@ def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:
 )
 def test_what_is_ambiguous_or_wrong_is_refused_with_the_first_rows(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(InputError, match=f"(?s){why}") as error:
-        everything(written(tmp_path / "f", text))
+        candles_in(written(tmp_path / "f", text))
     assert str(tmp_path / "f" / "BTC.csv") in str(error.value)
     assert "\n".join(text.splitlines()[:2]) in str(error.value)
 
@@ -265,34 +259,46 @@ def test_what_is_ambiguous_or_wrong_is_refused_with_the_first_rows(tmp_path: Pat
     ],
 )
 def test_a_setting_decides(tmp_path: Path, text: str, options: dict[str, Any], month: int) -> None:
-    (row,) = everything(written(tmp_path / "f", text), **options).rows()
+    (row,) = candles_in(written(tmp_path / "f", text), **options).rows()
     assert (row[1].month, row[2:]) == (month, ROW)
 
 
 def test_dates_that_only_one_order_can_read_are_no_ambiguity(tmp_path: Path) -> None:
     text = f"date,{HEADER}\n31/01/2024 00:00,{PRICES}\n01/02/2024 00:00,{NEXT}\n"
-    rows = everything(written(tmp_path / "f", text), interval=timedelta(days=1)).rows()
+    rows = candles_in(written(tmp_path / "f", text), interval=timedelta(days=1)).rows()
     assert [row[1] for row in rows] == [datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)]
 
 
 def test_volumes_under_the_wrong_names_are_refused(tmp_path: Path) -> None:
     text = "time,open,high,low,close,volume,volume usd\n1704067200,40000,40100,39900,40050,4000000,100\n"
     with pytest.raises(InputError, match=r"'volume' holds the quote currency .*COLUMNS=volume=volume usd"):
-        everything(written(tmp_path / "f", text))
-    assert everything(tmp_path / "f", columns={"volume": "volume usd"})["volume"].to_list() == [100.0]
+        candles_in(written(tmp_path / "f", text))
+    assert candles_in(tmp_path / "f", columns={"volume": "volume usd"})["volume"].to_list() == [100.0]
 
 
 def test_candles_longer_than_the_interval_are_refused_with_theirs(tmp_path: Path) -> None:
     candles("BTC", count=5, interval=timedelta(days=1)).drop("symbol").write_parquet(tmp_path / "BTC.parquet")
     with pytest.raises(InputError, match=r"candles of 1d, from which candles of 1h cannot be made; .* to 1d\.$"):
-        everything(tmp_path)
+        candles_in(tmp_path)
 
 
-def test_a_bad_short_candle_is_not_hidden_by_resampling(tmp_path: Path) -> None:
-    quarters = candles("BTC", count=8, interval=timedelta(minutes=15)).with_columns(low=pl.lit(1000.0))
-    quarters.drop("symbol").write_parquet(tmp_path / "BTC.parquet")
-    with pytest.raises(InputError, match="breaks high_bounds, low_bounds; candles of 1h cannot be made from it"):
-        everything(tmp_path)
+def test_a_bad_short_candle_is_rejected_and_missing_in_its_bar(tmp_path: Path) -> None:
+    quarters = candles("BTC", count=8, interval=timedelta(minutes=15)).drop("symbol", "completeness")
+    low = pl.when(pl.int_range(pl.len()) == 1).then(1000.0).otherwise("low").alias("low")
+    pl.concat([quarters.with_columns(low), quarters.tail(1)]).write_parquet(tmp_path / "BTC.parquet")
+    market = files(tmp_path)
+    bars = market.fetch("BTC", START, END)
+    assert bars.rows() == [
+        ("BTC", START, 99.0, 105.0, 98.0, 103.0, 30.0, 0.75),
+        ("BTC", START + HOUR, 103.0, 109.0, 102.0, 107.0, 40.0, 1.0),
+    ]
+    shorter = market.shorter("BTC", START, END)
+    assert shorter is not None
+    assert shorter.read == 9
+    assert sorted(shorter.rejected.select("open_time", "rule").rows()) == [
+        (START + timedelta(minutes=15), "high_bounds, low_bounds"),
+        (START + timedelta(minutes=105), "repeated"),
+    ]
 
 
 def break_parquet(folder: Path) -> None:
@@ -315,11 +321,11 @@ def two_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "why"),
     [
-        (lambda folder: folder.rmdir(), "is no folder"),
-        (lambda _: None, "holds no <SYMBOL>.parquet or <SYMBOL>.csv; it holds nothing"),
+        (lambda folder: folder.rmdir(), "is not a folder"),
+        (lambda _: None, "holds no file of candles such as BTC.csv.*; it holds nothing"),
         (lambda folder: written(folder, "", "notes.txt"), "it holds notes.txt"),
-        (two_files, "both hold BTC"),
-        (break_parquet, r"BTC\.parquet is not a whole Parquet file .*Copy it again"),
+        (two_files, "the file is empty"),
+        (break_parquet, r"BTC\.parquet is not a whole file of candles .*Copy it again"),
         (lambda folder: text(folder, "utf-16"), r"BTC\.csv is not a UTF-8 text but UTF-16; save it as UTF-8"),
         (
             lambda folder: text(folder, "latin-1", banner="B\xf6rse\n"),
@@ -327,7 +333,7 @@ def two_files(folder: Path) -> None:
         ),
         (lambda folder: text(folder, "latin-1", banner="B\xf6rse\n", rows=4000), r"at byte 1\); save it as UTF-8"),
         (lambda folder: text(folder, "latin-1", rows=4000, note="B\xf6rse"), r"Save it as UTF-8\."),
-        (lambda folder: written(folder, "", "a b.csv"), r"a b\.csv: 'A B' is not a symbol.* such as BTC\.csv, or move"),
+        (lambda folder: written(folder, "", "a b.csv"), r"(?s)a b\.csv.*the file is empty"),
     ],
 )
 def test_a_folder_that_cannot_be_read_is_named_with_what_to_do(
@@ -337,13 +343,13 @@ def test_a_folder_that_cannot_be_read_is_named_with_what_to_do(
     folder.mkdir()
     prepare(folder)
     with pytest.raises(InputError, match=why):
-        everything(folder)
+        candles_in(folder)
 
 
 def test_an_unknown_symbol_is_named(tmp_path: Path) -> None:
     candles("BTC").write_parquet(tmp_path / "BTC.parquet")
     with pytest.raises(UnknownNameError, match=r"unknown symbol '../BTC'.*available: BTC"):
-        everything(tmp_path, "../BTC")
+        candles_in(tmp_path, "../BTC")
 
 
 def test_settings_choose_the_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -362,45 +368,3 @@ def test_settings_choose_the_source(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", "fiels")
     with pytest.raises(CryptoFeaturesError, match="'fiels'"):
         source(Settings.load())
-
-
-def faulty(real_market: Path, tmp_path: Path, name: str, symbol: str) -> Path:
-    shutil.copy(real_market / "faulty" / name, tmp_path / f"{symbol}.csv")
-    return tmp_path
-
-
-def test_the_real_month_with_a_wick_loads_and_the_wick_is_flagged(real_market: Path, tmp_path: Path) -> None:
-    frame = everything(faulty(real_market, tmp_path, "link_1h_2020_03_wick_24693x.csv", "LINK"), "LINK")
-    assert frame.height == 743
-    (flag,) = flags(frame).rows()
-    assert flag[:3] == ("LINK", datetime(2020, 3, 12, 10, tzinfo=UTC), "wick")
-
-
-def test_the_real_file_with_a_banner_loads_with_the_volume_in_btc(real_market: Path, tmp_path: Path) -> None:
-    frame = everything(faulty(real_market, tmp_path, "coinbase_btc_1h_banner_am_pm_descending.csv", "BTC"))
-    assert frame.height == 20_111
-    assert frame.rows()[-1] == ("BTC", datetime(2019, 10, 17, 9, tzinfo=UTC), 8051, 8056.83, 8021.23, 8035.88, 61.25)
-    assert gaps(frame, HOUR).is_empty()
-
-
-def test_the_real_file_whose_volumes_change_places_is_refused(real_market: Path, tmp_path: Path) -> None:
-    name = "bitstamp_btc_1h_volume_columns_swap_at_2020_10_12.csv"
-    with pytest.raises(InputError, match=r"'volume' and 'Volume USD' change places .* to 2020-10-12 08:00"):
-        everything(faulty(real_market, tmp_path, name, "BTC"))
-
-
-def test_the_real_candles_have_the_gaps_that_are_known(real_market: Path) -> None:
-    frame = everything(real_market / "candles_1h")
-    missing = gaps(frame, HOUR)
-    assert (missing.height, missing["missing"].sum()) == (27, 127)
-    assert missing.sort("missing").rows()[-1] == (
-        "BTC",
-        datetime(2018, 2, 8, 1, tzinfo=UTC),
-        datetime(2018, 2, 9, 9, tzinfo=UTC),
-        33,
-    )
-
-
-def test_the_real_hour_of_doge_is_flagged_and_no_error(real_market: Path) -> None:
-    frame = everything(real_market / "candles_1h", "DOGE")
-    assert flags(frame).rows()[0][:3] == ("DOGE", datetime(2021, 1, 29, 3, tzinfo=UTC), "huge_return")

@@ -170,7 +170,8 @@ def test_a_table_that_cannot_be_read_is_a_problem_and_hides_no_other(world: Worl
     found = {problem.key: problem for _, problem in troubled_tables(world.lake, Settings.load())}
     assert list(found) == ["damaged:candles", "stale:daily_candles"]
     assert "2024-03" in found["damaged:candles"].detail
-    assert "delete its file and materialize it" in found["damaged:candles"].action
+    assert "Restore the file of that month from a copy" in found["damaged:candles"].action
+    assert "elete" not in found["damaged:candles"].action
 
 
 def test_a_damaged_table_holds_up_no_other(world: World) -> None:

@@ -93,7 +93,7 @@ def test_a_file_that_changes_while_it_is_read_stays(dropped: Inbox, monkeypatch:
     [
         ("ETH.parquet", datetime(2023, 12, 31, tzinfo=UTC), "ETH.parquet begins at 2023-12-31, before the first month"),
         ("ETH.parquet", NOW - timedelta(hours=12, minutes=1), "ETH.parquet has candles until 2024-03-12 00:00, and it"),
-        ("no symbol.parquet", START, "'NO SYMBOL' is not a symbol"),
+        ("no symbol.parquet", START, "no symbol.parquet is not named after a market"),
     ],
 )
 def test_a_file_that_cannot_be_taken_is_refused_with_the_reason(

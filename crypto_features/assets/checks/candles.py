@@ -35,14 +35,14 @@ def contract(candles: pl.DataFrame, interval: timedelta, now: datetime) -> Findi
             text=f"{future.height} of {candles.height} stored candles close later than the clock, {now:%Y-%m-%d %H:%M} "
             f"UTC; the newest opened at {newest}.",
             todo="set this machine's clock, or CRYPTO_FEATURES_CLOCK, which is earlier than when these candles were "
-            "fetched. Only if the clock is right are the candles wrong: then delete the partition and materialize it.",
+            "fetched. Only if the clock is right are the candles wrong: then restore the month from a copy.",
             facts={"later than the clock": rows(future)},
         )
     return Finding(
         passed=broken.is_empty(),
         text=f"{broken.height} of {candles.height} stored candles break the contract.",
-        todo="these candles were written past the quarantine: restore the partition, or delete it and materialize "
-        "candles for the month.",
+        todo="these candles were written past the quarantine: restore the month from a copy, or "
+        "keep its file elsewhere and materialize candles for it again.",
         facts={"broken": rows(broken)} if broken.height else {},
     )
 

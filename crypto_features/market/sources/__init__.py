@@ -27,16 +27,16 @@ def source(settings: Settings) -> Source:
         return SampleSource(settings.interval)
     if settings.source == "files":
         from crypto_features.market.sources.files import FilesSource
+        from crypto_features.market.vendor import Choices
 
         if not settings.files:
             raise SettingsError(
-                "CRYPTO_FEATURES_SOURCE=files needs CRYPTO_FEATURES_FILES, a folder of <SYMBOL>.parquet or .csv."
+                "CRYPTO_FEATURES_SOURCE=files needs CRYPTO_FEATURES_FILES, a folder of candle files such as BTC.csv."
             )
         return FilesSource(
             settings.files,
             settings.interval,
-            columns=settings.files_columns,
-            stamps=settings.files_stamps,
+            Choices.of(settings),
             cache=settings.root / ".sources",
             wait=settings.late_wait,
             venue=settings.files_venue,
@@ -60,7 +60,7 @@ def source(settings: Settings) -> Source:
         )
     if ":" in settings.source:
         return _own(settings)
-    raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is no source; choose {', '.join(_NAMES)}.")
+    raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is not a source; choose {', '.join(_NAMES)}.")
 
 
 def _own(settings: Settings) -> Source:

@@ -20,7 +20,7 @@ from crypto_features.market.listings import Listing
 from crypto_features.market.pace import Pace
 from crypto_features.market.source import CANDLE_SCHEMA, in_candle_schema
 from crypto_features.market.timeframe import timeframe
-from crypto_features.market.vendor.columns import KLINE
+from crypto_features.market.vendor.layouts import KLINE
 from crypto_features.market.vendor.stamps import readings
 from crypto_features.market.web import Web, without_password
 
@@ -171,6 +171,6 @@ def _parsed(text: bytes, symbol: str, shown: str) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{shown} is no kline CSV ({str(error).splitlines()[0]}).") from None
-    (time,) = readings(pl.Int64(), "open_time").values()
+    time = readings(pl.Int64(), "open_time")["epoch"]
     candles = rows.select(symbol=pl.lit(symbol), open_time=time, **{name: pl.col(name) for name in _VALUES})
     return in_candle_schema(candles)

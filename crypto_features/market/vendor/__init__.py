@@ -1,5 +1,11 @@
-"""Candle files of vendors: recognized by their columns and stamps, refused where they are ambiguous, never guessed."""
+"""Candle files of vendors: recognized by their names, columns and stamps, refused where they are ambiguous.
 
-from crypto_features.market.vendor.read import open_file
+A file goes through stages, each in a module of its own: `filename`, `container`, `raw` and `text`, `columns` (by the
+known `layouts`), `numbers`, `times` (by `stamps`), `markets` (by `pairs`), `volumes`, `length`; `read` puts them
+together.
+"""
 
-__all__ = ["open_file"]
+from crypto_features.market.vendor.choices import Choices
+from crypto_features.market.vendor.read import Span, VendorFile, open_file
+
+__all__ = ["Choices", "Span", "VendorFile", "open_file"]

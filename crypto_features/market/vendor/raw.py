@@ -1,23 +1,24 @@
-"""A candle file as its vendor wrote it: which line is the header, which character divides the fields."""
+"""A candle file's own rows, as its vendor wrote them: texts, Parquet, Arrow and JSON."""
 
-import codecs
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from crypto_features.errors import InputError
-from crypto_features.market.vendor.columns import KLINE, is_header
+from crypto_features.market.vendor.container import unpacked
+from crypto_features.market.vendor.layouts import headerless
+from crypto_features.market.vendor.text import text_rows
 
-_HEAD_BYTES = 65_536
-_BANNER_LINES = 10
 _SHOWN_ROWS = 3
-_DELIMITERS = ",;\t|"
+_TRIED_ROWS = 50
+_BATCH_ROWS = 100_000
+_WIDTH = 8
+"""Bytes that a value takes at least."""
 
 
 @dataclass(frozen=True)
@@ -26,74 +27,107 @@ class Raw:
 
     Args:
         rows: Its columns, those of a text as strings.
-        shown: Its first rows, for an error to show.
-        line: Number of the line that holds the first row.
+        where: The file and its first rows, for an error to show.
+        line: Number of the line that holds the first row; 0 if the file is not a text.
     """
 
     rows: pl.LazyFrame
-    shown: str
-    line: int = 1
+    where: str
+    line: int = 0
 
 
-def raw_rows(path: Path) -> Raw:
-    """The rows of a candle file as they are written.
+def raw_rows(path: Path, spool: Path, limit: int, chosen: Collection[str]) -> Raw:
+    """The rows of a candle file as they are written; its first bytes say what it is.
+
+    Args:
+        path: The file.
+        spool: A folder for what is unpacked or converted; the caller removes it.
+        limit: How many bytes it may unpack to.
+        chosen: Columns that a setting names, by which a text's header is found too.
 
     Raises:
-        InputError: if the file is not whole, its beginning is no UTF-8 text, or it has no header that names the columns
-            of a candle.
+        InputError: if the file is not whole or too large, its beginning is not UTF-8 text, or no header names the
+            columns of a candle.
     """
-    if path.suffix.lower() == ".parquet":
-        try:
-            pq.read_metadata(path)
-            lazy = pl.scan_parquet(path)
-            return Raw(lazy, str(lazy.limit(_SHOWN_ROWS).collect()))
-        except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-            why = str(error).splitlines()[0]
-            raise InputError(f"{path} is not a whole Parquet file ({why}). Copy it again from its origin.") from None
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    text = _decoded(path, head)
-    lines = text.splitlines()
-    shown = "\n".join(lines[:_SHOWN_ROWS])
-    for skipped, line in enumerate(lines[: _BANNER_LINES + 1]):
-        for delimiter in _DELIMITERS:
-            fields = next(csv.reader(io.StringIO(line), delimiter=delimiter), [])
-            if is_header(fields):
-                first = next((i for i, later in enumerate(lines) if i > skipped and later.strip()), None)
-                if first is None:
-                    raise InputError(f"the file holds no candle: {path}; its first rows:\n{shown}")
-                return _scan(path, delimiter, first, [field.strip() for field in fields], shown)
-            if not skipped and len(fields) == len(KLINE) and _all_numbers(fields):
-                return _scan(path, delimiter, 0, list(KLINE), shown)
-    raise InputError(
-        "no line names the columns of a candle (a stamp, open, high, low, close and volume); add such a line. "
-        f"{path}; its first rows:\n{shown or '(the file is empty)'}"
-    )
-
-
-def _decoded(path: Path, head: bytes) -> str:
-    """The beginning of a text; a character that the limit of what is read cuts in two is left out."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError(f"{path} is not a UTF-8 text but UTF-16; save it as UTF-8.")
+    plain = unpacked(path, spool / "unpacked", limit)
+    with plain.open("rb") as file:
+        head = file.read(16).lstrip(b"\xef\xbb\xbf \r\n\t")
     try:
-        return codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=len(head) < _HEAD_BYTES)
-    except UnicodeDecodeError as error:
+        if head.startswith(b"PAR1"):
+            return _simple_rows(path, _parquet(path, plain, spool, limit))
+        if head.startswith((b"ARROW1", b"FEA1")):
+            return _simple_rows(path, _arrow(path, plain, spool, limit))
+        if head.startswith((b"[", b"{")):
+            return _simple_rows(path, _json(plain, limit))
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        why = str(error).splitlines()[0]
+        raise InputError(f"{path} is not a whole file of candles ({why}). Copy it again from its origin.") from None
+    rows, shown, line = text_rows(path, plain, spool, chosen)
+    return Raw(rows, f"{path}; its first rows:\n{shown}", line)
+
+
+def _simple_rows(path: Path, rows: pl.LazyFrame) -> Raw:
+    """Without the encodings of texts that only repeat themselves."""
+    encoded = [name for name, dtype in rows.collect_schema().items() if isinstance(dtype, (pl.Categorical, pl.Enum))]
+    rows = rows.with_columns(pl.col(encoded).cast(pl.String)) if encoded else rows
+    return Raw(rows, f"{path}; its first rows:\n{rows.limit(_SHOWN_ROWS).collect()}")
+
+
+def _parquet(path: Path, plain: Path, spool: Path, limit: int) -> pl.LazyFrame:
+    file = pq.ParquetFile(plain)
+    schema = file.schema_arrow
+    _refuse_size(path, file.metadata.num_rows * len(schema) * _WIDTH, limit)
+    if not any(pa.types.is_decimal256(field.type) for field in schema):
+        return pl.scan_parquet(plain)
+    return _converted(path, file.iter_batches(_BATCH_ROWS), schema, spool / "converted", limit)
+
+
+def _arrow(path: Path, plain: Path, spool: Path, limit: int) -> pl.LazyFrame:
+    with pa.OSFile(str(plain)) as file:
+        opened = pa.ipc.open_file(file)
+        batches = (opened.get_batch(i) for i in range(opened.num_record_batches))
+        return _converted(path, batches, opened.schema, spool / "converted", limit)
+
+
+def _converted(
+    path: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema, target: Path, limit: int
+) -> pl.LazyFrame:
+    """The same rows as Parquet of types that Polars reads."""
+    simple = pa.schema([pa.field(field.name, _simple(field.type)) for field in schema])
+    size = 0
+    with pq.ParquetWriter(target, simple, compression="lz4") as writer:
+        for batch in batches:
+            size += batch.nbytes
+            _refuse_size(path, size, limit)
+            writer.write_table(pa.Table.from_batches([batch]).cast(simple))
+    return pl.scan_parquet(target)
+
+
+def _simple(dtype: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(dtype):
+        return _simple(dtype.value_type)
+    return pa.float64() if pa.types.is_decimal(dtype) else dtype
+
+
+def _json(plain: Path, limit: int) -> pl.LazyFrame:
+    """A list of rows, as freqtrade and ccxt write them, or of records."""
+    _refuse_size(plain, plain.stat().st_size * _WIDTH, limit)
+    text = plain.read_text(encoding="utf-8-sig")
+    if not text.lstrip().removeprefix("[").lstrip().startswith("["):
+        return pl.read_json(text.encode()).lazy()
+    rows = pl.Series([text]).str.json_decode(pl.List(pl.List(pl.Float64))).explode().drop_nulls()
+    widths = rows.list.len().unique()
+    if len(widths) != 1:
+        raise pl.exceptions.SchemaError(f"rows of {', '.join(map(str, widths.sort()))} values")
+    names = headerless([[str(value) for value in row] for row in rows.head(_TRIED_ROWS)])
+    if names is None:
+        raise pl.exceptions.SchemaError(f"rows of {widths[0]} values in no known order")
+    return rows.list.to_struct(fields=list(names)).struct.unnest().lazy()
+
+
+def _refuse_size(path: Path, size: int, limit: int) -> None:
+    if size > limit:
         raise InputError(
-            f"{path} is not a UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8."
-        ) from None
-
-
-def _scan(path: Path, delimiter: str, skipped: int, names: Sequence[str], shown: str) -> Raw:
-    if len(set(names)) < len(names):
-        raise InputError(f"the file has two columns of one name: {path}; its first rows:\n{shown}")
-    rows = pl.scan_csv(
-        path, separator=delimiter, has_header=False, new_columns=list(names), skip_lines=skipped, infer_schema=False
-    )
-    return Raw(rows, shown, skipped + 1)
-
-
-def _all_numbers(fields: Sequence[str]) -> bool:
-    try:
-        return all(float(field) >= 0 for field in fields)
-    except ValueError:
-        return False
+            f"{path} holds {size:,} bytes or more where {limit:,} are allowed; if that is right, raise "
+            "CRYPTO_FEATURES_FILES_LIMIT."
+        )

@@ -1,4 +1,6 @@
-"""Whether a volume in the base asset and one in the quote currency are what their names say, in every row."""
+"""Whether a volume counts the base asset or the quote currency, by its name, by its size, and beside another."""
+
+from datetime import timedelta
 
 import polars as pl
 
@@ -8,9 +10,35 @@ from crypto_features.market.vendor.columns import Columns
 _TOLERANCE = 0.05
 _NEAR_ONE = 2.0
 """Prices within a factor of two of 1 do not tell the two volumes apart."""
+_MOST_A_DAY = 1e12
+"""More than any coin's turnover in a day, in dollars: a hundred times the largest that was ever reported."""
+_DAY = timedelta(days=1)
 
 
-def check_volumes(candles: pl.LazyFrame, found: Columns, where: str) -> None:
+def is_quote(found: Columns, decided: str | None) -> bool:
+    """Whether the volume that is taken counts the quote currency: as decided, or else as the columns' names say."""
+    if decided is not None:
+        return decided == "quote"
+    return found.volume is None or found.volume_is_quote
+
+
+def check_size(candles: pl.LazyFrame, length: timedelta, found: Columns, where: str) -> None:
+    """Refuse a volume that is too large for one in the base asset: times the price, no market trades as much.
+
+    Raises:
+        InputError: if half of the candles are worth more than a coin's turnover ever was.
+    """
+    worth = (pl.col("volume") * pl.col("close")).filter(pl.col("volume") > 0).median() * (_DAY / length)
+    most = candles.select(worth).collect(engine="streaming").item()
+    if most is not None and most > _MOST_A_DAY:
+        raise InputError(
+            f"the volume {found.volume!r} is worth {most:.1e} a day at these prices, more than any coin's turnover: it "
+            "seems to count the quote currency. Decide by CRYPTO_FEATURES_FILES_VOLUME=quote, or =base if it is "
+            f"right. {where}"
+        )
+
+
+def check_pair(candles: pl.LazyFrame, found: Columns, where: str) -> None:
     """Quote volume over base volume is the mean price paid, so it lies between low and high; swapped, its inverse does.
 
     Args:
@@ -43,7 +71,7 @@ def check_volumes(candles: pl.LazyFrame, found: Columns, where: str) -> None:
         raise InputError(
             f"the volume columns {names} change places within the file: in {seen['swapped']} rows, from "
             f"{seen['first_swapped']} to {seen['last_swapped']}, {found.volume!r} holds the quote currency; no setting "
-            f"can mend that, split the file or take another. {where}"
+            f"can fix that, split the file or take another. {where}"
         )
     if seen["swapped"]:
         raise InputError(

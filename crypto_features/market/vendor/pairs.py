@@ -1,0 +1,96 @@
+"""The market that a vendor's text names: its base and its quote, however exchanges write them."""
+
+import re
+from dataclasses import dataclass
+
+MONEY = (
+    *(
+        "USDT",
+        "USDC",
+        "BUSD",
+        "TUSD",
+        "FDUSD",
+        "DAI",
+        "USDP",
+        "USDS",
+        "PYUSD",
+        "UST",
+        "USD",
+        "EUR",
+        "GBP",
+        "JPY",
+        "KRW",
+    ),
+    *("AUD", "CAD", "CHF", "BRL", "TRY", "INR", "IDR", "MXN", "RUB", "UAH", "NGN", "ZAR", "PLN", "SGD", "HKD", "VND"),
+)
+"""Currencies and what is pegged to one; a symbol alone, such as BTC, is priced in one of these."""
+_QUOTES = (*MONEY, "BTC", "XBT", "ETH", "BNB", "SOL")
+_ALIASES = {"XBT": "BTC", "XDG": "DOGE"}
+EXCHANGES = frozenset(
+    {
+        *("BINANCE", "BINANCEUS", "BITFINEX", "BITGET", "BITHUMB", "BITMEX", "BITSTAMP", "BITTREX", "BYBIT", "CEX"),
+        *("CEXIO", "COINBASE", "CRYPTOCOM", "DERIBIT", "EXMO", "FTX", "GATE", "GATEIO", "GDAX", "GEMINI", "HTX"),
+        *("HUOBI", "ITBIT", "KRAKEN", "KUCOIN", "LBANK", "MEXC", "OKCOIN", "OKEX", "OKX", "POLONIEX", "UPBIT"),
+    }
+)
+_KINDS = frozenset(["SPOT", "PERP", "PERPETUAL", "SWAP", "FTS", "FUT"])
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A base asset and, if it is named, the currency of its prices."""
+
+    base: str
+    quote: str | None = None
+
+
+def pairs(text: str) -> frozenset[Pair]:
+    """Every pair that a text can mean; `ETHBTC` is ether in bitcoin, or an asset of that name.
+
+    >>> sorted(f"{pair.base} {pair.quote}" for pair in pairs("BINANCE:BTCUSDT"))
+    ['BTC USDT', 'BTCUSDT None']
+    >>> pairs("X:BTC-USD") == pairs("XBT/USD") == {Pair("BTC", "USD")}
+    True
+    """
+    market = text.strip()
+    bitfinex = re.fullmatch(r"t([A-Z0-9]{6,}|[A-Z0-9]+:[A-Z0-9]+)", market)
+    left, _, right = (bitfinex[1] if bitfinex else market).upper().partition(":")
+    is_settled = bool(re.search(r"[/_-]", left))  # in BTC/USDT:USDT the colon stands before the settlement's currency.
+    named_in = left if not right or is_settled else f"{left}/{right}" if bitfinex else right
+    parts = [part for part in re.split(r"[/_\- ]+", named_in) if part]
+    named = [part for part in parts if part not in _KINDS and part not in EXCHANGES] or parts
+    if len(named) == 1:
+        return _joined(named[0])
+    base, quote = named[:2]
+    if base in MONEY and quote not in MONEY:  # as in KRW-BTC.
+        base, quote = quote, base
+    return frozenset({_pair(base, quote)})
+
+
+def same_market(named: str, found: str) -> bool:
+    """Whether a file of this name may hold this market.
+
+    >>> same_market("ETH", "ETHFIUSDT"), same_market("ETH", "ETHBTC"), same_market("BTC", "tBTCUSD")
+    (False, False, True)
+    """
+    return any(_agree(ours, theirs) for ours in pairs(named) for theirs in pairs(found))
+
+
+def _agree(ours: Pair, theirs: Pair) -> bool:
+    if ours.base != theirs.base:
+        return False
+    if ours.quote is None:
+        return theirs.quote is None or theirs.quote in MONEY
+    return theirs.quote in {None, ours.quote}
+
+
+def _joined(text: str) -> frozenset[Pair]:
+    kraken = re.fullmatch(r"X([A-Z]{3})[XZ]([A-Z]{3})", text)
+    split = [(text.removesuffix(quote), quote) for quote in _QUOTES if text.endswith(quote) and text != quote]
+    both = [*split, *([(kraken[1], kraken[2])] if kraken else [])]
+    return frozenset({_pair(text, None), *(_pair(base, quote) for base, quote in both)})
+
+
+def _pair(base: str, quote: str | None) -> Pair:
+    quote = "USDT" if quote == "UST" else quote
+    return Pair(_ALIASES.get(base, base), _ALIASES.get(quote, quote) if quote else None)

@@ -1,0 +1,68 @@
+"""The layouts of exchanges and programs load; what fits none gets an error that works when it is followed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crypto_features.errors import InputError
+from tests.market.vendors import HEADER, candles_in, epoch, opens, put, text
+
+TIMES = opens(50)
+ROWS = [(epoch(time), 100 + i, 103 + i, 98 + i, 101 + i, 10) for i, time in enumerate(TIMES)]
+EXPECTED = [("BTC", time, *map(float, row[1:]), 1.0) for time, row in zip(TIMES, ROWS, strict=True)]
+
+
+def lines(columns: Callable[..., tuple[object, ...]]) -> str:
+    return "".join(",".join(map(str, columns(*row))) + "\n" for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lines(lambda t, o, h, low, c, v: (t * 1000, o, h, low, c, v)),
+        lines(lambda t, o, h, low, c, v: (t, o, h, low, c, v, 7)),
+        lines(lambda t, o, h, low, c, v: (t, o, h, low, c, c, v, 7)),
+        lines(lambda t, o, h, low, c, v: (t * 1000, o, h, low, c, v, t * 1000 + 3_599_999, c * v)),
+        lines(lambda t, o, h, low, c, v: (t * 1000, o, h, low, c, v, t * 1000 + 3_599_999, c * v, 3, 1, 9, 0)),
+        lines(lambda t, o, h, low, c, v: (t * 1000, o, c, h, low, v)),
+        lines(lambda t, o, h, low, c, v: (t, o, c, h, low, v, c * v)),
+        lines(lambda t, o, h, low, c, v: (t, low, h, o, c, v)),
+        json.dumps([[t * 1000, *row] for t, *row in ROWS]),
+        json.dumps([dict(zip(HEADER.split(","), row, strict=True)) for row in ROWS]),
+        text(TIMES).replace("\n", "\r"),
+    ],
+    ids=[
+        *("ccxt", "Kraken OHLCVT", "Kraken with vwap", "MEXC", "Binance", "Bitfinex", "KuCoin", "Coinbase"),
+        *("freqtrade", "records", "lines of old Macs"),
+    ],
+)
+def test_a_known_layout_loads(tmp_path: Path, content: str) -> None:
+    assert candles_in(put(tmp_path / "f", BTC__csv=content)).rows() == EXPECTED
+
+
+def test_a_layout_that_is_not_known_loads_once_the_advice_is_followed(tmp_path: Path) -> None:
+    content = lines(lambda t, o, h, low, c, v: (low, t, h, o, c, v))
+    with pytest.raises(InputError, match=r"add a first line in the order of the columns, such as open_time,open,high"):
+        candles_in(put(tmp_path / "f", BTC__csv=content))
+    named = put(tmp_path / "f", BTC__csv=f"low,open_time,high,open,close,volume\n{content}")
+    assert candles_in(named).rows() == EXPECTED
+
+
+NAMES = {"open_time": "Zeit", "open": "Auf", "high": "Hoch", "low": "Tief", "close": "Zu", "volume": "Umsatz"}
+
+
+def test_a_setting_can_name_every_column_of_a_text(tmp_path: Path) -> None:
+    folder = put(tmp_path / "f", BTC__csv="a banner\n" + text(TIMES, header=",".join(NAMES.values())))
+    with pytest.raises(InputError, match="FILES_COLUMNS=open=<column>"):
+        candles_in(folder)
+    with pytest.raises(InputError, match=r"nor has those of CRYPTO_FEATURES_FILES_COLUMNS \(.*Zoo"):
+        candles_in(folder, columns=NAMES | {"close": "Zoo"})
+    assert candles_in(folder, columns=NAMES).rows() == EXPECTED
+
+
+def test_a_header_is_read_by_its_own_names_and_those_of_a_setting(tmp_path: Path) -> None:
+    header = "time_period_start,time_open,price_open,price_high,price_low,price_close,volume_traded"
+    content = text(TIMES, lambda t: f"{t:%Y-%m-%dT%H:%M:%S}.0000000Z,{t:%Y-%m-%dT%H:%M}:03.0000000Z", header)
+    assert candles_in(put(tmp_path / "f", BTC__csv=content)).rows() == EXPECTED

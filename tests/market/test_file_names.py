@@ -1,0 +1,86 @@
+"""A file's name says its market and nothing else is taken for one; a market column is held against it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from crypto_features.errors import InputError
+from crypto_features.market.vendor.filename import parse
+from tests.market.market import HOUR
+from tests.market.vendors import DAY, HEADER, MINUTE, files, iso, opens, put, text, times_in
+
+TIMES = opens(50)
+
+
+@pytest.mark.parametrize(
+    ("name", "market", "length"),
+    [
+        ("BTC.csv", "BTC", None),
+        ("btc.parquet", "BTC", None),
+        ("BTC-USD.csv", "BTC-USD", None),
+        ("BTCUSDT-1h-2024-01.csv", "BTCUSDT", HOUR),
+        ("BTCUSDT-15m-2024-01-31.zip", "BTCUSDT", 15 * MINUTE),
+        ("BTC_USDT-1d.json.gz", "BTC_USDT", DAY),
+        ("BTC_USDT-5m.feather", "BTC_USDT", 5 * MINUTE),
+        ("XBTUSD_1440.csv", "XBTUSD", DAY),
+        ("Binance_BTCUSDT_d.csv", "BTCUSDT", DAY),
+        ("Bitstamp_BTCUSD_2021_minute.csv", "BTCUSD", MINUTE),
+        ("BTCUSDT_2020-01-01_to_2024-12-31.csv", "BTCUSDT", None),
+        ("BTCUSDT-1M-2024.csv", "BTCUSDT", timedelta(days=30)),
+        ("ETH_ohlcv_1hour (1).csv", "ETH", HOUR),
+        ("1INCH-4h.csv", "1INCH", 4 * HOUR),
+        ("H.csv", "H", None),
+        ("T_S.csv", "T_S", None),
+        ("BTCUSDT-1s-2024-01-01.zip", "BTCUSDT", timedelta(seconds=1)),
+        ("BTC_1h_2024-01-01_2024-06-30.csv", "BTC", HOUR),
+        ("2024-01.csv", "", None),
+    ],
+)
+def test_a_name_is_taken_apart(name: str, market: str, length: timedelta | None) -> None:
+    found = parse(name)
+    assert (found.market, found.length, found.kind) == (market, length, "")
+
+
+def test_a_name_of_other_than_spot_candles_says_so() -> None:
+    assert parse("BTC_USDT_USDT-8h-funding_rate.feather").kind == "FUNDING_RATE"
+
+
+@pytest.mark.parametrize("name", ["b\u0131t.csv", "\u00dfa.csv"])
+def test_a_name_does_not_become_another_symbol_by_its_capitals(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="is not named after a market"):
+        files(put(tmp_path / "f", **{name: text(TIMES)})).symbols()
+
+
+RIGHT = [
+    *("BTC", "BTCUSDT", "BTC/USD", "BTC-USD", "btc_usd", "XBT/USD", "XXBTZUSD", "tBTCUSD", "tBTCUST", "tBTC:USD"),
+    *("X:BTC-USD", "BINANCE:BTCUSDT", "BTC/USDT:USDT", "BITSTAMP_SPOT_BTC_USD", "KRW-BTC", "BTC-EUR"),
+]
+WRONG = ["BTCDOMUSDT", "WBTCUSDT", "BTCETH", "BTC/ETH", "ETHBTC", "BTCSTUSDT", "Bitcoin", "ETH"]
+
+
+def of_market(market: str) -> str:
+    return text(TIMES, lambda time: f"{iso(time)},{market}", HEADER.replace("time", "time,symbol"))
+
+
+@pytest.mark.parametrize("market", RIGHT)
+def test_a_market_is_recognized_however_it_is_written(tmp_path: Path, market: str) -> None:
+    assert times_in(put(tmp_path / "f", BTC__csv=of_market(market))) == TIMES
+
+
+@pytest.mark.parametrize("market", WRONG)
+def test_another_market_is_refused_however_alike_its_name(tmp_path: Path, market: str) -> None:
+    with pytest.raises(InputError, match=f"is named BTC and holds {market}"):
+        times_in(put(tmp_path / "f", BTC__csv=of_market(market)))
+
+
+@pytest.mark.parametrize(
+    ("name", "market"), [("ETHBTC", "ETH/BTC"), ("WBTC", "WBTCUSDT"), ("DOGE", "XDGUSD"), ("XBTUSD", "BTC-USD")]
+)
+def test_a_name_with_its_quote_holds_that_market(tmp_path: Path, name: str, market: str) -> None:
+    assert times_in(put(tmp_path / "f", **{f"{name}__csv": of_market(market)}), name) == TIMES
+
+
+def test_a_name_with_another_quote_does_not(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is named BTCUSDT and holds BTC/USD"):
+        times_in(put(tmp_path / "f", BTCUSDT__csv=of_market("BTC/USD")), "BTCUSDT")

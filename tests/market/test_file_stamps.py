@@ -1,0 +1,161 @@
+"""A stamp is read as what it certainly is, or refused with the setting that decides; never as a time in 1970."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+
+from crypto_features.errors import InputError, SettingsError
+from crypto_features.settings import Settings
+from tests.market.market import HOUR, START
+from tests.market.vendors import DAY, HEADER, candles_in, epoch, frame, iso, opens, put, text, times_in
+
+NEW_YORK = ZoneInfo("America/New_York")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EXCEL = datetime(1899, 12, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "step"),
+    [
+        (lambda t: f"{t:%Y%m%d}", DAY),
+        (lambda t: f"{t:%Y%m%d}.0", DAY),
+        (lambda t: f"{t:%Y%m%d%H}", HOUR),
+        (lambda t: f"{t:%Y%m%d%H%M}", HOUR),
+        (lambda t: f"{t:%Y%m%d%H%M%S}", HOUR),
+        (lambda t: f"{epoch(t) / 1e9:.9f}E9", HOUR),
+        (lambda t: f"{t:%m/%d/%y %H:%M}", HOUR),
+        (lambda t: f"{t:%d/%m/%y %H:%M}", HOUR),
+        (lambda t: f"{t.month}/{t.day}/{t:%y} {t.hour}:00", HOUR),
+        (lambda t: f"{t:%y-%m-%d %H:%M:%S}", HOUR),
+        (lambda t: f"{t:%d-%b-%y}", DAY),
+        (lambda t: f'"{t:%b %d, %Y}"', DAY),
+        (lambda t: f"{t:%m/%d/%Y %I:%M %p}", HOUR),
+        (lambda t: f"{t:%Y-%m-%dT%H:%M:%S}.0000000Z", HOUR),
+    ],
+)
+def test_every_form_that_is_certain_is_read(tmp_path: Path, stamp: Callable[[datetime], str], step: timedelta) -> None:
+    times = opens(40 * (DAY // step), step)
+    assert times_in(put(tmp_path / "f", BTC__csv=text(times, stamp)), interval=step) == times
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m%d%H%M"])
+def test_the_digits_of_dates_are_read_from_numbers_too(tmp_path: Path, form: str) -> None:
+    times = opens(40, DAY)
+    frame(times).with_columns(pl.col("time").dt.strftime(form).cast(pl.Int64)).write_parquet(tmp_path / "BTC.parquet")
+    assert times_in(tmp_path, interval=DAY) == times
+
+
+@pytest.mark.parametrize(
+    ("stamp", "decision"),
+    [
+        (lambda t: (t - EXCEL) / DAY, "excel"),
+        (lambda t: (t - EPOCH) / DAY, "days"),
+        (lambda t: f"{t:%y%m%d%H}", "%y%m%d%H"),
+    ],
+)
+def test_numbers_that_are_neither_an_epoch_nor_digits_of_dates_are_refused_until_a_setting_decides(
+    tmp_path: Path, stamp: Callable[[datetime], object], decision: str
+) -> None:
+    times = opens(100)
+    folder = put(tmp_path / "f", BTC__csv=text(times, stamp))
+    with pytest.raises(InputError, match=r"no form that is known.*FILES_STAMPS.*excel.*days since 1970"):
+        candles_in(folder)
+    assert times_in(folder, stamps=decision) == times
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_row_numbers_are_no_times(tmp_path: Path, suffix: str) -> None:
+    numbered = frame(opens(50)).with_columns(time=pl.int_range(pl.len()))
+    numbered.write_csv(tmp_path / "BTC.csv") if suffix == "csv" else numbered.write_parquet(tmp_path / "BTC.parquet")
+    with pytest.raises(InputError, match=r"50 are empty or cannot be read .* times since 2008"):
+        candles_in(tmp_path)
+
+
+def test_stamps_that_a_spreadsheet_rounded_are_refused(tmp_path: Path) -> None:
+    rounded = text(opens(50), lambda t: f"{epoch(t) * 1000:.5E}")
+    with pytest.raises(InputError, match=r"10000s apart.*they may be rounded"):
+        candles_in(put(tmp_path / "f", BTC__csv=rounded))
+
+
+def test_times_of_1970_in_a_parquet_file_are_refused_until_a_setting_says_their_unit(tmp_path: Path) -> None:
+    times = opens(50)
+    wrong = frame(times).with_columns(pl.col("time").dt.epoch("ms").cast(pl.Datetime("ns")))
+    wrong.write_parquet(tmp_path / "BTC.parquet")
+    with pytest.raises(InputError, match=r"opened at 1970-01-01 .*FILES_STAMPS, such as ms"):
+        candles_in(tmp_path)
+    assert times_in(tmp_path, stamps="ms") == times
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_local_times_are_read_by_their_zone_through_both_changes_of_the_clocks(tmp_path: Path, order: int) -> None:
+    times = opens(24 * 400)
+    local = text(times[::order], lambda t: iso(t.astimezone(NEW_YORK)))
+    assert times_in(put(tmp_path / "f", BTC__csv=local), zone="America/New_York") == times
+
+
+def test_stamps_with_a_zone_of_their_own_are_not_moved(tmp_path: Path) -> None:
+    times = opens(50)
+    zoned = (epoch, lambda t: f"{iso(t)} UTC", lambda t: f"{t:%Y-%m-%dT%H:%M:%SZ}", lambda t: t.astimezone(NEW_YORK))
+    for i, stamp in enumerate(zoned):
+        assert times_in(put(tmp_path / str(i), BTC__csv=text(times, stamp)), zone="Asia/Kolkata") == times
+
+
+@pytest.mark.parametrize(("late", "interval"), [(timedelta(minutes=30), HOUR), (5 * HOUR, DAY)])
+def test_stamps_beside_the_grid_of_utc_are_refused_with_a_hint_at_the_zone(
+    tmp_path: Path, late: timedelta, interval: timedelta
+) -> None:
+    folder = put(tmp_path / "f", BTC__csv=text(opens(50, interval, START + late)))
+    with pytest.raises(InputError, match=rf"but {late} later.*local time.*FILES_ZONE"):
+        candles_in(folder, interval=interval)
+
+
+@pytest.mark.parametrize("before", [timedelta(seconds=1), timedelta(milliseconds=1), timedelta(microseconds=1)])
+def test_stamps_of_a_candles_last_moment_are_its_open_time_a_length_earlier(tmp_path: Path, before: timedelta) -> None:
+    times = opens(50, DAY)
+    frame([time + DAY - before for time in times]).write_parquet(tmp_path / "BTC.parquet")
+    assert times_in(tmp_path, interval=DAY) == times
+
+
+@pytest.mark.parametrize("header", ["unix,date", "date,unix", "timestamp,datetime"])
+def test_of_two_columns_of_stamps_the_one_that_reads_every_row_is_taken(tmp_path: Path, header: str) -> None:
+    def both(time: datetime) -> str:
+        changing = f"{time:%Y-%m-%d %I-%p}" if time < START + 20 * HOUR else iso(time)
+        return f"{epoch(time)},{changing}" if header != "date,unix" else f"{changing},{epoch(time)}"
+
+    times = opens(50)
+    content = text(times, both, HEADER.replace("time", header))
+    assert times_in(put(tmp_path / "f", BTC__csv=content)) == times
+
+
+@pytest.mark.parametrize("header", ["", "index", "Unnamed: 0"])
+def test_the_index_of_a_pandas_frame_is_its_time(tmp_path: Path, header: str) -> None:
+    times = opens(50)
+    content = text(times, header=HEADER.replace("time", header))
+    assert times_in(put(tmp_path / "f", BTC__csv=content)) == times
+    assert times_in(tmp_path / "f", columns={"open_time": header or "Unnamed: 0"}) == times
+
+
+def test_an_index_of_row_numbers_stands_back_behind_a_named_column(tmp_path: Path) -> None:
+    times = opens(50)
+    content = text(times, lambda t: f"{(t - START) // HOUR},{iso(t)}", f",{HEADER}")
+    assert times_in(put(tmp_path / "f", BTC__csv=content)) == times
+
+
+def test_a_zone_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_FILES_ZONE", "America/NewYork")
+    with pytest.raises(SettingsError, match=r"FILES_ZONE: 'America/NewYork' is not a time zone"):
+        Settings.load()
+
+
+def test_settings_reach_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    from crypto_features.market.vendor import Choices
+
+    chosen: dict[str, Any] = {"STAMPS": "ms", "ZONE": "UTC", "INTERVAL": "2h", "VOLUME": "quote", "LIMIT": "9"}
+    for name, value in chosen.items():
+        monkeypatch.setenv(f"CRYPTO_FEATURES_FILES_{name}", value)
+    assert Choices.of(Settings.load()) == Choices({}, "ms", "UTC", 2 * HOUR, "quote", 9)

@@ -1,0 +1,81 @@
+"""A volume in the quote currency is never taken for one in the base asset."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crypto_features.errors import InputError
+from tests.market.vendors import DAY, candles_in, iso, opens, put
+
+TIMES = opens(50, DAY)
+
+
+def rows(header: str, line: str) -> str:
+    """A text of daily candles that never change: open 100, high 103, low 98, close 101."""
+    return f"{header}\n" + "".join(line.format(time=time, iso=iso(time)) + "\n" for time in TIMES)
+
+
+def volumes(folder: Path, symbol: str = "BTC", **options: Any) -> set[float]:
+    return set(candles_in(folder, symbol, interval=DAY, **options)["volume"])
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("Date,Open,High,Low,Close,Adj Close,Volume", "{time:%Y-%m-%d},100,103,98,101,101,707"),
+        ("Date,Open*,High,Low,Close**,Volume,Market Cap", '"{time:%b %d, %Y}",100,103,98,101,707,9e9'),
+        (
+            "timeOpen;timeClose;name;open;high;low;close;volume;marketCap;timestamp",
+            '"{iso}";"{time:%Y-%m-%d}T23:59:59.999Z";"2781";100;103;98;101;707;9e9;"{time:%Y-%m-%d}T23:59:59.999Z"',
+        ),
+        (
+            "SNo,Name,Symbol,Date,High,Low,Open,Close,Volume,Marketcap",
+            "1,x,BTC,{time:%Y-%m-%d} 23:59:59,103,98,100,101,707,9",
+        ),
+        ("date,open,high,low,close,Volume USD", "{iso},100,103,98,101,707"),
+    ],
+    ids=["Yahoo", "CoinMarketCap's page", "CoinMarketCap's download", "made from it", "by its name"],
+)
+def test_a_volume_in_money_is_divided_by_the_close(tmp_path: Path, header: str, line: str) -> None:
+    folder = put(tmp_path / "f", BTC__csv=rows(header, line))
+    assert volumes(folder) == {7.0}
+    assert candles_in(folder, interval=DAY)["open_time"].to_list() == TIMES
+
+
+def test_a_setting_decides_over_what_the_columns_say(tmp_path: Path) -> None:
+    yahoo = put(
+        tmp_path / "y", BTC__csv=rows("Date,Open,High,Low,Close,Adj Close,Volume", "{iso},100,103,98,101,101,707")
+    )
+    plain = put(tmp_path / "p", BTC__csv=rows("date,open,high,low,close,volume", "{iso},100,103,98,101,707"))
+    assert (volumes(yahoo, volume="base"), volumes(plain), volumes(plain, volume="quote")) == ({707.0}, {707.0}, {7.0})
+
+
+def test_a_volume_that_no_market_trades_is_refused_by_its_size(tmp_path: Path) -> None:
+    header = "Price,Close,High,Low,Open,Volume\nTicker,BTC-USD,BTC-USD,BTC-USD,BTC-USD,BTC-USD\nDate,,,,,"
+    folder = put(tmp_path / "f", BTC__csv=rows(header, "{time:%Y-%m-%d},101,103,98,100,30300000000"))
+    with pytest.raises(InputError, match=r"'Volume' is worth 3.1e\+12 a day.*FILES_VOLUME=quote, or =base"):
+        volumes(folder)
+    assert volumes(folder, volume="quote") == {3e8}
+
+
+@pytest.mark.parametrize("symbol", ["BTC", "BTCUSDT", "Binance_BTCUSDT_d"])
+def test_the_volume_of_the_base_is_found_whatever_the_name_says_of_the_quote(tmp_path: Path, symbol: str) -> None:
+    content = rows("Unix,Symbol,Open,High,Low,Close,Volume BTC,Volume USDT", "{iso},BTC/USDT,100,103,98,101,7,707")
+    folder = put(tmp_path / "f", **{f"{symbol}__csv": content})
+    assert volumes(folder, "BTC" if symbol == "BTC" else "BTCUSDT") == {7.0}
+
+
+def test_volumes_of_other_coins_are_not_taken(tmp_path: Path) -> None:
+    content = rows("date,open,high,low,close,Volume BTC,Volume USD", "{iso},100,103,98,101,7,707")
+    with pytest.raises(InputError, match=r"has no column for volume; decide by .*COLUMNS=volume=<column>"):
+        volumes(put(tmp_path / "f", ETH__csv=content), "ETH")
+
+
+@pytest.mark.parametrize(("column", "expected"), [("volume", 7.0), ("volume.1", 8.0)])
+def test_of_two_columns_of_one_name_a_setting_can_take_either(tmp_path: Path, column: str, expected: float) -> None:
+    content = rows("date,open,high,low,close,volume,volume", "{iso},100,103,98,101,7,8")
+    folder = put(tmp_path / "f", BTC__csv=content)
+    with pytest.raises(InputError, match=r"could take volume from 'volume' or 'volume\.1'"):
+        volumes(folder)
+    assert volumes(folder, columns={"volume": column}) == {expected}
