@@ -5,13 +5,14 @@ from crypto_features.market.history import coverage, current, flags, gaps
 from crypto_features.market.ingest import ingest
 from crypto_features.market.lake import Table
 from crypto_features.market.report import IngestReport, Progress, RejectedShareError
-from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.source import CANDLE_SCHEMA, PartlyFetchedError, Source
 from crypto_features.market.sources import source
 from crypto_features.market.windows import gaps_in
 
 __all__ = [
     "CANDLE_SCHEMA",
     "IngestReport",
+    "PartlyFetchedError",
     "Progress",
     "RejectedShareError",
     "Source",

@@ -8,6 +8,18 @@ import polars as pl
 
 from crypto_features.errors import CryptoFeaturesError, PermanentError
 
+_TIME = pl.Datetime("us", "UTC")
+ABSENT_SCHEMA = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "from": _TIME,
+        "to": _TIME,
+        "missing": pl.Int64(),
+        "sessions": pl.Int64(),
+        "last": _TIME,
+    }
+)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -61,6 +73,10 @@ class IngestReport:
         published: The months whose partition changed.
         seconds: How long it took.
         later: By symbol, how many candles on offer are not over by the clock; they are not fetched.
+        shortfalls: By symbol, what the source cannot give at all, why, and who can, a sentence each.
+        absent: `symbol, from, to, missing, sessions, last`: what a source that resumes did not give of the symbols in
+            these months: open time of the first and of the last candle, how many, how many sessions proved it (see
+            `crypto_features.market.absent`), and when the last of them was.
     """
 
     source: str
@@ -72,6 +88,8 @@ class IngestReport:
     published: tuple[str, ...]
     seconds: float
     later: Mapping[str, int] = field(default_factory=dict)
+    shortfalls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    absent: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ABSENT_SCHEMA))
 
     @property
     def rows(self) -> int:
@@ -82,6 +100,11 @@ class IngestReport:
     def new(self) -> int:
         """Candles that were not in the table."""
         return int(self.counts["new"].sum())
+
+    @property
+    def silent(self) -> pl.DataFrame:
+        """The rows of `absent` that nothing proves: no later candle of the symbol came when they were asked for."""
+        return self.absent.filter(pl.col("sessions") == 0)
 
     @property
     def rejected_share(self) -> float:

@@ -1,10 +1,12 @@
 """What every source of candles offers: the one protocol that a new source implements, in one file."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 import polars as pl
+
+from crypto_features.errors import CryptoFeaturesError
 
 CANDLE_SCHEMA = pl.Schema(
     {
@@ -18,6 +20,26 @@ CANDLE_SCHEMA = pl.Schema(
     }
 )
 """A candle as a source hands it over: prices in the quote currency, volume in the base asset."""
+
+
+ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+"""A span that holds every candle."""
+
+
+class PartlyFetchedError(CryptoFeaturesError):
+    """A fetch failed after a part of its candles had come, which is good.
+
+    Args:
+        cause: Why the rest did not come.
+        candles: The candles that came, in `CANDLE_SCHEMA`.
+        lost: The spans `[start, end)` that are not answered, in which candles may be missing; sorted.
+    """
+
+    def __init__(
+        self, cause: CryptoFeaturesError, candles: pl.DataFrame, lost: Sequence[tuple[datetime, datetime]]
+    ) -> None:
+        self.cause, self.candles, self.lost = cause, candles, lost
+        super().__init__(str(cause))
 
 
 class Source(Protocol):
@@ -58,12 +80,26 @@ class Source(Protocol):
             UnknownNameError: if the symbol is not on offer.
             TransientError: if the same call may succeed later.
             PermanentError: if it will fail again until its cause is corrected.
+            PartlyFetchedError: if only a part failed, by one of these.
         """
+
+    def offers(self, symbol: str) -> Sequence[tuple[datetime, datetime]]:
+        """The spans `[start, end)` in which a symbol can have candles; by default all of time.
+
+        A source that resumes is not asked outside them.
+        """
+        del symbol
+        return [ALWAYS]
 
     def later(self, symbol: str) -> int:
         """How many candles of a symbol that was fetched are not over by the clock, and so were left out."""
         del symbol
         return 0
+
+    def shortfalls(self, symbol: str) -> tuple[str, ...]:
+        """What this source turned out to be unable to give of a symbol, a sentence each: what, why, and who can."""
+        del symbol
+        return ()
 
     def origin(self, symbol: str) -> str:
         """What the candles of a symbol are taken from: of another origin, what did not exist is asked for again."""

@@ -206,9 +206,9 @@ def test_a_fault_that_passes_is_waited_out(server: tuple[Archive, str], status: 
     [
         (zipped(b"0" * 3_000_000), PermanentError, "unpacks to more than 2,000,000 bytes"),
         (bytes(2_000_001), PermanentError, "is longer than 2,000,000 bytes"),
-        (b"no zip", PermanentError, "is no zip file"),
+        (b"no zip", PermanentError, "is not a zip file"),
         (zipped(b"", b""), PermanentError, "holds 2 files"),
-        (zipped(b"1,2,x,4,5,6,7,8,9,10,11,12\n"), InputError, "is no kline CSV"),
+        (zipped(b"1,2,x,4,5,6,7,8,9,10,11,12\n"), InputError, "is not a kline CSV"),
     ],
 )
 def test_a_bad_file_is_refused(
