@@ -85,7 +85,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
             )
             failed = {symbol: str(error) for symbol, error in report.failed.items()}
             refused.update(failed)
-        if failed.keys() == set(symbols):
+        if failed.keys() == set(symbols) and not report.rows:
             raise next(iter(report.failed.values()))
         touched = sorted({*months, *report.published} & set(table.months()))
         holes = gaps_in(table, touched, lake.interval)
@@ -113,6 +113,8 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
                 "flagged": rows(report.flagged),
                 "rejected_by_rule": report.rejected_by_rule,
                 "failed_symbols": failed,
+                "absent": rows(report.absent),
+                "troubles": [f"{symbol}: {text}" for symbol, text in report.troubles],
             }
         )
 

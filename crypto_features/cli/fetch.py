@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from crypto_features.market import IngestReport
 
 
+_SHOWN = 10
+
+
 @command
 def fetch(
     first: Annotated[
@@ -56,9 +59,11 @@ def fetch(
         )
     console.print(f"[bold]{report.source}[/], {report.seconds:.1f} s", soft_wrap=True)
     console.print(_summary(report))
-    for symbol, error in report.failed.items():
-        console.print(f"[red]{symbol}[/]: {error}", soft_wrap=True)
-    if report.failed:
+    if report.absent.height:
+        console.print(_longest_gaps(report))
+    for symbol, text in report.troubles:
+        console.print(f"[red]{symbol}[/]: {text}", soft_wrap=True)
+    if report.troubles:
         raise typer.Exit(1)
 
 
@@ -70,8 +75,17 @@ def _summary(report: "IngestReport") -> Grid:
         "corrected": report.corrected.height,
         "flagged": report.flagged.height,
         **{f"rejected: {rule}": count for rule, count in report.rejected_by_rule.items()},
+        "absent": int(report.absent["missing"].sum()),
         **{f"not over by the clock: {symbol}": count for symbol, count in report.later.items()},
     }
     for what, count in rows.items():
         grid.add_row(what, f"{count:,}")
+    return grid
+
+
+def _longest_gaps(report: "IngestReport") -> Grid:
+    grid = Grid("Absent", "from", "to", "Candles", "Sessions", title=f"The longest of {report.absent.height:,} gaps")
+    longest = report.absent.sort("missing", descending=True, maintain_order=True).head(_SHOWN)
+    for symbol, first, last, missing, sessions, _ in longest.iter_rows():
+        grid.add_row(symbol, f"{first:%Y-%m-%d %H:%M}", f"{last:%Y-%m-%d %H:%M}", f"{missing:,}", f"{sessions}")
     return grid

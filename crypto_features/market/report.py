@@ -107,6 +107,20 @@ class IngestReport:
         return self.absent.filter(pl.col("sessions") == 0)
 
     @property
+    def troubles(self) -> list[tuple[str, str]]:
+        """What needs a person, as symbol and sentence: symbols that failed, and candles that will not come."""
+        found = [(symbol, str(error)) for symbol, error in self.failed.items()]
+        found += [(symbol, text) for symbol, texts in self.shortfalls.items() for text in texts]
+        ends = self.silent.group_by("symbol", maintain_order=True).agg(pl.col("from").min())
+        for symbol, end in ends.iter_rows():
+            text = (
+                f"no candle came that opens at {end:%Y-%m-%d %H:%M} or later; every run requests them again. If the "
+                f"market is closed, set CRYPTO_FEATURES_MARKETS={symbol}=<market>@..{end:%Y-%m-%d}."
+            )
+            found.append((symbol, text))
+        return found
+
+    @property
     def rejected_share(self) -> float:
         """Share of the fetched candles that break the contract, 0 to 1."""
         return self.rejected.height / self.rows if self.rows else 0.0

@@ -28,7 +28,7 @@ class Web:
 
     Args:
         pace: The rate limit.
-        patience: For how long a request that fails is made again, and an answer may take.
+        patience: For how long a request that fails is made again; one answer may take a quarter of it.
         limit: How many bytes an answer may have.
     """
 
@@ -64,9 +64,14 @@ class Web:
 
     def _session(self) -> requests.Session:
         if not hasattr(self._thread, "session"):
-            self._thread.session = bounded(requests.Session(), self._limit, self._patience)
+            self._thread.session = bounded(requests.Session(), self._limit, longest_answer(self._patience))
         session: requests.Session = self._thread.session
         return session
+
+
+def longest_answer(patience: float) -> float:
+    """How many seconds one answer may take: a part of the patience, so that a connection that hangs is tried again."""
+    return max(patience / 4, 1.0)
 
 
 def credentials(url: str) -> tuple[str, ...]:

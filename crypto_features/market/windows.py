@@ -47,8 +47,8 @@ class Stored:
         held: The candles that each symbol has; only told of a source that resumes.
         marks: The source's mark of each symbol, if it belongs to the content that the partition has.
         absent: The candles that were asked for and did not come, by symbol and origin.
-        rejected: Those that came and broke the contract, in a run that was accepted, by symbol and origin; they are
-            not asked for again, and not counted again.
+        rejected: Those that came and broke the contract, in a run that was accepted, by symbol and origin. They are
+            asked for again as those that did not come, and break no later run.
     """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -160,7 +160,7 @@ class Planner:
                 symbol, origin = window.symbol, self._origin(window.symbol)
                 broken[origin] = joined([*broken.get(origin, ()), *rejected.get(symbol, ())])
                 for asked in self._offered(symbol, self._asked(month, window, newest.get(symbol, 0))):
-                    missing = without(asked, [*stored.held.get(symbol, ()), *broken[origin]])
+                    missing = without(asked, stored.held.get(symbol, ()))
                     noted = absent.get(origin, ())
                     absent[origin] = after_session(noted, asked, missing, self.now, newest.get(symbol, 0))
         absent = {origin: found for origin, found in absent.items() if found}
@@ -237,7 +237,6 @@ class Planner:
         origin = self._origin(symbol)
         near = self._near(months, stored)
         noted = [one.span for month in near for one in month.absent.get(origin, ()) if resting(one)]
-        noted += [span for month in near for span in month.rejected.get(origin, ())]
         whole = joined((self._first(month), number(self._end(month), self.interval)) for month in months)
         wanted = [part for span in whole for part in self._offered(symbol, span)]
         held = self._held(symbol, months, stored)

@@ -8,13 +8,14 @@ import ccxt
 from crypto_features.errors import CryptoFeaturesError, PermanentError, TransientError
 from crypto_features.market.bounded import bounded
 from crypto_features.market.pace import BusyError, Pace, retry_after
-from crypto_features.market.web import BUSY, SERVER_FAULT
+from crypto_features.market.web import BUSY, SERVER_FAULT, longest_answer
 
 _TIMEOUT = 30_000
 _ANSWER_BYTES = 64 << 20
 """The largest answer of an exchange is its list of markets: 20 MB at Binance."""
 
 _LONGEST_ANSWER = 60.0
+"""Seconds that an answer may take, if the patience is long."""
 
 
 class RefusedError(PermanentError):
@@ -29,7 +30,7 @@ def new_client(exchange: str, credentials: Mapping[str, str], url: str | None, p
         credentials: What ccxt takes as `apiKey` and `secret`.
         url: Address in place of the exchange's own.
         pace: The rate limit.
-        patience: For how many seconds an answer may take, up to a minute.
+        patience: For how many seconds a question is asked again; an answer may take a part of it, up to a minute.
     """
     client = getattr(ccxt, exchange)({"enableRateLimit": True, "timeout": _TIMEOUT, **credentials})
     client.has["fetchCurrencies"] = False  # it would need a key.
@@ -38,7 +39,7 @@ def new_client(exchange: str, credentials: Mapping[str, str], url: str | None, p
     if isinstance(types, dict) and "spot" in types.get("types", ()):
         client.options["fetchMarkets"] = types | {"types": ["spot"]}
     client.throttle = lambda cost=None: pace.wait(client.rateLimit / 1000 * (1 if cost is None else cost))
-    bounded(client.session, _ANSWER_BYTES, min(patience, _LONGEST_ANSWER))
+    bounded(client.session, _ANSWER_BYTES, min(longest_answer(patience), _LONGEST_ANSWER))
     client.fetch = _only_json(client, client.fetch)
     client.on_rest_response = _noting_the_status(client, client.on_rest_response)
     if url:
