@@ -84,7 +84,9 @@ def _summary(report: "IngestReport") -> Grid:
 
 
 def _longest_gaps(report: "IngestReport") -> Grid:
-    grid = Grid("Absent", "from", "to", "Candles", "Sessions", title=f"The longest of {report.absent.height:,} gaps")
+    grid = Grid(
+        "Absent", "from", "to", "Candles", "Sessions", title=f"The longest gaps, of {report.absent.height:,} in all"
+    )
     longest = report.absent.sort("missing", descending=True, maintain_order=True).head(_SHOWN)
     for symbol, first, last, missing, sessions, _ in longest.iter_rows():
         grid.add_row(symbol, f"{first:%Y-%m-%d %H:%M}", f"{last:%Y-%m-%d %H:%M}", f"{missing:,}", f"{sessions}")

@@ -188,7 +188,7 @@ class _Run:
             judged = [window for window in windows if window.symbol not in unjudged]
             self.planner.remember(month, self.stored[month], judged, self.newest)
             self.unproven.append(
-                (month, [w for w in judged if number(w.end, self.interval) > self.newest.get(w.symbol, 0)])
+                (month, [w for w in judged if number(w.end, self.interval) > self.newest.get(w.symbol, 0) + 1])
             )
 
         with ThreadPoolExecutor(_WRITERS, thread_name_prefix="publish") as pool:

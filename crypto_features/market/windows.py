@@ -192,15 +192,12 @@ class Planner:
     def absent(self, symbol: str, stored: Mapping[str, Stored]) -> list[Absent]:
         """What the source did not give of a symbol, and what nobody else gave since, oldest first."""
         origin = self._origin(symbol)
-        return sorted(
-            (
-                replace(one, span=part)
-                for month in stored.values()
-                for one in month.absent.get(origin, ())
-                for part in without(one.span, month.held.get(symbol, ()))
-            ),
-            key=lambda one: one.span,
-        )
+        alike: dict[tuple[int, datetime], list[Span]] = {}
+        for month in stored.values():
+            for one in month.absent.get(origin, ()):
+                alike.setdefault((one.sessions, one.last), []).extend(without(one.span, month.held.get(symbol, ())))
+        found = [Absent(span, *kind) for kind, spans in alike.items() for span in joined(spans)]
+        return sorted(found, key=lambda one: one.span)
 
     def _changed(self, symbol: str, months: Sequence[str], stored: Mapping[str, Stored]) -> list[Window]:
         """Whole months, those whose mark is the remembered one left out."""

@@ -131,6 +131,14 @@ def test_a_null_in_one_candle_costs_that_candle_only(server: tuple[Exchange, str
     assert lake.quarantine.read().select("open_time", "low").rows() == [(START + 700 * HOUR, None)]
 
 
+def test_a_stamp_off_the_grid_is_quarantined_and_leads_no_page_astray(server: tuple[Exchange, str], lake: Lake) -> None:
+    exchange, url = server
+    exchange.lie = lambda _, rows: [*rows[:-1], [rows[-1][0] + 1000, *rows[-1][1:]]] if len(rows) > 900 else rows
+    report = lake.take(ask(url))
+    assert (report.new, report.troubles) == (3000, [])
+    assert set(report.rejected_by_rule) == {"on_grid"}
+
+
 def test_of_two_candles_of_one_time_in_a_page_neither_is_believed(server: tuple[Exchange, str], lake: Lake) -> None:
     exchange, url = server
 

@@ -36,12 +36,10 @@ class Pages:
     def read(self, start: int, stop: int) -> None:
         """Read the candles that open from `start` on and close until `stop`, both in milliseconds."""
         self._walk(start, stop)
-        answered = self.cursor
         page = min(self._limit - 1, (stop - start) // self._step)
         for first, last in self._gaps(start, stop):
             if last - first >= page * self._step:
                 self._walk(first - self._step if first - self._step in self._rows else first, last)
-        self.cursor = answered
 
     def _walk(self, start: int, stop: int) -> None:
         self.cursor = start
@@ -49,7 +47,7 @@ class Pages:
             size = min(self._limit, (stop - self.cursor) // self._step + 1)
             page = self._ask(self.cursor, size, int(self.cursor in self._rows))
             self._keep(row for row in page if self.cursor <= row[0] <= stop - self._step)
-            last = max((row[0] for row in page), default=self.cursor)
+            last = max((row[0] for row in page if row[0] % self._step == 0), default=self.cursor)
             if last > self.cursor:
                 self.cursor = last
             elif self._closed:
