@@ -247,7 +247,7 @@ def test_system_errors_in_an_exchanges_own_words_may_pass(exchange: str, status:
 
 def test_an_answer_sent_byte_by_byte_ends_within_the_patience(server: tuple[Exchange, str]) -> None:
     exchange, url = server
-    exchange.faults = [Fault(pause=0.05), *[Fault()] * 9]
+    exchange.faults = [Fault(pause=5.0), *[Fault()] * 9]
     assert ask(url, patience=timedelta(seconds=4), pace=Pace()).fetch("BTC", START, END).height == 3000
 
 
