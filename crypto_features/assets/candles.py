@@ -89,7 +89,7 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
             refused.update(failed)
             passed_over = by_reason(offered.passed_over())
             ended = {s: why.value for s in offered.symbols() if (why := offered.ended(s)) is not None}
-        if failed.keys() == set(symbols):
+        if failed.keys() == set(symbols) and not report.rows:
             raise next(iter(report.failed.values()))
         touched = sorted({*months, *report.published} & set(table.months()))
         holes = gaps_in(table, table.months(), lake.interval)
@@ -119,6 +119,8 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
                 "failed_symbols": failed,
                 "passed_over": passed_over,
                 ENDED: ended,
+                "absent": rows(report.absent),
+                "troubles": [f"{symbol}: {text}" for symbol, text in report.troubles],
             }
         )
 

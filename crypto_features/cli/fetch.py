@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from crypto_features.market import IngestReport
 
 
+_SHOWN = 10
+
+
 @command
 def fetch(
     first: Annotated[
@@ -59,14 +62,16 @@ def fetch(
         )
     console.print(f"[bold]{report.source}[/], {report.seconds:.1f} s", soft_wrap=True)
     console.print(_summary(report))
-    for symbol, error in report.failed.items():
-        console.print(f"[red]{symbol}[/]: {escape(str(error))}", soft_wrap=True)
+    if report.absent.height:
+        console.print(_longest_gaps(report))
+    for symbol, text in report.troubles:
+        console.print(f"[red]{symbol}[/]: {escape(text)}", soft_wrap=True)
     for reason, what in by_reason(market.passed_over()).items():
         console.print(f"[yellow]passed over[/] {escape(what)}: {escape(reason)}", soft_wrap=True)
     ended = {symbol: why for symbol in symbols if (why := market.ended(symbol)) is not None}
     for one in silent_symbols(candles, settings, ended, now):
         console.print(f"[yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
-    if report.failed:
+    if report.troubles:
         raise typer.Exit(1)
 
 
@@ -78,8 +83,19 @@ def _summary(report: "IngestReport") -> Grid:
         "corrected": report.corrected.height,
         "flagged": report.flagged.height,
         **{f"rejected: {rule}": count for rule, count in report.rejected_by_rule.items()},
+        "absent": int(report.absent["missing"].sum()),
         **{f"not over by the clock: {symbol}": count for symbol, count in report.later.items()},
     }
     for what, count in rows.items():
         grid.add_row(what, f"{count:,}")
+    return grid
+
+
+def _longest_gaps(report: "IngestReport") -> Grid:
+    grid = Grid(
+        "Absent", "from", "to", "Candles", "Sessions", title=f"The longest gaps, of {report.absent.height:,} in all"
+    )
+    longest = report.absent.sort("missing", descending=True, maintain_order=True).head(_SHOWN)
+    for symbol, first, last, missing, sessions, _ in longest.iter_rows():
+        grid.add_row(symbol, f"{first:%Y-%m-%d %H:%M}", f"{last:%Y-%m-%d %H:%M}", f"{missing:,}", f"{sessions}")
     return grid

@@ -6,7 +6,7 @@ from crypto_features.market.ingest import ingest
 from crypto_features.market.lake import Table
 from crypto_features.market.report import IngestReport, Progress, RejectedShareError
 from crypto_features.market.silence import declared_ends, last_candles, silent_symbols, unexpected
-from crypto_features.market.source import CANDLE_SCHEMA, Source
+from crypto_features.market.source import CANDLE_SCHEMA, PartlyFetchedError, Source
 from crypto_features.market.sources import source
 from crypto_features.market.standing import FORGOTTEN, Silent, Standing
 from crypto_features.market.windows import gaps_in
@@ -15,6 +15,7 @@ __all__ = [
     "CANDLE_SCHEMA",
     "FORGOTTEN",
     "IngestReport",
+    "PartlyFetchedError",
     "Progress",
     "RejectedShareError",
     "Silent",

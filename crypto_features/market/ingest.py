@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -17,9 +17,9 @@ from crypto_features.market.history import flags
 from crypto_features.market.lake import Table
 from crypto_features.market.merge import CORRECTED_SCHEMA, STAMP, Merge, merge
 from crypto_features.market.names import check_symbol
-from crypto_features.market.report import IngestReport, Progress, RejectedShareError
-from crypto_features.market.source import CANDLE_SCHEMA, Source, in_candle_schema
-from crypto_features.market.spans import number, opening, spans_of, to_texts
+from crypto_features.market.report import ABSENT_SCHEMA, IngestReport, Progress, RejectedShareError
+from crypto_features.market.source import CANDLE_SCHEMA, PartlyFetchedError, Source, in_candle_schema
+from crypto_features.market.spans import Span, number, opening, spans_of, to_texts
 from crypto_features.market.timeframe import timeframe
 from crypto_features.market.venue import VENUE, noted_venue, venue_of
 from crypto_features.market.windows import Planner, Stored, Window
@@ -82,9 +82,9 @@ def ingest(
         expected = sum((window.end - window.start) // interval for windows in plans for window in windows)
         for windows in plans:
             fetched = []
-            for window, candles in pool.map(run.fetch, windows):
-                if candles is not None:
-                    fetched.append((window, candles))
+            for answer in pool.map(run.fetch, windows):
+                if answer is not None:
+                    fetched.append(answer)
                 if progress:
                     progress(Progress(run.rows, expected, perf_counter() - run.began))
             if stored is not None:
@@ -92,11 +92,21 @@ def ingest(
             stored = storing.submit(run.store, fetched)  # the next chunk is fetched meanwhile.
         if stored is not None:
             stored.result()
+    run.remember_proven()
     report = run.report(chosen)
     if report.rejected_share > max_rejected:
         raise RejectedShareError(report, max_rejected)
     run.remember_judged()
     return report
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came of a fetch: candles, and the parts of the window in which no others are to be expected."""
+
+    window: Window
+    candles: pl.DataFrame
+    answered: Sequence[Window]
 
 
 class _Run:
@@ -113,8 +123,12 @@ class _Run:
         self.corrected: list[pl.DataFrame] = []
         self.rejected: list[pl.DataFrame] = []
         self.flagged: list[pl.DataFrame] = []
-        self.unjudged: list[tuple[str, list[Window]]] = []
+        self.unjudged: list[tuple[str, list[Window], dict[str, list[Span]]]] = []
         """By month, what held rejected candles: it is asked for again unless the run's share of them is accepted."""
+        self.newest: dict[str, int] = {}
+        """By symbol, the newest candle that came."""
+        self.unproven: list[tuple[str, list[Window]]] = []
+        """By month, what was asked for beyond the newest candle of then."""
 
     def plans(self, months: Sequence[str], symbols: Sequence[str], pool: ThreadPoolExecutor) -> list[list[Window]]:
         """What to fetch, in chunks of months whose candles fit in memory."""
@@ -134,50 +148,69 @@ class _Run:
         by_chunk = [[window for found in by_symbol for window in found[i]] for i in range(len(chunks))]
         return [windows for windows in by_chunk if windows]
 
-    def fetch(self, window: Window) -> tuple[Window, pl.DataFrame | None]:
+    def fetch(self, window: Window) -> "_Answer | None":
         if window.symbol in self.failed:
-            return window, None  # a later span would leave a hole that looks like a gap.
+            return None  # a later span would leave a hole that looks like a gap.
+        lost: Sequence[tuple[datetime, datetime]] = ()
         try:
             candles = in_candle_schema(self.source.fetch(window.symbol, window.start, window.end))
+        except PartlyFetchedError as error:
+            self.failed[window.symbol] = error.cause
+            candles, lost = in_candle_schema(error.candles), error.lost
         except CryptoFeaturesError as error:
             self.failed[window.symbol] = error
-            return window, None
+            return None
         self.rows += candles.height
-        return window, candles
+        return _Answer(window, candles, window.without(lost))
 
-    def store(self, fetched: Sequence[tuple[Window, pl.DataFrame]]) -> None:
+    def store(self, fetched: Sequence["_Answer"]) -> None:
         if not fetched:
             return
-        touched = {month for window, _ in fetched for month in months_between(window.start, window.end)}
+        touched = {month for answer in fetched for month in months_between(answer.window.start, answer.window.end)}
         months = sorted(touched.intersection(self.stored))
-        good, rejected = validate(pl.concat([candles for _, candles in fetched]), self.interval, self.now)
-        for shorter in (self.source.shorter(w.symbol, w.start, w.end) for w, _ in fetched):
+        good, rejected = validate(pl.concat([answer.candles for answer in fetched]), self.interval, self.now)
+        for answer in fetched:
+            shorter = self.source.shorter(answer.window.symbol, answer.window.start, answer.window.end)
             if shorter is not None:
                 self.shorter += shorter.read - shorter.rejected.height
                 rejected = pl.concat([rejected, shorter.rejected])
+        for symbol, time in good.group_by("symbol").agg(pl.col("open_time").max()).iter_rows():
+            self.newest[symbol] = max(self.newest.get(symbol, 0), number(time, self.interval))
+        windows = [window for answer in fetched for window in answer.answered]
 
         def publish(month: str) -> None:
             start, end = month_span(month)
             inside = pl.col("open_time").is_between(start, end, closed="left")
             bad = rejected.filter(inside | pl.col("open_time").is_null() if month == months[0] else inside)
+            bad = self.planner.unseen(self.stored[month], bad)
             if bad.height:
                 self._quarantine(month, bad)
             candles = good.filter(inside)
             if candles.height:
                 self._publish(month, candles)
             unjudged = set(bad["symbol"])
-            self.unjudged.append((month, [window for window, _ in fetched if window.symbol in unjudged]))
-            windows = (window for window, _ in fetched if window.symbol not in unjudged)
-            self.planner.remember(month, self.stored[month], windows)
+            doubted = [window for window in windows if window.symbol in unjudged]
+            self.unjudged.append((month, doubted, spans_of(bad.drop_nulls("open_time"), self.interval)))
+            judged = [window for window in windows if window.symbol not in unjudged]
+            self.planner.remember(month, self.stored[month], judged, self.newest)
+            self.unproven.append(
+                (month, [w for w in judged if number(w.end, self.interval) > self.newest.get(w.symbol, 0) + 1])
+            )
 
         with ThreadPoolExecutor(_WRITERS, thread_name_prefix="publish") as pool:
             list(pool.map(publish, months))
 
+    def remember_proven(self) -> None:
+        """Remember once more what no candle had followed when it was stored: one may have followed since."""
+        for month, windows in self.unproven:
+            if windows and self.source.resumes:
+                self.planner.remember(month, self.stored[month], windows, self.newest)
+
     def remember_judged(self) -> None:
         """Remember what was fetched with rejected candles, once their share is accepted."""
-        for month, windows in self.unjudged:
+        for month, windows, rejected in self.unjudged:
             if windows:
-                self.planner.remember(month, self.stored[month], windows)
+                self.planner.remember(month, self.stored[month], windows, self.newest, rejected)
 
     def report(self, symbols: Sequence[str]) -> IngestReport:
         count = pl.col("count")
@@ -200,7 +233,31 @@ class _Run:
             seconds=perf_counter() - self.began,
             later={symbol: later for symbol in symbols if (later := self.source.later(symbol))},
             shorter=self.shorter,
+            shortfalls={symbol: told for symbol in symbols if (told := self.source.shortfalls(symbol))},
+            absent=self._absent(symbols),
         )
+
+    def _absent(self, symbols: Sequence[str]) -> pl.DataFrame:
+        if not self.source.resumes:
+            return pl.DataFrame(schema=ABSENT_SCHEMA)
+        planner = replace(self.planner, again=False)
+        asked = {month for month, _ in self.unproven} | {month for month, *_ in self.unjudged}
+        stored = self.stored | planner.stored(sorted(self.stored if self.planner.again else asked))
+        found = [
+            (
+                symbol,
+                opening(start, self.interval),
+                opening(end - 1, self.interval),
+                end - start,
+                one.sessions,
+                one.last,
+            )
+            for symbol in symbols
+            if symbol not in self.failed
+            for one in planner.absent(symbol, stored)
+            for start, end in [one.span]
+        ]
+        return pl.DataFrame(found, schema=ABSENT_SCHEMA, orient="row")
 
     def _publish(self, month: str, fetched: pl.DataFrame) -> None:
         outcomes: list[Merge] = []

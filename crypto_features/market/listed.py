@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from crypto_features import clock
 from crypto_features.errors import UnknownNameError
 from crypto_features.market.listings import Listing, overlapping
-from crypto_features.market.source import Source
+from crypto_features.market.source import ALWAYS, Source
 
 
 class ListedSource(Source):
@@ -52,6 +52,9 @@ class ListedSource(Source):
 
     def end(self) -> None:
         return None
+
+    def offers(self, symbol: str) -> list[tuple[datetime, datetime]]:
+        return [(start, end) for _, start, end in self.listed(symbol, *ALWAYS)]
 
     def listed(self, symbol: str, start: datetime, end: datetime) -> list[tuple[Listing, datetime, datetime]]:
         """The markets of a symbol within `[start, end)`, each with the part of it in which it is valid.

@@ -5,10 +5,15 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TypeVar
 
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
+
 from crypto_features.errors import TransientError
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before a failed request is made again: at first, and at most; it doubles in between."""
+
+_NO_END = 10**9
 
 T = TypeVar("T")
 
@@ -27,13 +32,15 @@ class BusyError(TransientError):
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """For how many seconds a server asks to wait; 0 if it does not say.
+    """For how many seconds a server asks to wait, as a number or as an HTTP date; 0 if it does not say.
 
-    >>> retry_after({"Retry-After": "120"}), retry_after({})
-    (120.0, 0.0)
+    >>> retry_after({"Retry-After": "120"}), retry_after({"Retry-After": "soon"}), retry_after({})
+    (120.0, 0.0, 0.0)
     """
-    text = str(headers.get("Retry-After", ""))
-    return float(text) if text.isdecimal() else 0.0
+    try:
+        return float(Retry(retry_after_max=_NO_END).parse_retry_after(str(headers.get("Retry-After", ""))))
+    except (InvalidHeader, ValueError, OverflowError):
+        return 0.0  # not a number, and not a date.
 
 
 class Pace:
@@ -62,17 +69,19 @@ class Pace:
         """The answer to a question, asked again with growing waits while it fails with a fault that passes.
 
         Raises:
-            TransientError: the last fault, if waiting longer would pass `patience` in seconds.
+            TransientError: of the last fault's type, if waiting longer would pass `patience` in seconds, in which the
+                time that the answers took is counted.
         """
-        waited, wait = 0.0, FIRST_WAIT
+        began, wait = self._clock(), FIRST_WAIT
         while True:
             try:
                 return ask()
             except TransientError as error:
                 asked = error.retry_after if isinstance(error, BusyError) else 0.0
-                pause = max(wait, asked)
+                pause, waited = max(wait, asked), self._clock() - began
                 if waited + pause > patience:
                     longer = f"; to wait {asked:.0f} s, as it asks, is longer than CRYPTO_FEATURES_PATIENCE allows"
-                    raise TransientError(f"{error} (asked again for {waited:.0f} s{longer if asked else ''})") from None
+                    told = f"{error} (asked again for {waited:.0f} s{longer if asked else ''})"
+                    raise type(error)(told) from None
             self.hold(pause)
-            waited, wait = waited + pause, min(2 * wait, LONGEST_WAIT)
+            wait = min(2 * wait, LONGEST_WAIT)

@@ -8,6 +8,18 @@ import polars as pl
 
 from crypto_features.errors import CryptoFeaturesError, PermanentError
 
+_TIME = pl.Datetime("us", "UTC")
+ABSENT_SCHEMA = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "from": _TIME,
+        "to": _TIME,
+        "missing": pl.Int64(),
+        "sessions": pl.Int64(),
+        "last": _TIME,
+    }
+)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -62,6 +74,10 @@ class IngestReport:
         seconds: How long it took.
         later: By symbol, how many candles on offer are not over by the clock; they are not fetched.
         shorter: How many shorter candles were read to make those; each is held to the contract, too.
+        shortfalls: By symbol, what the source cannot give at all, why, and who can, a sentence each.
+        absent: `symbol, from, to, missing, sessions, last`: what a source that resumes did not give of the symbols in
+            these months: open time of the first and of the last candle, how many, how many sessions proved it (see
+            `crypto_features.market.absent`), and when the last of them was.
     """
 
     source: str
@@ -74,6 +90,8 @@ class IngestReport:
     seconds: float
     later: Mapping[str, int] = field(default_factory=dict)
     shorter: int = 0
+    shortfalls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    absent: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ABSENT_SCHEMA))
 
     @property
     def rows(self) -> int:
@@ -84,6 +102,25 @@ class IngestReport:
     def new(self) -> int:
         """Candles that were not in the table."""
         return int(self.counts["new"].sum())
+
+    @property
+    def silent(self) -> pl.DataFrame:
+        """The rows of `absent` that nothing proves: no later candle of the symbol came when they were asked for."""
+        return self.absent.filter(pl.col("sessions") == 0)
+
+    @property
+    def troubles(self) -> list[tuple[str, str]]:
+        """What needs a person, as symbol and sentence: symbols that failed, and candles that will not come."""
+        found = [(symbol, str(error)) for symbol, error in self.failed.items()]
+        found += [(symbol, text) for symbol, texts in self.shortfalls.items() for text in texts]
+        ends = self.silent.group_by("symbol", maintain_order=True).agg(pl.col("from").min())
+        for symbol, end in ends.iter_rows():
+            text = (
+                f"no candle came that opens at {end:%Y-%m-%d %H:%M} or later; every run requests them again. If the "
+                f"market is closed, set CRYPTO_FEATURES_MARKETS={symbol}=<market>@..{end:%Y-%m-%d}."
+            )
+            found.append((symbol, text))
+        return found
 
     @property
     def rejected_share(self) -> float:

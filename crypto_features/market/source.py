@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 import polars as pl
 
+from crypto_features.errors import CryptoFeaturesError
 from crypto_features.market.standing import Standing
 
 _SHOWN = 5
@@ -61,6 +62,26 @@ def by_reason(passed_over: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+"""A span that holds every candle."""
+
+
+class PartlyFetchedError(CryptoFeaturesError):
+    """A fetch failed after a part of its candles had come, which is good.
+
+    Args:
+        cause: Why the rest did not come.
+        candles: The candles that came, in `CANDLE_SCHEMA`.
+        lost: The spans `[start, end)` that are not answered, in which candles may be missing; sorted.
+    """
+
+    def __init__(
+        self, cause: CryptoFeaturesError, candles: pl.DataFrame, lost: Sequence[tuple[datetime, datetime]]
+    ) -> None:
+        self.cause, self.candles, self.lost = cause, candles, lost
+        super().__init__(str(cause))
+
+
 class Source(Protocol):
     """Where candles come from. Inherit from it, and what a source does not say for itself has a default."""
 
@@ -107,7 +128,16 @@ class Source(Protocol):
             UnknownNameError: if the symbol is not on offer.
             TransientError: if the same call may succeed later.
             PermanentError: if it will fail again until its cause is corrected.
+            PartlyFetchedError: if only a part failed, by one of these.
         """
+
+    def offers(self, symbol: str) -> Sequence[tuple[datetime, datetime]]:
+        """The spans `[start, end)` in which a symbol can have candles; by default all of time.
+
+        A source that resumes is not asked outside them.
+        """
+        del symbol
+        return [ALWAYS]
 
     def later(self, symbol: str) -> int:
         """How many candles of a symbol that was fetched are not over by the clock, and so were left out."""
@@ -131,6 +161,11 @@ class Source(Protocol):
         """Whether the market of a symbol on offer is halted or delisted, as far as that is known without asking."""
         del symbol
         return None
+
+    def shortfalls(self, symbol: str) -> tuple[str, ...]:
+        """What this source turned out to be unable to give of a symbol, a sentence each: what, why, and who can."""
+        del symbol
+        return ()
 
     def origin(self, symbol: str) -> str:
         """What the candles of a symbol are taken from: of another origin, what did not exist is asked for again."""

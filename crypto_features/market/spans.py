@@ -53,6 +53,16 @@ def without(span: Span, taken: Iterable[Span]) -> list[Span]:
     return [part for part in (*found, (start, end)) if part[0] < part[1]]
 
 
+def common(one: Span, other: Span) -> list[Span]:
+    """The candles that both have, as a list of one span or of none.
+
+    >>> common((0, 5), (3, 9)), common((0, 3), (3, 9))
+    ([(3, 5)], [])
+    """
+    start, end = max(one[0], other[0]), min(one[1], other[1])
+    return [(start, end)] if start < end else []
+
+
 def spans_of(candles: pl.DataFrame, interval: timedelta) -> dict[str, list[Span]]:
     """Which candles each symbol has.
 

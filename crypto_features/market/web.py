@@ -9,12 +9,14 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from crypto_features.errors import PermanentError, TransientError
+from crypto_features.market.bounded import TooLongError, bounded
 from crypto_features.market.pace import BusyError, Pace, retry_after
 
 _TIMEOUT = 30.0
-_CHUNK = 1 << 20
-_BUSY = (408, 418, 425, 429)
-_SERVER_FAULT = 500
+BUSY = (408, 418, 425, 429)
+SERVER_FAULT = 500
+"""The statuses that ask to wait, and the first of those that say that the server is at fault."""
+
 _CLIENT_FAULT = 400
 _MISSING = 404
 
@@ -26,52 +28,50 @@ class Web:
 
     Args:
         pace: The rate limit.
-        patience: For how long a request that fails is made again.
+        patience: For how long a request that fails is made again; one answer may take a quarter of it.
+        limit: How many bytes an answer may have.
     """
 
-    def __init__(self, pace: Pace, patience: timedelta) -> None:
-        self._pace, self._patience, self._thread = pace, patience.total_seconds(), threading.local()
+    def __init__(self, pace: Pace, patience: timedelta, limit: int) -> None:
+        self._pace, self._patience, self._limit = pace, patience.total_seconds(), limit
+        self._thread = threading.local()
 
     def persist(self, ask: Callable[[], T]) -> T:
         """The answer to a question, asked again while it fails with a fault that passes."""
         return self._pace.persist(ask, self._patience)
 
-    def read(self, url: str, limit: int) -> bytes | None:
+    def read(self, url: str) -> bytes | None:
         """The file at a URL, or `None` if there is none; asked once.
 
         Raises:
-            TransientError: if the server is away, busy, broken, or cuts the file short.
-            PermanentError: if it refuses, or the file is longer than `limit` bytes.
+            TransientError: if the server is away, busy, broken, too slow, or cuts the file short.
+            PermanentError: if it refuses, or the file is too long.
         """
         self._pace.wait(0.0)
         shown = without_password(url)
         try:
-            with self._session().get(url, timeout=_TIMEOUT, stream=True) as answer:
-                self._check(answer, shown)
-                return None if answer.status_code == _MISSING else self._body(answer, shown, limit)
+            answer = self._session().get(url, timeout=_TIMEOUT)
+        except TooLongError:
+            raise PermanentError(f"{shown} is longer than {self._limit:,} bytes.") from None
         except requests.RequestException as error:
             raise TransientError(f"{shown}: {type(error).__name__}") from None
-
-    def _check(self, answer: requests.Response, shown: str) -> None:
         status = answer.status_code
-        if status in _BUSY or status >= _SERVER_FAULT:
+        if status in BUSY or status >= SERVER_FAULT:
             raise BusyError(f"{shown}: status {status}", retry_after(answer.headers))
         if status >= _CLIENT_FAULT and status != _MISSING:
             raise PermanentError(f"{shown}: status {status}")
-
-    def _body(self, answer: requests.Response, shown: str, limit: int) -> bytes:
-        body = bytearray()
-        for chunk in answer.iter_content(_CHUNK):
-            body += chunk
-            if len(body) > limit:
-                raise PermanentError(f"{shown} is longer than {limit:,} bytes.")
-        return bytes(body)
+        return None if status == _MISSING else answer.content
 
     def _session(self) -> requests.Session:
         if not hasattr(self._thread, "session"):
-            self._thread.session = requests.Session()
+            self._thread.session = bounded(requests.Session(), self._limit, longest_answer(self._patience))
         session: requests.Session = self._thread.session
         return session
+
+
+def longest_answer(patience: float) -> float:
+    """How many seconds one answer may take: a part of the patience, so that a connection that hangs is tried again."""
+    return max(patience / 4, 1.0)
 
 
 def credentials(url: str) -> tuple[str, ...]:

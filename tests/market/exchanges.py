@@ -1,10 +1,13 @@
-"""Exchanges on loopback: the wire formats of Binance and Upbit, answered late, wrongly or not at all when told to."""
+"""Exchanges on loopback: the wire formats of Binance, Upbit, Kraken and Gate.
+
+They answer late, wrongly or not at all when a test says so.
+"""
 
 import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +19,7 @@ import polars as pl
 
 @dataclass
 class Fault:
-    """One bad answer: a status, a body cut short, a connection reset, or a delay."""
+    """One bad answer: a status, a body cut short or sent byte by byte, a connection reset, or a delay."""
 
     status: int = 200
     body: bytes | None = None
@@ -24,6 +27,7 @@ class Fault:
     cut: bool = False
     reset: bool = False
     delay: float = 0.0
+    pause: float = 0.0
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Exchange:
         candles: Candles in `CANDLE_SCHEMA`, with the market's base as the symbol.
         now: The exchange's clock.
         closed: Bases of markets that are no longer traded.
+        lie: What becomes of the candles of each page, given its number from 0 and the candles as they would be sent.
     """
 
     candles: pl.DataFrame
@@ -44,10 +49,15 @@ class Exchange:
     started: list[float] = field(default_factory=list)
     key_seen: bool = False
     page_limit: int = 0
+    lie: Callable[[int, list[Any]], Any] = lambda _, rows: rows
 
     def pages(self) -> list[str]:
         """The requests for candles."""
-        return [path for path in self.asked if "kline" in path or "candles" in path]
+        return [path for path in self.asked if is_page(path)]
+
+    def sent(self, rows: list[Any]) -> Any:
+        """The candles of the page that is asked for now."""
+        return self.lie(len(self.pages()) - 1, rows)
 
     def of(self, base: str) -> pl.DataFrame:
         """The market's candles that have begun, the last one unfinished."""
@@ -66,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.exchange.started.append(time.monotonic())
         self.exchange.key_seen |= "X-MBX-APIKEY" in self.headers
         url = urlsplit(self.path)
-        fault = self.exchange.faults.pop(0) if self.exchange.faults and self.is_page(url.path) else Fault()
+        fault = self.exchange.faults.pop(0) if self.exchange.faults and is_page(url.path) else Fault()
         if fault.reset:
             self.close_connection = True
             self.connection.close()
@@ -82,10 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in fault.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
-
-    def is_page(self, path: str) -> bool:
-        return "kline" in path or "candles" in path
+        with suppress(OSError):  # the client may have gone.
+            for part in [body] if not fault.pause else (body[i : i + 1] for i in range(len(body))):
+                self.wfile.write(part)
+                time.sleep(fault.pause)
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
         raise NotImplementedError
@@ -106,7 +116,7 @@ class _Binance(_Handler):
         length = timedelta(hours=1) if query["interval"] == "1h" else timedelta(minutes=1)
         limit = min(int(query.get("limit", 500)), self.exchange.page_limit or 1000)
         rows = self.exchange.of(base).filter(pl.col("open_time") >= _time(int(query["startTime"]))).head(limit)
-        return 200, [
+        page = [
             [
                 _ms(row["open_time"]),
                 *(f"{row[name]:.8f}" for name in ("open", "high", "low", "close", "volume")),
@@ -119,6 +129,7 @@ class _Binance(_Handler):
             ]
             for row in rows.iter_rows(named=True)
         ]
+        return 200, self.exchange.sent(page)
 
     def _market(self, base: str) -> dict[str, Any]:
         return {
@@ -134,6 +145,15 @@ class _Binance(_Handler):
             "quotePrecision": 8,
             "quoteAssetPrecision": 8,
         }
+
+
+class _Repeating(_Handler):
+    status: ClassVar[int]
+    said: ClassVar[Any]
+
+    def answer(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
+        del path, query
+        return self.status, self.said
 
 
 class _Upbit(_Handler):
@@ -172,6 +192,74 @@ class _Upbit(_Handler):
         ]
 
 
+class _Kraken(_Handler):
+    """https://docs.kraken.com/api: at most the 720 newest candles, whatever `since` says."""
+
+    def answer(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
+        bases = self.exchange.candles["symbol"].unique(maintain_order=True).to_list()
+        if path == "/0/public/Time":
+            return 200, {"error": [], "result": {"unixtime": _ms(self.exchange.now) // 1000}}
+        if path == "/0/public/AssetPairs":
+            return 200, {"error": [], "result": {f"{base}USDT": self._market(base) for base in bases}}
+        base = query["pair"].removesuffix("USDT")
+        since = _time(int(query["since"]) * 1000)
+        rows = self.exchange.of(base).tail(720).filter(pl.col("open_time") > since)
+        page = [
+            [
+                _ms(row["open_time"]) // 1000,
+                *(str(row[name]) for name in ("open", "high", "low", "close")),
+                "1.0",
+                str(row["volume"]),
+                7,
+            ]
+            for row in rows.iter_rows(named=True)
+        ]
+        return 200, {"error": [], "result": {query["pair"]: self.exchange.sent(page), "last": 0}}
+
+    def _market(self, base: str) -> dict[str, Any]:
+        names = {"altname": f"{base}USDT", "wsname": f"{base}/USDT", "base": base, "quote": "USDT"}
+        return names | {"status": "online", "pair_decimals": 5, "lot_decimals": 8}
+
+
+class _Gate(_Handler):
+    """https://www.gate.com/docs/developers/apiv4: a span of at most 1,000, none before the 10,000 newest."""
+
+    def answer(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
+        bases = self.exchange.candles["symbol"].unique(maintain_order=True).to_list()
+        if path == "/api/v4/spot/time":
+            return 200, {"server_time": _ms(self.exchange.now)}
+        if path == "/api/v4/spot/currency_pairs":
+            return 200, [
+                {"id": f"{base}_USDT", "base": base, "quote": "USDT", "trade_status": "tradable"}
+                | {"precision": 4, "amount_precision": 4, "fee": "0.2"}
+                for base in bases
+            ]
+        if path != "/api/v4/spot/candlesticks":
+            return 200, []
+        first, last = (_time(int(query[name]) * 1000) for name in ("from", "to"))
+        if first < self.exchange.now - timedelta(hours=10_000):
+            text = "Candlestick too long ago. Maximum 10000 points ago are allowed"
+            return 400, {"label": "INVALID_PARAM_VALUE", "message": text}
+        rows = self.exchange.of(query["currency_pair"].removesuffix("_USDT")).filter(
+            pl.col("open_time").is_between(first, last)
+        )
+        page = [
+            [
+                str(_ms(row["open_time"]) // 1000),
+                str(row["volume"] * row["close"]),
+                *(str(row[name]) for name in ("close", "high", "low", "open", "volume")),
+                "true",
+            ]
+            for row in rows.iter_rows(named=True)
+        ]
+        return 200, self.exchange.sent(page)
+
+
+def is_page(path: str) -> bool:
+    """Whether a request is for candles."""
+    return any(word in path for word in ("kline", "candles", "OHLC"))
+
+
 @contextmanager
 def serve(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """The address of a server on a free port of loopback."""
@@ -193,8 +281,28 @@ def binance(exchange: Exchange) -> Iterator[str]:
 
 
 @contextmanager
+def repeating(status: int, said: Any) -> Iterator[str]:
+    """An exchange that gives the same answer to every question."""
+    exchange = Exchange(pl.DataFrame(), datetime(2024, 1, 1, tzinfo=UTC))
+    with serve(type("Repeating", (_Repeating,), {"exchange": exchange, "status": status, "said": said})) as url:
+        yield url
+
+
+@contextmanager
 def upbit(exchange: Exchange) -> Iterator[str]:
     with serve(type("Upbit", (_Upbit,), {"exchange": exchange})) as url:
+        yield url
+
+
+@contextmanager
+def kraken(exchange: Exchange) -> Iterator[str]:
+    with serve(type("Kraken", (_Kraken,), {"exchange": exchange})) as url:
+        yield url
+
+
+@contextmanager
+def gate(exchange: Exchange) -> Iterator[str]:
+    with serve(type("Gate", (_Gate,), {"exchange": exchange})) as url:
         yield url
 
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import io
+import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -63,6 +64,7 @@ class Archive:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.statuses: list[int] = []
+        self.pause = 0.0
 
     def put(self, span: str, date: str, body: bytes, market: str = "BTCUSDT", checksum: str | None = None) -> str:
         path = f"/data/spot/{span}/klines/{market}/1h/{market}-1h-{date}.zip"
@@ -102,7 +104,10 @@ def serving(archive: Archive) -> Iterator[str]:
             answer = body or b""
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(answer)
+            with suppress(OSError):  # the client may have gone.
+                for part in [answer] if not archive.pause else (answer[i : i + 1] for i in range(len(answer))):
+                    self.wfile.write(part)
+                    time.sleep(archive.pause)
 
     with serve(Handler) as url:
         yield url
@@ -206,9 +211,9 @@ def test_a_fault_that_passes_is_waited_out(server: tuple[Archive, str], status: 
     [
         (zipped(b"0" * 3_000_000), PermanentError, "unpacks to more than 2,000,000 bytes"),
         (bytes(2_000_001), PermanentError, "is longer than 2,000,000 bytes"),
-        (b"no zip", PermanentError, "is no zip file"),
+        (b"no zip", PermanentError, "is not a zip file"),
         (zipped(b"", b""), PermanentError, "holds 2 files"),
-        (zipped(b"1,2,x,4,5,6,7,8,9,10,11,12\n"), InputError, "is no kline CSV"),
+        (zipped(b"1,2,x,4,5,6,7,8,9,10,11,12\n"), InputError, "is not a kline CSV"),
     ],
 )
 def test_a_bad_file_is_refused(
@@ -218,6 +223,120 @@ def test_a_bad_file_is_refused(
     archive.put("monthly", "2024-12", body)
     with pytest.raises(error, match=why):
         take_from(url, limit=2_000_000).fetch("BTC", DECEMBER, JANUARY)
+
+
+def without_day(day: datetime) -> pl.DataFrame:
+    return FRAME.filter(~pl.col("open_time").is_between(day, day + timedelta(days=1), closed="left"))
+
+
+FIFTH = datetime(2024, 12, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("hours", [1, 24])
+def test_what_a_monthly_file_lacks_is_taken_from_the_daily_ones(server: tuple[Archive, str], hours: int) -> None:
+    archive, url = server
+    lacking = FRAME.filter(~pl.col("open_time").is_between(FIFTH, FIFTH + hours * HOUR, closed="left"))
+    other = FRAME.with_columns(volume=pl.lit(11.0))
+    archive.month("2024-12", lacking)
+    archive.day(FIFTH, other)
+    frame = take_from(url).fetch("BTC", DECEMBER, JANUARY)
+    taken = pl.when(pl.col("open_time").is_between(FIFTH, FIFTH + hours * HOUR, closed="left")).then(11.0)
+    assert_frame_equal(
+        frame.sort("open_time"), span(FRAME, DECEMBER, JANUARY).with_columns(volume=taken.otherwise(10.0))
+    )
+    assert [name for name in archive.zips() if len(name) > len("BTCUSDT-1h-2024-12.zip")] == [
+        "BTCUSDT-1h-2024-12-05.zip"
+    ]
+
+
+BROKEN = {
+    "not a zip": b"no zip",
+    "cut": zipped(klines(FRAME))[:5000],
+    "not klines": zipped(b"1,2,x,4,5,6,7,8,9,10,11,12\n"),
+    "too long": zipped(b"0" * 3_000_000),
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+def test_a_broken_monthly_file_costs_its_own_candles_only(
+    server: tuple[Archive, str], tmp_path: Path, body: bytes
+) -> None:
+    archive, url = server
+    months = ("2024-12", "2025-01")
+    archive.put("monthly", "2024-12", body)
+    archive.month("2025-01")
+    archive.day(FIFTH)
+    for new, zips in ((31 * 24 + 24, 3), (0, 2)):
+        archive.asked.clear()
+        report = lake(tmp_path, take_from(url, limit=2_000_000), *months)
+        assert report.new == new
+        assert "BTCUSDT-1h-2024-12.zip" in str(report.failed["BTC"])
+        assert len(archive.zips()) == zips  # what is good is not taken twice, what is broken is tried again.
+    archive.month("2024-12")
+    assert lake(tmp_path, take_from(url, limit=2_000_000), *months).new == 30 * 24
+
+
+@pytest.mark.parametrize("checksum", [None, "0" * 64, "none at all"])
+def test_daily_files_replace_a_monthly_one_that_cannot_be_verified(
+    server: tuple[Archive, str], tmp_path: Path, checksum: str | None
+) -> None:
+    archive, url = server
+    path = archive.month("2024-12")
+    archive.files[f"{path}.CHECKSUM"] = f"{checksum}  file".encode()
+    if checksum is None:
+        del archive.files[f"{path}.CHECKSUM"]
+    for day in range(31):
+        archive.day(DECEMBER + timedelta(days=day))
+    report = lake(tmp_path, take_from(url, patience=timedelta(seconds=3)), "2024-12")
+    assert (report.new, dict(report.failed)) == (744, {})
+    ((symbol, text),) = report.troubles
+    assert symbol == "BTC"
+    assert "BTCUSDT-1h-2024-12.zip" in text
+    assert "CHECKSUM" in text
+
+
+def test_a_file_without_its_checksum_is_named_and_not_taken(server: tuple[Archive, str], tmp_path: Path) -> None:
+    archive, url = server
+    archive.month("2024-12", without_day(FIFTH))
+    del archive.files[f"{archive.day(FIFTH)}.CHECKSUM"]
+    for _ in range(2):
+        report = lake(tmp_path, take_from(url), "2024-12")
+        assert "BTCUSDT-1h-2024-12-05.zip has no CHECKSUM file beside it" in str(report.failed["BTC"])
+        assert isinstance(report.failed["BTC"], PermanentError)
+    assert current(Table(UPath(tmp_path), "candles", "open_time").read()).height == 30 * 24
+
+
+def test_a_server_that_goes_away_keeps_what_came_and_is_not_waited_for_at_each_file(
+    server: tuple[Archive, str], tmp_path: Path
+) -> None:
+    archive, url = server
+    for month in ("2024-12", "2025-01"):
+        archive.month(month)
+    archive.statuses = [200] * 4 + [503] * 200  # two marks, and one month's checksum and file.
+    report = lake(tmp_path, take_from(url, patience=timedelta(seconds=20)), "2024-12", "2025-01")
+    assert (report.new, isinstance(report.failed["BTC"], TransientError)) == (744, True)
+    assert len(archive.asked) < 20
+    archive.statuses.clear()
+    assert lake(tmp_path, take_from(url), "2024-12", "2025-01").new == 744
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_cannot_be_unpacked_piece_by_piece_is_refused(server: tuple[Archive, str], method: int) -> None:
+    archive, url = server
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        file.writestr("klines.csv", klines(span(FRAME, DECEMBER, JANUARY)))
+    archive.put("monthly", "2024-12", buffer.getvalue())
+    with pytest.raises(PermanentError, match="is compressed by another method than deflate"):
+        take_from(url).fetch("BTC", DECEMBER, JANUARY)
+
+
+def test_a_server_that_sends_byte_by_byte_is_left_in_time(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    archive.month("2024-12")
+    archive.pause = 5.0
+    with pytest.raises(TransientError, match="Timeout"):
+        take_from(url, patience=timedelta(seconds=1), pace=Pace()).fetch("BTC", DECEMBER, JANUARY)
 
 
 def test_a_server_that_refuses_is_no_gap(server: tuple[Archive, str]) -> None:

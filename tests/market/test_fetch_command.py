@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 from upath import UPath
@@ -109,3 +110,25 @@ def test_an_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path
     result = CliRunner().invoke(app, ["fetch"])
     assert result.exit_code == 1
     assert "Error: CRYPTO_FEATURES_FILES" in result.output
+
+
+def test_gaps_are_listed_and_what_will_not_come_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = START + 1500 * HOUR
+    gap = pl.col("open_time").is_between(START + 300 * HOUR, START + 319 * HOUR)
+    exchange = Exchange(candles("BTC", "OLD", count=1500).filter(~gap), now=now)
+    with binance(exchange) as url:
+        settings = {"SOURCE": "ccxt", "EXCHANGE_URL": url, "SYMBOLS": "BTC", "START": "2024-01"}
+        for name, value in (settings | {"CLOCK": now.isoformat()}).items():
+            monkeypatch.setenv(f"CRYPTO_FEATURES_{name}", value)
+        result = CliRunner().invoke(app, ["fetch"])
+        assert result.exit_code == 0
+        assert "2024-01-13 12:00" in result.output
+        assert "2024-01-14 07:00" in result.output
+        exchange.candles = exchange.candles.filter(
+            (pl.col("symbol") == "BTC") | (pl.col("open_time") < START + 50 * HOUR)
+        )
+        monkeypatch.setenv("CRYPTO_FEATURES_SYMBOLS", "BTC,OLD")
+        result = CliRunner().invoke(app, ["fetch"])
+    assert result.exit_code == 1
+    assert "OLD: no candle came that opens at 2024-01-03 02:00 or later" in result.output
+    assert "CRYPTO_FEATURES_MARKETS=OLD=<market>@..2024-01-03" in result.output

@@ -1,5 +1,6 @@
 """What is fetched once stays; what is new or corrected is appended; what breaks the contract is kept apart."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from crypto_features.errors import InputError, PermanentError, TransientError
 from crypto_features.market import (
     CANDLE_SCHEMA,
     IngestReport,
+    PartlyFetchedError,
     Progress,
     RejectedShareError,
     Source,
@@ -24,12 +26,32 @@ from crypto_features.market.listings import Listing
 from crypto_features.market.sources.archive import ArchiveSource
 from crypto_features.market.sources.exchange import ExchangeSource
 from crypto_features.market.sources.files import FilesSource
+from crypto_features.market.windows import Planner
 from tests.market.market import HOUR, LATER, START, Marked, Offer, Resuming, candles
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> "Lake":
     return Lake(tmp_path)
+
+
+class Silent(Resuming):
+    """Answers every question, and has nothing."""
+
+    def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
+        return super().fetch(symbol, start, end).clear()
+
+
+class CutShort(Resuming):
+    """Fails after so many candles."""
+
+    def __init__(self, frame: pl.DataFrame, good: int) -> None:
+        super().__init__(frame)
+        self.good = good
+
+    def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
+        came = super().fetch(symbol, start, end).head(self.good)
+        raise PartlyFetchedError(TransientError("away"), came, [(start + self.good * HOUR, end)])
 
 
 class Lake:
@@ -172,7 +194,8 @@ def test_a_refused_share_is_refused_again_until_the_source_or_the_limit_changes(
     assert source.fetched
     again = kind(bad)
     lake.take(again, months=months, now=now, max_rejected=0.0001) if kind is not Offer else None
-    assert again.fetched == []
+    asked = [("BTC", START, START + 5 * HOUR)] if kind is Resuming else []  # until it is believed to be bad.
+    assert again.fetched == asked
     lake.take(kind(candles("BTC", "ETH", count=800)), months=months, now=now, max_rejected=0.0, again=True)
     assert current(lake.candles.read()).height == 1600
 
@@ -240,7 +263,7 @@ def test_a_hole_in_a_symbols_life_is_asked_for_exactly(lake: Lake) -> None:
     lake.take(Offer(frame.filter(~hole)), months=months, now=now)
     source = Resuming(frame)
     assert lake.take(source, months=months, now=now, recheck=timedelta(0)).new == 200
-    assert source.fetched == [("BTC", START + 700 * HOUR, START + 900 * HOUR)]
+    assert source.fetched == [("BTC", START + 700 * HOUR, START + 901 * HOUR)]  # and the candle that proves it over.
     assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
 
 
@@ -253,25 +276,114 @@ def test_months_lost_by_an_interrupted_backfill_are_asked_for(lake: Lake) -> Non
     lake.take(source, months=months, now=now)
     assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
     march = START + 60 * 24 * HOUR
-    assert source.fetched == [("BTC", START, START + 31 * 24 * HOUR), ("BTC", march - 24 * HOUR, now)]
+    assert source.fetched == [("BTC", START, START + (31 * 24 + 1) * HOUR), ("BTC", march - 24 * HOUR, now)]
 
 
-def test_what_an_exchange_does_not_have_is_asked_for_once(lake: Lake) -> None:
-    outage = pl.col("open_time").is_between(START + 700 * HOUR, START + 899 * HOUR)
-    frame = candles("BTC", count=1400, start=START + 100 * HOUR).filter(~outage)
-    months, now = ("2023-12", "2024-01", "2024-02", "2024-03"), START + 1500 * HOUR
-    for expected in ([("BTC", START - 31 * 24 * HOUR, now)], []):
+def test_a_gap_is_believed_after_two_sessions_an_hour_apart_and_asked_for_again_ever_more_rarely(lake: Lake) -> None:
+    gap = pl.col("open_time").is_between(START + 300 * HOUR, START + 319 * HOUR)
+    frame, end = candles("BTC", count=744).filter(~gap), START + 744 * HOUR
+
+    def is_asked(now: datetime) -> bool:
         source = Resuming(frame)
-        lake.take(source, months=months, now=now)
-        assert source.fetched == expected
+        report = lake.take(source, now=now, recheck=timedelta(0))
+        assert report.absent.select("symbol", "from", "to", "missing").rows() == [
+            ("BTC", START + 300 * HOUR, START + 319 * HOUR, 20)
+        ]
+        return bool(source.fetched)
+
+    day, instant = timedelta(days=1), timedelta(seconds=1)
+    assert is_asked(end)
+    assert is_asked(end + HOUR - instant)  # the same session still
+    assert is_asked(end + HOUR)
+    for days in (1, 8, 57, 400):
+        assert not is_asked(end + HOUR + days * day - instant)
+        assert is_asked(end + HOUR + days * day)
+    assert lake.take(Resuming(candles("BTC", count=744)), now=end + 9999 * day).new == 20
+    assert lake.take(Resuming(candles("BTC", count=744)), now=end + 9999 * day).absent.is_empty()
+
+
+def test_an_exchange_that_says_nothing_during_one_run_costs_no_candle(lake: Lake) -> None:
+    frame, now = candles("BTC", count=744), START + 744 * HOUR
+    lake.take(Resuming(frame.head(100)), now=START + 100 * HOUR)
+    report = lake.take(Silent(frame), now=now)
+    assert report.silent.select("from", "to").rows() == [(START + 100 * HOUR, START + (744 - 7 * 24 - 1) * HOUR)]
+    assert lake.take(Resuming(frame), now=now).new == 644
+    assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
+
+
+def test_candles_after_the_last_one_are_never_believed_absent(lake: Lake) -> None:
+    frame, now = candles("BTC", count=100), START + 744 * HOUR
+    for run in range(5):
+        source = Resuming(frame)
+        report = lake.take(source, now=now + run * timedelta(days=1))
+        assert source.fetched
+        assert report.silent["missing"].to_list() == [min(744 - 7 * 24 + run * 24, 744) - 100]
+
+
+def test_a_candle_of_a_later_chunk_proves_a_gap_too(lake: Lake) -> None:
+    frame, now = candles("BTC", start=START + 50 * 24 * HOUR, count=24), START + 90 * 24 * HOUR
     source = Resuming(frame)
-    lake.take(source, months=months, now=now + HOUR, recheck=5 * HOUR)
-    assert source.fetched == [("BTC", now - 5 * HOUR, now + HOUR)]
+    source.rows_at_once = 1
+    report = lake.take(source, months=("2024-01", "2024-02"), now=now)
+    assert report.absent.filter(pl.col("from") < START + 50 * 24 * HOUR)["sessions"].to_list() == [1]
+
+
+def test_of_another_exchange_what_the_first_did_not_have_is_asked_for(lake: Lake) -> None:
+    gap = pl.col("open_time").is_between(START + 300 * HOUR, START + 319 * HOUR)
+    frame, now = candles("BTC", count=744).filter(~gap), START + 744 * HOUR
+    for later in (now, now + HOUR):
+        lake.take(Resuming(frame), now=later, recheck=timedelta(0))
     other = Resuming(frame)
     other.name = "another exchange"
-    lake.take(other, months=("2024-01", "2024-02"), now=now, recheck=timedelta(0))
-    asked = [("BTC", START, START + 100 * HOUR), ("BTC", START + 700 * HOUR, START + 900 * HOUR)]
-    assert other.fetched == asked
+    lake.take(other, now=now + HOUR, recheck=timedelta(0))
+    assert other.fetched == [("BTC", START + 300 * HOUR, START + 321 * HOUR)]
+
+
+def test_what_version_0_1_believed_absent_is_asked_for_once_more(lake: Lake) -> None:
+    frame, now = candles("BTC", count=744), START + 744 * HOUR
+    lake.take(Offer(frame.filter(pl.col("open_time") < START + 300 * HOUR)), now=now)
+    note = lake.candles.root / ".marks" / "candles" / "2024-01.json"
+    note.parent.mkdir(parents=True)
+    digest = lake.candles.metadata("2024-01")["digest"]
+    note.write_text(json.dumps({"digest": digest, "none": {"BTC of offer": "300-744"}}))
+    assert lake.take(Resuming(frame), now=now).new == 444
+    assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
+
+
+def test_the_watch_asks_for_doubted_candles_an_hour_later_and_no_sooner(lake: Lake) -> None:
+    gap = pl.col("open_time").is_between(START + 300 * HOUR, START + 319 * HOUR)
+    source, now = Resuming(candles("BTC", count=744).filter(~gap)), START + 60 * 24 * HOUR
+    lake.take(source, now=now)
+
+    def neglected(after: timedelta) -> tuple[str, ...]:
+        planner = Planner(source, lake.candles, HOUR, now + after, timedelta(days=1))
+        return planner.neglected(["2024-01"], ["BTC"])
+
+    assert neglected(timedelta(minutes=59)) == ()
+    assert neglected(HOUR) == ("2024-01",)
+
+
+@pytest.mark.parametrize("good", [0, 300], ids=["nothing came", "a part came"])
+def test_what_came_before_a_fetch_failed_is_kept_and_the_rest_is_asked_for_next(lake: Lake, good: int) -> None:
+    frame, now = candles("BTC", count=744), START + 744 * HOUR
+    report = lake.take(CutShort(frame, good), now=now)
+    assert (report.new, str(report.failed["BTC"])) == (good, "away")
+    assert isinstance(report.failed["BTC"], TransientError)
+    source = Resuming(frame)
+    lake.take(source, now=now, recheck=timedelta(0))
+    assert source.fetched == [("BTC", START + good * HOUR, now)]
+    assert_frame_equal(current(lake.candles.read()).drop("known_at"), frame)
+
+
+def test_a_rejected_candle_that_was_accepted_once_fails_no_later_run(lake: Lake) -> None:
+    gap = pl.col("open_time").is_between(START + 310 * HOUR, START + 319 * HOUR)
+    frame, now = edit(candles("BTC", count=744), 305, low=9999.0).filter(~gap), START + 744 * HOUR
+    assert lake.take(Resuming(frame), now=now, max_rejected=0.01).rejected_by_rule
+    source = Resuming(frame)
+    report = lake.take(source, now=now, max_rejected=0.01)
+    assert source.fetched == [("BTC", START + 281 * HOUR, START + 321 * HOUR)]  # 24 candles before it, and on.
+    assert report.rejected.is_empty()
+    assert lake.quarantine.read().height == 1
 
 
 def test_a_restored_older_file_is_brought_up_to_date(lake: Lake) -> None:

@@ -1,41 +1,38 @@
 """The archive source: Binance's public bulk files, monthly and daily, each verified by its checksum."""
 
 import hashlib
-import io
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import polars as pl
 
-from crypto_features.errors import InputError, PermanentError, SettingsError, TransientError
+from crypto_features.errors import CryptoFeaturesError, PermanentError, SettingsError, TransientError
 from crypto_features.features.months import month_span, months_between
 from crypto_features.market.listed import ListedSource
 from crypto_features.market.listings import Listing
 from crypto_features.market.pace import Pace
-from crypto_features.market.source import CANDLE_SCHEMA, in_candle_schema
+from crypto_features.market.source import CANDLE_SCHEMA, PartlyFetchedError
+from crypto_features.market.sources.kline_zip import klines
 from crypto_features.market.timeframe import timeframe
-from crypto_features.market.vendor.layouts import KLINE
-from crypto_features.market.vendor.stamps import readings
 from crypto_features.market.web import Web, without_password
 
 _DAY = timedelta(days=1)
 _INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
 _CHECKSUM_BYTES = 1_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_VALUES = ("open", "high", "low", "close", "volume")
+_SHOWN = 3
+"""How many faulty files an error names."""
 
 
 class ArchiveSource(ListedSource):
     """Candles from the layout of data.binance.vision: `data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-01.zip`.
 
-    A month that has no monthly file is put together from its daily ones. A file whose checksum changed since it was
-    taken is taken again. The newest hours are not in an archive: fetch them with the source `ccxt`.
+    What a monthly file lacks, if there is one, is taken from the daily ones. A file that is broken, or that has no
+    checksum, costs its own candles only; the error names it. One whose checksum changed since it was taken is taken
+    again. The newest hours are not in an archive: fetch them with the source `ccxt`.
 
     Args:
         url: Address of the layout.
@@ -59,7 +56,8 @@ class ArchiveSource(ListedSource):
     ) -> None:
         super().__init__(**listed)
         self.venue = self.venue_at("binance")
-        self._url, self._limit, self._web = url.rstrip("/"), limit, Web(pace or Pace(), patience)
+        self._url, self._limit, self._web = url.rstrip("/"), limit, Web(pace or Pace(), patience, limit)
+        self._replaced: dict[str, list[str]] = {}
         self._timeframe = timeframe(self._interval)
         if self._timeframe not in _INTERVALS:
             raise SettingsError(
@@ -71,106 +69,140 @@ class ArchiveSource(ListedSource):
     def name(self) -> str:
         return f"archive at {without_password(self._url)}"
 
-    def mark(self, symbol: str, start: datetime, end: datetime) -> str:
-        """The checksums of the files that hold these candles."""
-        return " ".join(file.checksum[:16] for file in self._files(symbol, start, end))
+    def mark(self, symbol: str, start: datetime, end: datetime) -> str | None:
+        """The checksums of the files that hold these candles; `None` if one of them is not as it should be."""
+        checksums = []
+        try:
+            for listing, first, last in self.listed(symbol, start, end):
+                for month in months_between(first, last):
+                    monthly = self._checksum(self._url_of(listing, "monthly", month)) if self._is_over(month) else None
+                    days = [f"{day:%Y-%m-%d}" for day in self._days(month, first, last)] if monthly is None else []
+                    checksums += [monthly, *(self._checksum(self._url_of(listing, "daily", day)) for day in days)]
+        except CryptoFeaturesError as error:
+            if _is_away(error):
+                raise
+            return None  # `fetch` says what is wrong, and takes the other files.
+        return " ".join(checksum[:16] for checksum in checksums if checksum)
+
+    def shortfalls(self, symbol: str) -> tuple[str, ...]:
+        return tuple(self._replaced.get(symbol, ()))
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
-        parts = [file.listing.rescaled(self._candles(symbol, file)) for file in self._files(symbol, start, end)]
-        return pl.concat([CANDLE_SCHEMA.to_frame(), *parts]).filter(
+        parts, faults, lost = [CANDLE_SCHEMA.to_frame()], list[CryptoFeaturesError](), list[tuple[datetime, datetime]]()
+        for listing, first, last in self.listed(symbol, start, end):
+            for month in months_between(first, last):
+                if faults and _is_away(faults[-1]):
+                    lost[-1] = lost[-1][0], end
+                    break
+                candles, found = self._month(symbol, listing, month, first, last)
+                parts.append(listing.rescaled(candles))
+                if found:
+                    faults += found
+                    span = month_span(month)
+                    lost.append((max(span[0], start), min(span[1], end)))
+        candles = pl.concat(parts).filter(
             pl.col("open_time").is_between(start, end, closed="left"),
             pl.col("open_time") + self._interval <= self._now(),
         )
+        if not faults:
+            return candles
+        error = _together(faults)
+        raise error if candles.is_empty() else PartlyFetchedError(error, candles, lost)
 
-    def _files(self, symbol: str, start: datetime, end: datetime) -> Iterator["_File"]:
-        """The monthly files, and the daily ones of the months that have none."""
-        now = self._now()
-        for listing, first, last in self.listed(symbol, start, end):
-            for month in months_between(first, last):
-                month_start, month_end = month_span(month)
-                monthly = self._file(listing, "monthly", month, first, last) if month_end <= now else None
-                if monthly is not None:
-                    yield monthly
-                    continue
-                day = max(month_start, first - (first - month_start) % _DAY)
-                while day < min(month_end, last) and day + _DAY <= now:
-                    daily = self._file(listing, "daily", f"{day:%Y-%m-%d}", first, last)
-                    if daily is not None:
-                        yield daily
-                    day += _DAY
+    def _month(
+        self, symbol: str, listing: Listing, month: str, first: datetime, last: datetime
+    ) -> tuple[pl.DataFrame, list[CryptoFeaturesError]]:
+        """The candles of a month, and what is wrong with the files whose candles no other file has.
 
-    def _file(self, listing: Listing, span: str, date: str, first: datetime, last: datetime) -> "_File | None":
+        The monthly file counts; what it lacks is taken from the daily ones.
+        """
+        candles, broken, faults = CANDLE_SCHEMA.to_frame(), None, list[CryptoFeaturesError]()
+        inside = pl.col("open_time").is_between(first, last, closed="left")
+        if self._is_over(month):
+            try:
+                candles = self._file(symbol, self._url_of(listing, "monthly", month)).filter(inside)
+            except CryptoFeaturesError as error:
+                if _is_away(error):
+                    return candles, [error]
+                broken = error
+        for day in self._days(month, first, last):
+            expected = (min(day + _DAY, last) - max(day, first)) // self._interval
+            held = candles.filter(pl.col("open_time").dt.truncate("1d") == day)
+            if held.height >= expected:
+                continue
+            try:
+                daily = self._file(symbol, self._url_of(listing, "daily", f"{day:%Y-%m-%d}")).filter(inside)
+            except CryptoFeaturesError as error:
+                faults.append(error)
+                if _is_away(error):
+                    break
+                continue
+            if broken is not None and daily.is_empty() and broken not in faults:
+                faults.append(broken)
+            candles = pl.concat([candles, daily.join(held, on="open_time", how="anti")])
+        if broken is not None and not faults:
+            self._replaced.setdefault(symbol, []).append(f"{broken} Its daily files are taken instead.")
+        return candles, faults
+
+    def _is_over(self, month: str) -> bool:
+        return month_span(month)[1] <= self._now()
+
+    def _days(self, month: str, first: datetime, last: datetime) -> list[datetime]:
+        """The days of a month that are over, and of which a part is in `[first, last)`."""
+        start, end = month_span(month)
+        days = (start + i * _DAY for i in range((end - start) // _DAY))
+        return [day for day in days if day < last and day + _DAY > first and day + _DAY <= self._now()]
+
+    def _url_of(self, listing: Listing, span: str, date: str) -> str:
         market = quote(listing.market.replace("/", ""), safe="")
         name = f"{market}-{self._timeframe}-{date}.zip"
-        url = f"{self._url}/data/spot/{span}/klines/{market}/{self._timeframe}/{name}"
-        checksum = self._web.persist(lambda: self._checksum(url))
-        return None if checksum is None else _File(listing, url, checksum, first, last)
+        return f"{self._url}/data/spot/{span}/klines/{market}/{self._timeframe}/{name}"
 
     def _checksum(self, url: str) -> str | None:
-        text = self._web.read(f"{url}.CHECKSUM", _CHECKSUM_BYTES)
+        return self._web.persist(lambda: self._read_checksum(url))
+
+    def _read_checksum(self, url: str) -> str | None:
+        text = self._web.read(f"{url}.CHECKSUM")
         if text is None:
             return None
-        found = _SHA256.match(text.decode("ascii", "replace").strip().lower())
+        found = _SHA256.match(text[:_CHECKSUM_BYTES].decode("ascii", "replace").strip().lower())
         if found is None:
-            raise TransientError(f"{without_password(url)}.CHECKSUM holds no SHA-256 sum")
+            raise MismatchError(f"{without_password(url)}.CHECKSUM holds no SHA-256 sum")
         return found[0]
 
-    def _candles(self, symbol: str, file: "_File") -> pl.DataFrame:
-        shown = without_password(file.url)
+    def _file(self, symbol: str, url: str) -> pl.DataFrame:
+        """The candles of a file; none if there is no such file."""
+        shown = without_password(url)
 
-        def verified() -> bytes:
-            expected, body = self._checksum(file.url), self._web.read(file.url, self._limit)
+        def verified() -> bytes | None:
+            expected, body = self._read_checksum(url), self._web.read(url)
+            if expected is None and body is None:
+                return None
+            if expected is None:
+                raise PermanentError(f"{shown} has no CHECKSUM file beside it, so it is not taken.")
             if body is None:
-                raise TransientError(f"{shown} is missing beside its checksum")
+                raise MismatchError(f"{shown} is missing beside its checksum")
             got = hashlib.sha256(body).hexdigest()
             if got != expected:
-                raise TransientError(f"{shown} has the SHA-256 sum {got} where its CHECKSUM file says {expected}")
+                raise MismatchError(f"{shown} has the SHA-256 sum {got} where its CHECKSUM file says {expected}")
             return body
 
-        text = _unpacked(self._web.persist(verified), self._limit, shown)
-        return _parsed(text, symbol, shown).filter(pl.col("open_time").is_between(file.first, file.last, closed="left"))
+        body = self._web.persist(verified)
+        return CANDLE_SCHEMA.to_frame() if body is None else klines(body, symbol, self._limit, shown)
 
 
-@dataclass(frozen=True)
-class _File:
-    """One file of the archive, of which the candles that open in `[first, last)` count."""
-
-    listing: Listing
-    url: str
-    checksum: str
-    first: datetime
-    last: datetime
+class MismatchError(TransientError):
+    """A file and its checksum do not belong together, as they do not while they are uploaded."""
 
 
-def _unpacked(body: bytes, limit: int, shown: str) -> bytes:
-    """The one file in a zip. Its stated size is not trusted: unpacking stops at the limit."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            members = archive.infolist()
-            if len(members) != 1:
-                raise PermanentError(f"{shown} holds {len(members)} files; expected one CSV file.")
-            with archive.open(members[0]) as file:
-                text = file.read(limit + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise PermanentError(f"{shown} is no zip file that can be read ({error}).") from None
-    if len(text) > limit:
-        raise PermanentError(f"{shown} unpacks to more than {limit:,} bytes; see CRYPTO_FEATURES_ARCHIVE_LIMIT.")
-    return text
+def _is_away(error: CryptoFeaturesError) -> bool:
+    """Whether it is the server that fails, and not a file of it: the next file would wait as long."""
+    return isinstance(error, TransientError) and not isinstance(error, MismatchError)
 
 
-def _parsed(text: bytes, symbol: str, shown: str) -> pl.DataFrame:
-    """The candles of a kline CSV; its stamps are milliseconds before 2025 and microseconds since."""
-    types = {"open_time": pl.Int64(), **dict.fromkeys(_VALUES, pl.Float64())}
-    schema = pl.Schema({name: types.get(name, pl.String()) for name in KLINE})
-    try:
-        rows = pl.read_csv(
-            io.BytesIO(text),
-            has_header=False,
-            skip_lines=0 if text[:1].isdigit() else 1,
-            schema=schema,
-        )
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{shown} is no kline CSV ({str(error).splitlines()[0]}).") from None
-    time = readings(pl.Int64(), "open_time")["epoch"]
-    candles = rows.select(symbol=pl.lit(symbol), open_time=time, **{name: pl.col(name) for name in _VALUES})
-    return in_candle_schema(candles)
+def _together(faults: Sequence[CryptoFeaturesError]) -> CryptoFeaturesError:
+    if len(faults) == 1:
+        return faults[0]
+    kind = TransientError if all(isinstance(fault, TransientError) for fault in faults) else PermanentError
+    more = f"; and {len(faults) - _SHOWN} more files" if len(faults) > _SHOWN else ""
+    return kind("; ".join(map(str, faults[:_SHOWN])) + more)

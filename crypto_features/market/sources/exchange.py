@@ -8,31 +8,39 @@ from typing import Any, TypeVar
 
 import ccxt
 import polars as pl
+import requests
 from pydantic import SecretStr
 
-from crypto_features.errors import CryptoFeaturesError, PermanentError, SettingsError, TransientError, UnknownNameError
+from crypto_features.errors import CryptoFeaturesError, SettingsError, UnknownNameError
+from crypto_features.features.months import month_of, month_span
+from crypto_features.market.bounded import TooLongError
 from crypto_features.market.listed import ListedSource
-from crypto_features.market.pace import BusyError, Pace, retry_after
-from crypto_features.market.source import CANDLE_SCHEMA, in_candle_schema
+from crypto_features.market.pace import Pace
+from crypto_features.market.source import CANDLE_SCHEMA, PartlyFetchedError, in_candle_schema
+from crypto_features.market.sources.ccxt_client import RefusedError, fault, holds_a_list, new_client
+from crypto_features.market.sources.pages import Ask, Pages, Row
 from crypto_features.market.standing import Standing
 from crypto_features.market.timeframe import timeframe
 from crypto_features.market.web import credentials
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 500
+_SLACK = 2
+"""By how many candles the end of a limited history moves while it is read."""
+
 _AWAY_SECONDS = 30.0
 """After an exchange could not be reached at all, the symbols that follow fail at once for so long."""
 
 T = TypeVar("T")
-_MISUSE = (ccxt.BadRequest, ccxt.AuthenticationError, ccxt.NotSupported, ccxt.ArgumentsRequired)
+_MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError)
 
 
 class ExchangeSource(ListedSource):
-    """Candles from an exchange's public interface, page by page.
+    """Candles from an exchange's public interface, page by page (see `Pages`).
 
-    Pages begin with the last candle of the page before, and are merged; a page that lacks it is a bad answer. A page
-    that brings nothing new is asked for twice, and then taken as a gap as long as a page. Only candles that are over
-    by the exchange's own clock count.
+    A page is a bad answer, and asked for again, if it lacks the candle that it was to begin with, or holds a stamp
+    from the future. Only candles that are over by the exchange's own clock count. If a page fails in the end, those
+    before it are kept. An exchange that keeps a limited history gives what it has, and `shortfalls` names the rest.
 
     Args:
         exchange: Name of the exchange in ccxt, such as `binance`.
@@ -71,11 +79,14 @@ class ExchangeSource(ListedSource):
         self._patience, self._url = patience.total_seconds(), url
         keys = [s.get_secret_value() for s in (key, secret) if s is not None]
         self._secrets = [text for text in (*credentials(url or ""), *keys) if text]
-        self._credentials = {"apiKey": key, "secret": secret}
+        given = {"apiKey": key, "secret": secret}
+        self._credentials = {name: value.get_secret_value() for name, value in given.items() if value is not None}
         self._thread, self._lock = threading.local(), threading.Lock()
         self._markets: Any = None
         self._clock_offset = 0.0
         self._away: tuple[float, CryptoFeaturesError] | None = None
+        self._beyond: dict[str, tuple[datetime, datetime]] = {}
+        """By symbol, the span `[from, to)` that was asked for and is older than the history that the exchange keeps."""
         self._timeframe = self._find_timeframe()
 
     @property
@@ -96,12 +107,31 @@ class ExchangeSource(ListedSource):
         )
         return f"{self._exchange} {markets}"
 
+    def shortfalls(self, symbol: str) -> tuple[str, ...]:
+        if symbol not in self._beyond:
+            return ()
+        start, reach = self._beyond[symbol]
+        first, after = month_span(month_of(reach))
+        whole = month_of(first if first == reach else after)
+        told = (
+            f"{self._exchange} keeps a limited history: it gives no candle of {symbol} before {reach:%Y-%m-%d %H:%M}, "
+            f"and those from {start:%Y-%m-%d %H:%M} on are missing. Take them from CRYPTO_FEATURES_SOURCE=archive "
+            f"(Binance's history) or files, or begin later with CRYPTO_FEATURES_START={whole}."
+        )
+        return (told,)
+
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
-        parts = [
-            listing.rescaled(self._history(symbol, listing.market, first, last))
-            for listing, first, last in self.listed(symbol, start, end)
-        ]
-        return pl.concat([CANDLE_SCHEMA.to_frame(), *parts])
+        parts = [CANDLE_SCHEMA.to_frame()]
+        for listing, first, last in self.listed(symbol, start, end):
+            try:
+                parts.append(listing.rescaled(self._history(symbol, listing.market, first, last)))
+            except CryptoFeaturesError as error:
+                partly = _partly(error, first, end)
+                came = pl.concat([*parts, listing.rescaled(partly.candles)])
+                if came.is_empty():
+                    raise partly.cause from None
+                raise PartlyFetchedError(partly.cause, came, [(partly.lost[0][0], end)]) from None
+        return pl.concat(parts)
 
     def _history(self, symbol: str, market: str, start: datetime, end: datetime) -> pl.DataFrame:
         client = self._client(symbol)
@@ -114,43 +144,78 @@ class ExchangeSource(ListedSource):
                 f"{symbol}={market}@..<date>; its history is kept.",
             )
         limit = client.feature_value(market, "fetchOHLCV", "limit") or _PAGE
-        closed = client.markets[market].get("active") is False
-        rows: dict[int, list[Any]] = {}
-        cursor, repeated = _milliseconds(start), False
-        step, stop = self._interval // timedelta(milliseconds=1), _milliseconds(min(end, self._exchange_now()))
-        while cursor < stop:
-            size = min(limit, (stop - cursor) // step + 1)
-            page = self._page(symbol, client, market, cursor, size, known=cursor in rows)
-            fresh = {row[0]: row for row in page if row[0] >= cursor and row[0] + step <= stop}
-            last = max((row[0] for row in page), default=cursor)
-            rows |= fresh
-            if last > cursor:
-                cursor, repeated = last, False
-            elif not repeated:
-                repeated = True
-            elif closed:
-                break
-            else:
-                cursor, repeated = cursor + max(size - 1, 1) * step, False
-        return _frame(symbol, [rows[time] for time in sorted(rows)])
+        step = self._interval // timedelta(milliseconds=1)
 
-    def _page(self, symbol: str, client: Any, market: str, since: int, size: int, *, known: bool) -> list[list[Any]]:
-        def question() -> list[list[Any]]:
-            rows = client.fetch_ohlcv(market, self._timeframe, since, size)
-            page = [[int(row[0]), *map(float, row[1:6])] for row in rows]
-            if known and all(row[0] != since for row in page):
-                raise ccxt.BadResponse("a page without the candle that it was asked to begin with")
-            if not page and not _holds_a_list(client.answer):
-                raise ccxt.BadResponse("an answer that holds no list of candles")
+        def ask(since: int, size: int, overlap: int) -> list[Row]:
+            page = self._page(
+                symbol,
+                lambda: client.fetch_ohlcv(market, self._timeframe, since, size),
+                since if overlap else None,
+            )
+            first, full = min((row[0] for row in page), default=0), len(page) >= min(size, limit - 1)
+            reach = _milliseconds(self._exchange_now()) - limit * step
+            if full and first > since and abs(first - reach) <= _SLACK * step:
+                self._miss(symbol, since, first)  # its newest candles, in place of those that were asked for.
             return page
 
-        return self._ask(symbol, client, question)
+        pages = Pages(ask, step, limit, closed=client.markets[market].get("active") is False)
+        first, stop = _milliseconds(start), _milliseconds(min(end, self._exchange_now()))
+        try:
+            try:
+                pages.read(first, stop)
+            except RefusedError as error:
+                reach = self._earliest(ask, first, step, error)
+                self._miss(symbol, first, reach)
+                pages.read(reach, stop)
+        except CryptoFeaturesError as error:
+            lost = _EPOCH + timedelta(milliseconds=max(pages.cursor, first))
+            raise PartlyFetchedError(error, _frame(symbol, pages.rows()), [(lost, end)]) from None
+        return _frame(symbol, pages.rows())
+
+    def _earliest(self, ask: Ask, first: int, step: int, error: RefusedError) -> int:
+        """The oldest time from which on an exchange gives candles, if it refuses older ones as a wrong question."""
+        refused, given = first, (_milliseconds(self._exchange_now()) // step - 1) * step
+        if given <= refused:
+            raise error
+        ask(given, 2, 0)
+        while given - refused > step:
+            middle = refused + (given - refused) // (2 * step) * step
+            try:
+                ask(middle, 2, 0)
+                given = middle
+            except RefusedError:
+                refused = middle
+        return given + _SLACK * step  # the history goes on ageing while it is read.
+
+    def _miss(self, symbol: str, since: int, reach: int) -> None:
+        start, end = (_EPOCH + timedelta(milliseconds=time) for time in (since, reach))
+        before = self._beyond.get(symbol, (start, end))
+        self._beyond[symbol] = min(start, before[0]), max(end, before[1])
+
+    def _page(self, symbol: str, question: Callable[[], Sequence[Sequence[Any]]], first: int | None) -> list[Row]:
+        """The candles of an answer, asked again until it is a page that holds its first candle, if that is known."""
+        client = self._client(symbol)
+
+        def page() -> list[Row]:
+            rows: list[Row] = [
+                (int(t), *(None if x is None else float(x) for x in values)) for t, *values in question()
+            ]
+            if first is not None and all(row[0] != first for row in rows):
+                raise ccxt.BadResponse("a page without the candle that it was asked to begin with")
+            if not rows and not holds_a_list(client.answer):
+                raise ccxt.BadResponse("an answer that holds no list of candles")
+            latest = _milliseconds(self._exchange_now() + self._interval)
+            if future := [time for time, *_ in rows if time > latest]:
+                raise ccxt.BadResponse(f"a candle that opens in the future, stamped {future[0]}")
+            return rows
+
+        return self._ask(symbol, client, page)
 
     def _client(self, symbol: str) -> Any:
         """This thread's ccxt client; all share the markets, the rate limit and the exchange's clock."""
         client = getattr(self._thread, "client", None)
         if client is None:
-            client = self._new_client()
+            client = new_client(self._exchange, self._credentials, self._url, self._pace, self._patience)
             with self._lock:
                 if self._markets is None:
                     self._load(symbol, client)
@@ -168,20 +233,6 @@ class ExchangeSource(ListedSource):
             self._away = monotonic(), error
             raise
         self._markets = client.markets
-
-    def _new_client(self) -> Any:
-        credentials = {name: value.get_secret_value() for name, value in self._credentials.items() if value is not None}
-        client = getattr(ccxt, self._exchange)({"enableRateLimit": True, "timeout": 30_000, **credentials})
-        client.has["fetchCurrencies"] = False  # it would need a key.
-        client.options["fetchMargins"] = False  # so would this.
-        types = client.options.get("fetchMarkets")
-        if isinstance(types, dict) and "spot" in types.get("types", ()):
-            client.options["fetchMarkets"] = types | {"types": ["spot"]}
-        client.throttle = lambda cost=None: self._pace.wait(client.rateLimit / 1000 * (1 if cost is None else cost))
-        client.fetch = _only_json(client, client.fetch)
-        if self._url:
-            client.urls["api"] = _moved(client.urls["api"], self._url)
-        return client
 
     def _offset(self, client: Any) -> float:
         """Seconds to add to this process' monotonic clock for the exchange's time."""
@@ -206,45 +257,24 @@ class ExchangeSource(ListedSource):
         def once() -> T:
             try:
                 return question()
-            except _MISUSE as error:
-                raise PermanentError(self._told(symbol, error)) from None
-            except ccxt.OperationFailed as error:
-                raise BusyError(self._told(symbol, error), retry_after(client.last_response_headers or {})) from None
-            except ccxt.BaseError as error:
-                raise PermanentError(self._told(symbol, error)) from None
-            except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
-                # ccxt met JSON of another form than the exchange's: a proxy's or a maintenance answer.
-                raise TransientError(self._told(symbol, error)) from None
+            except (ccxt.BaseError, *_MALFORMED) as error:
+                raise fault(client, error, self._told(symbol, error)) from None
 
         return self._pace.persist(once, self._patience)
 
     def _told(self, symbol: str, error: Exception) -> str:
         text = f"{self._exchange}, {symbol}: {type(error).__name__}: {error}"
+        if isinstance(error.__cause__, TooLongError | requests.Timeout):
+            text += f" ({error.__cause__})"
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text.replace("***@", "")
 
 
-def _only_json(client: Any, fetch: Callable[..., Any]) -> Callable[..., Any]:
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        answer = fetch(*args, **kwargs)
-        if isinstance(answer, str | bytes):
-            raise ccxt.BadResponse(f"an answer that is no JSON, of {len(answer)} characters")
-        client.answer = answer
-        return answer
-
-    return checked
-
-
-def _holds_a_list(answer: Any) -> bool:
-    return isinstance(answer, list) or (isinstance(answer, dict) and any(map(_holds_a_list, answer.values())))
-
-
-def _moved(urls: Any, base: str) -> Any:
-    if isinstance(urls, dict):
-        return {name: _moved(url, base) for name, url in urls.items()}
-    path = str(urls).partition("://")[2].partition("/")[2]
-    return f"{base.rstrip('/')}/{path}".rstrip("/")
+def _partly(error: CryptoFeaturesError, start: datetime, end: datetime) -> PartlyFetchedError:
+    if isinstance(error, PartlyFetchedError):
+        return error
+    return PartlyFetchedError(error, CANDLE_SCHEMA.to_frame(), [(start, end)])
 
 
 def _milliseconds(time: datetime) -> int:
