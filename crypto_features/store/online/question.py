@@ -52,7 +52,7 @@ def answered(
     ]
     columns = unpack_columns(
         [row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)],
-        tuple(requested),
+        list(zip(requested, kinds, strict=True)),
     )
     for place, kind in enumerate(kinds):
         if kind == "value":
