@@ -1,7 +1,7 @@
 """One online row an entity: every feature of a view packed into a few bytes that describe themselves.
 
-Layout: header length (u16, or 0xFFFF and u32), header, null mask, fixed-width values, then the variable-length ones. The
-header names each feature and its kind, so a row outlives a change of its view's schema.
+Layout: header length (u16, or 0xFFFF and u32), header, null mask, fixed-width values, then the variable-length ones.
+The header names each feature and its kind, so a row outlives a change of its view's schema.
 """
 
 import struct

@@ -42,7 +42,7 @@ def answered(
     rows = [stored.get(key) for key in keys]
     statuses = [
         Status.DISABLED
-        if switches and guard.disabled(switches, view.name, entity)
+        if switches and any(guard.disabled(switches, name, entity) for name in (view.name, *_sources(view)))
         else Status.NOT_FOUND
         if row is None
         else Status.PRESENT
@@ -60,6 +60,11 @@ def answered(
     _count(view.name, columns)
     events = [row[1] if row else None for row in rows]
     return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events)
+
+
+def _sources(view: FeatureView) -> list[str]:
+    """The views that a stored on-demand view is computed from."""
+    return [source.name for source in getattr(view, "source_feature_view_projections", {}).values()]
 
 
 @lru_cache(maxsize=256)

@@ -124,7 +124,8 @@ class RedisBackend:
     def _row(self, table: str, key: bytes, value: bytes) -> StoredRow:
         if len(value) < _STAMPS.size:
             raise damaged(self.name, table, key)
-        return unsealed(self.name, table, key, *_STAMPS.unpack_from(value), value[_STAMPS.size :])
+        event, created = _STAMPS.unpack_from(value)
+        return unsealed(self.name, table, StoredRow(key, event, created, value[_STAMPS.size :]))
 
     def create(self, table: str) -> None:
         """Nothing to do: a hash exists from its first row on."""
@@ -151,4 +152,3 @@ class RedisBackend:
 
 def _held(table: str) -> str:
     return f"{_LAYOUT}:{table}"
-

@@ -17,32 +17,28 @@ def sealed(table: str, row: StoredRow) -> StoredRow:
     return row._replace(payload=_SEAL.pack(_MARK, _checksum(table, row)) + row.payload)
 
 
-def unsealed(place: str, table: str, key: bytes, event: int, created: int, payload: bytes) -> StoredRow:
+def unsealed(place: str, table: str, row: StoredRow) -> StoredRow:
     """A row as it was before it was sealed. One of version 0.1, which has no checksum, is taken as it is.
 
     Args:
         place: The database, for the error.
         table: Where the row was found.
-        key: The first of the four stored fields; after a bit flip each may have another type.
-        event: Event time, microseconds.
-        created: Creation time, microseconds.
-        payload: What `sealed` made of the payload.
+        row: What is stored; after a bit flip its fields may have other types.
 
     Raises:
         DamagedRowError: if the row is not the one that was written.
     """
-    row = StoredRow(key, event, created, payload)
     try:
-        if not payload.startswith(_MARK):
+        if not row.payload.startswith(_MARK):
             return row
-        _, checksum = _SEAL.unpack_from(payload)
-        row = row._replace(payload=payload[_SEAL.size :])
-        intact = checksum == _checksum(table, row)
+        _, checksum = _SEAL.unpack_from(row.payload)
+        written = row._replace(payload=row.payload[_SEAL.size :])
+        intact = checksum == _checksum(table, written)
     except (AttributeError, TypeError, struct.error):
         intact = False
     if not intact:
-        raise damaged(place, table, key)
-    return row
+        raise damaged(place, table, row.key)
+    return written
 
 
 def damaged(place: str, table: str, key: object) -> DamagedRowError:

@@ -55,7 +55,7 @@ class _Opened:
             found = [row for row in found if wanted is None or row[0] in wanted]
         else:
             found = self.fetched(_select(table, len(keys)), keys)
-        return [unsealed(self.place, table, *row) for row in found]
+        return [unsealed(self.place, table, StoredRow._make(row)) for row in found]
 
     def fetched(self, statement: str, values: Sequence[bytes] = ()) -> list[tuple[Any, ...]]:
         """What a query finds; nothing in a table never written."""
@@ -160,7 +160,7 @@ class SqliteBackend:
             ) from error
 
     def _is_there(self) -> bool:
-        """Whether there is anything to read: reading makes no file. A folder that is a file is for `_opened` to name."""
+        """Whether there is anything to read, or a fault for `_opened` to name: reading makes no file."""
         return os.path.exists(self.path) or self.path.parent.is_file()  # noqa: PTH110 - as in `_identity`.
 
     def _opened(self) -> _Opened:
