@@ -80,7 +80,7 @@ def get_training_features(
     from crypto_features.store import names, session
     from crypto_features.store.offline.entities import entity_frame
 
-    store = session.feature_store()
+    store = session.applied_store()
     refs = names.resolved(store, service, full=full_feature_names)
     chosen = names.service_named(store, service) if isinstance(service, str) else refs
     entities = entity_frame(entity_df)
@@ -113,7 +113,7 @@ def get_regime_features(symbols: Sequence[str], start_date: datetime | str, end_
     """
     from crypto_features.store import names, session
 
-    store = session.feature_store()
+    store = session.applied_store()
     view = names.view_named(store, "regime_features")
     entities = create_entity_df(symbols, start_date, end_date)
     _known(pl.Series("symbol", arguments.symbol_list(symbols)), [view.name])

@@ -70,7 +70,7 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     from crypto_features.store.offline import source as files
     from crypto_features.store.online.unpack_frame import guarded_store, online_frame
 
-    store = session.feature_store()
+    store = session.applied_store()
     found = names.view_named(store, view)
     source = found.batch_source
     keys = [column.name for column in found.entity_columns]

@@ -131,7 +131,7 @@ def _require_times(file: UPath, schema: pl.Schema, *columns: str | None) -> None
         dtype = schema.get(column) if column else None
         if dtype is not None and not isinstance(dtype, pl.Datetime | pl.Date | pl.Null):
             raise InputError(
-                f"{file}: the column {column!r} holds {dtype}; expected timestamps, which are UTC if they name no zone. "
+                f"{file}: the column {column!r} holds {dtype}; expected timestamps, naive ones in UTC. "
                 "Write the file again with that column as timestamps."
             )
 
