@@ -9,8 +9,10 @@ import polars as pl
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from crypto_features import clock
-from crypto_features.store.offline.entities import TIME
+from crypto_features.errors import InputError
+from crypto_features.store.offline.entities import TIME, entity_frame
 from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
+from crypto_features.store.offline.join import utc
 
 Row = tuple[Any, Any, datetime, datetime | None]
 
@@ -29,11 +31,16 @@ def stamped(
         frame: What is written.
         rows: The same rows as Feast packed them, in order.
         job: The retrieval that the caller still holds, if there is one.
+
+    Raises:
+        InputError: if a row has no time, or one that cannot be read.
     """
     if TIME not in frame.columns:
         now = clock.now()
         return [(key, values, now, now) for key, values, *_ in rows]
-    asked = [clock.as_utc(time) for time in pd.to_datetime(frame[TIME], utc=True).dt.to_pydatetime()]
+    asked = entity_frame(frame[[TIME]]).frame.select(utc(pl.col(TIME))).to_series().to_list()
+    if None in asked:
+        raise InputError(f"{view.name}: row {asked.index(None)} has no {TIME}.")
     oldest: list[datetime | None] = list(asked)
     if job is not None and job.metadata is not None and set(job.metadata.features) == _inputs(view):
         oldest = _oldest(view, frame, asked, job.source_times())

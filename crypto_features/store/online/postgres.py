@@ -139,7 +139,7 @@ class PostgresBackend:
             versions=sql.SQL(_VERSIONS), table=sql.Identifier(table), name=sql.Literal(table)
         )
         found = self._fetched(statement, [_array(keys)])
-        rows = {row[1]: unsealed(self.name, table, StoredRow._make(row[1:])) for row in found if row[1] is not None}
+        rows = {row[1]: unsealed(self.name, table, row[1:]) for row in found if row[1] is not None}
         if found:
             self._memory.note(table, found[0][0], keys, rows)
         return rows
@@ -148,7 +148,7 @@ class PostgresBackend:
         everything = sql.SQL("SELECT key, event, created, payload FROM {table}")
         table = _held(table)
         statement = everything.format(table=sql.Identifier(table))
-        return [unsealed(self.name, table, StoredRow._make(row)) for row in self._fetched(statement, [])]
+        return [unsealed(self.name, table, row) for row in self._fetched(statement, [])]
 
     def create(self, table: str) -> None:
         self._create(_held(table))

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import redis
 
-from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
+from crypto_features.store.errors import DamagedRowError, StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.address import no_address
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.memory import Memory
@@ -59,6 +59,8 @@ def _reaching(method: Method) -> Method:
     def wrapped(self: "RedisBackend", *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
+        except DamagedRowError:
+            raise
         except redis.AuthenticationError:
             raise StoreMisusedError(
                 f"the online store {self.name} refuses the user or password of its address; correct them."
@@ -125,7 +127,7 @@ class RedisBackend:
         if len(value) < _STAMPS.size:
             raise damaged(self.name, table, key)
         event, created = _STAMPS.unpack_from(value)
-        return unsealed(self.name, table, StoredRow(key, event, created, value[_STAMPS.size :]))
+        return unsealed(self.name, table, (key, event, created, value[_STAMPS.size :]))
 
     def create(self, table: str) -> None:
         """Nothing to do: a hash exists from its first row on."""

@@ -1,6 +1,6 @@
 """What a request asks for: the entity keys behind its rows, checked before anything is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -66,6 +66,21 @@ def require_join_keys(entity_rows: EntityRows, entities: Mapping[str, str], view
         for key in _entity_columns(view).values():
             if key not in given and key != "__dummy_id":
                 raise UnknownNameError("entity", key, given, f"{view.name} is read by it.")
+
+
+def require_values(entity_rows: EntityRows, names: Collection[str]) -> None:
+    """Check that no join key of a request is null, for which Feast has an error about Python's attributes.
+
+    Raises:
+        InputError: naming the first one that is null in a row.
+    """
+    for name in names:
+        if isinstance(entity_rows, list):
+            values: Any = [row[name] for row in entity_rows if name in row]
+        else:
+            values = entity_rows.get(name)
+        if isinstance(values, list | tuple) and any(value is None for value in values):
+            raise InputError(f"{name!r} is a join key and has no value in a row; expected one in each row.")
 
 
 def entity_keys(

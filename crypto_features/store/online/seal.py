@@ -1,6 +1,8 @@
 """A checksum in each stored row, so that a bit that rots is an error and never another value."""
 
 import struct
+from collections.abc import Sequence
+from typing import Any
 from zlib import crc32
 
 from crypto_features.store.errors import DamagedRowError
@@ -17,18 +19,19 @@ def sealed(table: str, row: StoredRow) -> StoredRow:
     return row._replace(payload=_SEAL.pack(_MARK, _checksum(table, row)) + row.payload)
 
 
-def unsealed(place: str, table: str, row: StoredRow) -> StoredRow:
+def unsealed(place: str, table: str, fields: Sequence[Any]) -> StoredRow:
     """A row as it was before it was sealed. One of version 0.1, which has no checksum, is taken as it is.
 
     Args:
         place: The database, for the error.
         table: Where the row was found.
-        row: What is stored; after a bit flip its fields may have other types.
+        fields: Key, stamps and payload as they are stored; after a bit flip they may have other types.
 
     Raises:
         DamagedRowError: if the row is not the one that was written.
     """
     try:
+        row = StoredRow._make(fields)
         if not row.payload.startswith(_MARK):
             return row
         _, checksum = _SEAL.unpack_from(row.payload)
@@ -37,7 +40,7 @@ def unsealed(place: str, table: str, row: StoredRow) -> StoredRow:
     except (AttributeError, TypeError, struct.error):
         intact = False
     if not intact:
-        raise damaged(place, table, row.key)
+        raise damaged(place, table, fields[0])
     return written
 
 

@@ -55,7 +55,7 @@ class _Opened:
             found = [row for row in found if wanted is None or row[0] in wanted]
         else:
             found = self.fetched(_select(table, len(keys)), keys)
-        return [unsealed(self.place, table, StoredRow._make(row)) for row in found]
+        return [unsealed(self.place, table, row) for row in found]
 
     def fetched(self, statement: str, values: Sequence[bytes] = ()) -> list[tuple[Any, ...]]:
         """What a query finds; nothing in a table never written."""
@@ -151,9 +151,9 @@ class SqliteBackend:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise StoreUnreachableError(f"the online store {self.path} does not answer: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and not _is_of_its_content(error):
+                raise StoreUnreachableError(f"the online store {self.path} does not answer: {error}") from error
             self.close()  # the file may be replaced by a whole one.
             raise StoreMisusedError(
                 f"{self.path} is damaged or is no SQLite file: {error}. Delete it and publish again, or restore a copy."
@@ -197,6 +197,11 @@ class SqliteBackend:
             return False
         opened.looked = monotonic()
         return True
+
+
+def _is_of_its_content(error: sqlite3.OperationalError) -> bool:
+    """Whether a statement that is right in itself fails since a text or a table is not what was written."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
 
 
 def _identity(path: Path | str) -> tuple[int, int] | None:

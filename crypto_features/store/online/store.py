@@ -39,6 +39,7 @@ from crypto_features.store.online.request import (
     entity_keys,
     join_key_columns,
     require_join_keys,
+    require_values,
     result_name,
     result_names,
     serialized,
@@ -233,6 +234,7 @@ class GuardedOnlineStore(OnlineStore):
             or getattr(features, "precompute_online", False)
         )
         if entities is None or not plain:
+            require_values(entity_rows, {*context[2], *context[4]})
             request = _Request(registry, project, [])
             token = _request.set(request)
             asked_for = (config, features, entity_rows, registry, project, full_feature_names)
