@@ -17,6 +17,7 @@ import redis
 from feast import FeatureStore, FeatureView
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
+from psycopg import sql
 
 from crypto_features.errors import CryptoFeaturesError, InputError
 from crypto_features.store.errors import DamagedRowError, OutdatedTableError
@@ -114,9 +115,9 @@ def test_a_flipped_bit_of_the_file_is_never_served_as_another_value(
 def changed(url: str, folder: Path, column: str, value: int | bytes) -> None:
     """Change one column of the only row of the table `t`, past the store."""
     if url.startswith("sqlite"):
-        with sqlite3.connect(folder / "online.db") as connection:
-            connection.execute(f"UPDATE t SET {column} = ?", [value])  # noqa: S608 - a name of this test.
-        connection.close()
+        with sqlite3.connect(folder / "online.db") as file:
+            file.execute(f"UPDATE t SET {column} = ?", [value])  # noqa: S608 - a name of this test.
+        file.close()
     elif url.startswith("redis"):
         client: Any = redis.Redis.from_url(url)
         stored = client.hget("crypto_features:1:t", b"BTC")
@@ -126,7 +127,8 @@ def changed(url: str, folder: Path, column: str, value: int | bytes) -> None:
         client.hset("crypto_features:1:t", b"BTC", bytes(content))
     else:
         with psycopg.connect(url) as connection:
-            connection.execute(f"UPDATE t SET {column} = %s".encode(), [value])  # noqa: S608 - as above.
+            update = sql.SQL("UPDATE t SET {column} = %s").format(column=sql.Identifier(column))
+            connection.execute(update, [value])
 
 
 @pytest.mark.parametrize("column", ["event", "created", "payload"])

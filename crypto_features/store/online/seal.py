@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -10,13 +11,14 @@ from crypto_features.store.online.backend import StoredRow
 
 _MARK = b"\xff\xffrow1"
 """Stands before the checksum. Rows of version 0.1 have none, and none of them begins so."""
-_SEAL = struct.Struct(f"<{len(_MARK)}sI")
+_SUM, _BODY = slice(len(_MARK), len(_MARK) + 4), len(_MARK) + 4
 _STAMPS = struct.Struct("<qq")
+_TYPES = (bytes, int, int, bytes)
 
 
 def sealed(table: str, row: StoredRow) -> StoredRow:
     """A row as it is stored: its payload begins with a checksum of table, key, stamps and payload."""
-    return row._replace(payload=_SEAL.pack(_MARK, _checksum(table, row)) + row.payload)
+    return row._replace(payload=_MARK + _checksum(table, *row) + row.payload)
 
 
 def unsealed(place: str, table: str, fields: Sequence[Any]) -> StoredRow:
@@ -30,18 +32,15 @@ def unsealed(place: str, table: str, fields: Sequence[Any]) -> StoredRow:
     Raises:
         DamagedRowError: if the row is not the one that was written.
     """
-    try:
-        row = StoredRow._make(fields)
-        if not row.payload.startswith(_MARK):
-            return row
-        _, checksum = _SEAL.unpack_from(row.payload)
-        written = row._replace(payload=row.payload[_SEAL.size :])
-        intact = checksum == _checksum(table, written)
-    except (AttributeError, TypeError, struct.error):
-        intact = False
-    if not intact:
+    if tuple(map(type, fields)) != _TYPES:
         raise damaged(place, table, fields[0])
-    return written
+    key, event, created, payload = fields
+    if not payload.startswith(_MARK):
+        return StoredRow(key, event, created, payload)
+    body = payload[_BODY:]
+    if payload[_SUM] != _checksum(table, key, event, created, body):
+        raise damaged(place, table, key)
+    return StoredRow(key, event, created, body)
 
 
 def damaged(place: str, table: str, key: object) -> DamagedRowError:
@@ -51,5 +50,11 @@ def damaged(place: str, table: str, key: object) -> DamagedRowError:
     )
 
 
-def _checksum(table: str, row: StoredRow) -> int:
-    return crc32(row.payload, crc32(_STAMPS.pack(row.event, row.created), crc32(row.key, crc32(table.encode()))))
+def _checksum(table: str, key: bytes, event: int, created: int, payload: bytes) -> bytes:
+    # The stamps have a fixed size, so it is plain where the key begins.
+    return crc32(payload, crc32(_STAMPS.pack(event, created) + key, _of_table(table))).to_bytes(4, "little")
+
+
+@lru_cache(maxsize=256)
+def _of_table(table: str) -> int:
+    return crc32(table.encode())
