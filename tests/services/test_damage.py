@@ -26,6 +26,7 @@ from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.packing import packer, unpack
 from crypto_features.store.online.request import serialized
+from crypto_features.store.online.seal import sealed, unsealed
 from crypto_features.store.online.unpack_frame import online_frame
 from tests.services.rows import read, row
 from tests.store import factory
@@ -146,6 +147,17 @@ def test_a_row_that_is_not_the_one_that_was_written_is_refused(url: str, tmp_pat
     backend.close()
 
 
+@pytest.mark.parametrize(
+    "change", [{"key": b"ETH"}, {"key": b"BTC\x00"}, {"event": 6}, {"created": 5}, {"created": -1}, {"event": "5"}]
+)
+def test_a_row_that_moved_to_another_key_time_or_table_is_refused(change: dict[str, Any]) -> None:
+    stored = sealed("t", row(5, 4))
+    assert unsealed("db", "t", stored) == row(5, 4)
+    for table, fields in (("t", stored._replace(**change)), ("u", stored)):
+        with pytest.raises(DamagedRowError, match=f"^db: .* of {table} is damaged"):
+            unsealed("db", table, fields)
+
+
 @pytest.mark.parametrize("url", ["valkey"], indirect=True)
 def test_a_value_of_valkey_that_is_too_short_for_its_stamps_is_refused(url: str) -> None:
     client: Any = redis.Redis.from_url(url)
@@ -235,6 +247,20 @@ def test_a_write_or_a_request_without_a_key_is_named(feast: FeatureStore) -> Non
         feast.write_to_online_store("prices", rows(None))
     with pytest.raises(InputError, match="'symbol' is a join key and has no value"):
         feast.get_online_features(["prices:price"], {"symbol": ["BTC", None]})
+    with pytest.raises(InputError, match="symbol: an entity value is not one value"):
+        feast.get_online_features(["prices:price"], {"symbol": [["BTC"]]})
+
+
+@SQLITE
+@pytest.mark.parametrize("missing", [None, pd.NaT])
+def test_a_row_without_a_time_is_refused_and_one_without_a_creation_time_is_the_oldest(
+    feast: FeatureStore, missing: object
+) -> None:
+    with pytest.raises(InputError, match="prices: a row has no event time"):
+        feast.write_to_online_store("prices", rows("BTC", event_timestamp=missing))
+    feast.write_to_online_store("prices", rows("BTC", price=2.0))
+    feast.write_to_online_store("prices", rows("BTC", created_timestamp=missing))
+    assert answer(feast, "BTC") == [(2.0, "PRESENT")]
 
 
 @SQLITE

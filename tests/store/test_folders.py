@@ -1,5 +1,6 @@
 """Feast's cases for files, folders and spans, retold: what is written is read back, whatever units and zones it has."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def test_stamps_that_are_no_timestamps_are_named_with_column_and_file(
     feast = opened(tmp_path)
     source, span = feast.get_data_source("prices_source"), (HOUR(0), HOUR(2))
     columns = (["symbol"], ["price"], "event_timestamp", "created_timestamp")
-    reads = [
+    reads: list[Callable[[], object]] = [
         lambda: prices(feast, 1),
         lambda: feast.materialize(*span),
         lambda: PolarsOfflineStore.pull_all_from_table_or_query(feast.config, source, *columns, *span).to_arrow(),

@@ -58,6 +58,11 @@ def _microseconds(duration: timedelta) -> int:
     return duration // timedelta(microseconds=1)
 
 
+def stamp(time: datetime | None) -> int | None:
+    """`micros` of a time that may be missing: `None`, or pandas' NaT, which does not equal itself."""
+    return None if time is None or time != time else micros(time)  # noqa: PLR0124 - NaT.
+
+
 def time_of(stamp: int) -> datetime:
     """The inverse of `micros`."""
     return EPOCH + timedelta(microseconds=stamp)

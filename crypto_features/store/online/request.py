@@ -97,7 +97,10 @@ def entity_keys(
     known = _known.setdefault((names, types, version), {})
     if len(known) > _MOST_REMEMBERED:
         known.clear()
-    found = [known.get(row) for row in rows]
+    try:
+        found = [known.get(row) for row in rows]
+    except TypeError as error:
+        raise InputError(f"{', '.join(names)}: an entity value is not one value: {error}") from error
     return [key or _remember(known, names, types, row, version) for key, row in zip(found, rows, strict=True)], rows
 
 

@@ -26,10 +26,9 @@ from crypto_features.store.online import guard
 from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, StoredRow
 from crypto_features.store.online.connect import connect
-from crypto_features.store.online.declared import content
 from crypto_features.store.online.guard import Status
 from crypto_features.store.online.on_demand import computed, is_stored
-from crypto_features.store.online.packing import kind_of, packer
+from crypto_features.store.online.pack_values import WriteRow, packed_values
 from crypto_features.store.online.place import remembered_name, table_name
 from crypto_features.store.online.question import Question, answered
 from crypto_features.store.online.request import (
@@ -64,8 +63,6 @@ class _Request(NamedTuple):
 
 
 _request: ContextVar[_Request | None] = ContextVar("request", default=None)
-
-WriteRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 
 @contextmanager
@@ -133,21 +130,10 @@ class GuardedOnlineStore(OnlineStore):
         """Publish rows in one transaction; a row older than the stored one changes nothing.
 
         Raises:
-            InputError: if a row is stamped later than the clock, lacks an entity value, or holds a value that does not
-                fit its feature's type; nothing is published then.
+            InputError: if a row is stamped later than the clock, lacks a time or an entity, or holds a value that does
+                not fit its feature's type; nothing is published then.
         """
-        types = {field.name: field.dtype.to_value_type() for field in table.features}
-        kinds = [kind_of(value_type.name) for value_type in types.values()]
-        pack = packer(tuple(types), tuple(kinds))
-        rows = [
-            StoredRow(
-                serialized(key, config.entity_key_serialization_version),
-                guard.micros(event),
-                guard.micros(created) if created else 0,
-                pack([content(name, values.get(name), types[name], k) for name, k in zip(types, kinds, strict=True)]),
-            )
-            for key, values, event, created in data
-        ]
+        rows = packed_values(table, data, config.entity_key_serialization_version)
         self.write_rows(config, table, rows)
         if progress:
             progress(len(rows))

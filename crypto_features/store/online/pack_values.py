@@ -1,23 +1,54 @@
-"""A value of Feast's protobuf in the field that its view's schema declares, whichever field it came in."""
+"""Packs rows of Feast's protobuf for the online store, each value in the field that the schema declares."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from math import isinf, isnan
 from typing import Any
 
+from feast import FeatureView
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.value_type import ValueType
 
 from crypto_features.errors import InputError
+from crypto_features.store.online import guard
+from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.packing import kind_of, packer
+from crypto_features.store.online.request import serialized
 
 _NUMBERS = frozenset({"int32", "int64", "float", "double", "bool", "unix_timestamp"})
 _FIELDS = {ValueType.PDF_BYTES: "bytes_val", ValueType.IMAGE_BYTES: "bytes_val", ValueType.VALUE_LIST: "list_val"}
 
 
-def content(feature: str, value: Value | None, value_type: ValueType, kind: str) -> Any:
-    """What is packed of a value: of kind `value` its bytes, of any other the Python value; `None` if it is empty.
+WriteRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+
+
+def packed_values(view: FeatureView, data: Sequence[WriteRow], version: int) -> list[StoredRow]:
+    """One packed row for each entity key with its values, event time and creation time, which may be missing.
+
+    Args:
+        view: Whose schema decides the types.
+        data: The rows.
+        version: Version of Feast's entity keys.
 
     Raises:
-        InputError: as `declared`.
+        InputError: if a row lacks an event time or an entity value, or a value does not fit its feature's type.
     """
+    types = {field.name: field.dtype.to_value_type() for field in view.features}
+    kinds = [kind_of(value_type.name) for value_type in types.values()]
+    pack = packer(tuple(types), tuple(kinds))
+    rows = []
+    for key, values, event, created in data:
+        time = guard.stamp(event)
+        if time is None:
+            raise InputError(f"{view.name}: a row has no event time; nothing was published.")
+        payload = pack([_content(n, values.get(n), types[n], kind) for n, kind in zip(types, kinds, strict=True)])
+        rows.append(StoredRow(serialized(key, version), time, guard.stamp(created) or 0, payload))
+    return rows
+
+
+def _content(feature: str, value: Value | None, value_type: ValueType, kind: str) -> Any:
+    """What is packed of a value: of kind `value` its bytes, of any other the Python value; `None` if it is empty."""
     found = Value() if value is None else declared(feature, value, value_type)
     if found.WhichOneof("val") is None:
         return None
