@@ -15,14 +15,17 @@ from pathlib import Path
 import polars as pl
 from upath import UPath
 
+from crypto_features import clock
 from crypto_features.features import GROUPS, partition_metadata
+from crypto_features.features.forecast import make_plan
+from crypto_features.features.graph import DAILY, MODEL, RAW
 from crypto_features.features.months import month_span, months_between
-from crypto_features.features.plan import DAILY, MODEL, RAW, Published, nodes, plan
+from crypto_features.features.plan import Published
 from crypto_features.features.regime_model import prior_model
+from crypto_features.folder import Folder
 from crypto_features.market import Table
-from crypto_features.recompute import Folder, stale_partitions
+from crypto_features.recompute import plan_of, tables_of
 from crypto_features.settings import Settings
-from crypto_features.versions import versions
 
 SYMBOLS = [f"S{n:03}" for n in range(500)]
 MONTHS = months_between(datetime(2014, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC))
@@ -46,7 +49,7 @@ def publish(root: UPath) -> None:
         raw.publish(month, rows(month, "open_time", ohlcv))
     model, notes = prior_model(), dict[str, dict[str, dict[str, str]]]()
     digests = {RAW: {m: raw.digest(m) for m in MONTHS}, MODEL: dict.fromkeys(MONTHS, model.version)}
-    for node in nodes(GROUPS.values(), versions()):
+    for node in tables_of(Settings.load()):
         notes[node.name] = {}
         state = Published(notes, digests)
         for month in MONTHS:
@@ -55,8 +58,9 @@ def publish(root: UPath) -> None:
                 for read in node.inputs
             }
             stamp = "open_time" if node.name == DAILY else "event_timestamp"
-            frame = pl.DataFrame() if node.name == MODEL else rows(month, stamp, columns[node.name])
-            notes[node.name][month] = partition_metadata(frame, node.fingerprints, inputs)
+            named = columns.get(node.name) or [name.partition(":")[2] for name in node.fingerprints]
+            frame = pl.DataFrame() if node.name == MODEL else rows(month, stamp, named)
+            notes[node.name][month] = partition_metadata(frame, node.fingerprints, inputs, node.definitions)
             if node.name == MODEL:
                 path = Path(str(root)) / MODEL / f"{month}.json"
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,16 +83,17 @@ def main() -> None:
         os.environ["CRYPTO_FEATURES_DATA"] = folder
         root = UPath(folder)
         publish(root)
-        print(f"{len(MONTHS)} months, {len(SYMBOLS)} symbols, {len(nodes(GROUPS.values(), versions())) + 1} tables\n")
+        print(f"{len(MONTHS)} months, {len(SYMBOLS)} symbols, {len(tables_of(Settings.load())) + 1} tables\n")
         print("| step | seconds | CPU seconds |\n| --- | --- | --- |")
         with timed("versions of the code"):
-            graph = nodes(GROUPS.values(), versions())
+            graph = tables_of(Settings.load())
+        folder = Folder(root, [node.name for node in graph])
         with timed("notes of every partition"):
-            state = Folder(root).published()
+            state = folder.published()
         with timed("comparison"):
-            plan(graph, state)
+            make_plan(graph, state, folder.read, now=clock.now())
         with timed("**whole plan**"):
-            stale = stale_partitions(Settings.load())
+            stale = plan_of(Settings.load()).stale
         print(f"\n{len(stale)} of {sum(map(len, state.notes.values()))} partitions are stale.")
         size = sum(len(json.dumps(note)) for months in state.notes.values() for note in months.values())
         print(f"{size / 1e6:.1f} MB of notes.")

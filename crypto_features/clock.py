@@ -5,7 +5,7 @@ whoever writes it moves the clock of every process at once. Lint forbids every o
 """
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -55,6 +55,14 @@ def _parse(text: str) -> datetime:
     if not FIRST_YEAR <= time.year <= LAST_YEAR:
         raise SettingsError(f"{VARIABLE}={text!r} is not a time of {FIRST_YEAR} to {LAST_YEAR}.")
     return time
+
+
+def before(time: datetime, age: timedelta) -> datetime:
+    """The time so long before another one, UTC; the first there is if the age goes back further than that."""
+    try:
+        return as_utc(time) - age
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def as_utc(time: datetime) -> datetime:

@@ -92,7 +92,7 @@ def get_training_features(
     from crypto_features.store.offline.known import known_by
 
     known = knowledge_of(as_of)
-    store = session.feature_store()
+    store = session.applied_store()
     refs = names.resolved(store, service, full=full_feature_names)
     chosen = names.service_named(store, service) if isinstance(service, str) else refs
     entities = entity_frame(entity_df)
@@ -166,7 +166,7 @@ def get_regime_features(
     from crypto_features.store.offline.known import known_by
 
     known = knowledge_of(as_of)
-    store = session.feature_store()
+    store = session.applied_store()
     view = names.view_named(store, "regime_features")
     entities = create_entity_df(symbols, start_date, end_date)
     _known(pl.Series("symbol", arguments.symbol_list(symbols)), [view.name])

@@ -75,7 +75,7 @@ def get_online_features(
 
     chosen = arguments.symbol_list(symbols)
     arguments.check_duration("max_age", max_age)
-    store = session.feature_store()
+    store = session.applied_store()
     features = names.resolved(store, feature_refs, full=full_feature_names)
     with limited_to(max_age):
         response = store.get_online_features(features, {"symbol": chosen}, full_feature_names=full_feature_names)
@@ -117,7 +117,7 @@ def materialize_features(
     from crypto_features.store import names, session
 
     arguments.check_views(views)
-    store = session.feature_store()
+    store = session.applied_store()
     until = arguments.time_of("end", end) if end else clock.now()
     since = arguments.time_of("start", start) if start else min(until, clock.now())
     if until < since:
@@ -145,7 +145,7 @@ def validate_feature_freshness(
 
     arguments.check_views(views)
     arguments.check_duration("max_age", max_age)
-    return freshness(session.feature_store(), views, max_age)
+    return freshness(session.applied_store(), views, max_age)
 
 
 def _require_a_known(symbols: Sequence[str], views: Sequence[str]) -> None:

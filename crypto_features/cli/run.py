@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -34,11 +33,13 @@ def run() -> None:
 
         from crypto_features import clock
         from crypto_features.assets.checks.candles import ended_markets, failed_symbols
+        from crypto_features.cli import online_table
         from crypto_features.definitions import build
         from crypto_features.features.months import months_between
         from crypto_features.market import Table as Lake
         from crypto_features.market import silent_symbols, source
         from crypto_features.materialize import materialize_all
+        from feature_repo import get_online_features
 
         market = source(settings)
         symbols = settings.symbols or market.symbols()
@@ -73,7 +74,14 @@ def run() -> None:
     for one in silence:
         console.print(f"[bold yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
     console.print()
-    console.print(_online_table(symbols, clock.now()))
+    shown, now = [name for name in SHOWN_SYMBOLS if name in symbols] or list(symbols[:2]), clock.now()
+    service = online_table.SERVICE
+    answer = get_online_features(shown, [f"{v}:{f}" for v, names in service.features.items() for f in names])
+    title = f"Online features at {now:%Y-%m-%d %H:%M} UTC (service {service.name})"
+    console.print(online_table.filled(_table(title), shown, answer, answer.statuses))
+    hint = online_table.why_withheld(answer.statuses, [asset.last for asset in built], now)
+    if hint:
+        console.print(f"[bold yellow]{hint}[/]", soft_wrap=True)
     console.print(
         f"\n{len(built)} assets in {time.perf_counter() - began:.0f} s. `make dev` shows how they hang together."
     )
@@ -96,31 +104,5 @@ def _built_table(built: "Sequence[Built]") -> Table:
     return table
 
 
-def _online_table(symbols: Sequence[str], now: datetime) -> Table:
-    from crypto_features.features import GROUPS, SERVICES
-    from feature_repo import get_online_features
-
-    shown = [symbol for symbol in SHOWN_SYMBOLS if symbol in symbols] or list(symbols[:2])
-    service = SERVICES["trading_features"]
-    answer = get_online_features(
-        symbols=shown, feature_refs=[f"{v}:{f}" for v, fs in service.features.items() for f in fs]
-    )
-    table = _table(f"Online features at {now:%Y-%m-%d %H:%M} UTC (service {service.name})")
-    table.add_column("View")
-    table.add_column("Feature")
-    for symbol in shown:
-        table.add_column(symbol, justify="right")
-    table.add_column("Unit")
-    for view, names in service.features.items():
-        units = {feature.name: feature.unit for feature in GROUPS[view].features}
-        for position, name in enumerate(names):
-            table.add_row("" if position else view, name, *(_value(v) for v in answer[name]), units[name])
-    return table
-
-
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-
-
-def _value(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else "none" if value is None else str(value)

@@ -72,7 +72,7 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     from crypto_features.store.online.pack_frame import dates_as_times
     from crypto_features.store.online.unpack_frame import guarded_store, online_frame
 
-    store = session.feature_store()
+    store = session.applied_store()
     found = names.view_named(store, view)
     source = found.batch_source
     keys = [column.name for column in found.entity_columns]
@@ -82,12 +82,14 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     columns = [source.timestamp_field, *([source.created_timestamp_column] if source.created_timestamp_column else [])]
     names_on_disk = [stored.get(name, name) for name in (*keys, *columns, *features)]
     online = online_frame(store, found)
-    since = until - found.ttl - guarded_store(store).grace(store.config) if found.ttl else None
+    grace = guarded_store(store).grace(store.config)
+    since = clock.before(clock.before(until, found.ttl), grace) if found.ttl else None
     oldest = online["event_timestamp"].min()
     start = min(since, oldest) if since and isinstance(oldest, datetime) else since
     table = files.read(source, store.config.repo_path, names_on_disk, time=names_on_disk[len(keys)], start=start)
     table = table.rename(dict(zip(names_on_disk, (*keys, *columns, *features), strict=True)))
-    table = table.with_columns(selectors.float().fill_nan(None))  # as it is published.
+    finite = pl.when(selectors.float().is_finite()).then(selectors.float())  # as it is published.
+    table = table.with_columns(finite)
     table = table.with_columns([dates_as_times(column) for column in table])
     table = table.sort(columns, nulls_last=False, maintain_order=True).rename({columns[0]: "event_timestamp"})
     return ParityReport(view, online.height, tuple(differences(table, online, keys, features, until, since=since)))

@@ -11,6 +11,10 @@ class StoreMisusedError(PermanentError, OSError):
     """The online store or the registry refuses this user or password, has no such database, or its file is none."""
 
 
+class DamagedRowError(StoreMisusedError):
+    """A stored online row is not the one that was written: a bit flipped on disk, or somebody changed it by hand."""
+
+
 class MissingTableError(PermanentError, FileNotFoundError):
     """A feature view's source has no Parquet file yet."""
 
@@ -20,7 +24,7 @@ class UnreadableTableError(PermanentError, OSError):
 
 
 class OutdatedTableError(PermanentError, LookupError):
-    """Some Parquet files of a source were written before a column was added, or with another type of it."""
+    """Some files or online rows of a view were written before a column was added, or with another type of it."""
 
 
 class OtherVersionError(PermanentError, LookupError):

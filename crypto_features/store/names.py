@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.store import session
 from crypto_features.store.errors import NotAppliedError
 
 if TYPE_CHECKING:
@@ -132,4 +133,4 @@ def _require_one_name_each(refs: Sequence[str], *, full: bool) -> None:
 
 def _require_applied(found: Iterable[object]) -> None:
     if not list(found):
-        raise NotAppliedError("the registry is empty; run `feast apply` in feature_repo/, or `make run`.")
+        raise NotAppliedError(f"the registry at {session.registry_place()} is empty. {session.APPLY}")

@@ -5,15 +5,23 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import ReferenceType, ref
 
+import pandas as pd
 import polars as pl
 from feast import FeatureView, RepoConfig, utils
+from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.passthrough_provider import PassthroughProvider
+from feast.on_demand_feature_view import OnDemandFeatureView
 
 from crypto_features import clock
+from crypto_features.errors import InputError
 from crypto_features.store.completeness import carried
+from crypto_features.store.offline.job import PolarsRetrievalJob
+from crypto_features.store.online import guard
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.store import GuardedOnlineStore
+from crypto_features.store.stored_on_demand import stamped
 
 _published: ContextVar[list[pl.DataFrame] | None] = ContextVar("published", default=None)
 
@@ -29,8 +37,26 @@ def recording() -> Iterator[list[pl.DataFrame]]:
         _published.reset(token)
 
 
+_retrieval: ContextVar[ReferenceType[RetrievalJob] | None] = ContextVar("retrieval", default=None)
+"""The newest retrieval of this context. Feast computes a stored on-demand view from one, and then writes its rows."""
+
+
 class GuardedProvider(PassthroughProvider):
     """Feast's provider with materializations that miss no late row and read no future."""
+
+    def get_historical_features(self, *args: Any, **kwargs: Any) -> RetrievalJob:
+        job = super().get_historical_features(*args, **kwargs)
+        _retrieval.set(ref(job))
+        return job
+
+    @staticmethod
+    def _prep_rows_to_write_for_ingestion(feature_view: Any, df: pd.DataFrame, field_mapping: Any = None) -> Any:
+        rows = PassthroughProvider._prep_rows_to_write_for_ingestion(feature_view, df, field_mapping)
+        if not isinstance(feature_view, OnDemandFeatureView):
+            return rows
+        held = _retrieval.get()
+        job = held() if held else None
+        return stamped(feature_view, df, rows, job if isinstance(job, PolarsRetrievalJob) else None)
 
     def materialize_single_feature_view(
         self,
@@ -43,7 +69,11 @@ class GuardedProvider(PassthroughProvider):
         tqdm_builder: Callable[[int], Any],
         disable_event_timestamp: bool = False,
     ) -> None:
-        """Publish the newest row of each entity between two times, in one transaction."""
+        """Publish the newest row of each entity between two times, in one transaction.
+
+        Raises:
+            InputError: if a row has no entity, after the others were published; or if a value does not fit its type.
+        """
         if not isinstance(self.online_store, GuardedOnlineStore) or type(feature_view) is not FeatureView:
             super().materialize_single_feature_view(
                 config, feature_view, start_date, end_date, registry, project, tqdm_builder, disable_event_timestamp
@@ -51,7 +81,7 @@ class GuardedProvider(PassthroughProvider):
             return
         start, end = window(feature_view, start_date, end_date, self.online_store.grace(config))
         if disable_event_timestamp:
-            start, end = datetime.fromtimestamp(0, start.tzinfo), clock.now()
+            start, end = guard.EPOCH, clock.now()
         entities = [registry.get_entity(name, project) for name in feature_view.entities]
         keys, features, time, created = utils._get_column_names(feature_view, entities)
         job = self.offline_store.pull_latest_from_table_or_query(
@@ -60,6 +90,9 @@ class GuardedProvider(PassthroughProvider):
         frame = pl.DataFrame(job.to_arrow()).rename(feature_view.batch_source.field_mapping or {}, strict=False)
         if feature_view.online:
             source = feature_view.batch_source
+            keys = [column.name for column in feature_view.entity_columns if column.name in frame.columns]
+            nameless = frame.filter(pl.any_horizontal(pl.col(keys).is_null())) if keys else frame.clear()
+            frame = frame.drop_nulls(keys) if keys else frame
             rows = packed_rows(
                 frame,
                 feature_view,
@@ -70,12 +103,16 @@ class GuardedProvider(PassthroughProvider):
             self.online_store.write_rows(config, feature_view, rows)
             frames = _published.get()
             if frames is not None:
-                names = [column.name for column in feature_view.entity_columns if column.name in frame.columns]
-                frames.append(frame.select(*names, pl.col(source.timestamp_field).alias("event_timestamp")))
+                frames.append(frame.select(*keys, pl.col(source.timestamp_field).alias("event_timestamp")))
+            if not nameless.is_empty():
+                raise InputError(
+                    f"{feature_view.name}: {nameless.height} rows of {source.name!r} have no {' or '.join(keys)}, the "
+                    f"newest of {nameless[source.timestamp_field].max()}; all the others were published. Remove these."
+                )
 
 
 def window(view: FeatureView, start: datetime, end: datetime, grace: timedelta) -> tuple[datetime, datetime]:
     """What to read: never the future, and always the whole span that may still be served, so that no row is late."""
-    end = min(utils.make_tzaware(end), clock.now())
-    start = utils.make_tzaware(start)
-    return (min(start, end - view.ttl - grace) if view.ttl else min(start, end)), end
+    end = min(clock.as_utc(end), clock.now())
+    due = clock.before(clock.before(end, view.ttl), grace) if view.ttl else end
+    return min(clock.as_utc(start), due), end

@@ -48,7 +48,7 @@ def publish(view: str, start: datetime, end: datetime) -> Published:
     from crypto_features.store.provider import recording
     from crypto_features.store.registry import version
 
-    store = session.feature_store()
+    store = session.applied_store()
     view_named(store, view)
     began = perf_counter()
     with recording() as frames, quiet():

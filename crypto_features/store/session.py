@@ -7,26 +7,60 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_features.errors import SettingsError
-from crypto_features.settings import project_root
+from crypto_features.settings import Settings, project_root
+from crypto_features.store.errors import NotAppliedError
+from crypto_features.store.online.connect import local_path
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
 _lock = threading.Lock()
 _stores: dict[tuple[object, ...], "FeatureStore"] = {}
+APPLY = (
+    "Run `crypto-features run`, or `feast apply` in feature_repo/; or name the folder of an applied one in "
+    "CRYPTO_FEATURES_DATA."
+)
 _VARIABLES = tuple(f"CRYPTO_FEATURES_{name}" for name in ("DATA", "STORE", "POSTGRES_URL", "REDIS_URL", "ONLINE_GRACE"))
 
 
 def feature_store() -> "FeatureStore":
-    """The Feast store of the current settings; the same one for every thread of the process."""
-    # Not Settings.load(): validating takes longer than a read of the online store.
-    key = (os.getpid(), Path.cwd(), *map(os.environ.get, _VARIABLES))
+    """The Feast store of the current settings; the same one for every thread of the process.
+
+    Feast makes a registry where there is none; to read, ask for `applied_store`.
+    """
+    key = _key()
     with _lock:
         if key not in _stores:
             from feast import FeatureStore
 
             _stores[key] = FeatureStore(repo_path=str(repo()))
         return _stores[key]
+
+
+def applied_store() -> "FeatureStore":
+    """`feature_store()` of a registry that is there already: reading creates nothing.
+
+    Raises:
+        NotAppliedError: if there is none, naming where it was looked for.
+    """
+    if _key() not in _stores:
+        settings = Settings.load()
+        if settings.registry_url.startswith("sqlite:") and not local_path("registry.db", settings).is_file():
+            raise NotAppliedError(f"there is no registry at {registry_place()}. {APPLY}")
+    return feature_store()
+
+
+def registry_place() -> str:
+    """Where the settings say that the registry is, and which of them says so; without a password."""
+    settings = Settings.load()
+    if settings.registry_url.startswith("sqlite:"):
+        return f"{local_path('registry.db', settings)} (CRYPTO_FEATURES_DATA={settings.data})"
+    return "the address in CRYPTO_FEATURES_POSTGRES_URL"
+
+
+def _key() -> tuple[object, ...]:
+    # Not Settings.load(): validating takes longer than a read of the online store.
+    return os.getpid(), Path.cwd(), *map(os.environ.get, _VARIABLES)
 
 
 def repo() -> Path:

@@ -16,7 +16,7 @@ def span_of(views: Sequence[str]) -> tuple[datetime, datetime] | None:
     """
     from crypto_features.store.offline import source as files
 
-    store = session.feature_store()
+    store = session.applied_store()
     found: list[datetime] = []
     for name in views:
         source = names.view_named(store, name).batch_source
@@ -35,7 +35,7 @@ def symbols_of(views: Sequence[str]) -> set[str]:
     """
     from crypto_features.store.offline import source as files
 
-    store = session.feature_store()
+    store = session.applied_store()
     found: set[str] = set()
     for name in views:
         view = names.view_named(store, name.partition("@")[0])

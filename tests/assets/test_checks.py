@@ -42,7 +42,7 @@ def candles(hours: int = 48, without: tuple[int, ...] = (), symbol: str = "BTC")
 def signals(hours: int = 48, **values: float | None) -> pl.DataFrame:
     """Rows of `trading_signals` for hourly candles."""
     group = GROUPS["trading_signals"]
-    columns = {f.name: pl.Series([values.get(f.name, 1)] * hours, dtype=f.dtype()) for f in group.features}
+    columns = {f.name: pl.Series([values.get(f.name, 1)] * hours, dtype=f.column_type) for f in group.features}
     close = pl.Series([START + (i + 1) * HOUR for i in range(hours)], dtype=STAMP)
     shares = dict.fromkeys(completeness_columns(group), 1.0)
     keys = {"symbol": ["BTC"] * hours, "event_timestamp": close, "created_timestamp": close}
@@ -170,7 +170,7 @@ def test_missing_double_and_invented_rows_are_counted() -> None:
 )
 def test_a_value_out_of_range_is_named_with_its_place(group: str, feature: str, value: float) -> None:
     declared = GROUPS[group]
-    dtype = declared.feature(feature).dtype()
+    dtype = declared.feature(feature).column_type
     good = pl.DataFrame(
         {"symbol": ["BTC"], "event_timestamp": pl.Series([START], dtype=STAMP), feature: pl.Series([1], dtype=dtype)}
     )

@@ -32,7 +32,7 @@ def test_a_month_holds_the_bars_that_open_in_it_stamped_with_their_close() -> No
 def test_columns_and_types_are_the_declared_ones() -> None:
     rows = price(DAILY, "2024-03")
     shares = dict.fromkeys(completeness_columns(PRICE), pl.Float64)
-    features = {f.name: f.dtype() for f in PRICE.features}
+    features = {f.name: f.column_type for f in PRICE.features}
     expected = {"symbol": pl.String, "event_timestamp": TIME, **shares, **features}
     assert dict(rows.schema) == expected
     assert price(DAILY.clear(), "2024-03").schema == rows.schema

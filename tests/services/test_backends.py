@@ -195,7 +195,14 @@ _TRIGGER = (
     [
         (["DROP TABLE t"], None),
         (["DROP TABLE t", _BARE, _FILL, _TRIGGER], 1),
-        (["ALTER TABLE t DISABLE TRIGGER ALL", "UPDATE t SET event = 3", "ALTER TABLE t ENABLE TRIGGER ALL"], 3),
+        (
+            [
+                "ALTER TABLE t DISABLE TRIGGER ALL",
+                "UPDATE t SET event = 3, payload = '3/0'",
+                "ALTER TABLE t ENABLE TRIGGER ALL",
+            ],
+            3,
+        ),
         (["ALTER TABLE t RENAME TO u", _BARE, _FILL], 1),
     ],
 )

@@ -11,7 +11,12 @@ from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
 
+from crypto_features.errors import InputError
 from crypto_features.store.offline import source as files
+
+OLDEST = "__oldest"
+_MOST_BYTES = 2**31 - 1
+"""What the offsets of a small type reach."""
 
 
 class PolarsRetrievalJob(RetrievalJob):
@@ -25,12 +30,26 @@ class PolarsRetrievalJob(RetrievalJob):
         full_feature_names: bool = False,
         on_demand_feature_views: Sequence[Any] = (),
         metadata: RetrievalMetadata | None = None,
+        source_times: Callable[[], pl.DataFrame] | None = None,
     ) -> None:
         self._compute = compute
         self._repo = repo
         self._full_feature_names = full_feature_names
         self._on_demand_feature_views = list(on_demand_feature_views)
         self._metadata = metadata
+        self._source_times = source_times
+
+    def source_times(self) -> pl.DataFrame:
+        """The entity rows with the event time of the oldest row that each was joined with: the column `OLDEST`.
+
+        It is null where one of the feature views had no row that was fresh then.
+
+        Raises:
+            InputError: if the job joins no entity rows.
+        """
+        if self._source_times is None:
+            raise InputError("only features that are joined to entity rows have source times.")
+        return self._source_times()
 
     def to_polars(self) -> pl.DataFrame:
         """The result as a Polars frame, on-demand features included."""
@@ -47,7 +66,8 @@ class PolarsRetrievalJob(RetrievalJob):
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         # In one chunk: Feast's materialization reads the first one only.
         table = self._compute().to_arrow(compat_level=pl.CompatLevel.oldest())
-        return table.combine_chunks()
+        table = table.combine_chunks()
+        return pa.table({name: _as_feast_reads(table[name]) for name in table.column_names})
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
@@ -76,3 +96,16 @@ class PolarsRetrievalJob(RetrievalJob):
             raise SavedDatasetLocationAlreadyExists(location=str(path))
         frame = pl.DataFrame(self.to_arrow(timeout=timeout))
         files.replace(frame, path)
+
+
+def _as_feast_reads(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column with lists, texts and bytes in place of large ones, for which Feast has no type or a wrong one."""
+    return column.cast(_small(column.type)) if column.nbytes <= _MOST_BYTES else column
+
+
+def _small(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_list(kind):
+        return pa.list_(_small(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_small(field.type)) for field in kind])
+    return {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}.get(kind, kind)

@@ -47,7 +47,8 @@ def point_in_time_join(
         as_known_then: Only rows that had also been created by then.
 
     Raises:
-        InputError: if a column of `entities` has the name of a feature, or two features have one name.
+        InputError: if a column of `entities` has the name of a feature, two features have one name, or an entity column
+            cannot be compared with its key.
     """
     joined = entities
     for table in tables:
@@ -88,7 +89,7 @@ def latest_rows(entities: pl.DataFrame, time: str, table: FeatureTable, *, as_kn
         ),
         *(pl.col(column).alias(name) for name, column in zip(by, table.keys.values(), strict=True)),
     ).with_row_index(_ROW)
-    wanted = _comparable(wanted, rows, by).drop_nulls([_KNOWN, *by])
+    wanted = _comparable(wanted, rows, dict(zip(by, table.keys, strict=True))).drop_nulls([_KNOWN, *by])
     rows = _known(rows.drop_nulls(["__event", *by]), by, as_known_then=as_known_then and table.created_time is not None)
     matched = wanted.sort(_KNOWN).join_asof(rows, on=_KNOWN, by=by or None, strategy="backward", check_sortedness=False)
     if table.ttl:
@@ -115,10 +116,18 @@ def _known(rows: pl.DataFrame, by: Sequence[str], *, as_known_then: bool) -> pl.
     )
 
 
-def _comparable(wanted: pl.DataFrame, rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    return wanted.with_columns(
-        pl.col(name).cast(rows.schema[name]) for name in by if wanted.schema[name] != rows.schema[name]
-    )
+def _comparable(wanted: pl.DataFrame, rows: pl.DataFrame, keys: Mapping[str, str]) -> pl.DataFrame:
+    """The entity keys in the types of the table; `keys` names the entity column of each, for the error."""
+    for name, column in keys.items():
+        if wanted.schema[name] != rows.schema[name]:
+            try:
+                wanted = wanted.with_columns(pl.col(name).cast(rows.schema[name]))
+            except pl.exceptions.PolarsError:
+                raise InputError(
+                    f"the entity column {column!r} holds {wanted.schema[name]}, its feature table {rows.schema[name]}; "
+                    "hand in values of that type."
+                ) from None
+    return wanted
 
 
 def utc(time: pl.Expr) -> pl.Expr:

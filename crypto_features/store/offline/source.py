@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,9 +13,12 @@ from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store.errors import MissingTableError, OutdatedTableError, UnreadableTableError
+from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import utc
 
 _ONLY = "part-0.parquet"
+_AS_FEAST_READS = {"store_schema": False, "use_compliant_nested_type": False}
+"""Polars would note that its lists and texts are large ones, for which `feast apply` has no type or a wrong one."""
 
 
 def resolve(source: DataSource, repo: Path | None) -> UPath:
@@ -49,13 +53,17 @@ def read(
     columns: Sequence[str],
     *,
     time: str,
+    created: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> pl.DataFrame:
     """The columns asked for, of the rows with `start <= time <= end`; files outside that span are not read.
 
+    Files may hold the times of one column in several units or zones; these are read as microseconds in UTC.
+
     Raises:
         MissingTableError: if there is no Parquet file.
+        InputError: if `time` or `created` holds no times, such as texts or numbers.
         UnreadableTableError: if a file is truncated or is no Parquet file.
         UnknownNameError: if a column does not exist.
         OutdatedTableError: if files of that span lack a column that newer ones have, or hold another type of it. Nulls
@@ -71,24 +79,34 @@ def read(
     columns = list(dict.fromkeys(columns))
     try:
         schemas = {f: pl.scan_parquet(str(f), storage_options=_storage(path)).collect_schema() for f in found}
+        for file, schema in schemas.items():
+            _require_times(file, schema, time, created)
         newest = {name: dtype for schema in schemas.values() for name, dtype in schema.items()}
         needed = {}
         for column in (*columns, time):
             if column not in newest:
                 raise UnknownNameError("column", column, newest, f"Read from {path}.")
             needed[column] = newest[column]
-        current = [file for file, schema in schemas.items() if needed.items() <= schema.items()]
+        current = [file for file, schema in schemas.items() if all(_alike(schema.get(n), t) for n, t in needed.items())]
         outdated = [file for file in found if file not in current and _touches(file, schemas[file], time, start, end)]
         if outdated:
             raise _outdated(path, outdated, needed, schemas[outdated[0]])
-        table = pl.scan_parquet(
-            [str(file) for file in current],
-            schema=needed,
-            extra_columns="ignore",
-            storage_options=_storage(path),
-        )
+        held = [{name: schemas[file][name] for name in needed} for file in current]
+        mixed = [name for name in needed if len({types[name] for types in held}) > 1]
+        tables = [
+            pl.scan_parquet(
+                [str(current[place]) for place, _ in group],
+                schema=types,
+                extra_columns="ignore",
+                storage_options=_storage(path),
+            )
+            .filter(*_within(time, types[time], start, end))
+            .select(columns)
+            .with_columns(utc(pl.col(name)) for name in mixed if name in columns)
+            for types, group in groupby(enumerate(held), key=lambda numbered: numbered[1])
+        ]
         # In one chunk: picking rows from many chunks takes eight times as long.
-        return table.filter(*_within(time, needed[time], start, end)).select(columns).collect().rechunk()
+        return pl.concat(tables).collect().rechunk()
     except (pl.exceptions.PolarsError, OSError) as error:
         bad = _first_unreadable(found)
         if bad is None:
@@ -106,6 +124,21 @@ def touched(
     path = resolve(source, repo)
     schemas = {f: pl.scan_parquet(str(f), storage_options=_storage(path)).collect_schema() for f in files(path)}
     return [file for file, schema in schemas.items() if _touches(file, schema, time, start, end)]
+
+
+def _require_times(file: UPath, schema: pl.Schema, *columns: str | None) -> None:
+    for column in columns:
+        dtype = schema.get(column) if column else None
+        if dtype is not None and not isinstance(dtype, pl.Datetime | pl.Date | pl.Null):
+            raise InputError(
+                f"{file}: the column {column!r} holds {dtype}; expected timestamps, naive ones in UTC. "
+                "Write the file again with that column as timestamps."
+            )
+
+
+def _alike(one: pl.DataType | None, other: pl.DataType) -> bool:
+    """Whether two types are one type up to the unit and the zone of times."""
+    return one == other or (isinstance(one, pl.Datetime) and isinstance(other, pl.Datetime))
 
 
 def _within(time: str, dtype: pl.DataType, start: datetime | None, end: datetime | None) -> list[pl.Expr]:
@@ -126,12 +159,12 @@ def _touches(file: UPath, schema: pl.Schema, time: str, start: datetime | None, 
 def _outdated(
     path: UPath, outdated: Sequence[UPath], needed: Mapping[str, pl.DataType], schema: pl.Schema
 ) -> OutdatedTableError:
-    column = next(name for name, dtype in needed.items() if schema.get(name) != dtype)
+    column = next(name for name, dtype in needed.items() if not _alike(schema.get(name), dtype))
     held = f"hold it as {schema[column]}" if column in schema else "lack it"
     return OutdatedTableError(
         f"the newest files of {path} have the column {column!r} as {needed[column]}; {len(outdated)} older ones that "
         f"are needed too {held}: {', '.join(file.stem for file in outdated)}. "
-        "Compute these months again: crypto-features plan --run"
+        "Compute these months again, crypto-features plan --run, or write the files of a table of your own again."
     )
 
 
@@ -141,7 +174,7 @@ def write(frame: pl.DataFrame, path: UPath) -> None:
     beside = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with beside.open("wb") as file:
-            frame.write_parquet(file, compression="zstd")
+            frame.write_parquet(file, compression="zstd", use_pyarrow=True, pyarrow_options=_AS_FEAST_READS)
         beside.rename(path)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -175,14 +208,19 @@ def _remove(folder: UPath) -> None:
 
 
 def append(frame: pl.DataFrame, path: UPath) -> None:
-    """Add rows: a file is written anew with them, a folder receives another file."""
+    """Add rows, in the types that the newest file has: a file is replaced, a folder receives another file.
+
+    Raises:
+        InputError: if a value does not fit; nothing is written then.
+    """
+    held = files(path)
+    if held:
+        schema = pl.scan_parquet(str(held[-1]), storage_options=_storage(path)).collect_schema()
+        frame = frame.select(fitted(frame[name], dtype) for name, dtype in schema.items())
     if path.suffix != ".parquet":
         write(frame, path / f"{uuid4().hex}.parquet")
         return
-    if path.is_file():
-        old = pl.read_parquet(str(path))
-        frame = pl.concat([frame.cast(old.schema), old])
-    write(frame, path)
+    write(pl.concat([frame, pl.read_parquet(str(path))]) if held else frame, path)
 
 
 def _first_unreadable(found: Iterable[UPath]) -> UPath | None:

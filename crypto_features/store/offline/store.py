@@ -1,6 +1,7 @@
 """The offline store that Feast loads by class path: point-in-time joins on Polars over Parquet files."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +9,7 @@ from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
-from feast import FeatureView, RepoConfig, utils
+from feast import FeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.feature_logging import LoggingConfig, LoggingSource
 from feast.infra.offline_stores.file_source import FileLoggingDestination
@@ -17,10 +18,11 @@ from feast.infra.offline_stores.offline_utils import get_pyarrow_schema_from_bat
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel
 
+from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.store.offline import source as files
 from crypto_features.store.offline.entities import EntityFrame, entity_frame
-from crypto_features.store.offline.job import PolarsRetrievalJob
+from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
 from crypto_features.store.offline.join import FeatureTable, point_in_time_join, require_free, utc
 from crypto_features.store.offline.known import join_as_known, knowledge
 from crypto_features.store.offline.pinned import require_its_table, require_present_code
@@ -67,7 +69,7 @@ class PolarsOfflineStore(OfflineStore):
         """The features of each entity row as of its time; without entity rows, of every entity as of `end_date`."""
         known_then, known = filter_by_created_timestamp, knowledge()
         if entity_df is None:
-            first, last = utils.compute_non_entity_date_range(feature_views, start_date, end_date)
+            first, last = _everyones_span(feature_views, start_date, end_date)
             entities = EntityFrame(_everyone(config, feature_views, first, last), "event_timestamp")
         else:
             entities = entity_frame(entity_df)
@@ -103,6 +105,10 @@ class PolarsOfflineStore(OfflineStore):
             named = [(view.name, table) for view, table in zip(feature_views, tables, strict=True)]
             return join_as_known(entities.frame, entities.time, named, known)
 
+        def source_times() -> pl.DataFrame:
+            tables = [feature_table(config, view, (), entities, full_names=False) for view in feature_views]
+            return _oldest_times(entities, tables)
+
         times = entities.frame[entities.time]
         return PolarsRetrievalJob(
             compute,
@@ -115,6 +121,7 @@ class PolarsOfflineStore(OfflineStore):
                 min_event_timestamp=times.min(),
                 max_event_timestamp=times.max(),
             ),
+            source_times=source_times,
         )
 
     @staticmethod
@@ -131,7 +138,9 @@ class PolarsOfflineStore(OfflineStore):
         columns = _pulled(join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
 
         def compute() -> pl.DataFrame:
-            rows = _read(config, data_source, columns, timestamp_field, start_date, end_date)
+            rows = _read(
+                config, data_source, columns, timestamp_field, start_date, end_date, created=created_timestamp_column
+            )
             order = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
             rows = rows.sort(order, nulls_last=False, maintain_order=True)
             return rows.unique(join_key_columns, keep="last", maintain_order=True) if join_key_columns else rows.tail(1)
@@ -151,7 +160,10 @@ class PolarsOfflineStore(OfflineStore):
     ) -> RetrievalJob:
         columns = _pulled(join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
         return PolarsRetrievalJob(
-            lambda: _read(config, data_source, columns, timestamp_field, start_date, end_date), repo=config.repo_path
+            lambda: _read(
+                config, data_source, columns, timestamp_field, start_date, end_date, created=created_timestamp_column
+            ),
+            repo=config.repo_path,
         )
 
     @staticmethod
@@ -228,8 +240,19 @@ def feature_table(
         time,
         first,
         last,
+        created=created,
     )
     return FeatureTable(frame, keys, time, created, {prefix + f: stored.get(f, f) for f in features}, view.ttl)
+
+
+def _oldest_times(entities: EntityFrame, tables: Sequence[FeatureTable]) -> pl.DataFrame:
+    """The entity rows with the event time of the oldest row that each is joined with, null if a table has none."""
+    names = [f"__time_{n}" for n in range(len(tables))]
+    timed = [replace(table, features={name: table.event_time}) for name, table in zip(names, tables, strict=True)]
+    joined = point_in_time_join(entities.frame, entities.time, timed)
+    times = [utc(pl.col(name)) for name in names]
+    oldest = pl.when(pl.all_horizontal(pl.col(names).is_not_null())).then(pl.min_horizontal(times))
+    return joined.select(pl.col(entities.frame.columns), oldest.alias(OLDEST))
 
 
 def _time_on_disk(view: FeatureView) -> str:
@@ -242,12 +265,21 @@ def _time_on_disk(view: FeatureView) -> str:
 def _span(view: FeatureView, entities: EntityFrame) -> tuple[datetime | None, datetime | None]:
     """The times of the rows that the entity rows may be joined with."""
     first, last = entities.span
-    return first - view.ttl if first and view.ttl and view.ttl < timedelta(days=365_00) else None, last
+    return clock.before(first, view.ttl) if first and view.ttl else None, last
 
 
 def _requested(view: FeatureView, feature_refs: Sequence[str]) -> list[str]:
     prefix = f"{view.projection.name_to_use()}:"
     return list(dict.fromkeys(ref.removeprefix(prefix) for ref in feature_refs if ref.startswith(prefix)))
+
+
+def _everyones_span(
+    views: Sequence[FeatureView], start: datetime | None, end: datetime | None
+) -> tuple[datetime, datetime]:
+    """The span of a query without entity rows: by default up to now, and back to the longest TTL or 30 days."""
+    last = clock.as_utc(end) if end else clock.now()
+    longest = max((view.ttl for view in views if view.ttl), default=timedelta(days=30))
+    return clock.as_utc(start) if start else clock.before(last, longest), last
 
 
 def _everyone(config: RepoConfig, views: Sequence[FeatureView], start: datetime, end: datetime) -> pl.DataFrame:
@@ -274,9 +306,13 @@ def _read(
     time: str,
     start: datetime | None,
     end: datetime | None,
+    *,
+    created: str | None = None,
 ) -> pl.DataFrame:
-    bounds = [None if bound is None else utils.make_tzaware(bound) for bound in (start, end)]
-    return files.read(source, config.repo_path, columns, time=time, start=bounds[0], end=bounds[1])
+    bounds = [None if bound is None else clock.as_utc(bound) for bound in (start, end)]
+    return files.read(
+        source, config.repo_path, columns, time=time, created=created or None, start=bounds[0], end=bounds[1]
+    )
 
 
 def _from_arrow(table: pa.Table) -> pl.DataFrame:

@@ -26,8 +26,8 @@ _PROTO_STATUS = {
 }
 
 
-_WITHHELD = (Status.INCOMPLETE, Status.NOT_FOUND, Status.EXPIRED, Status.DISABLED)
-_WORST = (Status.PRESENT, Status.NULL_VALUE, *_WITHHELD)
+WITHHELD = (Status.INCOMPLETE, Status.NOT_FOUND, Status.EXPIRED, Status.DISABLED)
+WORST = (Status.PRESENT, Status.NULL_VALUE, *WITHHELD)
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,12 @@ class ViewAnswer:
 
 
 class FeastResponse(OnlineResponse):
-    """Feast's response to a request with on-demand views, whose features are withheld as the rows they come from are.
+    """Feast's response to a request that is more than plain reading: on-demand views, versions, no entity.
 
     Args:
         proto: What Feast answered.
         types: The value type of each feature.
         answers: The answer of each view that was read, also of those that were read for an on-demand view only.
-        computed: For each on-demand feature in the response the names of the views it is computed from.
         order: The features as asked for, by which those of the response are put in order.
     """
 
@@ -79,26 +78,11 @@ class FeastResponse(OnlineResponse):
         proto: GetOnlineFeaturesResponse,
         types: Mapping[str, ValueType],
         answers: Sequence[ViewAnswer],
-        computed: Mapping[str, Collection[str]],
         order: Sequence[str],
     ) -> None:
         _put_in_order(proto, order)
         super().__init__(proto, types)
         self.answers = answers
-        self.withheld: dict[str, list[Status | None]] = {}
-        """For each on-demand feature and row why it is withheld, if it is."""
-        vectors = dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))
-        for feature, views in computed.items():
-            inputs = [answer.statuses for answer in answers if answer.view in views]
-            worst = [max(statuses, key=_WORST.index) for statuses in zip(*inputs, strict=True)]
-            self.withheld[feature] = [status if status in _WITHHELD else None for status in worst]
-            for row, status in enumerate(worst):
-                value = vectors[feature].values[row]
-                if status in _WITHHELD:
-                    value.Clear()
-                    vectors[feature].statuses[row] = _PROTO_STATUS[status]
-                elif value.WhichOneof("val") is None:
-                    vectors[feature].statuses[row] = FieldStatus.NULL_VALUE
 
 
 class GuardedResponse(OnlineResponse):

@@ -49,11 +49,12 @@ def freshness(
 
 def _of(store: FeatureStore, view: FeatureView, now: datetime, max_age: timedelta | None) -> Freshness:
     rows = online_frame(store, view)
-    served = view.ttl + guarded_store(store).grace(store.config) if view.ttl else None
+    grace = guarded_store(store).grace(store.config)
+    served = view.ttl + min(grace, timedelta.max - view.ttl) if view.ttl else None
     limits = [limit for limit in (served, max_age) if limit is not None]
     allowed = min(limits, default=None)
     newest = rows["event_timestamp"].max()
-    expired = rows.clear() if allowed is None else rows.filter(pl.col("event_timestamp") < now - allowed)
+    expired = rows.clear() if allowed is None else rows.filter(pl.col("event_timestamp") < clock.before(now, allowed))
     keys = [column.name for column in view.entity_columns]
     seen = newest if isinstance(newest, datetime) else None
     return Freshness(

@@ -43,15 +43,26 @@ def limits(now: datetime, ttl: timedelta | None, grace: timedelta, max_age: time
         grace: How much longer than its TTL a row may be served while its successor is being published.
         max_age: A stricter limit of this read, without grace.
     """
-    ages = [age for age in (ttl + grace if ttl else None, max_age) if age is not None]
-    earliest = micros(now - min(ages)) if ages else -(2**63)
+    # As whole numbers: a date cannot be two thousand years before now.
+    ages = [_microseconds(ttl) + _microseconds(grace)] if ttl else []
+    ages += [] if max_age is None else [_microseconds(max_age)]
+    earliest = micros(now) - min(ages) if ages else -(2**63)
     return Limits(earliest, micros(now + SKEW))
 
 
 def micros(time: datetime) -> int:
     """Microseconds since 1970 UTC; a naive time is UTC. Never goes through local time."""
     aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-    return (aware - EPOCH) // timedelta(microseconds=1)
+    return _microseconds(aware - EPOCH)
+
+
+def _microseconds(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)
+
+
+def stamp(time: datetime | None) -> int | None:
+    """`micros` of a time that may be missing: `None`, or pandas' NaT, which does not equal itself."""
+    return None if time is None or time != time else micros(time)  # noqa: PLR0124 - NaT.
 
 
 def time_of(stamp: int) -> datetime:

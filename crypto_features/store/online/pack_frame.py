@@ -5,23 +5,24 @@ from typing import Any
 
 import polars as pl
 from feast import FeatureView
-from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 
 from crypto_features.store.completeness import carried
+from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import utc
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.packing import kind_of, packer
+from crypto_features.store.online.request import serialized
 
-DTYPES: dict[str, pl.DataType | type[pl.DataType]] = {
-    "double_val": pl.Float64,
-    "float_val": pl.Float32,
-    "int64_val": pl.Int64,
-    "int32_val": pl.Int32,
-    "bool_val": pl.Boolean,
-    "string_val": pl.String,
+DTYPES: dict[str, pl.DataType] = {
+    "double_val": pl.Float64(),
+    "float_val": pl.Float32(),
+    "int64_val": pl.Int64(),
+    "int32_val": pl.Int32(),
+    "bool_val": pl.Boolean(),
+    "string_val": pl.String(),
 }
 
 _TIME = pl.Datetime("us", "UTC")
@@ -75,7 +76,7 @@ def packed_rows(
 
 def _values(column: pl.Series, kind: str, value_type: ValueType) -> list[Any]:
     if kind != "value":
-        return column.cast(DTYPES[kind]).to_list()
+        return fitted(column, DTYPES[kind]).to_list()
     protos = python_values_to_proto_values(dates_as_times(column).to_list(), value_type)
     return [proto.SerializeToString() if proto.WhichOneof("val") else None for proto in protos]
 
@@ -97,4 +98,4 @@ def _keys(frame: pl.DataFrame, view: FeatureView, version: int) -> list[bytes]:
         for column in view.entity_columns
     ]
     rows = zip(*columns, strict=True)
-    return [serialize_entity_key(EntityKey(join_keys=names, entity_values=row), version) for row in rows]
+    return [serialized(EntityKey(join_keys=names, entity_values=row), version) for row in rows]

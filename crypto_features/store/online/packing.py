@@ -1,15 +1,18 @@
 """One online row an entity: every feature of a view packed into a few bytes that describe themselves.
 
-Layout: header length (u16), header, null mask, fixed-width values, then the variable-length ones. The header names each
-feature and its kind, so a row outlives a change of its view's schema.
+Layout: header length (u16, or 0xFFFF and u32), header, null mask, fixed-width values, then the variable-length ones.
+The header names each feature and its kind, so a row outlives a change of its view's schema.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
+
+from crypto_features.store.errors import DamagedRowError, OutdatedTableError
 
 # Kind → struct code; each is the one field of a Feast value that holds it exactly.
 _FIXED = {"double_val": "d", "float_val": "f", "int64_val": "q", "int32_val": "i", "bool_val": "?"}
@@ -22,8 +25,11 @@ _KINDS = {
     "BOOL": "bool_val",
     "STRING": "string_val",
 }
+_STORED = {*_KINDS.values(), "value"}
 _LENGTH = struct.Struct("<H")
 _SIZE = struct.Struct("<I")
+_LONG = 0xFFFF
+"""In place of the length of a header that does not fit into two bytes: it follows in four."""
 
 Packer = Callable[[Sequence[Any]], bytes]
 
@@ -35,18 +41,26 @@ def kind_of(value_type_name: str) -> str:
 
 @lru_cache(maxsize=256)
 def packer(names: tuple[str, ...], kinds: tuple[str, ...]) -> Packer:
-    """A function that packs values given in the order of `names`; `None` and NaN are null, kind `value` takes bytes."""
+    """A function that packs values given in the order of `names`; kind `value` takes bytes.
+
+    `None`, NaN and the infinities are null.
+    """
     header = "\n".join(f"{n}:{k}" for n, k in zip(names, kinds, strict=True)).encode()
-    head = _LENGTH.pack(len(header)) + header
+    length = _LENGTH.pack(len(header)) if len(header) < _LONG else _LENGTH.pack(_LONG) + _SIZE.pack(len(header))
+    head = length + header
     mask_size = (len(names) + 7) // 8
     fixed = [i for i, k in enumerate(kinds) if k in _FIXED]
     variable = [i for i, k in enumerate(kinds) if k not in _FIXED]
+    floats = [i for i, k in enumerate(kinds) if k in ("double_val", "float_val")]
     pack_fixed = struct.Struct("<" + "".join(_FIXED[kinds[i]] for i in fixed)).pack
 
     def pack(values: Sequence[Any]) -> bytes:
         mask = 0
         for i, value in enumerate(values):
-            if value is None or value != value:  # noqa: PLR0124 - NaN, which is no number to be acted on.
+            if value is None:
+                mask |= 1 << i
+        for i in floats:
+            if values[i] is not None and not isfinite(values[i]):
                 mask |= 1 << i
         tail = b"".join(_sized(values[i]) for i in variable)
         numbers = pack_fixed(*(0 if values[i] is None else values[i] for i in fixed))
@@ -56,17 +70,55 @@ def packer(names: tuple[str, ...], kinds: tuple[str, ...]) -> Packer:
 
 
 def unpack(payload: bytes) -> tuple[tuple[str, ...], tuple[str, ...], list[Any]]:
-    """Names, kinds and values of a packed row."""
+    """Names, kinds and values of a packed row.
+
+    Raises:
+        DamagedRowError: if it is none.
+    """
+    try:
+        head = _head(payload)
+        names, kinds, unpack_body = _unpacker(head)
+        return names, kinds, unpack_body(payload, len(head))
+    except (struct.error, ValueError) as error:
+        raise _unreadable(error) from None
+
+
+def require_kinds(stored: Mapping[str, str], wanted: Iterable[tuple[str, str]]) -> None:
+    """Check that the features of a row have the kinds that their view declares; a row may lack a feature.
+
+    Raises:
+        OutdatedTableError: naming the first feature of another kind.
+    """
+    for name, kind in wanted:
+        if stored.get(name, kind) != kind:
+            raise OutdatedTableError(
+                f"the feature {name!r} is stored online as {stored[name]} and its view declares it as {kind}; publish "
+                "the view again."
+            )
+
+
+def _head(payload: bytes) -> bytes:
+    """The header of a packed row, with its length before it."""
     (size,) = _LENGTH.unpack_from(payload)
-    names, kinds, unpack_body = _unpacker(payload[2 : 2 + size])
-    return names, kinds, unpack_body(payload, 2 + size)
+    if size < _LONG:
+        return payload[: _LENGTH.size + size]
+    (size,) = _SIZE.unpack_from(payload, _LENGTH.size)
+    return payload[: _LENGTH.size + _SIZE.size + size]
+
+
+def _unreadable(error: Exception) -> DamagedRowError:
+    return DamagedRowError(f"a stored row is damaged ({error}). Publish its view again.")
 
 
 @lru_cache(maxsize=256)
 def _unpacker(
-    header: bytes,
+    head: bytes,
 ) -> tuple[tuple[str, ...], tuple[str, ...], Callable[[bytes, int], list[Any]]]:
-    names, kinds = zip(*(part.rsplit(":", 1) for part in header.decode().split("\n")), strict=True)
+    start = _LENGTH.size if _LENGTH.unpack_from(head)[0] < _LONG else _LENGTH.size + _SIZE.size
+    parts = [part.rpartition(":")[::2] for part in head[start:].decode().split("\n")] if head[start:] else []
+    names, kinds = [name for name, _ in parts], [kind for _, kind in parts]
+    if not _STORED.issuperset(kinds):
+        raise ValueError(f"its header holds {kinds!r}")
     mask_size = (len(names) + 7) // 8
     fixed = [i for i, k in enumerate(kinds) if k in _FIXED]
     variable = [i for i, k in enumerate(kinds) if k not in _FIXED]
@@ -78,7 +130,7 @@ def _unpacker(
         at += mask_size
         values: list[Any]
         if only_fixed:
-            values = list(body.unpack_from(payload, at))
+            values = list(body.unpack(payload[at:]))
         else:
             values = [None] * len(names)
             for i, value in zip(fixed, body.unpack_from(payload, at), strict=True):
@@ -89,6 +141,8 @@ def _unpacker(
                 raw = payload[at + 4 : at + 4 + size]
                 values[i] = raw.decode() if kinds[i] == "string_val" else raw
                 at += 4 + size
+            if at != len(payload):
+                raise ValueError(f"it has {len(payload)} bytes in place of {at}")
         if mask:
             values = [None if mask >> i & 1 else value for i, value in enumerate(values)]
         return values
@@ -96,19 +150,30 @@ def _unpacker(
     return tuple(names), tuple(kinds), unpack_body
 
 
-def unpack_columns(payloads: Sequence[bytes | None], names: tuple[str, ...]) -> list[list[Any]]:
-    """The values of some features of many packed rows, a list a feature; no row, or no such feature, is `None`."""
+def unpack_columns(payloads: Sequence[bytes | None], wanted: Sequence[tuple[str, str]]) -> list[list[Any]]:
+    """The values of some features of many packed rows, a list for each; no row, or no such feature, is `None`.
+
+    Args:
+        payloads: Packed rows.
+        wanted: Features, each with the kind that is expected of it.
+
+    Raises:
+        OutdatedTableError: if a row holds another kind of a feature.
+        DamagedRowError: if a payload is not a packed row.
+    """
     present = [payload for payload in payloads if payload is not None]
     if not present:
-        return [[None] * len(payloads) for _ in names]
-    (size,) = _LENGTH.unpack_from(present[0])
-    head = present[0][: 2 + size]
-    if all(payload.startswith(head) for payload in present):
-        found = _Layout.of(head).columns(present, names)
-    else:
-        # While a changed schema is being published, rows of both layouts lie side by side.
-        rows = [unpack(payload) for payload in present]
-        found = [[dict(zip(known, values, strict=True)).get(name) for known, _, values in rows] for name in names]
+        return [[None] * len(payloads) for _ in wanted]
+    try:
+        head = _head(present[0])
+        if all(payload.startswith(head) for payload in present):
+            found = _Layout.of(head).columns(present, wanted)
+        else:
+            # While a changed schema is being published, rows of both layouts are in one table.
+            parts = [_Layout.of(_head(payload)).columns([payload], wanted) for payload in present]
+            found = [[value for part in column for value in part] for column in zip(*parts, strict=True)]
+    except (struct.error, ValueError) as error:
+        raise _unreadable(error) from None
     if len(present) == len(payloads):
         return found
     columns = map(iter, found)
@@ -119,7 +184,8 @@ class _Layout:
     """Where each feature lies in the rows that begin with one header."""
 
     def __init__(self, head: bytes) -> None:
-        names, kinds, _ = _unpacker(head[2:])
+        names, kinds, _ = _unpacker(head)
+        self.kinds = dict(zip(names, kinds, strict=True))
         self.places = {name: place for place, name in enumerate(names)}
         self.variable = {name: kind for name, kind in zip(names, kinds, strict=True) if kind not in _FIXED}
         numbers = [(str(place), _NUMPY[kind]) for place, kind in enumerate(kinds) if kind in _FIXED]
@@ -130,13 +196,16 @@ class _Layout:
     def of(head: bytes) -> "_Layout":
         return _Layout(head)
 
-    def columns(self, payloads: Sequence[bytes], names: Sequence[str]) -> list[list[Any]]:
-        size = self.fixed.itemsize
+    def columns(self, payloads: Sequence[bytes], wanted: Sequence[tuple[str, str]]) -> list[list[Any]]:
+        require_kinds(self.kinds, wanted)
+        size, sizes = self.fixed.itemsize, set(map(len, payloads))
+        if min(sizes) < size or not (self.variable or sizes == {size}):
+            raise ValueError(f"it has not the {size} bytes of its values")
         rows = np.frombuffer(b"".join([p[:size] for p in payloads] if self.variable else payloads), self.fixed)
         nulls = rows["nulls"] if rows["nulls"].any() else None
-        tails = self._tails(payloads) if any(name in self.variable for name in names) else {}
+        tails = self._tails(payloads) if any(name in self.variable for name, _ in wanted) else {}
         found: list[list[Any]] = []
-        for name in names:
+        for name, _ in wanted:
             place = self.places.get(name)
             if place is None:
                 found.append([None] * len(payloads))
@@ -157,6 +226,8 @@ class _Layout:
                 raw = payload[at + 4 : end]
                 found[name].append(raw.decode() if kind == "string_val" else raw)
                 at = end
+            if at != len(payload):
+                raise ValueError(f"it has {len(payload)} bytes in place of {at}")
         return found
 
 

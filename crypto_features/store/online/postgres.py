@@ -21,6 +21,7 @@ from crypto_features.store.online.address import no_address
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.deadline import PATIENCE, ImpatientConnection, SilentServerError
 from crypto_features.store.online.memory import Memory
+from crypto_features.store.online.seal import sealed, unsealed
 
 _SECONDS = 5
 _LEAST_SECONDS = 2  # to connect within, of libpq.
@@ -106,9 +107,9 @@ class PostgresBackend:
         # Sorted, so that two publishers lock the rows in one order and never wait for each other in a circle.
         if not rows:
             return
-        keys, events, creations, payloads = zip(*sorted(rows), strict=True)
-        values = [_array(keys), list(events), list(creations), _array(payloads)]
         table = _held(table)
+        keys, events, creations, payloads = zip(*(sealed(table, row) for row in sorted(rows)), strict=True)
+        values = [_array(keys), list(events), list(creations), _array(payloads)]
         statement = sql.SQL(_PUBLISH).format(table=sql.Identifier(table))
         try:
             self._run(lambda connection: connection.execute(statement, values), _WRITE_SECONDS)
@@ -138,15 +139,16 @@ class PostgresBackend:
             versions=sql.SQL(_VERSIONS), table=sql.Identifier(table), name=sql.Literal(table)
         )
         found = self._fetched(statement, [_array(keys)])
-        rows = {row[1]: StoredRow._make(row[1:]) for row in found if row[1] is not None}
+        rows = {row[1]: unsealed(self.name, table, row[1:]) for row in found if row[1] is not None}
         if found:
             self._memory.note(table, found[0][0], keys, rows)
         return rows
 
     def scan(self, table: str) -> list[StoredRow]:
         everything = sql.SQL("SELECT key, event, created, payload FROM {table}")
-        statement = everything.format(table=sql.Identifier(_held(table)))
-        return list(map(StoredRow._make, self._fetched(statement, [])))
+        table = _held(table)
+        statement = everything.format(table=sql.Identifier(table))
+        return [unsealed(self.name, table, row) for row in self._fetched(statement, [])]
 
     def create(self, table: str) -> None:
         self._create(_held(table))

@@ -44,7 +44,7 @@ def answered(
     rows = [stored.get(key) for key in keys]
     statuses = [
         Status.DISABLED
-        if switches and guard.disabled(switches, view.name, entity)
+        if switches and any(guard.disabled(switches, name, entity) for name in (view.name, *_sources(view)))
         else Status.NOT_FOUND
         if row is None
         else Status.PRESENT
@@ -57,7 +57,8 @@ def answered(
     payloads = [
         row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)
     ]
-    columns = unpack_columns(payloads, (*requested, *shares))
+    wanted = [*zip(requested, kinds, strict=True), *((name, "double_val") for name in shares)]
+    columns = unpack_columns(payloads, wanted)
     share = dict(zip(shares, columns[len(requested) :], strict=True))
     columns = columns[: len(requested)]
     for row, own in enumerate(share.get(COMPLETENESS, ())):
@@ -72,6 +73,11 @@ def answered(
     events = [row[1] if row else None for row in rows]
     shown = [share[name] if name else [None] * len(rows) for name in worst]
     return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events, shown)
+
+
+def _sources(view: FeatureView) -> list[str]:
+    """The views that a stored on-demand view is computed from."""
+    return [source.name for source in getattr(view, "source_feature_view_projections", {}).values()]
 
 
 @lru_cache(maxsize=256)

@@ -9,10 +9,11 @@ from uuid import uuid4
 
 import redis
 
-from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
+from crypto_features.store.errors import DamagedRowError, StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.address import no_address
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.memory import Memory
+from crypto_features.store.online.seal import damaged, sealed, unsealed
 
 _STAMPS = struct.Struct(">qq")
 _VERSION = b""
@@ -58,6 +59,8 @@ def _reaching(method: Method) -> Method:
     def wrapped(self: "RedisBackend", *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
+        except DamagedRowError:
+            raise
         except redis.AuthenticationError:
             raise StoreMisusedError(
                 f"the online store {self.name} refuses the user or password of its address; correct them."
@@ -91,7 +94,7 @@ class RedisBackend:
     @_reaching
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
         arguments: list[bytes] = [uuid4().bytes]
-        for key, event, created, payload in rows:
+        for key, event, created, payload in (sealed(table, row) for row in rows):
             arguments += (key, _STAMPS.pack(event, created) + payload)
         if rows:
             self._publish(keys=[_held(table)], args=arguments)
@@ -111,13 +114,20 @@ class RedisBackend:
     def _select(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
         # One command, so that rows and version are of one moment.
         version, *stored = self._client.hmget(_held(table), [_VERSION, *keys])
-        rows = {key: _row(key, value) for key, value in zip(keys, stored, strict=True) if value is not None}
+        rows = {key: self._row(table, key, value) for key, value in zip(keys, stored, strict=True) if value is not None}
         self._memory.note(table, version, keys, rows)
         return rows
 
     @_reaching
     def scan(self, table: str) -> list[StoredRow]:
-        return [_row(key, value) for key, value in self._client.hgetall(_held(table)).items() if key != _VERSION]
+        stored = self._client.hgetall(_held(table))
+        return [self._row(table, key, value) for key, value in stored.items() if key != _VERSION]
+
+    def _row(self, table: str, key: bytes, value: bytes) -> StoredRow:
+        if len(value) < _STAMPS.size:
+            raise damaged(self.name, table, key)
+        event, created = _STAMPS.unpack_from(value)
+        return unsealed(self.name, table, (key, event, created, value[_STAMPS.size :]))
 
     def create(self, table: str) -> None:
         """Nothing to do: a hash exists from its first row on."""
@@ -144,8 +154,3 @@ class RedisBackend:
 
 def _held(table: str) -> str:
     return f"{_LAYOUT}:{table}"
-
-
-def _row(key: bytes, value: bytes) -> StoredRow:
-    event, created = _STAMPS.unpack_from(value)
-    return StoredRow(key, event, created, value[_STAMPS.size :])

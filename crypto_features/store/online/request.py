@@ -1,6 +1,6 @@
 """What a request asks for: the entity keys behind its rows, checked before anything is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,15 +20,30 @@ _known: dict[tuple[object, ...], dict[tuple[object, ...], bytes]] = {}
 EntityRows = list[dict[str, Any]] | Mapping[str, Sequence[Any]]
 
 
+def columns_of(entity_rows: EntityRows) -> Mapping[str, Sequence[Any]]:
+    """The rows of a request as a list for each name.
+
+    Raises:
+        InputError: if the rows have different names, or there are none.
+    """
+    if not isinstance(entity_rows, list):
+        return entity_rows
+    if not _are_alike(entity_rows):
+        raise InputError("entity_rows needs at least one row, and the same names in each row.")
+    return {name: [row[name] for row in entity_rows] for name in entity_rows[0]}
+
+
+def _are_alike(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return bool(rows) and all(row.keys() == rows[0].keys() for row in rows)
+
+
 def join_key_columns(
     entity_rows: EntityRows, join_keys: set[str], views: Sequence[FeatureView]
 ) -> dict[str, Sequence[Any]] | None:
     """The join keys of a request, a list each; `None` if the request needs Feast's own, slower reading."""
-    if isinstance(entity_rows, list):
-        if not entity_rows or any(row.keys() != entity_rows[0].keys() for row in entity_rows):
-            return None
-        entity_rows = {name: [row[name] for row in entity_rows] for name in entity_rows[0]}
-    columns = {name: values for name, values in entity_rows.items() if name in join_keys}
+    if isinstance(entity_rows, list) and not _are_alike(entity_rows):
+        return None
+    columns = {name: values for name, values in columns_of(entity_rows).items() if name in join_keys}
     plain = all(
         isinstance(values, list | tuple) and not any(value is None or isinstance(value, Value) for value in values)
         for values in columns.values()
@@ -53,6 +68,21 @@ def require_join_keys(entity_rows: EntityRows, entities: Mapping[str, str], view
                 raise UnknownNameError("entity", key, given, f"{view.name} is read by it.")
 
 
+def require_values(entity_rows: EntityRows, names: Collection[str]) -> None:
+    """Check that no join key of a request is null, for which Feast has an error about Python's attributes.
+
+    Raises:
+        InputError: naming the first one that is null in a row.
+    """
+    for name in names:
+        if isinstance(entity_rows, list):
+            values: Any = [row[name] for row in entity_rows if name in row]
+        else:
+            values = entity_rows.get(name)
+        if isinstance(values, list | tuple) and any(value is None for value in values):
+            raise InputError(f"{name!r} is a join key and has no value in a row; expected one in each row.")
+
+
 def entity_keys(
     view: FeatureView, entities: Mapping[str, Sequence[Any]], version: int
 ) -> tuple[list[bytes], list[tuple[object, ...]]]:
@@ -67,8 +97,27 @@ def entity_keys(
     known = _known.setdefault((names, types, version), {})
     if len(known) > _MOST_REMEMBERED:
         known.clear()
-    found = [known.get(row) for row in rows]
+    try:
+        found = [known.get(row) for row in rows]
+    except TypeError as error:
+        raise InputError(f"{', '.join(names)}: an entity value is not one value: {error}") from error
     return [key or _remember(known, names, types, row, version) for key, row in zip(found, rows, strict=True)], rows
+
+
+def serialized(key: EntityKey, version: int) -> bytes:
+    """The bytes of an entity key, by which its row is stored.
+
+    Raises:
+        InputError: if a value is missing or has a type that no key has.
+    """
+    for name, value in zip(key.join_keys, key.entity_values, strict=True):
+        if value.WhichOneof("val") is None:
+            raise InputError(f"{name!r} is a join key and has no value in a row; expected one in each row.")
+    try:
+        found: bytes = serialize_entity_key(key, version)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{', '.join(key.join_keys)}: an entity value has the wrong type: {error}") from error
+    return found
 
 
 def _remember(
@@ -80,9 +129,9 @@ def _remember(
 ) -> bytes:
     try:
         values = [python_values_to_proto_values([v], t)[0] for v, t in zip(row, types, strict=True)]
-        key: bytes = serialize_entity_key(EntityKey(join_keys=names, entity_values=values), version)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{', '.join(names)}: an entity value has the wrong type: {error}") from error
+    key = serialized(EntityKey(join_keys=names, entity_values=values), version)
     # A text equals nothing but itself; 1 also equals 1.0 and True, whose keys are others.
     if all(isinstance(value, str) for value in row):
         known[row] = key

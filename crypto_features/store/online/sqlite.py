@@ -13,6 +13,7 @@ from typing import Any
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.memory import Memory
+from crypto_features.store.online.seal import sealed, unsealed
 
 _WAIT_MILLISECONDS = 30_000
 _MOST_VARIABLES = 30_000  # of SQLite's 32,766 a statement.
@@ -28,9 +29,9 @@ class _Opened:
     """A connection of one thread, and the rows that it has read since the file last changed."""
 
     def __init__(
-        self, connection: sqlite3.Connection, file: tuple[int, int] | None, log: tuple[int, int] | None
+        self, connection: sqlite3.Connection, place: str, file: tuple[int, int] | None, log: tuple[int, int] | None
     ) -> None:
-        self.connection, self.file, self.log, self.process = connection, file, log, os.getpid()
+        self.connection, self.place, self.file, self.log, self.process = connection, place, file, log, os.getpid()
         self.memory = Memory()
         self.looked = monotonic()
 
@@ -50,9 +51,11 @@ class _Opened:
         """The rows of those keys, or all; none of a table never written."""
         if keys is None or len(keys) > _MOST_VARIABLES:
             wanted = None if keys is None else set(keys)
-            rows = map(StoredRow._make, self.fetched(f"SELECT * FROM {_quoted(table)}"))  # noqa: S608 - quoted.
-            return [row for row in rows if wanted is None or row.key in wanted]
-        return list(map(StoredRow._make, self.fetched(_select(table, len(keys)), keys)))
+            found = self.fetched(f"SELECT * FROM {_quoted(table)}")  # noqa: S608 - quoted.
+            found = [row for row in found if wanted is None or row[0] in wanted]
+        else:
+            found = self.fetched(_select(table, len(keys)), keys)
+        return [unsealed(self.place, table, row) for row in found]
 
     def fetched(self, statement: str, values: Sequence[bytes] = ()) -> list[tuple[Any, ...]]:
         """What a query finds; nothing in a table never written."""
@@ -80,16 +83,16 @@ class SqliteBackend:
                 f"INSERT INTO {name} VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "  # noqa: S608 - quoted.
                 "event = excluded.event, created = excluded.created, payload = excluded.payload "
                 "WHERE (excluded.event, excluded.created) >= (event, created)",
-                rows,
+                [sealed(table, row) for row in rows],
             )
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         with self._errors():
-            return self._opened().read(wanted)
+            return self._opened().read(wanted) if self._is_there() else {table: {} for table in wanted}
 
     def scan(self, table: str) -> list[StoredRow]:
         with self._errors():
-            return self._opened().select(table)
+            return self._opened().select(table) if self._is_there() else []
 
     def create(self, table: str) -> None:
         with self._transaction() as connection:
@@ -101,6 +104,8 @@ class SqliteBackend:
 
     def switches(self) -> Mapping[str, str]:
         with self._errors():
+            if not self._is_there():
+                return {}
             return dict(self._opened().fetched(f"SELECT name, why FROM {_SWITCHES}"))  # noqa: S608 - a constant.
 
     def switch_off(self, name: str, why: str) -> None:
@@ -146,13 +151,17 @@ class SqliteBackend:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise StoreUnreachableError(f"the online store {self.path} does not answer: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and not _is_of_its_content(error):
+                raise StoreUnreachableError(f"the online store {self.path} does not answer: {error}") from error
             self.close()  # the file may be replaced by a whole one.
             raise StoreMisusedError(
                 f"{self.path} is damaged or is no SQLite file: {error}. Delete it and publish again, or restore a copy."
             ) from error
+
+    def _is_there(self) -> bool:
+        """Whether there is anything to read, or a fault for `_opened` to name: reading makes no file."""
+        return os.path.exists(self.path) or self.path.parent.is_file()  # noqa: PTH110 - as in `_identity`.
 
     def _opened(self) -> _Opened:
         opened: _Opened | None = getattr(self._local, "opened", None)
@@ -174,7 +183,7 @@ class SqliteBackend:
             except BaseException:
                 connection.close()
                 raise
-            self._local.opened = opened = _Opened(connection, file, _identity(self._log))
+            self._local.opened = opened = _Opened(connection, str(self.path), file, _identity(self._log))
         elif monotonic() - opened.looked > _LOOK_SECONDS and not self._same_log(opened):
             # Its rows are those of a log that nobody else sees, and to close it would write them over the file.
             raise StoreMisusedError(
@@ -188,6 +197,11 @@ class SqliteBackend:
             return False
         opened.looked = monotonic()
         return True
+
+
+def _is_of_its_content(error: sqlite3.OperationalError) -> bool:
+    """Whether a statement that is right in itself fails since a text or a table is not what was written."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
 
 
 def _identity(path: Path | str) -> tuple[int, int] | None:

@@ -9,10 +9,10 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from feast import Entity, FeatureService, FeatureView, RepoConfig, utils
-from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
@@ -27,17 +27,21 @@ from crypto_features.store.online.answer import FeastResponse, GuardedResponse, 
 from crypto_features.store.online.backend import Backend, StoredRow
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.guard import Status
-from crypto_features.store.online.packing import packer
+from crypto_features.store.online.on_demand import computed, is_stored
+from crypto_features.store.online.pack_values import WriteRow, packed_values
 from crypto_features.store.online.place import remembered_name, table_name
-from crypto_features.store.online.question import Question, answered, kind_of_type
+from crypto_features.store.online.question import Question, answered
 from crypto_features.store.online.request import (
     EntityRows,
     as_asked,
+    columns_of,
     entity_keys,
     join_key_columns,
     require_join_keys,
+    require_values,
     result_name,
     result_names,
+    serialized,
 )
 
 # Feast has imported this module before it opens the registry, whose URL names the plugin.
@@ -59,8 +63,6 @@ class _Request(NamedTuple):
 
 
 _request: ContextVar[_Request | None] = ContextVar("request", default=None)
-
-WriteRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 
 @contextmanager
@@ -128,20 +130,10 @@ class GuardedOnlineStore(OnlineStore):
         """Publish rows in one transaction; a row older than the stored one changes nothing.
 
         Raises:
-            InputError: if a row is stamped later than the clock; nothing is published then.
+            InputError: if a row is stamped later than the clock, lacks a time or an entity, or holds a value that does
+                not fit its feature's type; nothing is published then.
         """
-        names = tuple(field.name for field in table.features)
-        kinds = tuple(kind_of_type(field.dtype) for field in table.features)
-        pack = packer(names, kinds)
-        rows = [
-            StoredRow(
-                serialize_entity_key(key, config.entity_key_serialization_version),
-                guard.micros(event),
-                guard.micros(created) if created else 0,
-                pack([_field(values.get(name), kind) for name, kind in zip(names, kinds, strict=True)]),
-            )
-            for key, values, event, created in data
-        ]
+        rows = packed_values(table, data, config.entity_key_serialization_version)
         self.write_rows(config, table, rows)
         if progress:
             progress(len(rows))
@@ -181,7 +173,7 @@ class GuardedOnlineStore(OnlineStore):
         requested_features: list[str] | None = None,
     ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
         names = requested_features or [field.name for field in table.features]
-        keys = [serialize_entity_key(key, config.entity_key_serialization_version) for key in entity_keys]
+        keys = [serialized(key, config.entity_key_serialization_version) for key in entity_keys]
         entities = [tuple(_plain(value) for value in key.entity_values) for key in entity_keys]
         (answer,) = self._answers(config, [Question(table, names, names, keys, entities)])
         return [
@@ -228,23 +220,17 @@ class GuardedOnlineStore(OnlineStore):
             or getattr(features, "precompute_online", False)
         )
         if entities is None or not plain:
+            require_values(entity_rows, {*context[2], *context[4]})
             request = _Request(registry, project, [])
             token = _request.set(request)
+            asked_for = (config, features, entity_rows, registry, project, full_feature_names)
+            read = super().get_online_features if all(map(is_stored, context[1])) else self._get_computed_features
             try:
-                response = super().get_online_features(
-                    config,
-                    features,
-                    entity_rows,
-                    registry,
-                    project,
-                    full_feature_names,
-                    include_feature_view_version_metadata,
-                )
+                response = read(*asked_for, include_feature_view_version_metadata)
             finally:
                 _request.reset(token)
-            computed = _computed(context[1], response.proto, full_feature_names)
             order = [result_name(ref, full=full_feature_names) for ref in context[0]]
-            return FeastResponse(response.proto, response._feature_types, request.answers, computed, order)
+            return FeastResponse(response.proto, response._feature_types, request.answers, order)
         groups, mixed = as_asked(tuple(context[0]))
         asked = {view.projection.name_to_use(): view for view in views}
         questions = [
@@ -258,6 +244,32 @@ class GuardedOnlineStore(OnlineStore):
         ]
         order = [result_name(ref, full=full_feature_names) for ref in context[0]] if mixed else []
         return GuardedResponse(entities, self._answers(config, questions), order)
+
+    def _get_computed_features(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: EntityRows,
+        registry: Any,
+        project: str,
+        full: bool,
+        metadata: bool,
+    ) -> OnlineResponse:
+        """Feast's way to a response, but each function of an on-demand view is given the served rows only."""
+        keys, grouped, names, on_demand, refs, wanted, response = utils._prepare_entities_to_read_from_online_store(
+            registry, project, features, columns_of(entity_rows), full
+        )
+        columns = zip(response.metadata.feature_names.val, response.results, strict=True)
+        given = {name: list(column.values) for name, column in columns}
+        self._read_features_per_fv(config, grouped, keys, names, response, full, metadata)
+        groups, _ = as_asked(tuple(refs))
+        request = _request.get()
+        for view in on_demand:
+            if request is not None and not is_stored(view):
+                requested = groups[view.projection.name_to_use()]
+                add(response, computed(view, requested, given, request.answers, full=full))
+        utils._drop_unneeded_columns(response, wanted)
+        return OnlineResponse(response, feature_types=self._build_feature_types(grouped))
 
     async def get_online_features_async(self, *args: Any, **kwargs: Any) -> Any:
         return await asyncio.to_thread(self.get_online_features, *args, **kwargs)
@@ -283,7 +295,7 @@ class GuardedOnlineStore(OnlineStore):
             for number, destinations in enumerate(places):
                 for row in destinations:
                     order[row] = number
-            found = [serialize_entity_key(key, config.entity_key_serialization_version) for key in protos]
+            found = [serialized(key, config.entity_key_serialization_version) for key in protos]
             plain = [tuple(_plain(value) for value in key.entity_values) for key in protos]
             names = result_names(view, requested, full=full_feature_names)
             questions.append(Question(view, requested, names, [found[n] for n in order], [plain[n] for n in order]))
@@ -362,24 +374,6 @@ def _ttl(view: FeatureView) -> timedelta | None:
         return None
     views = [request.registry.get_any_feature_view(name, request.project, allow_cache=True) for name in sources]
     return min((one.ttl for one in views if getattr(one, "ttl", None)), default=None)
-
-
-def _computed(on_demand: Sequence[Any], proto: Any, full: bool) -> dict[str, set[str]]:
-    """For each on-demand feature of a response the views that it is computed from."""
-    present = set(proto.metadata.feature_names.val)
-    found: dict[str, set[str]] = {}
-    for view in on_demand:
-        views = {projection.name_to_use() for projection in view.source_feature_view_projections.values()}
-        found |= {
-            name: views for name in result_names(view, [f.name for f in view.features], full=full) if name in present
-        }
-    return found
-
-
-def _field(value: Value | None, kind: str) -> Any:
-    if value is None or value.WhichOneof("val") is None:
-        return None
-    return value.SerializeToString() if kind == "value" else getattr(value, kind)
 
 
 def _plain(value: Value) -> object:

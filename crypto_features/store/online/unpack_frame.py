@@ -12,7 +12,7 @@ from feast.value_type import ValueType
 from crypto_features.errors import InputError
 from crypto_features.store.completeness import carried
 from crypto_features.store.online.pack_frame import DTYPES, VALUES
-from crypto_features.store.online.packing import kind_of, unpack
+from crypto_features.store.online.packing import kind_of, require_kinds, unpack
 from crypto_features.store.online.place import table_name
 from crypto_features.store.online.store import GuardedOnlineStore
 
@@ -46,7 +46,8 @@ def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
     for row in online.backend(store.config).scan(table_name(store.config, view)):
         entity = deserialize_entity_key(row.key, store.config.entity_key_serialization_version)
         values = [getattr(value, value.WhichOneof("val")) for value in entity.entity_values]
-        names, _, features = unpack(row.payload)
+        names, stored, features = unpack(row.payload)
+        require_kinds(dict(zip(names, stored, strict=True)), kinds.items())
         records.append(
             {
                 **dict(zip(entity.join_keys, values, strict=True)),
