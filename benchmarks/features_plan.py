@@ -87,11 +87,11 @@ def main() -> None:
         print("| step | seconds | CPU seconds |\n| --- | --- | --- |")
         with timed("versions of the code"):
             graph = tables_of(Settings.load())
-        folder = Folder(root, [node.name for node in graph])
+        lake = Folder(root, [node.name for node in graph])
         with timed("notes of every partition"):
-            state = folder.published()
+            state = lake.published()
         with timed("comparison"):
-            make_plan(graph, state, folder.read, now=clock.now())
+            make_plan(graph, state, lake.read, now=clock.now())
         with timed("**whole plan**"):
             stale = plan_of(Settings.load()).stale
         print(f"\n{len(stale)} of {sum(map(len, state.notes.values()))} partitions are stale.")
