@@ -14,12 +14,12 @@ from crypto_features.features import GROUPS, Feature, FeatureGroup, Input
 from crypto_features.features.groups.signals import volatility_breakout
 from crypto_features.features.indicators import price_return
 from crypto_features.features.leak import leak_test
+from crypto_features.features.leak.honest import DAILY, HOURLY
 from crypto_features.features.leak.report import Leak
 from crypto_features.features.leak.zoo import FITS, zoo
 from crypto_features.features.probe_market import probe_market
 from crypto_features.features.regime_model import Fit
 from crypto_features.features.windows import window_mean
-from tests.features.honest import DAILY, HOURLY
 from tests.features.markets import DAY, bars
 from tests.features.planted import daily_feature
 

@@ -127,7 +127,8 @@ def test_a_declared_column_that_the_function_does_not_return_is_named() -> None:
     def function(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         return inputs["daily_candles"].select("symbol", event_timestamp=pl.col("open_time") + DAY, rise="close")
 
-    features = (Feature("rise", None, "", ""), Feature("fall", None, "", ""))
+    close = (("daily_candles", "close"),)
+    features = (Feature("rise", None, "", "", sources=close), Feature("fall", None, "", "", sources=close))
     group = FeatureGroup("moves", "", DAY, DAY, PRICE.inputs, features, function)
     message = "moves declares fall, which its function does not return; it returns symbol, event_timestamp, rise"
     with pytest.raises(InputError, match=message):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.features import Feature, FeatureGroup, Input
+from crypto_features.features.declaration import Feature, FeatureGroup, Input
 from crypto_features.features.indicators import CLOSE, HIGH, LOW, OPEN, VOLUME, price_return, rsi
 from crypto_features.features.windows import window_mean
 
@@ -15,7 +15,7 @@ _LONG = timedelta(days=31)
 
 
 def _feature(name: str, value: pl.Expr, window: int = 1, **options: object) -> Feature:
-    return Feature(name, value, "Made for a test.", "none", window=window, **options)  # type: ignore[arg-type] # options
+    return Feature(name, value, "honest", "none", window=window, **options)  # type: ignore[arg-type] # options
 
 
 def _slope(bars: int) -> pl.Expr:
@@ -25,7 +25,7 @@ def _slope(bars: int) -> pl.Expr:
 
 DAILY = FeatureGroup(
     "honest_days",
-    "Made for a test.",
+    "honest",
     DAY,
     DAY,
     (Input("daily_candles", timedelta(days=500)),),
@@ -68,7 +68,7 @@ DAILY = FeatureGroup(
 )
 HOURLY = FeatureGroup(
     "honest_hours",
-    "Made for a test.",
+    "honest",
     None,
     DAY,
     (
