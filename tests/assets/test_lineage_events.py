@@ -42,7 +42,7 @@ def test_every_feature_is_told_with_the_columns_that_it_comes_from(outputs: dict
     (table,) = outputs[group.name]["outputs"]
     fields = table["facets"]["columnLineage"]["fields"]
     found = {name: {(one["name"], one["field"]) for one in field["inputFields"]} for name, field in fields.items()}
-    shares = dict.fromkeys(completeness_columns(group), {(group.inputs[0].table, "completeness")})
+    shares = {name: {(group.inputs[0].table, "completeness")} for name in completeness_columns(group)}
     assert found == shares | {feature: set(sources) for feature, sources in lineage(group).items()}
 
 
