@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.features import FeatureGroup, lineage
-from crypto_features.features.completeness import completeness_columns
+from crypto_features.features.completeness import COMPLETENESS, completeness_columns
 
 KEY_COLUMNS = (
     dg.TableColumn("symbol", "string", "Base asset, such as BTC."),
@@ -66,22 +66,25 @@ def feature_columns(group: FeatureGroup) -> dg.TableSchema:
 
 def _share(column: str) -> str:
     window = column.partition("_")[2]
-    return f"Lowest completeness of the last {window} bars." if window else "Share of its candles that the bar has."
+    what = f"Lowest completeness of the last {window} bars" if window else "Share of its candles that the bar has"
+    return f"{what}. Unit: share, 0 to 1."
 
 
 def feature_lineage(group: FeatureGroup) -> dg.TableColumnLineage:
-    """Which column of which upstream table each feature is computed from."""
+    """Which column of which upstream table each feature, and each completeness, is computed from."""
+    bars = ((group.inputs[0].table, COMPLETENESS),)
+    columns = {**dict.fromkeys(completeness_columns(group), bars), **lineage(group)}
     return dg.TableColumnLineage(
         {
-            feature: [dg.TableColumnDep(dg.AssetKey(table), column) for table, column in sources]
-            for feature, sources in lineage(group).items()
+            name: [dg.TableColumnDep(dg.AssetKey(table), column) for table, column in sources]
+            for name, sources in columns.items()
         }
     )
 
 
 def view_lineage(group: FeatureGroup) -> dg.TableColumnLineage:
     """Each column of a view, which is the column of that name in the group's table."""
-    return same_columns({group.name: [feature.name for feature in group.features]})
+    return same_columns({group.name: [*completeness_columns(group), *(feature.name for feature in group.features)]})
 
 
 def same_columns(columns: Mapping[str, Iterable[str]]) -> dg.TableColumnLineage:

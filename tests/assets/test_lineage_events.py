@@ -9,6 +9,7 @@ import pytest
 
 from crypto_features.definitions import build
 from crypto_features.features import GROUPS, lineage
+from crypto_features.features.completeness import completeness_columns
 from crypto_features.materialize import Built
 from crypto_features.settings import Settings
 
@@ -41,7 +42,8 @@ def test_every_feature_is_told_with_the_columns_that_it_comes_from(outputs: dict
     (table,) = outputs[group.name]["outputs"]
     fields = table["facets"]["columnLineage"]["fields"]
     found = {name: {(one["name"], one["field"]) for one in field["inputFields"]} for name, field in fields.items()}
-    assert found == {feature: set(sources) for feature, sources in lineage(group).items()}
+    shares = {name: {(group.inputs[0].table, "completeness")} for name in completeness_columns(group)}
+    assert found == shares | {feature: set(sources) for feature, sources in lineage(group).items()}
 
 
 def test_daily_candles_and_online_views_are_told_column_by_column(outputs: dict[str, Any]) -> None:
