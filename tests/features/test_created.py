@@ -38,6 +38,10 @@ def test_a_correction_before_every_window_does_not_count() -> None:
     assert days(with_created(rows(1, 2), None, missed(correction), START + HOUR)) == [1, 2]
 
 
+def test_a_candle_that_opens_at_the_close_of_a_row_is_not_in_it() -> None:
+    assert days(with_created(rows(1, 2), None, missed((START + DAY, START + 9 * DAY)), START)) == [1, 9]
+
+
 def test_the_newest_of_several_counts_and_never_a_time_before_the_event() -> None:
     first, second = (START, START + DAY * 3 / 2), (START + HOUR, START + DAY * 5 / 4)
     assert days(with_created(rows(1, 2, 3), None, missed(first, second), START)) == [1.5, 2, 3]

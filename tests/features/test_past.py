@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -9,11 +10,20 @@ import pytest
 
 from crypto_features.features import GROUPS
 from crypto_features.features.history import History
-from crypto_features.features.probe_market import START
+from crypto_features.features.probe_market import START, probe_market
 from crypto_features.store.offline.join import FeatureTable
 from crypto_features.store.offline.known import Knowledge, join_as_known
 from tests.features.markets import DAY, HOUR, TIME
-from tests.features.replay import DAYS, END, SYMBOLS, Replay, history_of, market_with_a_past, models_with_a_past
+from tests.features.replay import (
+    DAYS,
+    END,
+    SYMBOLS,
+    Replay,
+    Version,
+    history_of,
+    market_with_a_past,
+    models_with_a_past,
+)
 
 WANTED = {
     "price_features": ["rsi_14", "ma_60", "volatility_20d"],
@@ -66,3 +76,21 @@ def test_features_as_known_equal_a_build_that_was_made_then(count: Callable[...,
             assert own[mine["row"].to_list()].equals(expected), f"seed {seed}, row of {time}"
         differ += own.height - own.join(replayed(now, rows), on=FEATURES, how="semi", nulls_equal=True).height
     assert differ, "no row was known otherwise than now: the histories prove nothing"
+
+
+def test_a_model_that_was_replaced_is_in_force_until_then() -> None:
+    draw = random.Random(1)
+    candles = probe_market().filter(pl.col("symbol") == "HUGE", pl.col("open_time") < END).rows()
+    versions = [Version("HUGE", opened, tuple(v), opened + HOUR, opened + HOUR) for _, opened, *v in candles]
+    replaced = START + 93 * DAY  # in the first month before which there are rows to fit.
+    first = models_with_a_past(draw, versions)
+    second = models_with_a_past(draw, [v._replace(values=(*(x**1.5 for x in v.values[:4]), 1.0)) for v in versions])
+    models = {m: [fitted[0], replace(second[m][0], published_at=replaced)] for m, fitted in first.items()}
+    models = {m: [replace(one, published_at=START), other] for m, (one, other) in models.items()}
+    now = Replay.at(versions, models, END)
+    rows = pl.DataFrame({"symbol": "HUGE", "event_timestamp": [replaced - DAY, replaced]}).with_row_index("row")
+    rows = rows.with_columns(pl.col("event_timestamp").cast(TIME))
+    got = joined(now, history_of(versions, models, now), rows, None)["regime_probability"]
+    old, new = replayed(Replay.at(versions, models, replaced - DAY), rows), replayed(now, rows)
+    assert got[0] == old["regime_probability"][0] != new["regime_probability"][0]
+    assert got[1] == new["regime_probability"][1]
