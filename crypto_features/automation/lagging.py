@@ -32,6 +32,8 @@ def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
         yield "candles", "candles", months
     if months := at.months_of_late:
         yield "candles of symbols that are late", "candles", months
+    if months := at.changed_lately:
+        yield "candles whose files changed", "candles", _first_run(months)
     if months := at.neglected:
         yield "candles that were never asked for", "candles", _first_run(months)
     yield from _stale(at)

@@ -89,12 +89,28 @@ class MarketNow:
     @cached_property
     def neglected(self) -> tuple[str, ...]:
         """The months before the newest candle in which some stored symbol was never asked for, oldest first."""
-        if not self.stored:
-            return ()
-        planner = Planner(
+        return self._planner.neglected(self._months_stored, tuple(self.stored)) if self.stored else ()
+
+    @cached_property
+    def changed(self) -> tuple[str, ...]:
+        """The stored months whose files changed since they were fetched, oldest first."""
+        return self._planner.changed(self._months_stored, tuple(self.stored)) if self.stored else ()
+
+    @property
+    def changed_lately(self) -> tuple[str, ...]:
+        """Those of `changed` in which corrections are looked for whenever candles are fetched."""
+        first = month_of(self.head - self.settings.recheck) if self.stored else ""
+        return tuple(month for month in self.changed if month >= first)
+
+    @property
+    def _months_stored(self) -> tuple[str, ...]:
+        return months_between(self._start(tuple(self.stored)), self.head)
+
+    @property
+    def _planner(self) -> Planner:
+        return Planner(
             self.market, self.lake.table("candles"), self.settings.interval, self.head, self.settings.recheck
         )
-        return planner.neglected(months_between(self._start(tuple(self.stored)), self.head), tuple(self.stored))
 
     @property
     def first_month(self) -> datetime:

@@ -27,14 +27,17 @@ def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[
         job_name=CANDLES,
         cron_schedule=cron(settings.interval),
         default_status=status,
-        description="Fetches what closed since the last stored candle, after downtime every month missed, and in the "
-        "same run makes and publishes what is due with it: the hourly tables, after midnight UTC the daily ones too.",
+        description="Fetches what closed since the last stored candle, after downtime all that was missed; of files that "
+        "changed the last day too, and after midnight every month. The same run makes and publishes what is due: the "
+        "hourly tables, after midnight UTC the daily ones too.",
     )
     def candles(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
         at = MarketNow.look(settings, lake)
         if busy := going(context.instance, CANDLES):
             return dg.SkipReason(busy)
-        months = at.months_to_fetch
+        begins_a_day = at.end == last_close(at.end, DAY)
+        changed = at.changed if begins_a_day else at.changed_lately
+        months = tuple(sorted({*at.months_to_fetch, *changed}))
         if not months:
             return dg.SkipReason(f"every candle up to {at.end:%Y-%m-%d %H:%M} UTC is stored")
         return request(f"candles until {at.end:%Y-%m-%dT%H:%M}", months, due_with_candles(at, context.instance))

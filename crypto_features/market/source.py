@@ -97,6 +97,9 @@ class Source(Protocol):
     resumes: bool = False
     """Whether to ask only for candles that are not stored, since each question costs time and a rate limit."""
 
+    watched: bool = False
+    """Whether `mark` costs so little that it is compared at every look for changes, as that of a local file does."""
+
     parallel: int = 1
     """How many symbols may be fetched at once."""
 

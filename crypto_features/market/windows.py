@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -10,6 +11,7 @@ from types import MappingProxyType
 import polars as pl
 from upath import UPath
 
+from crypto_features.errors import CryptoFeaturesError
 from crypto_features.features.months import month_span, months_between
 from crypto_features.market.absent import Absent, after_session, from_notes, notes
 from crypto_features.market.contract import KEY
@@ -133,6 +135,27 @@ class Planner:
             )
 
         return tuple(month for month in over if any(unasked(month, symbol) for symbol in symbols))
+
+    def changed(self, months: Sequence[str], symbols: Sequence[str]) -> tuple[str, ...]:
+        """The months that a watched source may have otherwise than when they were fetched.
+
+        Args:
+            months: The months to look at.
+            symbols: The symbols.
+        """
+        if not self.source.watched:
+            return ()
+        stored = self.stored(months)
+
+        def differs(month: str, symbol: str) -> bool:
+            remembered = stored[month].marks.get(f"mark {symbol}")
+            if remembered is None:
+                return False
+            with suppress(CryptoFeaturesError):  # a file that cannot be read is named by the run that fetches it.
+                return remembered.rpartition(" until ")[0] != self.source.mark(symbol, *month_span(month))
+            return False
+
+        return tuple(month for month in months if any(differs(month, symbol) for symbol in symbols))
 
     def remember(
         self,

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
+from upath import UPath
 
 from crypto_features.assets.progress import last_close
 from crypto_features.automation.lagging import lagging
@@ -14,7 +17,8 @@ from crypto_features.automation.schedules import cron
 from crypto_features.automation.watch import silent_markets, troubled_tables
 from crypto_features.definitions import build
 from crypto_features.features import GROUPS
-from crypto_features.market import Standing
+from crypto_features.features.months import months_between
+from crypto_features.market import Standing, Table, ingest, source
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START
 from tests.operation.world import NOW, World, span
@@ -237,3 +241,48 @@ def test_nothing_follows_from_a_table_whose_blocking_check_fails(world: World) -
     world.instance.report_runless_asset_event(contract(passed=True))
     third = dg.evaluate_automation_conditions(definitions, world.instance, cursor=second.cursor)
     assert "2024-03" in third.get_requested_partitions(daily)
+
+
+def test_a_file_corrected_behind_a_month_s_end_is_read_by_the_automation(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last candle of January is corrected on 1 February, and one of 5 January a while later."""
+    midnight = datetime(2024, 2, 1, tzinfo=UTC)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", "files")
+    monkeypatch.setenv("CRYPTO_FEATURES_FILES", str(folder))
+
+    def drop(until: datetime, factors: dict[datetime, float]) -> None:
+        hours = [START + n * HOUR for n in range((until - START) // HOUR)]
+        close = [100 * factors.get(time, 1.0) for time in hours]
+        rows = pl.DataFrame({"open_time": hours, "open": close, "high": close, "low": close, "close": close})
+        rows.with_columns(volume=1.0).write_parquet(folder / "BTC.parquet")
+
+    def fetch(now: datetime) -> None:
+        raw, rejected = (Table(UPath(world.folder), name, time="open_time") for name in ("candles", "quarantine"))
+        market = source(Settings.load())
+        ingest(market, raw, rejected, months_between(START, now), ["BTC"], interval=HOUR, now=now)
+
+    world.at(midnight + timedelta(hours=1, minutes=1))
+    drop(midnight + HOUR, {})
+    fetch(world.now)
+    assert world.tick("candles_after_each_close")[0] == []
+    last = midnight - HOUR
+    drop(midnight + HOUR, {last: 1.01})
+    ((request,), _, _) = world.tick("candles_after_each_close")
+    assert span(request)[0] == "2024-01"
+    ((request,), _, _) = world.tick("behind")
+    assert (request.asset_selection, span(request)) == ([dg.AssetKey("candles")], ("2024-01", "2024-02"))
+    fetch(world.now)
+    world.at(datetime(2024, 2, 9, 23, 1, tzinfo=UTC))
+    early = START + 4 * timedelta(days=1)
+    drop(world.now, {last: 1.01})
+    fetch(world.now)
+    drop(world.now, {last: 1.01, early: 0.99})
+    ((request,), _, _) = world.tick("candles_after_each_close")
+    assert span(request) == ("2024-02", "2024-02")
+    world.at(datetime(2024, 2, 10, 0, 1, tzinfo=UTC))
+    drop(world.now, {last: 1.01, early: 0.99})
+    ((request,), _, _) = world.tick("candles_after_each_close")
+    assert span(request) == ("2024-01", "2024-02")

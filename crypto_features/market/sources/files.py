@@ -47,6 +47,8 @@ class FilesSource(Source):
         venue: Where the candles come from, such as `binance spot USDT`.
     """
 
+    watched = True
+
     def __init__(
         self,
         folder: str | Path,
