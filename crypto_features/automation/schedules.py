@@ -27,8 +27,8 @@ def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[
         job_name=CANDLES,
         cron_schedule=cron(settings.interval),
         default_status=status,
-        description="Fetches what closed since the last stored candle, after downtime all that was missed; of files that "
-        "changed the last day too, and after midnight every month. The same run makes and publishes what is due: the "
+        description="Fetches what closed since the last stored candle, after downtime all that was missed; of changed "
+        "files the last day too, and after midnight every month. The same run makes and publishes what is due: the "
         "hourly tables, after midnight UTC the daily ones too.",
     )
     def candles(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
