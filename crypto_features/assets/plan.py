@@ -9,6 +9,7 @@ from crypto_features.features.graph import DAILY, MODEL
 from crypto_features.features.plan import Stale
 from crypto_features.recompute import plan_of
 from crypto_features.settings import Settings
+from crypto_features.training import TRAINED
 
 
 @dg.asset(
@@ -17,7 +18,7 @@ from crypto_features.settings import Settings
     owners=["team:research"],
     description="Every partition that has to be computed again, with the reason, as `crypto-features plan` lists them; "
     "empty when a run left nothing behind.",
-    deps=[DAILY, MODEL, *GROUPS],
+    deps=[DAILY, MODEL, *GROUPS, *(["training", service.name] for service in TRAINED)],
 )
 def recompute_plan() -> dg.MaterializeResult[None]:
     """Compare declarations and published notes, and record what is stale."""
