@@ -91,7 +91,7 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
                 run_config=QUIET | (model_config(refit=True) if refit and MODEL in assets else {}),
                 instance=instance,
                 tags=command_tags(first, last),
-                asset_selection=[dg.AssetKey(asset.split("/")) for asset in assets],
+                asset_selection=[dg.AssetKey(asset.split("/")) for asset in sorted(assets | needed(assets))],
                 raise_on_error=False,
             )
             if not result.success:
@@ -139,6 +139,11 @@ def _show(plan: "Plan") -> None:
             "them again changes.",
             highlight=False,
         )
+
+
+def needed(assets: "frozenset[str]") -> "frozenset[str]":
+    """What has to be materialized with these assets: a training set is joined by the services of the registry."""
+    return frozenset({"feast_registry"} if any(asset.startswith("training/") for asset in assets) else ())
 
 
 def _span(items: "Sequence[Stale]") -> str:

@@ -31,9 +31,8 @@ def run() -> None:
         os.environ.update(dagster_environment(settings))
         import dagster as dg
 
-        from crypto_features import clock
+        from crypto_features import clock, online_table
         from crypto_features.assets.checks.candles import ended_markets, failed_symbols
-        from crypto_features.cli import online_table
         from crypto_features.definitions import build
         from crypto_features.features.months import months_between
         from crypto_features.market import Table as Lake

@@ -275,7 +275,8 @@ class _Forecast:
     ) -> pl.DataFrame:
         """Rows of months as they will be published: those of today, with what changes in place of what it replaces."""
         parts = [rows for month in months if (rows := self._rows(table, month, columns, symbols)).width]
-        return pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
+        filled = [rows for rows in parts if rows.height] or parts[-1:]  # an empty one may be of an earlier schema.
+        return pl.concat(filled, how="diagonal_relaxed") if filled else pl.DataFrame()
 
     def _rows(
         self, table: str, month: str, columns: Sequence[str] | None, symbols: Sequence[str] | None

@@ -7,9 +7,9 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
-import crypto_features
-
 ROOM = "crypto_features.features"
+READERS = ("crypto_features.training.", "crypto_features.store.offline.known.", "tests.features.memory_lake.")
+"""Further modules that hold on to what the room declares."""
 Edit = tuple[str, str, str]
 """Module below the features room, text, and the text in its place."""
 
@@ -59,12 +59,15 @@ def edited(*edits: Edit) -> Iterator[None]:
         for name in _room():
             del sys.modules[name]
         sys.modules.update(saved)
-        vars(crypto_features)["features"] = saved[ROOM]
+        for name, module in saved.items():
+            parent, _, child = name.rpartition(".")
+            if parent in sys.modules:
+                vars(sys.modules[parent])[child] = module
 
 
 def _room() -> Mapping[str, ModuleType]:
     return {
         name: module
         for name, module in sys.modules.items()
-        if f"{name}.".startswith((f"{ROOM}.", "tests.features.memory_lake."))
+        if f"{name}.".startswith((f"{ROOM}.", *READERS))
     }

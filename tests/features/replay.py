@@ -134,7 +134,7 @@ class Replay:
             table.sort("event_timestamp"),
             on="event_timestamp",
             by="symbol",
-            tolerance=GROUPS[view].ttl,
+            tolerance=GROUPS[view].time_to_live(HOUR),
             check_sortedness=False,
         )
         return met.sort("row").select(*features)

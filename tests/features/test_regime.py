@@ -82,15 +82,15 @@ def test_the_density_is_the_gaussian_one() -> None:
 
 
 def test_a_fit_knows_nothing_of_its_own_month_or_later() -> None:
-    known = PRICES.filter(pl.col("event_timestamp") <= START + 91 * DAY)
+    known = PRICES.filter(pl.col("event_timestamp") <= START + 121 * DAY)
     altered = PRICES.with_columns(
-        pl.when(pl.col("event_timestamp") > START + 91 * DAY).then(pl.col(ULTRA_5) * 3).otherwise(pl.col(ULTRA_5))
+        pl.when(pl.col("event_timestamp") > START + 121 * DAY).then(pl.col(ULTRA_5) * 3).otherwise(pl.col(ULTRA_5))
     )
-    model = fit_regime_model(PRICES, "2024-04")
-    assert fit_regime_model(known, "2024-04") == fit_regime_model(altered, "2024-04") == model
+    model = fit_regime_model(PRICES, "2024-05")
+    assert fit_regime_model(known, "2024-05") == fit_regime_model(altered, "2024-05") == model
     # the row stamped with the month's first instant is known when the month begins.
-    before = PRICES.filter(pl.col("event_timestamp") < START + 91 * DAY)
-    assert fit_regime_model(before, "2024-04") != model
+    before = PRICES.filter(pl.col("event_timestamp") < START + 121 * DAY)
+    assert fit_regime_model(before, "2024-05") != model
 
 
 def test_without_history_it_is_the_committed_prior() -> None:

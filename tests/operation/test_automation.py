@@ -178,18 +178,15 @@ def test_a_table_that_cannot_be_read_is_a_problem_and_hides_no_other(world: Worl
     assert "elete" not in found["damaged:candles"].action
 
 
-def test_a_damaged_table_holds_up_no_other(world: World) -> None:
+def test_a_damaged_table_is_made_again_and_holds_up_only_what_reads_it(world: World) -> None:
     world.store_candles(NOW)
     world.store_days("2024-01", "2024-02", "2024-03")
-    for month in ("2024-01", "2024-02"):
-        world.store_signals(month)
-    at = MarketNow.look(Settings.load(), world.lake)
-    expected = [what for what, _, _ in lagging(at, world.instance)]
     damaged = world.folder / "daily_candles" / "2024-02.parquet"
     damaged.write_bytes(b"half")
-    found = [what for what, _, _ in lagging(at, world.instance)]
-    assert "trading_signals" in expected
-    assert "trading_signals" in found
+    at = MarketNow.look(Settings.load(), world.lake)
+    found = {what: months for what, _, months in lagging(at, world.instance)}
+    assert found["daily_candles"] == ("2024-02",)
+    assert found["price_features"] == found["volume_features"] == ("2024-01",)
 
 
 @pytest.mark.parametrize(("setting", "status"), [("true", "RUNNING"), ("false", "STOPPED")])
