@@ -66,8 +66,4 @@ def edited(*edits: Edit) -> Iterator[None]:
 
 
 def _room() -> Mapping[str, ModuleType]:
-    return {
-        name: module
-        for name, module in sys.modules.items()
-        if f"{name}.".startswith((f"{ROOM}.", *READERS))
-    }
+    return {name: module for name, module in sys.modules.items() if f"{name}.".startswith((f"{ROOM}.", *READERS))}

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
@@ -36,9 +36,13 @@ KEYS = {"symbol": "symbol"}
 QUARTER = HOUR / 4
 
 
+def ttl(view: str) -> timedelta:
+    return GROUPS[view].time_to_live(HOUR)
+
+
 def joined(now: Replay, history: History, rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
     tables = [
-        (view, FeatureTable(now.tables[view], KEYS, "event_timestamp", None, {n: n for n in names}, GROUPS[view].ttl))
+        (view, FeatureTable(now.tables[view], KEYS, "event_timestamp", None, {n: n for n in names}, ttl(view)))
         for view, names in WANTED.items()
     ]
     return join_as_known(rows, "event_timestamp", tables, Knowledge(history, as_of)).select(FEATURES)
