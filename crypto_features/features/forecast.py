@@ -111,6 +111,7 @@ class _Forecast:
     stale: list[Stale] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     kept: list[Stale] = field(default_factory=list)
+    listed: set[Key] = field(default_factory=set)
     missing: set[Key] = field(default_factory=set)
     """Partitions that will be built; what they will hold is computed if a published one depends on it."""
     changes: dict[Key, _Change] = field(default_factory=dict)
@@ -166,7 +167,7 @@ class _Forecast:
             return
         self.missing.add((node.name, month))
         if node.due and not there and not self._rows(node.name, month, None, None).height:
-            self.missing.discard((node.name, month))
+            self.changes.pop((node.name, month))  # there is nothing to publish yet.
             return
         self._list(node, month, Reason.NEVER_BUILT, (WITHOUT_NOTES,) if there else (MISSING,))
 
@@ -186,15 +187,14 @@ class _Forecast:
         self._list(node, month, reason, self._real(details) if reason is Reason.UPSTREAM_CHANGED else details)
 
     def _list(self, node: Node, month: str, reason: Reason, details: tuple[str, ...]) -> None:
-        listed = {(item.asset, item.partition) for item in self.stale}
         inputs = {(i.table, m) for i in node.inputs for m in self._covered(i, month)}
-        ready = inputs.isdisjoint(listed) and all(self.published.months(i.table) for i in node.inputs)
+        ready = inputs.isdisjoint(self.listed) and all(self.published.months(i.table) for i in node.inputs)
         self.stale.append(Stale(node.name, month, reason, details, ready))
+        self.listed.add((node.name, month))
 
     def _real(self, details: tuple[str, ...]) -> tuple[str, ...]:
         """The upstream partitions that are stale themselves, if any: what was rebuilt before is no news."""
-        listed = {f"{item.asset} {item.partition}" for item in self.stale}
-        return tuple(d for d in details if d in listed) or details
+        return tuple(d for d in details if tuple(d.rsplit(" ", 1)) in self.listed) or details
 
     def _candles(self, asset: str, differing: Iterable[_Input]) -> tuple[str, ...]:
         return tuple(text for i in differing for text in (self.corrected(asset, i.month) or (f"candles of {i.month}",)))
