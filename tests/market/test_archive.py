@@ -1,5 +1,6 @@
 """Bulk files are taken whole and verified, or not at all."""
 
+import codecs
 import hashlib
 import io
 import time
@@ -32,14 +33,14 @@ NOW = datetime(2025, 2, 10, 12, tzinfo=UTC)
 FRAME = candles("BTC", start=DECEMBER, count=(NOW - DECEMBER) // HOUR)
 
 
-def klines(frame: pl.DataFrame, *, header: bool = False) -> bytes:
+def klines(frame: pl.DataFrame, *, header: bool = False, length: timedelta = HOUR) -> bytes:
     """A kline CSV: stamps in milliseconds before 2025, in microseconds since."""
     micro = pl.col("open_time").dt.epoch("us")
     unit = pl.when(pl.col("open_time") < JANUARY).then(1000).otherwise(1)
     columns = frame.select(
         open_time=micro // unit,
         **{name: pl.col(name) for name in ("open", "high", "low", "close", "volume")},
-        close_time=(micro + 3_599_999_999) // unit,
+        close_time=(micro + length // timedelta(microseconds=1) - 1) // unit,
         quote_volume=pl.col("volume") * pl.col("close"),
         count=pl.lit(5),
         taker_buy_volume=pl.lit(1.0),
@@ -223,6 +224,57 @@ def test_a_bad_file_is_refused(
     archive.put("monthly", "2024-12", body)
     with pytest.raises(error, match=why):
         take_from(url, limit=2_000_000).fetch("BTC", DECEMBER, JANUARY)
+
+
+DECEMBERS = span(FRAME, DECEMBER, JANUARY)
+ORDERED = klines(DECEMBERS, header=True)
+SWAPPED = ORDERED.replace(b"open,high,low,close", b"close,high,low,open", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (SWAPPED, "expected the columns open_time, open, high, low, close, volume"),
+        (b"x" + klines(DECEMBERS), "begins with 'x1733011200000"),
+        (
+            klines(candles("BTC", start=DECEMBER, count=31, interval=24 * HOUR), length=24 * HOUR),
+            "1 day, 0:00:00; expected 1:00",
+        ),
+        (b"", "holds no candle of 2024-12-01 00:00 to 2025-01-01 00:00"),
+        (klines(span(FRAME, JANUARY, NOW)), "holds no candle of 2024-12-01 00:00"),
+    ],
+    ids=["columns in another order", "a damaged first line", "daily candles", "nothing", "another month"],
+)
+def test_a_file_of_other_candles_than_its_name_says_is_refused(
+    server: tuple[Archive, str], text: bytes, why: str
+) -> None:
+    archive, url = server
+    archive.put("monthly", "2024-12", zipped(text))
+    with pytest.raises(InputError, match=why):
+        take_from(url).fetch("BTC", DECEMBER, JANUARY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        codecs.BOM_UTF8 + klines(DECEMBERS),
+        b"\n" + klines(DECEMBERS),
+        b"\n".join(b'"' + line.replace(b",", b'","') + b'"' for line in klines(DECEMBERS).splitlines()),
+    ],
+    ids=["byte order mark", "empty line", "quotes"],
+)
+def test_the_first_candle_is_not_taken_for_a_header(server: tuple[Archive, str], text: bytes) -> None:
+    archive, url = server
+    archive.put("monthly", "2024-12", zipped(text))
+    assert_frame_equal(take_from(url).fetch("BTC", DECEMBER, JANUARY), DECEMBERS)
+
+
+def test_a_file_with_the_checksum_of_another_file_is_not_taken(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    path = archive.month("2024-12", FRAME.with_columns(pl.col("close") - 0.5))
+    archive.files[f"{path}.CHECKSUM"] = archive.files[f"{path}.CHECKSUM"].replace(b"BTCUSDT", b"ETHUSDT")
+    with pytest.raises(TransientError, match=r"is that of ETHUSDT-1h-2024-12\.zip"):
+        take_from(url).fetch("BTC", DECEMBER, JANUARY)
 
 
 def without_day(day: datetime) -> pl.DataFrame:

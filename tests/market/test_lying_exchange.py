@@ -54,6 +54,18 @@ def far(rows: list[Any], time: Any) -> list[Any]:
     return [[int(time.timestamp() * 1000), *rows[-1][1:]]] if rows else []
 
 
+def later(rows: list[Any], hours: int) -> list[Any]:
+    return [[row[0] + hours * HOUR_MS, *row[1:]] for row in rows]
+
+
+def of_minutes(rows: list[Any]) -> list[Any]:
+    return [[rows[0][0] + i * HOUR_MS // 60, *row[1:]] for i, row in enumerate(rows)]
+
+
+def doubled(rows: list[Any]) -> list[Any]:
+    return [[row[0], *(str(2 * float(value)) for value in row[1:6]), *row[6:]] for row in rows]
+
+
 LIES: dict[str, Callable[[int, list[Any]], Any]] = {
     "a future stamp on one page": lambda n, rows: rows + far(rows, END + 900 * HOUR) if n == 1 else rows,
     "a stamp that jumps ahead": lambda n, rows: rows[:-1] + far(rows, END - 500 * HOUR) if n == 0 else rows,
@@ -62,6 +74,12 @@ LIES: dict[str, Callable[[int, list[Any]], Any]] = {
     "a page cut short": lambda n, rows: rows[: len(rows) // 3] if n == 1 else rows,
     "a page in reverse": lambda _, rows: rows[::-1],
     "a page out of order": lambda _, rows: rows[1::2] + rows[::2],
+    "a first page stamped an hour late": lambda n, rows: later(rows, 1) if n == 0 else rows,
+    "a page stamped an hour late": lambda n, rows: later(rows, 1) if n == 1 else rows,
+    "a page stamped an hour early": lambda n, rows: later(rows, -1) if n == 1 else rows,
+    "a page of other prices": lambda n, rows: doubled(rows) if n == 1 else rows,
+    "a last page of other prices": lambda n, rows: doubled(rows) if n == 3 else rows,
+    "a page of minutes": lambda n, rows: of_minutes(rows) if n == 1 else rows,
 }
 
 
@@ -86,6 +104,8 @@ LASTING: dict[str, Callable[[int, list[Any]], Any]] = {
     ),
     "jumps ahead on every page": lambda _, rows: rows[:5] + far(rows, END - 2 * HOUR),
     "pages without the known candle": lambda n, rows: rows if n == 0 else rows[1:],
+    "every other page of other prices": lambda n, rows: doubled(rows) if n % 2 else rows,
+    "pages of minutes": lambda _, rows: of_minutes(rows),
     "the newest candles only": lambda _, rows: rows[-100:],
 }
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import polars as pl
 
@@ -22,7 +22,9 @@ from crypto_features.market.web import Web, without_password
 _DAY = timedelta(days=1)
 _INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
 _CHECKSUM_BYTES = 1_000
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"([0-9a-f]{64})(?:\s+\*?(?:\S*/)?(\S+))?", re.IGNORECASE)
+"""A sum, and the name of the file that it is of."""
+
 _SHOWN = 3
 """How many faulty files an error names."""
 
@@ -120,7 +122,7 @@ class ArchiveSource(ListedSource):
         inside = pl.col("open_time").is_between(first, last, closed="left")
         if self._is_over(month):
             try:
-                candles = self._file(symbol, self._url_of(listing, "monthly", month)).filter(inside)
+                candles = self._file(symbol, self._url_of(listing, "monthly", month), month_span(month)).filter(inside)
             except CryptoFeaturesError as error:
                 if _is_away(error):
                     return candles, [error]
@@ -131,7 +133,8 @@ class ArchiveSource(ListedSource):
             if held.height >= expected:
                 continue
             try:
-                daily = self._file(symbol, self._url_of(listing, "daily", f"{day:%Y-%m-%d}")).filter(inside)
+                url = self._url_of(listing, "daily", f"{day:%Y-%m-%d}")
+                daily = self._file(symbol, url, (day, day + _DAY)).filter(inside)
             except CryptoFeaturesError as error:
                 faults.append(error)
                 if _is_away(error):
@@ -165,13 +168,15 @@ class ArchiveSource(ListedSource):
         text = self._web.read(f"{url}.CHECKSUM")
         if text is None:
             return None
-        found = _SHA256.match(text[:_CHECKSUM_BYTES].decode("ascii", "replace").strip().lower())
+        found = _SHA256.match(text[:_CHECKSUM_BYTES].decode("ascii", "replace").strip())
         if found is None:
             raise MismatchError(f"{without_password(url)}.CHECKSUM holds no SHA-256 sum")
-        return found[0]
+        if found[2] not in (None, unquote(url.rpartition("/")[2])):
+            raise MismatchError(f"{without_password(url)}.CHECKSUM is that of {found[2]}")
+        return found[1].lower()
 
-    def _file(self, symbol: str, url: str) -> pl.DataFrame:
-        """The candles of a file; none if there is no such file."""
+    def _file(self, symbol: str, url: str, span: tuple[datetime, datetime]) -> pl.DataFrame:
+        """The candles of the file of a month or day; none if there is no such file."""
         shown = without_password(url)
 
         def verified() -> bytes | None:
@@ -188,7 +193,9 @@ class ArchiveSource(ListedSource):
             return body
 
         body = self._web.persist(verified)
-        return CANDLE_SCHEMA.to_frame() if body is None else klines(body, symbol, self._limit, shown)
+        if body is None:
+            return CANDLE_SCHEMA.to_frame()
+        return klines(body, symbol, self._limit, shown, interval=self._interval, span=span)
 
 
 class MismatchError(TransientError):

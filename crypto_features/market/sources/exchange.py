@@ -1,5 +1,6 @@
 """The ccxt source: the candles of any exchange that ccxt speaks to."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,9 @@ _PAGE = 500
 _SLACK = 2
 """By how many candles the end of a limited history moves while it is read."""
 
+_STRAYS = 2
+"""So many candles off the grid may be single bad ones, of which the contract speaks."""
+
 _AWAY_SECONDS = 30.0
 """After an exchange could not be reached at all, the symbols that follow fail at once for so long."""
 
@@ -38,9 +42,10 @@ _MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, Arith
 class ExchangeSource(ListedSource):
     """Candles from an exchange's public interface, page by page (see `Pages`).
 
-    A page is a bad answer, and asked for again, if it lacks the candle that it was to begin with, or holds a stamp
-    from the future. Only candles that are over by the exchange's own clock count. If a page fails in the end, those
-    before it are kept. An exchange that keeps a limited history gives what it has, and `shortfalls` names the rest.
+    A page is a bad answer, and asked for again, if it lacks the candle that it was to begin with, holds a stamp from
+    the future, or is of candles of another length. Only candles that are over by the exchange's own clock count. If a
+    page fails in the end, those before it are kept. An exchange that keeps a limited history gives what it has, and
+    `shortfalls` names the rest.
 
     Args:
         exchange: Name of the exchange in ccxt, such as `binance`.
@@ -158,7 +163,8 @@ class ExchangeSource(ListedSource):
                 self._miss(symbol, since, first)  # its newest candles, in place of those that were asked for.
             return page
 
-        pages = Pages(ask, step, limit, closed=client.markets[market].get("active") is False)
+        closed = client.markets[market].get("active") is False
+        pages = Pages(ask, step, limit, closed=closed, name=f"{self._exchange}, {symbol}")
         first, stop = _milliseconds(start), _milliseconds(min(end, self._exchange_now()))
         try:
             try:
@@ -197,9 +203,7 @@ class ExchangeSource(ListedSource):
         client = self._client(symbol)
 
         def page() -> list[Row]:
-            rows: list[Row] = [
-                (int(t), *(None if x is None else float(x) for x in values)) for t, *values in question()
-            ]
+            rows: list[Row] = [(int(time), *map(_value, values)) for time, *values in question()]
             if first is not None and all(row[0] != first for row in rows):
                 raise ccxt.BadResponse("a page without the candle that it was asked to begin with")
             if not rows and not holds_a_list(client.answer):
@@ -207,6 +211,12 @@ class ExchangeSource(ListedSource):
             latest = _milliseconds(self._exchange_now() + self._interval)
             if future := [time for time, *_ in rows if time > latest]:
                 raise ccxt.BadResponse(f"a candle that opens in the future, stamped {future[0]}")
+            strays = [time for time, *_ in rows if time % (self._interval // timedelta(milliseconds=1))]
+            if len(strays) > max(len(rows) // 2, _STRAYS):
+                raise ccxt.BadResponse(
+                    f"{len(strays)} of {len(rows)} candles that do not open at a multiple of the interval, "
+                    f"the first stamped {strays[0]}: they are of another length"
+                )
             return rows
 
         return self._ask(symbol, client, page)
@@ -275,6 +285,12 @@ def _partly(error: CryptoFeaturesError, start: datetime, end: datetime) -> Partl
     if isinstance(error, PartlyFetchedError):
         return error
     return PartlyFetchedError(error, CANDLE_SCHEMA.to_frame(), [(start, end)])
+
+
+def _value(given: Any) -> float | None:
+    """A price or volume; every NaN is the same object, so that two equal rows are equal."""
+    number = None if given is None else float(given)
+    return math.nan if number is not None and math.isnan(number) else number
 
 
 def _milliseconds(time: datetime) -> int:

@@ -183,8 +183,6 @@ def summary(
         words = {number: status.value for status, number in _PROTO_STATUS.items() if status is not Status.INCOMPLETE}
         named = zip(response.proto.metadata.feature_names.val, response.proto.results, strict=True)
         shown = {name: [words[status] for status in vector.statuses] for name, vector in named if name not in entities}
-        for name, reasons in response.withheld.items():
-            shown[name] = [why or word for why, word in zip(reasons, shown[name], strict=True)]
         statuses = {name: statuses.get(name, words) for name, words in shown.items()}
     return response.to_dict(), statuses, times
 
