@@ -13,7 +13,21 @@ from crypto_features.errors import InputError
 from crypto_features.market import Table
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START
-from tests.market.vendors import DAY, HEADER, MINUTE, candles_in, files, frame, iso, opens, put, text, times_in
+from tests.market.vendors import (
+    DAY,
+    END,
+    HEADER,
+    LONG_AGO,
+    MINUTE,
+    candles_in,
+    files,
+    frame,
+    iso,
+    opens,
+    put,
+    text,
+    times_in,
+)
 
 TIMES = opens(100)
 GOOD = text(TIMES)
@@ -175,3 +189,14 @@ def test_bad_minutes_are_quarantined_and_missing_in_their_hours(chosen: Path, mo
     assert candles["completeness"].to_list() == [59 / 60, 59 / 60, *[1.0] * 70]
     monkeypatch.setenv("CRYPTO_FEATURES_MAX_REJECTED", "0.0004")
     assert "2 of 4392 candles" in str(CliRunner().invoke(app, ["fetch", "--again"]).output)
+
+
+@pytest.mark.parametrize("place", ["futures/um", "data/indexPriceKlines"])
+def test_a_folder_of_other_than_spot_candles_is_passed_over(tmp_path: Path, place: str) -> None:
+    spot, other = tmp_path / "spot", tmp_path / place
+    other.mkdir(parents=True)
+    put(spot, BTC__csv=text(opens(50)))
+    put(other, BTC__csv=text(opens(50, HOUR, START + 50 * HOUR)))
+    source = files(tmp_path)
+    assert source.fetch("BTC", LONG_AGO, END)["open_time"].to_list() == opens(50)
+    assert list(source.passed_over()) == [f"{place}/BTC.csv"]

@@ -66,3 +66,10 @@ def test_a_header_is_read_by_its_own_names_and_those_of_a_setting(tmp_path: Path
     header = "time_period_start,time_open,price_open,price_high,price_low,price_close,volume_traded"
     content = text(TIMES, lambda t: f"{t:%Y-%m-%dT%H:%M:%S}.0000000Z,{t:%Y-%m-%dT%H:%M}:03.0000000Z", header)
     assert candles_in(put(tmp_path / "f", BTC__csv=content)).rows() == EXPECTED
+
+
+def test_a_null_in_a_list_of_rows_leaves_the_others_readable(tmp_path: Path) -> None:
+    rows: list[list[float | None]] = [[epoch(time) * 1000, 100, 103, 98, 101, 10] for time in opens(20)]
+    rows[3][1] = None
+    candles = candles_in(put(tmp_path / "f", BTC__json=json.dumps(rows)))
+    assert candles["open"].to_list() == [None if i == 3 else 100 for i in range(20)]

@@ -7,6 +7,7 @@ import pytest
 
 from crypto_features.errors import InputError
 from crypto_features.market.vendor.filename import parse
+from crypto_features.market.vendor.pairs import Pair, pairs
 from tests.market.market import HOUR
 from tests.market.vendors import DAY, HEADER, MINUTE, files, iso, opens, put, text, times_in
 
@@ -84,3 +85,11 @@ def test_a_name_with_its_quote_holds_that_market(tmp_path: Path, name: str, mark
 def test_a_name_with_another_quote_does_not(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is named BTCUSDT and holds BTC/USD"):
         times_in(put(tmp_path / "f", BTCUSDT__csv=of_market("BTC/USD")), "BTCUSDT")
+
+
+@pytest.mark.parametrize("name", ["GATE_USDT", "FTX-USD"])
+def test_a_coin_that_is_called_as_an_exchange_keeps_its_name(tmp_path: Path, name: str) -> None:
+    coin = name[: -len("_USDT")] if name.endswith("USDT") else name[: -len("-USD")]
+    assert parse(f"{name}-1h.csv").market == name
+    assert pairs(name) == {Pair(coin, name[len(coin) + 1 :])}
+    assert parse(f"{coin}_BTC_USDT-1h.csv").market == "BTC_USDT"

@@ -12,7 +12,7 @@ import pytest
 from crypto_features.errors import InputError, SettingsError
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START
-from tests.market.vendors import DAY, HEADER, candles_in, epoch, frame, iso, opens, put, text, times_in
+from tests.market.vendors import DAY, HEADER, MINUTE, candles_in, epoch, frame, iso, opens, put, text, times_in
 
 NEW_YORK = ZoneInfo("America/New_York")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -159,3 +159,14 @@ def test_settings_reach_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in chosen.items():
         monkeypatch.setenv(f"CRYPTO_FEATURES_FILES_{name}", value)
     assert Choices.of(Settings.load()) == Choices({}, "ms", "UTC", 2 * HOUR, "quote", 9)
+
+
+@pytest.mark.parametrize("step", [HOUR, MINUTE, DAY])
+def test_digits_of_dates_that_seconds_since_1970_have_too_are_refused_until_a_setting_decides(
+    tmp_path: Path, step: timedelta
+) -> None:
+    times = opens(50, step, datetime(2017, 12, 20, tzinfo=UTC))  # 1712200000 is a second of April 2024, too.
+    folder = put(tmp_path / "f", BTC__csv=text(times, lambda time: f"{time:%y%m%d%H%M}"))
+    with pytest.raises(InputError, match=r"FILES_STAMPS=s or '%y%m%d%H%M'"):
+        candles_in(folder, interval=step)
+    assert times_in(folder, interval=step, stamps="%y%m%d%H%M") == times

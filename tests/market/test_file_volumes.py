@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from crypto_features.errors import InputError
-from tests.market.vendors import DAY, candles_in, iso, opens, put
+from tests.market.vendors import DAY, candles_in, iso, opens, put, text
 
 TIMES = opens(50, DAY)
 
@@ -79,3 +79,17 @@ def test_of_two_columns_of_one_name_a_setting_can_take_either(tmp_path: Path, co
     with pytest.raises(InputError, match=r"could take volume from 'volume' or 'volume\.1'"):
         volumes(folder)
     assert volumes(folder, columns={"volume": column}) == {expected}
+
+
+def test_a_column_that_a_setting_names_is_in_the_currency_that_its_own_name_says(tmp_path: Path) -> None:
+    folder = put(tmp_path / "f", BTC__csv=text(opens(50), header="time,open,high,low,close,Volume USDT"))
+    chosen = candles_in(folder, columns={"volume": "Volume USDT"})
+    assert chosen["volume"].to_list() == [10 / (101 + i) for i in range(50)]
+
+
+def test_the_advice_for_an_unknown_volume_says_how_to_take_it_as_money(tmp_path: Path) -> None:
+    folder = put(tmp_path / "f", BTC__csv=text(opens(50), header="time,open,high,low,close,notional"))
+    with pytest.raises(InputError, match=r"volume=<column>, and CRYPTO_FEATURES_FILES_VOLUME=quote if"):
+        candles_in(folder)
+    chosen = candles_in(folder, columns={"volume": "notional"}, volume="quote")
+    assert chosen["volume"][0] == 10 / 101

@@ -96,3 +96,10 @@ def test_decimals_and_encoded_texts_are_numbers_and_texts(tmp_path: Path, suffix
     path = tmp_path / f"BTC.{suffix}"
     pq.write_table(table, path) if suffix == "parquet" else feather.write_feather(table, path)
     assert candles_in(tmp_path).select("open_time", "close").rows() == [*zip(TIMES, numbers["close"], strict=True)]
+
+
+@pytest.mark.parametrize("member", ["ETHUSDT-1h-2024-01__csv", "BTC_USDT_USDT-1h-futures__csv"])
+def test_a_zip_of_another_market_than_its_name_says_is_refused(tmp_path: Path, member: str) -> None:
+    with pytest.raises(InputError, match="is not a file of BTC; rename it"):
+        candles_in(put(tmp_path / "f", BTC__zip=zipped(**{member: PLAIN})))
+    assert times_in(put(tmp_path / "g", BTC__zip=zipped(**{"BTCUSDT-1h-2024-01__csv": PLAIN}))) == TIMES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crypto_features.errors import InputError
 from crypto_features.market.names import check_symbol
-from crypto_features.market.vendor.filename import FileName, is_candle_file, parse
+from crypto_features.market.vendor.filename import FileName, is_candle_file, kind_of_folder, parse
 
 _LONGEST = timedelta(days=1)
 _SHOWN = 5
@@ -99,7 +99,9 @@ def _sort_in(found: Listing, path: Path) -> None:
         return
     name = _name(path, found.folder)
     if name.kind:
-        found.passed_over[relative] = f"{name.kind.lower()}, not spot candles; rename it to its market to read it"
+        found.passed_over[relative] = (
+            f"{name.kind.lower()}, not spot candles; rename it, or its folder, to its market to read it"
+        )
     elif name.length and name.length > _LONGEST:
         found.passed_over[relative] = "its candles are longer than a day"
     else:
@@ -112,7 +114,9 @@ def _sort_in(found: Listing, path: Path) -> None:
 def _name(path: Path, folder: Path) -> FileName:
     """The name of a file; of one that says no market, as `BTC/2024-01.csv`, the market of the folder that it is in."""
     name = parse(path.name)
-    for parent in path.relative_to(folder).parents:
+    parents = path.relative_to(folder).parents
+    name = replace(name, kind=name.kind or next(filter(None, (kind_of_folder(parent.name) for parent in parents)), ""))
+    for parent in parents:
         if name.market or not parent.name:
             break
         name = replace(name, market=parse(parent.name).market)

@@ -14,7 +14,7 @@ from crypto_features.errors import InputError
 from crypto_features.market.vendor import Choices, Span
 from crypto_features.market.vendor.length import Length
 
-_READER = 2
+_READER = 3
 """Raised when a file may be understood in another way than before."""
 
 

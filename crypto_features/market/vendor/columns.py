@@ -88,7 +88,11 @@ def recognize(names: Sequence[str], market: str, chosen: Mapping[str, str], wher
             problem = (
                 f"could take {ours} from {' or '.join(map(repr, found))}" if found else f"has no column for {ours}"
             )
-            raise InputError(f"the file {problem}; decide by CRYPTO_FEATURES_FILES_COLUMNS={ours}=<column>. {where}")
+            unit = (
+                ", and CRYPTO_FEATURES_FILES_VOLUME=quote if it counts the quote currency" if ours == "volume" else ""
+            )
+            setting = f"CRYPTO_FEATURES_FILES_COLUMNS={ours}=<column>{unit}"
+            raise InputError(f"the file {problem}; decide by {setting}. {where}")
         return found[0]
 
     opened, high, low, close = (one(price, find(PRICE_NAMES[price])) for price in PRICES)
@@ -114,7 +118,7 @@ def recognize(names: Sequence[str], market: str, chosen: Mapping[str, str], wher
         volume=volume,
         quote_volume=rest[0] if rest else None,
         pair=pair[0] if pair else None,
-        volume_is_quote=volume in plain and bool(find(VOLUME_IS_QUOTE)),
+        volume_is_quote=(volume in quote and not rest) or (volume in plain and bool(find(VOLUME_IS_QUOTE))),
     )
 
 

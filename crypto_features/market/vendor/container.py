@@ -8,7 +8,8 @@ from typing import IO, Protocol
 import pyarrow as pa
 
 from crypto_features.errors import InputError
-from crypto_features.market.vendor.filename import is_candle_file
+from crypto_features.market.vendor.filename import is_candle_file, parse
+from crypto_features.market.vendor.pairs import pairs, same_market
 
 _CHUNK = 1 << 20
 _STREAMS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -59,6 +60,10 @@ def _member(path: Path, packed: zipfile.ZipFile) -> zipfile.ZipInfo:
     found = [info for info in packed.infolist() if not info.is_dir() and is_candle_file(Path(info.filename).name)]
     if len(found) != 1:
         raise InputError(f"{path} holds {len(found)} files of candles, and one is expected; unpack it into the folder.")
+    inside, named = parse(Path(found[0].filename).name), parse(path.name).market
+    is_pair = any(pair.quote for pair in pairs(inside.market))
+    if inside.kind or (named and is_pair and not same_market(named, inside.market)):
+        raise InputError(f"{path} holds {found[0].filename}, which is not a file of {named}; rename it to its market.")
     if found[0].compress_type not in _BOUNDED:
         raise InputError(f"{path} is packed by a method that cannot be read within a limit; pack it as plain zip.")
     return found[0]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from crypto_features.market.vendor.pairs import EXCHANGES, pairs
+from crypto_features.market.vendor.pairs import is_exchange, pairs
 
 SUFFIXES = (".csv", ".parquet", ".feather", ".arrow", ".json")
 PACKED = (".gz", ".zip", ".zst")
@@ -23,6 +23,7 @@ _UNITS = {
 }
 _WORDS = frozenset(["SPOT", "OHLC", "OHLCV", "OHLCVT", "KLINE", "KLINES", "CANDLE", "CANDLES", "HISTORICAL", "HISTORY"])
 _OTHER_KINDS = frozenset(["FUTURES", "MARK", "INDEX", "FUNDING_RATE", "PREMIUMINDEX"])
+_OTHER_FOLDERS = frozenset(["FUTURES", "INDEXPRICEKLINES", "MARKPRICEKLINES", "PREMIUMINDEXKLINES"])
 _KRAKEN_MINUTES = frozenset(["1", "5", "15", "30", "60", "240", "720", "1440"])
 
 
@@ -73,7 +74,9 @@ def parse(name: str) -> FileName:
         others = len(parts) > 1
         if others and length is None and (found := _length(part, alone=is_first)):
             length = found
-        elif not (others and (part.upper() in EXCHANGES or (not is_first and part.upper() in _WORDS))):
+        elif not (
+            others and (is_exchange(part, "".join(parts[i + 2 : i + 3])) or (not is_first and part.upper() in _WORDS))
+        ):
             kept += [parts[i - 1]] if kept else []
             kept.append(part)
     if length is None and len(kept) > 1 and kept[-1] in _KRAKEN_MINUTES:
@@ -81,6 +84,11 @@ def parse(name: str) -> FileName:
         if any(pair.quote for pair in pairs(market)):
             return FileName(market.upper(), timedelta(minutes=int(minutes)), kind)
     return FileName(_upper("".join(kept)), length, kind)
+
+
+def kind_of_folder(name: str) -> str:
+    """What a folder of this name holds in place of spot candles, as Binance and freqtrade call it; empty if spot."""
+    return name.upper() if name.upper() in _OTHER_FOLDERS else ""
 
 
 def _upper(market: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 
 MONEY = (
     *(
@@ -58,13 +59,23 @@ def pairs(text: str) -> frozenset[Pair]:
     is_settled = bool(re.search(r"[/_-]", left))  # in BTC/USDT:USDT the colon stands before the settlement's currency.
     named_in = left if not right or is_settled else f"{left}/{right}" if bitfinex else right
     parts = [part for part in re.split(r"[/_\- ]+", named_in) if part]
-    named = [part for part in parts if part not in _KINDS and part not in EXCHANGES] or parts
+    kept = [part for part in parts if part not in _KINDS] or parts
+    named = [part for part, later in zip_longest(kept, kept[1:]) if not is_exchange(part, later)] or parts
     if len(named) == 1:
         return _joined(named[0])
     base, quote = named[:2]
     if base in MONEY and quote not in MONEY:  # as in KRW-BTC.
         base, quote = quote, base
     return frozenset({_pair(base, quote)})
+
+
+def is_exchange(part: str, later: str | None) -> bool:
+    """Whether a part of a market's name is an exchange's; before a currency alone it is a coin of that name.
+
+    >>> is_exchange("GATE", "BTC"), is_exchange("GATE", "USDT")
+    (True, False)
+    """
+    return part.upper() in EXCHANGES and (later or "").upper() not in MONEY
 
 
 def same_market(named: str, found: str) -> bool:

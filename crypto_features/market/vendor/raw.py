@@ -119,7 +119,8 @@ def _json(plain: Path, limit: int) -> pl.LazyFrame:
     widths = rows.list.len().unique()
     if len(widths) != 1:
         raise pl.exceptions.SchemaError(f"rows of {', '.join(map(str, widths.sort()))} values")
-    names = headerless([[str(value) for value in row] for row in rows.head(_TRIED_ROWS)])
+    whole = rows.filter(~rows.list.eval(pl.element().is_null()).list.any())
+    names = headerless([[str(value) for value in row] for row in whole.head(_TRIED_ROWS)])
     if names is None:
         raise pl.exceptions.SchemaError(f"rows of {widths[0]} values in no known order")
     return rows.list.to_struct(fields=list(names)).struct.unnest().lazy()

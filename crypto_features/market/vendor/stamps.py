@@ -13,7 +13,9 @@ _CREDIBLE = pl.lit(FIRST), pl.lit(LAST)
 _UNITS = {"s": 10**6, "ms": 10**3, "us": 1, "ns": 10**-3, "days": 86_400 * 10**6, "excel": 86_400 * 10**6}
 _EXCEL_EPOCH = 25_569
 """Day number of 1970-01-01 in a spreadsheet."""
-_DIGITS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_DIGITS = {"%Y%m%d": 8, "%Y%m%d%H": 10, "%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}
+_AS_EPOCH = {"%y%m%d%H%M": 10}
+"""Digits of dates with two for the year, which seconds since 1970 have, too: neither is certain."""
 _DAYS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
     *("%y-%m-%d", "%y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y"),
@@ -61,7 +63,8 @@ def readings(
     exact = text.cast(pl.Int64, strict=False) if dtype == pl.String else value.cast(pl.Int64, strict=False)
     if decided is not None:
         return {decided: _from_number(number, exact, decided)}
-    digits = {form: _known(_from_text(_digits(number, length), form, zone)) for length, form in _DIGITS.items()}
+    lengths = {**_DIGITS, **_AS_EPOCH}
+    digits = {form: _known(_from_text(_digits(number, length), form, zone)) for form, length in lengths.items()}
     forms = {form: _known(_from_text(text, form, zone)) for form in _FORMATS} if dtype == pl.String else {}
     return {"epoch": _known(_epoch(number, exact)), **digits, **forms}
 
@@ -72,7 +75,7 @@ def certain(ways: dict[str, int]) -> dict[str, int]:
     Args:
         ways: How many stamps each form leaves unread.
     """
-    dates = any(not unread for form, unread in ways.items() if form in _DIGITS.values())
+    dates = any(not unread for form, unread in ways.items() if form in _DIGITS)
     return {form: unread for form, unread in ways.items() if form != "epoch" or not dates}
 
 

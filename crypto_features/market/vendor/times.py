@@ -65,10 +65,11 @@ def the_time(rows: pl.LazyFrame, times: Sequence[str], where: str) -> str:
         differ = rows.filter(pl.col(other) != pl.col(chosen)).select(other, chosen).limit(1).collect(engine="streaming")
         if differ.height:
             (column, form), (second, also) = chosen.split("\n"), other.split("\n")
-            setting = f"FILES_STAMPS={form!r}" if column == second else f"FILES_COLUMNS=open_time={column}"
+            both = f"FILES_STAMPS={form!r} or {also!r}".replace("'epoch'", "s")
+            setting = both if column == second else f"FILES_COLUMNS=open_time={column} or the other"
             raise InputError(
                 f"a stamp in {column!r} read as {form} is {differ[chosen][0]}, and in {second!r} read as {also} "
-                f"{differ[other][0]}; decide by CRYPTO_FEATURES_{setting} or the other. {where}"
+                f"{differ[other][0]}; decide by CRYPTO_FEATURES_{setting}. {where}"
             )
     return chosen
 
