@@ -38,7 +38,12 @@ QUARTER = HOUR / 4
 
 def joined(now: Replay, history: History, rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
     tables = [
-        (view, FeatureTable(now.tables[view], KEYS, "event_timestamp", None, {n: n for n in names}, GROUPS[view].ttl))
+        (
+            view,
+            FeatureTable(
+                now.tables[view], KEYS, "event_timestamp", None, {n: n for n in names}, GROUPS[view].time_to_live(HOUR)
+            ),
+        )
         for view, names in WANTED.items()
     ]
     return join_as_known(rows, "event_timestamp", tables, Knowledge(history, as_of)).select(FEATURES)
