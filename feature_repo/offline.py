@@ -104,12 +104,12 @@ def get_training_features(
     with known_by(known):
         job = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
     frame: pd.DataFrame = job.to_df()
-    names = [name for name in frame.columns if name not in entities.frame.columns]
-    empty = frame[names].isna().all(axis=1)
+    columns = [name for name in frame.columns if name not in entities.frame.columns]
+    empty = frame[columns].isna().all(axis=1)
     if known is not None and empty.any():
         published = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
         past = known.reaches(entities.frame[entities.time])
-        unknown = int((past & empty & ~published.to_df()[names].isna().all(axis=1)).sum())
+        unknown = int((past & empty & ~published.to_df()[columns].isna().all(axis=1)).sum())
         if unknown:
             _warn_of_the_unknown(unknown, len(frame))
             return frame
