@@ -77,7 +77,8 @@ def get_training_features(
 
     Returns:
         The entity rows with a column for each feature, null where no row was fresh enough then. If all of them are
-        null, `OutsideSpanWarning` says which span the tables cover.
+        null, `OutsideSpanWarning` says which span the tables cover; `UnknownThenWarning` says how many rows are null
+        only because of `as_of`.
 
     Raises:
         UnknownNameError: if the service, a view, a feature or a symbol does not exist.
@@ -86,6 +87,7 @@ def get_training_features(
         OtherVersionError: if an old version is asked for, and the table was computed otherwise; with `as_of` also if
             the present code computes a feature otherwise than its table was.
         MissingTableError: if a feature table has not been computed yet.
+        NotAppliedError: if there is no registry, or it is that of another data folder.
     """
     from crypto_features.store import names, session
     from crypto_features.store.offline.entities import entity_frame
@@ -102,7 +104,16 @@ def get_training_features(
     with known_by(known):
         job = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
     frame: pd.DataFrame = job.to_df()
-    if frame.drop(columns=entities.frame.columns).isna().all(axis=None):
+    columns = [name for name in frame.columns if name not in entities.frame.columns]
+    empty = frame[columns].isna().all(axis=1)
+    if known is not None and empty.any():
+        published = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
+        past = known.reaches(entities.frame[entities.time])
+        unknown = int((past & empty & ~published.to_df()[columns].isna().all(axis=1)).sum())
+        if unknown:
+            _warn_of_the_unknown(unknown, len(frame))
+            return frame
+    if empty.all():
         _warn_of_the_span(views, *entities.span)
     return frame
 
@@ -126,13 +137,16 @@ def get_training_completeness(
         UnknownNameError: if the service, a view or a feature does not exist.
         InputError: if the frame is empty, of another type, or lacks a column; or if two features have one name.
         MissingTableError: if a feature table has not been computed yet.
+        NotAppliedError: if there is no registry, or it is that of another data folder.
     """
     from crypto_features.store import names, session
     from crypto_features.store.offline.completeness import lowest
     from crypto_features.store.offline.entities import entity_frame
+    from crypto_features.store.tables import require_own_tables
 
     store = session.feature_store()
     refs = names.resolved(store, service, full=full_feature_names)
+    require_own_tables([ref.partition(":")[0] for ref in refs])
     frame: pd.DataFrame = lowest(store, refs, entity_frame(entity_df), full_names=full_feature_names).to_pandas()
     return frame
 
@@ -174,7 +188,24 @@ def get_regime_features(
     with known_by(known):
         job = store.get_historical_features(entities, refs)
     frame: pd.DataFrame = job.to_df()
+    empty = frame["regime_label"].isna()
+    if known is not None and empty.any():
+        published: pd.DataFrame = store.get_historical_features(entities, refs).to_df()
+        past = known.reaches(pl.Series(entities["event_timestamp"]))
+        unknown = int((past & empty & published["regime_label"].notna()).sum())
+        if unknown:
+            _warn_of_the_unknown(unknown, len(frame))
     return frame
+
+
+def _warn_of_the_unknown(unknown: int, rows: int) -> None:
+    from crypto_features.store.errors import UnknownThenWarning
+
+    message = (
+        f"{unknown} of {rows} rows have a value by what is known now, and none by what was known then: their candles "
+        "came more than CRYPTO_FEATURES_LATE_WAIT after their close, as after a downtime. Without as_of they have one."
+    )
+    warnings.warn(message, UnknownThenWarning, stacklevel=4)
 
 
 def _warn_of_the_span(views: Sequence[str], first: datetime | None, last: datetime | None) -> None:
@@ -190,9 +221,10 @@ def _warn_of_the_span(views: Sequence[str], first: datetime | None, last: dateti
 
 
 def _known(symbols: pl.Series, views: Sequence[str]) -> None:
-    """Check that each symbol occurs in the table of one of the views."""
-    from crypto_features.store.tables import symbols_of
+    """Check that the views are of this data folder, and that each symbol occurs in the table of one of them."""
+    from crypto_features.store.tables import require_own_tables, symbols_of
 
+    require_own_tables(views)
     if symbols.dtype not in (pl.String, pl.Categorical, pl.Enum):
         raise InputError(f"symbol must hold texts such as 'BTC', not {symbols.dtype}.")
     wanted = symbols.cast(pl.String).drop_nulls().unique(maintain_order=True)

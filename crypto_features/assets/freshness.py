@@ -76,6 +76,7 @@ def freshness(
     *,
     wait: timedelta = timedelta(0),
     excused: Collection[str] = (),
+    wanted: Collection[str] = (),
 ) -> Freshness:
     """The freshness of one table, from its two newest months.
 
@@ -86,6 +87,7 @@ def freshness(
         grace: How long publishing may take.
         wait: How much longer a symbol may be late.
         excused: Symbols that ended: nobody waits for a row of theirs.
+        wanted: The symbols whose rows are waited for; by default all others.
     """
     opens = table.time == "open_time"
     rows = (
@@ -96,7 +98,8 @@ def freshness(
     )
     closes = {symbol: time + (length if opens else timedelta(0)) for symbol, time in rows.iter_rows()}
     newest, allowed = max(closes.values()), length + grace
-    overdue = {symbol: now - time for symbol, time in sorted(closes.items()) if symbol not in excused}
+    awaited = {*(wanted or closes)} - {*excused}
+    overdue = {symbol: now - time for symbol, time in sorted(closes.items()) if symbol in awaited}
     late = {symbol: closes[symbol] for symbol, age in overdue.items() if allowed + wait < age <= FORGOTTEN}
     return Freshness(table.name, newest, now - newest, allowed, late)
 

@@ -19,10 +19,12 @@ from crypto_features.features.provenance import COLUMNS, FINGERPRINTS, KEYS, SER
 from crypto_features.history import history, models_of
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
-from crypto_features.store.offline.known import Knowledge
+from crypto_features.store.offline.known import Knowledge, unknown_then
 from crypto_features.training import reads_of
 
 DAY = pl.duration(days=1)
+UNKNOWN = "rows without what came later"
+"""Under this name a run notes how many of its rows have a value by what is known now, and none by what was known."""
 ATTEMPTS = 3
 """How often the join is made if a table changes under it."""
 
@@ -81,6 +83,8 @@ def training_set(
             return feast.training_set(service.name, entity_rows, Knowledge(past))
 
         frame, notes = _joined(lake, service, chosen, join)
+        now = feast.training_set(service.name, entity_rows)
+        unknown = unknown_then(frame, now, frame.columns[2:])
         frame = frame.with_columns(month=month_of_day)
         table = lake.table(f"training/{service.name}")
         for month in chosen:
@@ -89,9 +93,18 @@ def training_set(
             provenance = partition_metadata(rows, fingerprints, inputs) | {SERVICE: _described(service)}
             publish(context, table, month, rows, provenance=provenance)
             context.add_asset_metadata({"content digest": table.digest(month)}, partition_key=month)
-        return dg.MaterializeResult(metadata={"dagster/column_lineage": same_columns(service.features)})
+        return dg.MaterializeResult(
+            metadata={"dagster/column_lineage": same_columns(service.features), UNKNOWN: unknown}
+        )
 
     return joined
+
+
+def unknown_rows(instance: dg.DagsterInstance, service: str) -> int:
+    """How many rows of the last run of a training set have no value because their candles came later."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(["training", service]))
+    found = event.asset_materialization.metadata.get(UNKNOWN) if event and event.asset_materialization else None
+    return int(found.value or 0) if isinstance(found, dg.IntMetadataValue) else 0
 
 
 Notes = tuple[dict[str, str], dict[str, dict[str, str]]]

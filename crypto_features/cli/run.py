@@ -33,11 +33,13 @@ def run() -> None:
 
         from crypto_features import clock, online_table
         from crypto_features.assets.checks.candles import ended_markets, failed_symbols
+        from crypto_features.assets.training import unknown_rows
         from crypto_features.definitions import build
         from crypto_features.features.months import months_between
         from crypto_features.market import Table as Lake
         from crypto_features.market import silent_symbols, source
         from crypto_features.materialize import materialize_all
+        from crypto_features.training import TRAINED
         from feature_repo import get_online_features
 
         market = source(settings)
@@ -64,6 +66,7 @@ def run() -> None:
             on_message=status.update,
         )
         failed = failed_symbols(instance)
+        unknown = {service.name: unknown_rows(instance, service.name) for service in TRAINED}
         silence = silent_symbols(
             Lake(settings.root, "candles", "open_time"), settings, ended_markets(instance), clock.now()
         )
@@ -72,6 +75,13 @@ def run() -> None:
         console.print(f"[bold red]{symbol} was not fetched[/]: {escape(why)}", soft_wrap=True)
     for one in silence:
         console.print(f"[bold yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
+    for name in filter(unknown.get, unknown):
+        console.print(
+            f"[bold yellow]{unknown[name]:,} rows of training/{name} have no value[/]: their candles came more than "
+            "CRYPTO_FEATURES_LATE_WAIT after their close, so they were not known then. get_training_features without "
+            "as_of joins what is known now.",
+            soft_wrap=True,
+        )
     console.print()
     shown, now = [name for name in SHOWN_SYMBOLS if name in symbols] or list(symbols[:2]), clock.now()
     service = online_table.SERVICE

@@ -9,8 +9,11 @@ import polars as pl
 from crypto_features.features.completeness import MIN_COMPLETENESS
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.graph import MODEL, Reader
-from crypto_features.features.knowledge import model_in_force
+from crypto_features.features.knowledge import KEY, model_in_force, with_known
+from crypto_features.features.months import month_span, months_between
 from crypto_features.features.registry import GROUPS
+
+VERSION = (*KEY, "known_at")
 
 Versions = Callable[[Sequence[str], Sequence[str] | None, Collection[str]], pl.DataFrame]
 """`versions(months, columns, symbols)`: every version of raw candles, sorted by `symbol`, `open_time` and `known_at`;
@@ -53,6 +56,22 @@ class History:
     interval: timedelta
     wait: timedelta
     min_completeness: float = MIN_COMPLETENESS
+
+    def known(self, month: str, columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
+        """Every version of a month's candles with `known`, the time (UTC) from which it counts as known.
+
+        Args:
+            month: The month.
+            columns: What is read beside `symbol`, `open_time` and `known_at`; `None` means all columns.
+            symbols: The symbols.
+        """
+        start, _ = month_span(month)
+        earliest = start - self.wait - self.interval
+        before = self.versions(months_between(earliest, start), VERSION, symbols)
+        rows = self.versions([month], None if columns is None else [*VERSION, *columns], symbols)
+        both = pl.concat([before.filter(pl.col("open_time") >= earliest), rows], how="diagonal")
+        both = both.sort(VERSION).select(rows.columns)
+        return with_known(both, self.interval, self.wait, self.first_seen).filter(pl.col("open_time") >= start)
 
     def models_then(self, at: datetime) -> dict[str, FittedVersion]:
         """By month, the models that were in force at a time and were replaced since."""

@@ -2,7 +2,8 @@
 
 A history that was loaded in bulk was not unknown until then: the first version of a candle counts as known at its close
 if it closed before its symbol was first seen, or came within a declared wait. A candle that came later, and every
-correction, counts as known when it was seen.
+correction, counts as known when it was seen. So does one that came in one fetch with the candles before it, after a
+downtime: nobody had it without these.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,8 @@ def with_known(
     """Every version of each candle with `known`, the time (UTC) from which it counts as known.
 
     Args:
-        versions: `symbol, open_time, known_at` and whatever else, sorted by these; a row for each version.
+        versions: `symbol, open_time, known_at` and whatever else, sorted by these; a row for each version. The rows of
+            a month need those that opened a wait before it beside them.
         interval: Length of a candle.
         wait: How long after its close a candle may come and still count as known at its close.
         first_seen: The least `known_at` of each symbol in the whole history; by default of these rows.
@@ -34,10 +36,13 @@ def with_known(
     if first_seen is not None:
         first = pl.col("symbol").replace_strict(first_seen, default=None, return_dtype=TIME)
     original = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in KEY)
-    in_time = original & ((close <= first) | (seen <= close + wait))
-    return versions.with_columns(
-        known=pl.when(in_time).then(close).otherwise(pl.max_horizontal(close, seen)).cast(TIME)
+    fetch = pl.struct("symbol", pl.when(original).then(seen).forward_fill()).rle_id()
+    marked = versions.with_columns(
+        __original=original, __fetch=fetch, __late=original & (close > first) & (seen > close + wait)
     )
+    in_time = pl.col("__original") & ~pl.col("__late").any().over("__fetch")
+    known = pl.when(in_time).then(close).otherwise(pl.max_horizontal(close, seen))
+    return marked.with_columns(known=known.cast(TIME)).drop("__original", "__fetch", "__late")
 
 
 def candles_as_known(versions: pl.DataFrame, at: datetime) -> pl.DataFrame:

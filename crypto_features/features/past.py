@@ -15,7 +15,7 @@ import polars as pl
 
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.history import History, reach, reads_model
-from crypto_features.features.knowledge import LATE, TIME, late, with_known
+from crypto_features.features.knowledge import LATE, TIME, late
 from crypto_features.features.months import month_span, months_between
 from crypto_features.features.provenance import columns_read
 from crypto_features.features.rebuilt import Held, Rebuilt
@@ -111,11 +111,9 @@ def missed(
         last: Its end.
     """
     interval, wait = history.interval, history.wait
-    parts = [LATE.to_frame()]
-    for month in months_between(first - max(map(reach, groups)), last):
-        keys = history.versions([month], ["symbol", "open_time", "known_at"], symbols)
-        parts.append(late(with_known(keys, interval, wait, history.first_seen), interval, wait))
-    candles = pl.concat(parts).with_columns(candle=pl.lit(value=True))
+    months = months_between(first - max(map(reach, groups)), last)
+    parts = [late(history.known(month, [], symbols), interval, wait) for month in months]
+    candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))
     if not any(map(reads_model, groups)):
         return candles
     replaced = [

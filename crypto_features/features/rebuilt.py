@@ -14,7 +14,7 @@ from crypto_features.features.completeness import COMPLETENESS
 from crypto_features.features.declaration import FeatureGroup
 from crypto_features.features.graph import DAILY, MODEL, RAW
 from crypto_features.features.history import History
-from crypto_features.features.knowledge import DAY, TIME, candles_as_known, with_known
+from crypto_features.features.knowledge import DAY, TIME, candles_as_known
 from crypto_features.features.months import month_of, month_span, months_between
 from crypto_features.features.partition import compute_partition
 from crypto_features.features.provenance import columns_read
@@ -64,9 +64,8 @@ class Held:
         return _by_symbol(rows.select(names)) if len(rows) else {}
 
     def _read_versions(self, month: str) -> Mapping[str, pl.DataFrame]:
-        history = self.history
-        rows = history.versions([month], None, self.symbols)
-        return _by_symbol(with_known(rows, history.interval, history.wait, history.first_seen)) if len(rows) else {}
+        rows = self.history.known(month, None, self.symbols)
+        return _by_symbol(rows) if len(rows) else {}
 
 
 class Rebuilt:

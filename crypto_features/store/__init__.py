@@ -15,6 +15,7 @@ from crypto_features.store.errors import (
     OutsideSpanWarning,
     StoreMisusedError,
     StoreUnreachableError,
+    UnknownThenWarning,
     UnreadableTableError,
 )
 from crypto_features.store.plain_feast import FeastFinder
@@ -37,6 +38,7 @@ __all__ = [
     "Published",
     "StoreMisusedError",
     "StoreUnreachableError",
+    "UnknownThenWarning",
     "UnreadableTableError",
     "parity",
 ]

@@ -37,3 +37,7 @@ class NotAppliedError(PermanentError, LookupError):
 
 class OutsideSpanWarning(UserWarning):
     """A training set holds no value at all: no entity row lies where the tables have rows that were fresh then."""
+
+
+class UnknownThenWarning(UserWarning):
+    """Rows of a training set have no value because what they are joined with was known later only."""

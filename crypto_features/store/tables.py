@@ -3,8 +3,35 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from upath import UPath
+
+from crypto_features.features import GROUPS
+from crypto_features.settings import Settings
 from crypto_features.store import names, session
-from crypto_features.store.errors import MissingTableError
+from crypto_features.store.errors import MissingTableError, NotAppliedError
+
+
+def require_own_tables(views: Sequence[str]) -> None:
+    """Check that the registry's views of our feature groups read the tables of the settings' data folder.
+
+    Raises:
+        UnknownNameError: if a view does not exist.
+        NotAppliedError: if the registry was applied for another data folder, of which this one may be a copy.
+    """
+    from crypto_features.store.offline import source as files
+
+    store, root = session.applied_store(), Settings.load().root
+    for name in {view.partition("@")[0] for view in views} & GROUPS.keys():
+        read, own = files.resolve(names.view_named(store, name).batch_source, store.config.repo_path), root / name
+        if _real(read) != _real(own):
+            raise NotAppliedError(
+                f"the registry at {session.registry_place()} reads {name} from {read}, and CRYPTO_FEATURES_DATA has it "
+                f"at {own}. A data folder that was copied or moved needs its own. {session.APPLY}"
+            )
+
+
+def _real(path: UPath) -> UPath:
+    return path.resolve() if path.protocol in ("", "file") else path
 
 
 def span_of(views: Sequence[str]) -> tuple[datetime, datetime] | None:

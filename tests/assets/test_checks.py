@@ -217,4 +217,6 @@ def test_a_table_is_fresh_only_if_each_symbol_is(tmp_path: Path) -> None:
     assert (state.fresh, state.late) == (False, {"ETH": START + 67 * HOUR})
     assert "ETH has none since 2024-01-03 19:00" in state.sentence
     assert freshness(table, HOUR, now, grace, wait=HOUR, excused={"ETH"}).fresh
+    assert freshness(table, HOUR, now, grace, wait=HOUR, wanted=["BTC"]).fresh, "ETH is wanted no longer"
+    assert not freshness(table, HOUR, now, grace, wait=HOUR, wanted=["BTC", "ETH"]).fresh
     assert freshness(table, HOUR, now, grace, wait=29 * HOUR).fresh

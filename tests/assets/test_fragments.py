@@ -10,6 +10,7 @@ import pytest
 
 from crypto_features.assets.checks.candles import ended_markets
 from crypto_features.assets.lake import LakeResource
+from crypto_features.assets.training import unknown_rows
 from crypto_features.automation.watch import failed_checks, silent_markets, troubled_tables
 from crypto_features.definitions import build
 from crypto_features.features import GROUPS, resample
@@ -44,12 +45,12 @@ class Desk:
         frame.drop("symbol", "completeness").write_parquet(self.folder / f"{symbol}.parquet")
         return frame
 
-    def run(self, now: datetime) -> dict[str, dg.AssetCheckEvaluation]:
+    def run(self, now: datetime, *more: str) -> dict[str, dg.AssetCheckEvaluation]:
         """Everything from the files to the online store, as a run at that time; the checks by `asset:name`."""
         self._patch.setenv("CRYPTO_FEATURES_CLOCK", now.isoformat())
         job = build(Settings.load()).resolve_implicit_global_asset_job_def()
         done = job.execute_in_process(
-            asset_selection=[dg.AssetKey(name.split("/")) for name in ASSETS],
+            asset_selection=[dg.AssetKey(name.split("/")) for name in (*ASSETS, *more)],
             tags={"dagster/asset_partition_range_start": "2024-01", "dagster/asset_partition_range_end": "2024-02"},
             instance=self.instance,
         )
@@ -123,3 +124,22 @@ def test_a_symbol_whose_file_was_removed_expires_and_is_gone(desk: Desk) -> None
     assert problem.title == "ETH is gone"
     fresh = checks["online_store/price_features:fresh"]
     assert (fresh.passed, "Expired: ETH." in (fresh.description or "")) == (False, True)
+
+
+def test_training_rows_hold_nothing_of_a_downtime_and_their_number_is_known(desk: Desk) -> None:
+    """The last hour before the run came within the wait, and nobody had it without the hours before it."""
+    training = "training/ml_training_features"
+
+    def ratios(table: str) -> list[float | None]:
+        return desk.lake.table(table).read().sort("event_timestamp")["volume_ratio"].to_list()
+
+    desk.put("BTC", MIDNIGHT - 4 * HOUR)
+    desk.run(MIDNIGHT - 4 * HOUR, training)
+    desk.put("BTC", MIDNIGHT)
+    desk.run(MIDNIGHT + timedelta(minutes=1), training)
+    whole = ratios("volume_features")
+    assert ratios(training) == [*whole[:-1], whole[-2]], "the row of the day before was the newest then"
+    desk.put("BTC", MIDNIGHT + 3 * DAY)
+    desk.run(MIDNIGHT + 3 * DAY + timedelta(minutes=1), training)
+    assert ratios(training)[-2:] == [None, None]
+    assert unknown_rows(desk.instance, "ml_training_features") == 2

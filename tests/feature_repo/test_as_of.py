@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,15 +22,23 @@ from crypto_features.features.past import missed
 from crypto_features.features.probe_market import START, probe_market
 from crypto_features.history import history
 from crypto_features.market import Table
-from crypto_features.store import FeastResource, OtherVersionError, session
+from crypto_features.store import FeastResource, NotAppliedError, OtherVersionError, UnknownThenWarning, session
 from crypto_features.training import training_rows
 from crypto_features.versions import feature_versions
-from feature_repo import create_entity_df, get_regime_features, get_training_features
+from feature_repo import (
+    create_entity_df,
+    get_regime_features,
+    get_training_completeness,
+    get_training_features,
+    materialize_features,
+)
 from tests.features.markets import DAY, HOUR
 from tests.features.replay import END, SYMBOLS, WAIT, Replay, Version, market_with_a_past, models_with_a_past, raw
 
 NOW = END + 200 * DAY
 AS_OF = START + 70 * DAY + 9 * HOUR
+pytestmark = pytest.mark.filterwarnings("ignore::crypto_features.store.errors.UnknownThenWarning")
+RSI_ONLY = ["price_features:rsi_14"]
 RSI = {"price_features": ("rsi_14",)}
 
 
@@ -130,6 +139,34 @@ def test_a_training_set_as_of_its_rows_knows_of_each_what_was_known_then(market:
     for (time,), mine in list(asked.group_by("event_timestamp", maintain_order=True))[::40]:
         assert isinstance(time, datetime)
         assert got[mine["row"].to_list()].equals(expected(market.at(time), mine, wanted)), time
+
+
+def test_rows_that_are_null_by_what_was_known_only_are_counted_in_a_warning(market: Market) -> None:
+    asked, refs = rows(), ["trading_signals:target_price"]
+    now = features(get_training_features(asked.drop("row"), refs), ["target_price"])["target_price"]
+    with pytest.warns(UnknownThenWarning) as warned:
+        own = features(get_training_features(asked.drop("row"), refs, as_of="row"), ["target_price"])["target_price"]
+    unknown = (own.is_null() & now.is_not_null()).sum()
+    assert unknown > 0
+    assert [str(one.message).partition(" rows")[0] for one in warned] == [f"{unknown} of {asked.height}"]
+
+
+def test_a_copied_folder_does_not_read_the_tables_of_the_one_it_was_copied_from(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(shutil.copytree(market.root, tmp_path / "copy")))
+    asked = rows().drop("row")
+    for read in (
+        lambda: get_training_features(asked, RSI_ONLY),
+        lambda: get_training_features(asked, RSI_ONLY, as_of="row"),
+        lambda: get_training_completeness(asked, RSI_ONLY),
+        lambda: get_regime_features(SYMBOLS, START, END),
+        lambda: materialize_features(["price_features"]),
+    ):
+        with pytest.raises(NotAppliedError, match=r"reads .* from .*past.* was copied or moved"):
+            read()
+    FeastResource().apply()
+    assert get_regime_features(SYMBOLS, START, END)["regime_label"].notna().any()
 
 
 def test_regimes_as_of_a_time_are_those_of_then(market: Market) -> None:

@@ -51,9 +51,11 @@ def market_with_a_past(draw: random.Random) -> list[Version]:
                 came = until
             seen.append((open_time, tuple(prices), max(came, bulk)))
         first = min(known_at for *_, known_at in seen)
+        fetch, late = None, False
         for open_time, values, known_at in seen:
             close = open_time + HOUR
-            known = close if close <= first or known_at <= close + WAIT else known_at
+            late = (late and known_at == fetch) or not (close <= first or known_at <= close + WAIT)
+            fetch, known = known_at, known_at if late else close
             found.append(Version(symbol, open_time, values, known_at, known))
         for _ in range(draw.randrange(8)):
             wrong = draw.choice(found[-len(seen) :])

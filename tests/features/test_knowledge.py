@@ -34,6 +34,22 @@ def test_a_candle_that_comes_later_counts_as_known_when_it_came() -> None:
     assert known((hour(0), hour(1)), (hour(1), hour(3, 1))) == [hour(1), hour(3, 1)]
 
 
+def test_a_candle_in_time_is_not_known_before_those_that_came_late_with_it() -> None:
+    down = [(hour(n), hour(4, 1)) for n in range(1, 4)]
+    assert known((hour(0), hour(1)), *down, (hour(4), hour(5))) == [hour(1), *[hour(4, 1)] * 3, hour(5)]
+    corrected = (hour(2), hour(9))
+    assert known((hour(0), hour(1)), *down, corrected) == [hour(1), hour(4, 1), hour(4, 1), hour(9), hour(4, 1)]
+
+
+def test_a_late_candle_alone_keeps_no_later_one_from_being_known() -> None:
+    assert known((hour(0), hour(1)), (hour(1), hour(4)), (hour(2), hour(3)), (hour(3), hour(4))) == [
+        hour(1),
+        hour(4),
+        hour(3),
+        hour(4),
+    ]
+
+
 def test_a_history_that_was_loaded_in_bulk_counts_as_known_at_each_close() -> None:
     assert known(*((hour(n), hour(50)) for n in range(3))) == [hour(1), hour(2), hour(3)]
 

@@ -150,7 +150,8 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
         now, ttl = clock.now(), group.time_to_live(settings.interval) + settings.online_grace
         online = feast.online_rows(group.name)
         until = max([*online["event_timestamp"], *_published_until(context, key)], default=now)
-        expected = online.filter(~pl.col("symbol").is_in(declared_ends(settings, now)))
+        awaited = {*(settings.symbols or online["symbol"])} - declared_ends(settings, now)
+        expected = online.filter(pl.col("symbol").is_in(awaited))
         expected = expected.filter(pl.col("event_timestamp") >= now - FORGOTTEN) if expected.height else online
         expired = expected.filter(pl.col("event_timestamp") < now - ttl)
         names = ", ".join(sorted(expired["symbol"]))
@@ -204,8 +205,15 @@ def _gaps(table: Table, months: Sequence[str], interval: timedelta) -> pl.DataFr
 
 def _fresh(table: Table, settings: Settings, now: datetime) -> Finding:
     bar = freshness.bar(table.name, settings.interval)
-    excused = declared_ends(settings, now)
-    state = freshness.freshness(table, bar, now, settings.online_grace, wait=settings.late_wait, excused=excused)
+    state = freshness.freshness(
+        table,
+        bar,
+        now,
+        settings.online_grace,
+        wait=settings.late_wait,
+        excused=declared_ends(settings, now),
+        wanted=settings.symbols,
+    )
     return Finding(
         passed=state.fresh,
         text=state.sentence,

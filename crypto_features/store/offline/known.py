@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -28,6 +29,16 @@ class Knowledge:
 
     history: History
     as_of: datetime | None = None
+
+    def reaches(self, times: pl.Series) -> Any:
+        """For each time whether it is not later than that of the knowledge, as NumPy's booleans."""
+        past = pl.lit(value=True) if self.as_of is None else utc(pl.col("time")) <= self.as_of
+        frame = pl.DataFrame({"time": times})
+        return (
+            frame.select(pl.when(past).then(pl.col("time").is_not_null()).otherwise(statement=False))
+            .to_series()
+            .to_numpy()
+        )
 
 
 _knowledge: ContextVar[Knowledge | None] = ContextVar("knowledge", default=None)
@@ -85,6 +96,20 @@ def join_as_known(
         found = _with_past(group, table, pasts[key], knowledge.as_of)
         joined = point_in_time_join(rows, time, [found]).drop(_STATE)
     return joined
+
+
+def unknown_then(then: pl.DataFrame, now: pl.DataFrame, features: Sequence[str]) -> int:
+    """How many rows have no value by what was known, and have one by what is known now.
+
+    Args:
+        then: The entity rows joined as they were known.
+        now: The same as they are published, in the same order.
+        features: The columns that hold features.
+    """
+    if not features:
+        return 0
+    empty = pl.all_horizontal(pl.col(features).is_null())
+    return int((then.select(empty).to_series() & ~now.select(empty).to_series()).sum())
 
 
 def _with_past(group: str, table: FeatureTable, past: Past, as_of: datetime | None) -> FeatureTable:
