@@ -83,7 +83,7 @@ def pass_gate(context: dg.AssetExecutionContext, lake: LakeResource, group: Feat
     seen.parent.mkdir(parents=True, exist_ok=True)
     seen.write_text(str(report))
     cuts = {probe: dg.MetadataValue.int(count) for probe, count in report.cuts.items()}
-    return dg.AssetCheckResult(check_name=CHECK, passed=True, metadata=cuts, description=str(report).splitlines()[0])
+    return dg.AssetCheckResult(check_name=CHECK, passed=True, metadata=cuts, description=str(report))
 
 
 def stretches(lake: LakeResource) -> pl.DataFrame:

@@ -14,3 +14,10 @@ def daily_feature(expression: pl.Expr, *, window: int = 1, recursive: bool = Fal
     feature = Feature("planted", expression, "Made for a test.", "none", window=window, recursive=recursive)
     inputs = (Input("daily_candles", timedelta(days=500)),)
     return FeatureGroup("planted_features", "Made for a test.", DAY, DAY, inputs, (feature,))
+
+
+def daily_features(*features: tuple[str, pl.Expr, int]) -> FeatureGroup:
+    """A group of features of daily candles: name, expression and window of each."""
+    declared = tuple(Feature(n, e, "Made for a test.", "none", window=window) for n, e, window in features)
+    inputs = (Input("daily_candles", timedelta(days=500)),)
+    return FeatureGroup("planted_features", "Made for a test.", DAY, DAY, inputs, declared)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from crypto_features.features.declaration import Feature
@@ -43,29 +44,53 @@ SUNDAY = 6
 _CLOCKS = ((3, -1), (10, -1), (3, 1), (11, 0))
 """Months and Sundays on which clocks change in Europe and in America."""
 _DECADES = (-9.5, 6.5)
+RARE = 24
+"""One bar of so many has a rare trait."""
+
+Numbers = npt.NDArray[np.float64]
 
 
 @lru_cache(maxsize=2)
 def calendar_market(first: datetime, last: datetime, interval: timedelta) -> pl.DataFrame:
-    """Candles of one symbol whose price rises from 10⁻⁹ to 10⁶ and falls, twice, and whose volume goes up to 10¹⁰."""
+    """Candles of one symbol whose price rises from 10⁻⁹ to 10⁶ and falls, twice, and whose volume goes up to 10¹⁰.
+
+    Now and then comes what is rare: crashes and surges, wicks, candles without a move, hours and days without volume,
+    round prices.
+    """
     bars = (last - first) // interval
-    draw = np.random.default_rng(0).standard_normal((5, bars)) / 100
-    close = 10 ** _wave(bars, 2, *_DECADES) * (1 + 3 * draw[0].clip(-0.05, 0.05))
-    opened = close * (1 + draw[1].clip(-0.05, 0.05))
+    day = np.arange(bars) // (DAY // interval)
+    random = np.random.default_rng(0)
+    draw = random.standard_normal((5, bars)) / 100
+    moved = _rarely(random, bars, 0.0)
+    level = _rarely(random, day[-1] + 1, 0.6, 1.8)[day] * _rarely(random, bars, 0.7, 1.5)
+    close = _rounded(10 ** _wave(bars, 2, *_DECADES) * level * (1 + 3 * draw[0].clip(-0.05, 0.05)))
+    opened = close * (1 + moved * draw[1].clip(-0.05, 0.05))
+    traded = _rarely(random, day[-1] + 1, 0.0)[day] * _rarely(random, bars, 0.0)
     return pl.DataFrame(
         {
             "symbol": pl.repeat(NAME, bars, eager=True),
             "open_time": pl.datetime_range(first, last, interval, closed="left", time_unit="us", eager=True),
             "open": opened,
-            "high": np.maximum(opened, close) * (1 + np.abs(draw[2])),
-            "low": np.minimum(opened, close) * (1 - np.abs(draw[3])),
+            "high": np.maximum(opened, close) * (1 + moved * np.abs(draw[2])) * _rarely(random, bars, 2.0),
+            "low": np.minimum(opened, close) * (1 - moved * np.abs(draw[3])) * _rarely(random, bars, 0.3),
             "close": close,
-            "volume": 10 ** _wave(bars, 7, 0.0, 10.0) * (1 + 9 * draw[4].clip(-0.1, 0.1)),
+            "volume": 10 ** _wave(bars, 7, 0.0, 10.0) * (1 + 9 * draw[4].clip(-0.1, 0.1)) * traded,
         }
     ).select(COLUMNS)
 
 
-def _wave(bars: int, waves: int, low: float, high: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _rarely(random: np.random.Generator, size: int, *values: float) -> Numbers:
+    """Ones, and now and then one of the values."""
+    return np.where(random.integers(RARE, size=size) == 0, random.choice(values, size), 1.0)
+
+
+def _rounded(prices: Numbers) -> Numbers:
+    """Every other price to four digits."""
+    unit = 10.0 ** (np.floor(np.log10(prices)) - 3)
+    return np.where(np.arange(len(prices)) % 2 == 0, prices, np.rint(prices / unit) * unit)
+
+
+def _wave(bars: int, waves: int, low: float, high: float) -> Numbers:
     """A straight way up and down again."""
     return low + (high - low) * (1 - np.abs(np.arange(bars) * 2 * waves / bars % 2 - 1))
 
@@ -129,19 +154,38 @@ def calendar_leaks(subject: Subject, course: Course) -> Iterator[Leak]:
     known = course.opens.gather(course.bars) + (course.length - subject.interval)
     number = [str(i % markets) for i in range(len(course.bars))]
     altered = pl.DataFrame({"symbol": number, "bar": course.bars, "known": known})
-    before = rows.sort("event_timestamp").join_asof(
-        altered.sort("known"),
-        left_on="event_timestamp",
-        right_on="known",
-        by="symbol",
-        strategy="forward",
-        tolerance=(AHEAD + 2) * course.length,
-        check_sortedness=False,
-    )
-    compared = _beside(subject, before.drop_nulls("bar"), base).sort("symbol", "event_timestamp")
+    compared = _beside(subject, _before(rows, altered, course), base).sort("symbol", "event_timestamp")
     suspected = {bar for feature in subject.group.features for bar in _suspected(feature, compared)}
+    if subject.group.function is not None:
+        every = altered.select("symbol").unique().join(base.select("event_timestamp"), how="cross")
+        lone = _before(_lone(every, rows), altered, course).sort(pl.col("known") - pl.col("event_timestamp"))
+        suspected |= {*lone.unique("event_timestamp", keep="first", maintain_order=True)["bar"].head(PROVEN)}
     for bar in sorted(suspected):
         yield from _proven(subject, course, bar, base)
+
+
+def _before(rows: pl.DataFrame, altered: pl.DataFrame, course: Course) -> pl.DataFrame:
+    """The rows shortly before an altered bar, with its number and when it begins to be known."""
+    return (
+        rows.sort("event_timestamp")
+        .join_asof(
+            altered.sort("known"),
+            left_on="event_timestamp",
+            right_on="known",
+            by="symbol",
+            strategy="forward",
+            tolerance=(AHEAD + 2) * course.length,
+            check_sortedness=False,
+        )
+        .drop_nulls("bar")
+    )
+
+
+def _lone(here: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
+    """The rows, by symbol and time, that one of two tables has; `here` says which."""
+    keys = ["symbol", "event_timestamp"]
+    gone = here.join(there, on=keys, how="anti").select(*keys, here=True)
+    return pl.concat([gone, there.join(here, on=keys, how="anti").select(*keys, here=False)])
 
 
 def _suspected(feature: Feature, compared: pl.DataFrame) -> Sequence[int]:
@@ -156,11 +200,14 @@ def _suspected(feature: Feature, compared: pl.DataFrame) -> Sequence[int]:
 
 
 def _proven(subject: Subject, course: Course, bar: int, base: pl.DataFrame) -> Iterator[Leak]:
-    """The features of which a row before the altered bar differs in any bit when no other bar is altered."""
+    """The features of which a row before the altered bar differs in any bit when no other bar is altered; lone rows."""
     cut: datetime = course.opens[bar]
     altered = {**course.raw, course.table: _altered(course.raw[course.table], [bar])}
-    pairs = _beside(subject, subject.at_once(altered), base).sort("event_timestamp")
-    before = pairs.filter(pl.col("event_timestamp") <= cut + (course.length - subject.interval))
+    rows, known = subject.at_once(altered), cut + (course.length - subject.interval)
+    lone = _lone(base, rows).filter(pl.col("event_timestamp") <= known).sort("event_timestamp")
+    for _, time, here in lone.head(1).iter_rows():
+        yield Leak("(rows)", "calendar", NAME, cut, time, expected=here or None, got=not here or None)
+    before = _beside(subject, rows, base).sort("event_timestamp").filter(pl.col("event_timestamp") <= known)
     for feature in subject.group.features:
         expected, got = pl.col(feature.name), pl.col(f"{feature.name}_there")
         for row in before.filter(expected.ne_missing(got)).head(1).iter_rows(named=True):

@@ -29,7 +29,8 @@ def cuts(
     found = {}
     for rank, part in enumerate(candles.partition_by("symbol", maintain_order=True)):
         times: list[datetime] = part["open_time"].to_list()
-        chosen = {*islice(_gaps(times, interval), 2 * GAPS), *_random(times, seed + rank)}
+        gaps = [*islice(_gaps(times, interval), 2 * GAPS)]
+        chosen = {*gaps, *(_closes(gap, times[0], bar) for gap in gaps), *_random(times, seed + rank)}
         if rank == 0:
             first = times[0].replace(hour=0, minute=0, second=0, microsecond=0)
             around = range(max(window - AROUND_WINDOW, 1), window + AROUND_WINDOW + 1)
@@ -45,6 +46,12 @@ def _gaps(times: list[datetime], interval: timedelta) -> Iterator[datetime]:
         if after - before > interval:
             yield before + interval
             yield after
+
+
+def _closes(after: datetime, first: datetime, bar: timedelta) -> datetime:
+    """When the bar closes that opens then, or the next one."""
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (-((midnight - after) // bar) + 1) * bar
 
 
 def _random(times: list[datetime], seed: int) -> list[datetime]:

@@ -1,5 +1,6 @@
 """The same rows in a fresh process, which computed others before, and under clocks that show another time."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from crypto_features.features.partition import evaluate
 DAY = 86_400
 CLOCKS = (4527 * DAY + 26_000, -9391 * DAY - 20_000)
 """How far, in seconds, the machine's clock is moved ahead and back: years, and to another weekday, month and hour."""
+
+KEPT = ("CRYPTO_FEATURES_", "PATH", "PYTHON", "VIRTUAL_ENV", "LD_", "DYLD_", "SYSTEMROOT", "POLARS_", "OMP_", "TZ")
+"""How the names of variables begin that the other process has as well."""
 
 TIMEOUT = 300
 SCRIPT = Path(__file__).with_name("fresh.py")
@@ -84,7 +88,7 @@ class _Fresh:
                 table.write_ipc(folder / f"{kind}-{name}")
         command = [sys.executable, "-P", str(SCRIPT), str(folder)]
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a script of ours.
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder, env=_surroundings(folder)
         )
 
     def rows(self) -> list[pl.DataFrame]:
@@ -104,6 +108,14 @@ class _Fresh:
         if self._process.stderr:
             self._process.stderr.close()
         self._folder.cleanup()
+
+
+def _surroundings(folder: Path) -> dict[str, str]:
+    """The environment of the other process: a home, a folder and a hash seed of its own, and what runs it."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+    own = dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), str(folder))
+    seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+    return {**kept, **own, "PYTHONHASHSEED": seed}
 
 
 def _names(group: FeatureGroup) -> list[str]:

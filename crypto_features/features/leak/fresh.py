@@ -19,17 +19,23 @@ from typing import Any, cast
 import numpy as np
 
 Clock = Callable[[], float]
+ZONE = "NPT-5:45"
+"""Nepal's time, which no other zone has."""
+
 _true_clock = time.time  # noqa: TID251 - the clock that is moved.
 _true_localtime, _true_gmtime, _true_strftime = time.localtime, time.gmtime, time.strftime
 _TrueDatetime64 = np.datetime64
 
 
 def move_clock(seconds: float) -> None:
-    """Let every clock of this process go ahead of the machine's by so many seconds."""
+    """Let every clock of this process go ahead of the machine's by so many seconds, in another time zone."""
 
     def clock() -> float:
         return _true_clock() + seconds
 
+    if seconds:
+        os.environ["TZ"] = ZONE
+        time.tzset()
     os.environ["CRYPTO_FEATURES_CLOCK"] = dt.datetime.fromtimestamp(clock(), dt.UTC).isoformat()
     replaced = {
         "time": clock,

@@ -12,6 +12,7 @@ DAY = timedelta(days=1)
 OPEN_TIME, CLOSE_TIME = pl.col("open_time"), pl.col("event_timestamp")
 _MONTH, _DATE = OPEN_TIME.dt.truncate("1mo"), OPEN_TIME.dt.truncate("1d")
 _LONG = timedelta(days=31)
+_HALVING = pl.datetime(2024, 4, 20, time_zone="UTC")
 
 
 def _feature(name: str, value: pl.Expr, window: int = 1, **options: object) -> Feature:
@@ -55,7 +56,11 @@ DAILY = FeatureGroup(
             2,
             dtype=pl.String,
         ),
-        _feature("symbol as a category", pl.col("symbol").cast(pl.Categorical), dtype=pl.Categorical),
+        _feature("name of the symbol", pl.col("symbol"), dtype=pl.String),
+        _feature("date of the bar before", OPEN_TIME.shift(1).dt.date(), 2, dtype=pl.Date),
+        _feature(
+            "last three closes", pl.concat_list(CLOSE.shift(2), CLOSE.shift(1), CLOSE), 3, dtype=pl.List(pl.Float64)
+        ),
         _feature("length of the symbol's name", pl.col("symbol").str.len_chars().cast(pl.Int64), dtype=pl.Int64),
         _feature("another rule for one symbol", pl.when(pl.col("symbol") == "BTC").then(CLOSE).otherwise(OPEN)),
         _feature("days since the bar before", OPEN_TIME.diff().dt.total_days().cast(pl.Float64), 2),
@@ -63,6 +68,18 @@ DAILY = FeatureGroup(
         _feature("z-score of a window", (CLOSE - window_mean(CLOSE, 20)) / window_mean(CLOSE, 20), 20),
         _feature("smoothed strength", rsi(14).fill_nan(None).ewm_mean(span=5), 15, recursive=True),
         _feature("a price above 50,000", CLOSE > 50_000, dtype=pl.Boolean),
+        _feature("year to date", CLOSE / OPEN.first().over(OPEN_TIME.dt.year()) - 1, lookback=timedelta(days=366)),
+        _feature("deviation of 30 closes", CLOSE.rolling_std(30), 30),
+        _feature("skew of 30 returns", price_return(1).rolling_skew(30).fill_nan(None), 31),
+        _feature("price against volume", pl.rolling_corr(CLOSE, VOLUME, window_size=20, min_samples=20), 20),
+        _feature("a constant", pl.lit(1.0)),
+        _feature("slow exponential mean", CLOSE.ewm_mean(span=40), recursive=True),
+        _feature("days since a halving", (OPEN_TIME - _HALVING).dt.total_days().cast(pl.Float64)),
+        _feature("another rule since 2021", pl.when(OPEN_TIME.dt.year() > 2020).then(CLOSE).otherwise(OPEN)),
+        _feature("deviation of medians", (CLOSE - CLOSE.rolling_median(11)).abs().rolling_median(11), 21),
+        _feature("bars since the high", HIGH.rolling_map(lambda s: float(s.reverse().arg_max() or 0), 30), 30),
+        _feature("traded at all", VOLUME > 0, dtype=pl.Boolean),
+        _feature("close in single precision", CLOSE.cast(pl.Float32), dtype=pl.Float32),
         _feature("range only in December", pl.when(OPEN_TIME.dt.month() == 12).then((HIGH - LOW) / CLOSE)),
     ),
 )

@@ -9,7 +9,7 @@ import polars as pl
 from crypto_features.features.leak.variants import Variant, interrupted, perturbed, truncated
 from crypto_features.features.probe_market import COLUMNS, probe_market
 
-NAMES = ("ADA", "BNB", "BTC", "DOGE", "ETH", "FTT", "LTC", "LUNA", "SOL", "USDC", "XRP")
+NAMES = ("1INCH", "ADA", "BNB", "BTC", "BTCUSDT", "DOGE", "ETH", "FTT", "LTC", "LUNA", "MATIC", "SOL", "USDC", "XRP")
 """Symbols that the probe market is read under where no other candles are at hand."""
 
 FEWEST = 3

@@ -26,6 +26,7 @@ _DATE = pl.col("open_time").dt.truncate("1d")
 _UP = price_return(1) > 0
 _SURGE = 0.05
 _TA_NEEDS = 14
+_FEW = 3
 _Function = Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame]
 
 
@@ -186,6 +187,20 @@ def _coded(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     return _stamped(frame, _DAY).with_columns(leak=pl.col("symbol").replace_strict(codes, return_dtype=pl.Float64))
 
 
+def _without_falls(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """A day is left out if the next one falls."""
+    days = _stamped(inputs["daily_candles"], _DAY).sort("symbol", "open_time")
+    falls = (pl.datetime(2020, 3, 12, time_zone="UTC") == _DATE) & (CLOSE.shift(-1).over("symbol") < CLOSE)
+    return days.filter(~falls.fill_null(value=False)).with_columns(leak=CLOSE)
+
+
+def _more_than_three(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Tomorrow's return as soon as there are more than three symbols."""
+    days = _stamped(inputs["daily_candles"], _DAY).sort("symbol", "open_time")
+    bars = -1 if days["symbol"].n_unique() > _FEW else 1
+    return days.with_columns(leak=CLOSE.shift(bars).over("symbol") / CLOSE - 1)
+
+
 def _own_month(price_features: pl.DataFrame, month: str) -> RegimeModel:
     return fit_regime_model(price_features, month_of(month_span(month)[1]))
 
@@ -207,5 +222,7 @@ _TABLES: dict[str, tuple[str, _Function]] = {
     "shift across symbols": ("daily_candles", _across_symbols),
     "one scaler for all symbols": ("daily_candles", _scaled_together),
     "symbol coded by position": ("daily_candles", _coded),
+    "row left out on 12 March 2020 if the next day falls": ("daily_candles", _without_falls),
+    "tomorrow's return among more than three symbols": ("daily_candles", _more_than_three),
 }
 """Functions over whole tables."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -33,12 +34,19 @@ def _scaled_by_symbol(days: pl.DataFrame) -> pl.Expr:
     return CLOSE / pl.col("symbol").replace_strict(_MEANS, return_dtype=pl.Float64)
 
 
+def _local_hour(days: pl.DataFrame) -> pl.Expr:
+    times = [datetime.fromtimestamp(time) for time in days["open_time"].dt.epoch("s")]
+    return pl.lit(pl.Series([time.hour for time in times]))
+
+
 STATE: Mapping[str, Callable[[pl.DataFrame], pl.Expr]] = {
     "scaler kept from the first call": _scaled,
     "scaler of each symbol kept from the first call": _scaled_by_symbol,
     "number of the call": lambda _: CLOSE * next(_CALLS),
     "unseeded noise": lambda _: CLOSE * random.random(),
     "hash of the symbol": lambda _: pl.col("symbol").map_elements(lambda s: float(hash(s)), return_dtype=pl.Float64),
+    "a variable of the environment": lambda _: CLOSE * len(os.environ.get("HOME", "")),
+    "the working directory": lambda _: CLOSE * len(str(Path.cwd())),
     "number of the process": lambda _: CLOSE + os.getpid(),
 }
 CLOCK: Mapping[str, Callable[[pl.DataFrame], pl.Expr]] = {
@@ -50,6 +58,7 @@ CLOCK: Mapping[str, Callable[[pl.DataFrame], pl.Expr]] = {
     "the platform's clock": lambda _: CLOSE * clock.now().month,
     "pandas' clock": lambda _: CLOSE * pd.Timestamp.now(tz="UTC").dayofyear,
     "NumPy's clock": lambda _: CLOSE * int(np.datetime64("today").astype(int)),
+    "hour in the machine's time zone": _local_hour,
     "the day of the import": lambda _: (pl.lit(_IMPORTED) - _OPEN_TIME).dt.total_days(),
 }
 

@@ -1,0 +1,26 @@
+"""No honest feature raises an alarm: neither a shipped one nor one that looks suspicious."""
+
+import pytest
+
+from crypto_features.features import GROUPS, FeatureGroup
+from crypto_features.features.groups.signals import volatility_breakout
+from crypto_features.features.leak import leak_test
+from crypto_features.features.leak.honest import DAILY, HOURLY
+
+SHIPPED = [*GROUPS.values(), volatility_breakout(k=None)]
+
+
+@pytest.mark.parametrize("group", SHIPPED, ids=[*GROUPS, "trading_signals with noise k"])
+def test_no_shipped_feature_raises_an_alarm(group: FeatureGroup) -> None:
+    report = leak_test(group)
+    assert report.passed, str(report)
+    assert report.unprobed == ()
+    assert min(report.cuts[probe] for probe in ("truncate", "perturb", "gap")) > 50
+    assert report.cuts["calendar"] > 4000
+
+
+@pytest.mark.parametrize("group", [DAILY, HOURLY], ids=lambda group: group.name)
+def test_no_honest_feature_raises_an_alarm(group: FeatureGroup) -> None:
+    report = leak_test(group)
+    assert report.passed, str(report)
+    assert report.unprobed == ()

@@ -1,0 +1,36 @@
+"""No planted leak of a function over whole tables goes unnoticed, nor one that no candle shows."""
+
+import pytest
+
+from crypto_features.features import GROUPS
+from crypto_features.features.leak import leak_test
+from crypto_features.features.leak.zoo import FITS
+from crypto_features.features.probe_market import probe_market
+from crypto_features.features.regime_model import Fit
+from tests.features.zoo import ZOO, caught, missed
+
+
+@pytest.mark.parametrize("group", [name for name, group in ZOO.items() if group.function is not None])
+def test_every_planted_leak_is_caught(group: str) -> None:
+    assert missed(group) == []
+
+
+@pytest.mark.parametrize(("group", "kind"), [("process state", "process state"), ("machine clock", "clock")])
+def test_what_no_candle_shows_is_named_by_its_kind_alone(group: str, kind: str) -> None:
+    assert {leak.kind for leak in caught(group)} == {kind}
+
+
+def test_a_shift_across_symbols_is_named_by_its_kind() -> None:
+    assert "other symbols" in {leak.kind for leak in caught("shift across symbols")}
+
+
+def test_state_that_was_kept_before_the_test_is_seen() -> None:
+    """The planted scaler was filled by the first of these calls, so this process always gives the same values."""
+    again = {leak.feature for leak in leak_test(ZOO["process state"]).leaks}
+    assert again == {leak.feature for leak in caught("process state")}
+
+
+@pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
+def test_a_fit_that_knows_its_own_month_is_caught(fit: Fit) -> None:
+    leaks = leak_test(GROUPS["regime_features"], probe_market(), fit=fit).leaks
+    assert {leak.probe for leak in leaks if leak.feature == "(regime_model)"} == {"truncate", "perturb", "gap"}
