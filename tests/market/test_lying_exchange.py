@@ -199,6 +199,15 @@ def test_kraken_names_what_it_cannot_give_any_more(lake: Lake) -> None:
     assert second.absent["missing"].sum() == 281 + 265
 
 
+def test_a_limited_history_of_a_market_with_hours_without_a_trade_is_named(lake: Lake) -> None:
+    thin = TRUTH.filter(pl.int_range(pl.len()) % 3 > 0)
+    with kraken(Exchange(thin, now=END)) as url:
+        report = lake.take(ask(url, exchange="kraken"))
+    assert lake.current().height == 720
+    ((_, text),) = report.troubles
+    assert f"gives no candle of BTC before {lake.current()['open_time'][0]:%Y-%m-%d %H:%M}" in text
+
+
 def test_gates_limit_names_start_and_what_lies_within_it_is_taken(lake: Lake) -> None:
     frame = candles("BTC", count=12_000)
     now = START + 12_000 * HOUR

@@ -157,10 +157,10 @@ class ExchangeSource(ListedSource):
                 lambda: client.fetch_ohlcv(market, self._timeframe, since, size),
                 since if overlap else None,
             )
-            first, full = min((row[0] for row in page), default=0), len(page) >= min(size, limit - 1)
-            reach = _milliseconds(self._exchange_now()) - limit * step
-            if full and first > since and abs(first - reach) <= _SLACK * step:
-                self._miss(symbol, since, first)  # its newest candles, in place of those that were asked for.
+            times, now = [row[0] for row in page], _milliseconds(self._exchange_now())
+            older = since < now - (limit + _SLACK) * step
+            if older and len(page) >= limit - 1 and min(times) > since and max(times) >= now - _SLACK * step:
+                self._miss(symbol, since, min(times))  # its newest candles, in place of those that were asked for.
             return page
 
         closed = client.markets[market].get("active") is False
