@@ -5,6 +5,7 @@ import gzip
 import io
 import tracemalloc
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -21,10 +22,10 @@ PLAIN = text(TIMES).encode()
 MEGABYTE = 1 << 20
 
 
-def zipped(method: int = zipfile.ZIP_DEFLATED, **members: bytes) -> bytes:
+def zipped(members: Mapping[str, bytes] | None = None, *, method: int = zipfile.ZIP_DEFLATED, **more: bytes) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", method) as file:
-        for name, content in members.items():
+        for name, content in {**(members or {}), **more}.items():
             file.writestr(name.replace("__", "."), content)
     return packed.getvalue()
 
@@ -39,7 +40,7 @@ def zstd(content: bytes) -> bytes:
         ("BTC__csv__gz", gzip.compress(PLAIN)),
         ("BTC__gz", gzip.compress(PLAIN)),
         ("BTC__zip", zipped(anything__csv=PLAIN)),
-        ("BTC__zip", zipped(zipfile.ZIP_STORED, BTC__csv=PLAIN, CHECKSUM=b"x")),
+        ("BTC__zip", zipped(method=zipfile.ZIP_STORED, BTC__csv=PLAIN, CHECKSUM=b"x")),
         ("BTC__csv__zst", zstd(PLAIN)),
         ("BTC__csv", gzip.compress(PLAIN)),
     ],
@@ -56,8 +57,16 @@ def test_a_packed_text_is_read(tmp_path: Path, name: str, content: bytes) -> Non
         ("BTC__zip", zipped(a__csv=PLAIN)[:-30], "cannot be unpacked .*Copy it again"),
         ("BTC__zip", zipped(a__csv=PLAIN, b__csv=PLAIN), "holds 2 files of candles, and one is expected"),
         ("BTC__zip", zipped(readme=b""), "holds 0 files of candles"),
-        ("BTC__zip", zipped(zipfile.ZIP_LZMA, a__csv=PLAIN), "packed by a method that cannot be read within a limit"),
-        ("BTC__zip", zipped(zipfile.ZIP_BZIP2, a__csv=PLAIN), "packed by a method that cannot be read within a limit"),
+        (
+            "BTC__zip",
+            zipped(method=zipfile.ZIP_LZMA, a__csv=PLAIN),
+            "packed by a method that cannot be read within a limit",
+        ),
+        (
+            "BTC__zip",
+            zipped(method=zipfile.ZIP_BZIP2, a__csv=PLAIN),
+            "packed by a method that cannot be read within a limit",
+        ),
         ("BTC__json", b"[[1,2", "is not a whole file of candles"),
         ("BTC__json", b"[]", "holds no candle"),
         ("BTC__feather", b"ARROW1\0\0", "is not a whole file of candles"),
@@ -101,5 +110,5 @@ def test_decimals_and_encoded_texts_are_numbers_and_texts(tmp_path: Path, suffix
 @pytest.mark.parametrize("member", ["ETHUSDT-1h-2024-01__csv", "BTC_USDT_USDT-1h-futures__csv"])
 def test_a_zip_of_another_market_than_its_name_says_is_refused(tmp_path: Path, member: str) -> None:
     with pytest.raises(InputError, match="is not a file of BTC; rename it"):
-        candles_in(put(tmp_path / "f", BTC__zip=zipped(**{member: PLAIN})))
-    assert times_in(put(tmp_path / "g", BTC__zip=zipped(**{"BTCUSDT-1h-2024-01__csv": PLAIN}))) == TIMES
+        candles_in(put(tmp_path / "f", BTC__zip=zipped({member: PLAIN})))
+    assert times_in(put(tmp_path / "g", BTC__zip=zipped({"BTCUSDT-1h-2024-01__csv": PLAIN}))) == TIMES
