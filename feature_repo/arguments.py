@@ -26,14 +26,16 @@ def time_of(name: str, value: datetime | str) -> datetime:
     """A time in UTC, also of ISO 8601 text.
 
     Raises:
-        InputError: if it is no time.
+        InputError: if it is not a time.
     """
     try:
-        return as_utc(datetime.fromisoformat(value) if isinstance(value, str) else value)
-    except (AttributeError, ValueError):
+        found = as_utc(datetime.fromisoformat(value) if isinstance(value, str) else value)
+        found.toordinal()  # pandas' NaT has none.
+    except (AttributeError, TypeError, ValueError):  # such as a date, a Series, or pandas' NaT.
         raise InputError(
-            f"{name}={value!r} is no time; give a datetime, or ISO 8601 such as 2024-01-31T09:00Z."
+            f"{name}={value!r} is not a time; give a datetime, or ISO 8601 such as 2024-01-31T09:00Z."
         ) from None
+    return found
 
 
 def check_duration(name: str, value: timedelta | None) -> None:

@@ -83,7 +83,7 @@ def get_training_features(
     Raises:
         UnknownNameError: if the service, a view, a feature or a symbol does not exist.
         InputError: if the frame is empty, of another type, or lacks a column; if two features have one name; or if
-            `as_of` is no time, before the first candle, or later than now.
+            `as_of` is not a time, before the first candle, or later than now.
         OtherVersionError: if an old version is asked for, and the table was computed otherwise; with `as_of` also if
             the present code computes a feature otherwise than its table was.
         MissingTableError: if a feature table has not been computed yet.

@@ -26,7 +26,7 @@ def knowledge_of(as_of: datetime | str | None) -> "Knowledge | None":
     from crypto_features.settings import Settings
     from crypto_features.store.offline.known import Knowledge
 
-    time = None if as_of == OWN else _time(as_of)
+    time = None if isinstance(as_of, str) and as_of == OWN else _time(as_of)
     settings = Settings.load()
     oldest = oldest_close(settings.root, settings.interval)
     if oldest is None:

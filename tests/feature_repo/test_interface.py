@@ -238,6 +238,12 @@ ENTITY = {"symbol": ["BTC"], "event_timestamp": [CLOSE]}
         (lambda: repo.get_training_features([1]), InputError, "pandas, Polars or Arrow"),
         (lambda: repo.get_regime_features(["X"], CLOSE, CLOSE), UnknownNameError, "BTC, ETH"),
         (lambda: repo.create_entity_df([], CLOSE, CLOSE), InputError, "symbols must be"),
+        (lambda: repo.create_entity_df(["BTC"], pd.NaT, CLOSE), InputError, "start_date=NaT is not a time"),  # type: ignore[arg-type] # NaT
+        (
+            lambda: repo.get_training_features(pd.DataFrame(ENTITY), as_of=pd.NaT),
+            InputError,
+            "neither a time nor 'row'",
+        ),  # type: ignore[arg-type] # NaT
         (lambda: repo.create_entity_df(["BTC"], CLOSE, CLOSE - timedelta(1)), InputError, "is before"),
         (lambda: repo.create_entity_df(["BTC"], CLOSE, CLOSE, freq="?"), InputError, "is not a step"),
         (lambda: repo.materialize_features(["nope"]), UnknownNameError, "unknown feature view"),
