@@ -91,11 +91,16 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
                 run_config=QUIET | (model_config(refit=True) if refit and MODEL in assets else {}),
                 instance=instance,
                 tags=command_tags(first, last),
-                asset_selection=[dg.AssetKey(asset.split("/")) for asset in assets],
+                asset_selection=[dg.AssetKey(asset.split("/")) for asset in with_registry(assets)],
                 raise_on_error=False,
             )
             if not result.success:
                 raise RunFailedError(f"{first} to {last}: {cause(result.all_events)}")
+
+
+def with_registry(assets: frozenset[str]) -> frozenset[str]:
+    """The assets, and the Feast registry if a training set is among them: it is joined as the registry declares it."""
+    return assets | {"feast_registry"} if any(asset.startswith("training/") for asset in assets) else assets
 
 
 def ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
