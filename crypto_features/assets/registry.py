@@ -3,9 +3,16 @@
 import dagster as dg
 
 from crypto_features.assets.conditions import fills
-from crypto_features.features import GROUPS
+from crypto_features.features import GROUPS, SERVICES
+from crypto_features.features.fingerprint import combined
 from crypto_features.store import FeastResource
 from crypto_features.versions import table_version
+
+
+def _declared() -> str:
+    """What is applied: each view by its behaviour, and each service by what it reads."""
+    views = {name: table_version(name) for name in GROUPS}
+    return combined(views | {f"service {name}": repr(service) for name, service in SERVICES.items()})
 
 
 @dg.asset(
@@ -13,7 +20,7 @@ from crypto_features.versions import table_version
     kinds={"feast"},
     owners=["team:platform"],
     description="Feast's registry: `feast apply` of every entity, source, view and service in `feature_repo`.",
-    code_version="-".join(table_version(name)[:8] for name in GROUPS),
+    code_version=_declared(),
     automation_condition=fills(),
     pool="feast_registry",
 )

@@ -12,7 +12,7 @@ from crypto_features.assets.describe import same_columns
 from crypto_features.assets.lake import LakeResource
 from crypto_features.assets.partitions import SINGLE_RUN, selected, window
 from crypto_features.assets.publish import publish
-from crypto_features.errors import TransientError
+from crypto_features.errors import InputError, TransientError
 from crypto_features.features import GROUPS, FeatureService, input_digest, partition_metadata
 from crypto_features.features.graph import MODEL, RAW
 from crypto_features.features.provenance import COLUMNS, FINGERPRINTS, KEYS, SERVICE
@@ -80,7 +80,8 @@ def training_set(
                 wait=settings.late_wait,
                 min_completeness=settings.min_completeness,
             )
-            return feast.training_set(service.name, entity_rows, Knowledge(past))
+            rows = feast.training_set(service.name, entity_rows, Knowledge(past))
+            return _as_declared(service, rows)
 
         frame, notes = _joined(lake, service, chosen, join)
         now = feast.training_set(service.name, entity_rows)
@@ -105,6 +106,19 @@ def unknown_rows(instance: dg.DagsterInstance, service: str) -> int:
     event = instance.get_latest_materialization_event(dg.AssetKey(["training", service]))
     found = event.asset_materialization.metadata.get(UNKNOWN) if event and event.asset_materialization else None
     return int(found.value or 0) if isinstance(found, dg.IntMetadataValue) else 0
+
+
+def _as_declared(service: FeatureService, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows, joined as the registry has the service; their notes speak of the service as the code declares it."""
+    declared = {name for names in service.features.values() for name in names}
+    found = set(rows.columns) - set(KEYS)
+    if found != declared:
+        other = ", ".join(sorted(found ^ declared))
+        raise InputError(
+            f"the registry has {service.name} with other features than the code declares ({other}); run `feast apply` "
+            f"in feature_repo/ or materialize 'feast_registry', then training/{service.name} again."
+        )
+    return rows
 
 
 Notes = tuple[dict[str, str], dict[str, dict[str, str]]]

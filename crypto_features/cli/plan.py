@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from crypto_features.settings import Settings
 
 READ_FROM_NOW_ON = (
-    "Training reads them now, and an added or removed feature after `feast apply` in feature_repo; the online store "
-    "serves them after `crypto-features run`, which does both, or by the automation of `dev`."
+    "Training reads them now; the online store serves them if training sets were among them, and else after "
+    "`crypto-features run` or by the automation of `dev`."
 )
 
 
@@ -86,16 +86,31 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
 
     job = build(settings).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
-        for first, last, assets in ranges(stale):
+        for first, last, assets in [*ranges(stale), *_publications(settings, stale)]:
             result = job.execute_in_process(
                 run_config=QUIET | (model_config(refit=True) if refit and MODEL in assets else {}),
                 instance=instance,
                 tags=command_tags(first, last),
-                asset_selection=[dg.AssetKey(asset.split("/")) for asset in sorted(assets | needed(assets))],
+                asset_selection=[dg.AssetKey(asset.split("/")) for asset in with_registry(assets)],
                 raise_on_error=False,
             )
             if not result.success:
                 raise RunFailedError(f"{first} to {last}: {cause(result.all_events)}")
+
+
+def _publications(settings: "Settings", stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
+    """The newest month of every online view, if the registry is applied: a changed view is empty until then."""
+    from crypto_features.features import GROUPS
+    from crypto_features.market import Table
+
+    if any(with_registry(frozenset({item.asset})) - {item.asset} for item in stale):
+        newest = Table(settings.root, "candles").months()[-1]
+        yield newest, newest, frozenset(f"online_store/{view}" for view in GROUPS)
+
+
+def with_registry(assets: frozenset[str]) -> frozenset[str]:
+    """The assets, and the Feast registry if a training set is among them: it is joined as the registry declares it."""
+    return assets | {"feast_registry"} if any(asset.startswith("training/") for asset in assets) else assets
 
 
 def ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
@@ -139,11 +154,6 @@ def _show(plan: "Plan") -> None:
             "them again changes.",
             highlight=False,
         )
-
-
-def needed(assets: "frozenset[str]") -> "frozenset[str]":
-    """What has to be materialized with these assets: a training set is joined by the services of the registry."""
-    return frozenset({"feast_registry"} if any(asset.startswith("training/") for asset in assets) else ())
 
 
 def _span(items: "Sequence[Stale]") -> str:

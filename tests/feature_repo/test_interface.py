@@ -208,6 +208,7 @@ def ask(symbols: Any = ("BTC",), refs: Any = ("price_features:rsi_14",)) -> None
 
 
 SIXTY: Any = 60
+NAT: Any = pd.NaT
 BOTH = ["price_features:rsi_14", "price_features@v0:rsi_14"]
 ENTITY = {"symbol": ["BTC"], "event_timestamp": [CLOSE]}
 
@@ -238,12 +239,8 @@ ENTITY = {"symbol": ["BTC"], "event_timestamp": [CLOSE]}
         (lambda: repo.get_training_features([1]), InputError, "pandas, Polars or Arrow"),
         (lambda: repo.get_regime_features(["X"], CLOSE, CLOSE), UnknownNameError, "BTC, ETH"),
         (lambda: repo.create_entity_df([], CLOSE, CLOSE), InputError, "symbols must be"),
-        (lambda: repo.create_entity_df(["BTC"], pd.NaT, CLOSE), InputError, "start_date=NaT is not a time"),  # type: ignore[arg-type] # NaT
-        (
-            lambda: repo.get_training_features(pd.DataFrame(ENTITY), as_of=pd.NaT),
-            InputError,
-            "neither a time nor 'row'",
-        ),  # type: ignore[arg-type] # NaT
+        (lambda: repo.create_entity_df(["BTC"], NAT, CLOSE), InputError, "start_date=NaT is not a time"),
+        (lambda: repo.get_training_features(pd.DataFrame(ENTITY), as_of=NAT), InputError, "neither a time nor 'row'"),
         (lambda: repo.create_entity_df(["BTC"], CLOSE, CLOSE - timedelta(1)), InputError, "is before"),
         (lambda: repo.create_entity_df(["BTC"], CLOSE, CLOSE, freq="?"), InputError, "is not a step"),
         (lambda: repo.materialize_features(["nope"]), UnknownNameError, "unknown feature view"),

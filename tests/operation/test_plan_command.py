@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import dagster as dg
 import polars as pl
@@ -14,10 +15,13 @@ from upath import UPath
 from crypto_features.assets.plan import recompute_plan
 from crypto_features.assets.regime_model import ModelReader
 from crypto_features.cli import app
+from crypto_features.definitions import build
 from crypto_features.errors import InputError
+from crypto_features.features import SERVICES
 from crypto_features.features.provenance import FINGERPRINTS, INPUTS
 from crypto_features.features.regime_model import prior_model
 from crypto_features.market import Table
+from crypto_features.materialize import command_tags
 from crypto_features.settings import Settings
 from crypto_features.versions import feature_versions
 
@@ -135,6 +139,27 @@ def test_a_damaged_partition_ends_in_one_line_that_names_it(platform: Path) -> N
     path.write_bytes(data[:4] + bytes(half) + data[4 + half :])
     output = run("plan", code=1)
     assert output.startswith("Error: partition 2024-02 of 'candles' is not a whole Parquet file")
-    assert f"{path}. Restore the file of 2024-02 from a copy" in output
-    assert "elete" not in output
+    assert f"{path}. Restore the file of 2024-02 from a copy. Without a copy, move it aside, keep it, and " in output
+    assert output.endswith("the source gives the candles as they are now, not what was known before.\n")
     assert output.count("\n") == 1
+
+
+def test_a_training_set_is_joined_as_the_code_declares_its_service(
+    platform: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch_candles()
+    run("plan", "--run")
+    service = SERVICES["ml_training_features"]
+    monkeypatch.setitem(cast("dict[str, object]", service.features), "volume_features", ("volume_ratio", "cmf_20"))
+    assert [asset for asset, _, _ in listed()] == ["training/ml_training_features"] * 2
+    training = dg.AssetKey(["training", service.name])
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        pytest.raises(InputError, match=r"than the code declares \(cmf_20\)"),
+    ):
+        build(Settings.load()).resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance, tags=command_tags("2024-01", "2024-02"), asset_selection=[training]
+        )
+    run("plan", "--run")
+    assert listed() == []
+    assert "cmf_20" in pl.read_parquet_schema(platform / "training" / service.name / "2024-02.parquet")
