@@ -12,12 +12,14 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 from upath import UPath
 
+from crypto_features import clock
 from crypto_features.assets.plan import recompute_plan
 from crypto_features.assets.regime_model import ModelReader
 from crypto_features.cli import app
 from crypto_features.definitions import build
 from crypto_features.errors import InputError
 from crypto_features.features import SERVICES
+from crypto_features.features.months import months_between
 from crypto_features.features.provenance import FINGERPRINTS, INPUTS
 from crypto_features.features.regime_model import prior_model
 from crypto_features.market import Table
@@ -50,25 +52,24 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def fetch_candles() -> None:
-    """Two months of the sample market, as the asset `candles` publishes them."""
+def fetch_candles(*months: str) -> None:
+    """Two months of the sample market by default, as the asset `candles` publishes them."""
     from crypto_features.market import ingest, source
 
     settings = Settings.load()
     candles, quarantine = (Table(settings.root, name, time="open_time") for name in ("candles", "quarantine"))
-    now = datetime(2024, 2, 20, 5, 30, tzinfo=UTC)
-    months = ["2024-01", "2024-02"]
-    ingest(source(settings), candles, quarantine, months, ["BTC", "ETH"], interval=settings.interval, now=now)
+    chosen = months or ("2024-01", "2024-02")
+    ingest(source(settings), candles, quarantine, chosen, ["BTC", "ETH"], interval=settings.interval, now=clock.now())
 
 
-def correct(root: Path, factor: float) -> None:
-    """A corrected close of BTC on 10 February 12:00, as a new row that is known a day later."""
+def correct(root: Path, factor: float, known_at: datetime = datetime(2024, 2, 21, tzinfo=UTC)) -> None:
+    """A corrected close of BTC on 10 February 12:00, as a new row that is known later."""
     table = Table(UPath(root), "candles", time="open_time", by_symbol=True)
     rows = table.read(["2024-02"])
     wrong = (pl.col("symbol") == "BTC") & (pl.col("open_time") == datetime(2024, 2, 10, 23, tzinfo=UTC))
     new = rows.filter(wrong).with_columns(
         pl.col("close", "high") * factor,
-        known_at=pl.lit(datetime(2024, 2, 21, tzinfo=UTC)).cast(rows.schema["known_at"]),
+        known_at=pl.lit(known_at).cast(rows.schema["known_at"]),
     )
     notes = {name: text for name, text in table.metadata("2024-02").items() if name != "digest"}
     table.publish("2024-02", pl.concat([rows, new]).sort("symbol", "open_time", "known_at"), notes)
@@ -163,3 +164,26 @@ def test_a_training_set_is_joined_as_the_code_declares_its_service(
     run("plan", "--run")
     assert listed() == []
     assert "cmf_20" in pl.read_parquet_schema(platform / "training" / service.name / "2024-02.parquet")
+
+
+def test_published_models_stay_until_they_are_fitted_again(platform: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", "2024-05-03T00:30Z")
+    fetch_candles(*months_between(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 2, tzinfo=UTC)))
+    run("plan", "--run")
+    models = platform / "regime_model"
+    before = {path.name: path.read_bytes() for path in models.glob("*.json")}
+    correct(platform, 1.3, datetime(2024, 5, 3, 0, 31, tzinfo=UTC))
+    stale = {(asset, month) for asset, month, _ in listed()}
+    assert not {asset for asset, _ in stale} & {"regime_model"}
+    assert "`crypto-features plan --refit 2024-03` lists what fitting them" in " ".join(run("plan").split())
+    run("plan", "--run")
+    assert listed() == []
+    assert {path.name: path.read_bytes() for path in models.glob("*.json")} == before
+    again = {(i["asset"], i["partition"]) for i in json.loads(run("plan", "--json", "--refit", "2024-05"))}
+    assert ("regime_model", "2024-05") in again
+    assert {month for asset, month in again if asset == "regime_model"} == {"2024-05"}
+    run("plan", "--run", "--refit", "2024-05")
+    assert json.loads(run("plan", "--json", "--refit", "2024-05")) == []
+    assert {path.name for path in models.glob("*.json") if path.read_bytes() != before[path.name]} == {"2024-05.json"}
+    (replaced,) = models.glob("superseded/*/*.json")
+    assert (replaced.parent.name, replaced.read_bytes()) == ("2024-05", before["2024-05.json"])
