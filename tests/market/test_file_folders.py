@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +10,7 @@ from upath import UPath
 
 from crypto_features.cli import app
 from crypto_features.definitions import EARLIEST, build
-from crypto_features.errors import InputError
+from crypto_features.errors import CryptoFeaturesError, InputError
 from crypto_features.market import Table
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START
@@ -95,6 +96,31 @@ def test_the_graph_loads_whatever_lies_in_the_folder_and_opens_none_of_it(
     assert first_partition() == f"{EARLIEST:%Y-%m}"
     monkeypatch.setenv("CRYPTO_FEATURES_FILES", str(chosen / "nowhere"))
     assert first_partition() == f"{EARLIEST:%Y-%m}"
+
+
+@pytest.mark.parametrize(
+    ("unusable", "why"),
+    [
+        ({"FILES": None}, "SOURCE=files needs CRYPTO_FEATURES_FILES"),
+        ({"FILES": ""}, "SOURCE=files needs CRYPTO_FEATURES_FILES"),
+        ({"FILES": "a" * 300}, "is not a folder"),
+        ({"SOURCE": "ccxt"}, "needs CRYPTO_FEATURES_SYMBOLS"),
+        ({"SOURCE": "nowhere:Source"}, "nowhere"),
+    ],
+)
+def test_the_graph_loads_without_a_usable_source_and_the_run_of_candles_says_why(
+    chosen: Path, monkeypatch: pytest.MonkeyPatch, unusable: dict[str, str | None], why: str
+) -> None:
+    for name, value in unusable.items():
+        variable = f"CRYPTO_FEATURES_{name}"
+        monkeypatch.delenv(variable) if value is None else monkeypatch.setenv(variable, value)
+    job = build(Settings.load()).resolve_job_def("fetch_candles")
+    with dg.instance_for_test() as instance, pytest.raises(CryptoFeaturesError, match=why):
+        job.execute_in_process(instance=instance, partition_key=f"{START:%Y-%m}")
+    for command in ("fetch", "run"):
+        result = CliRunner().invoke(app, [command])
+        assert result.exit_code == 1
+        assert why in " ".join(result.output.split())
 
 
 def test_the_graph_begins_with_the_files_that_were_read_before(chosen: Path) -> None:
