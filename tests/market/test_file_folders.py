@@ -156,6 +156,20 @@ def test_of_several_lengths_the_one_that_fits_is_read_and_the_others_are_named(t
     assert files(folder, interval=15 * MINUTE).files("BTC_USDT") == ("BTC_USDT-5m.csv",)
 
 
+def test_a_setting_names_the_column_of_the_markets_and_a_bad_name_costs_only_itself(tmp_path: Path) -> None:
+    header = HEADER.replace("time", "coin,time")
+    btc = text(TIMES, lambda time: f"BTC,{iso(time)}", "")
+    content = f"{header}\n{btc}{btc.replace('BTC', 'ETH')}{btc.replace('BTC', '???')}"
+    folder, cache = put(tmp_path / "f", **{"all prices__csv": content}), UPath(tmp_path / "cache")
+    for _ in range(2):  # as it is opened, and as it is remembered.
+        market = files(folder, columns={"symbol": "coin"}, cache=cache)
+        assert market.symbols() == ("BTC", "ETH")
+        ((what, why),) = market.passed_over().items()
+        assert what == "??? in all prices.csv"
+        assert "'???' is not a symbol" in why
+    assert times_in(folder, "ETH", columns={"symbol": "coin"}) == TIMES
+
+
 def test_a_file_of_many_markets_is_read_by_its_column(tmp_path: Path) -> None:
     header = HEADER.replace("time", "symbol,time")
     btc = text(TIMES, lambda time: f"BTC/USDT,{iso(time)}", "")

@@ -121,12 +121,14 @@ class FilesSource(Source):
         return later
 
     def passed_over(self) -> Mapping[str, str]:
-        """Each file of the folder that is not read, with the reason."""
+        """Each file of the folder, and each market of a file of many, that is not read, with the reason."""
         found = self._listing()
         passed = dict(found.passed_over)
         for path in found.nameless:
             if not self._holds_many(path):
                 passed[self._shown(path)] = self._why_nameless(path)
+        for path in [*found.nameless, *(path for paths in found.named.values() for path in paths)]:
+            passed |= {f"{market} in {self._shown(path)}": why for market, why in self._look(path).passed_over.items()}
         for symbol, paths in found.named.items():
             with suppress(CryptoFeaturesError):
                 chosen = self._chosen(symbol)
@@ -273,7 +275,8 @@ class FilesSource(Source):
 
     def _opened_and_remembered(self, path: Path) -> Remembered:
         try:
-            found = Remembered(self._open(path).spans)
+            opened = self._open(path)
+            found = Remembered(opened.spans, passed_over=opened.passed_over)
         except InputError as error:
             found = Remembered({}, str(error))
         if self._cache is not None:

@@ -1,7 +1,7 @@
 """One vendor file as a lazy frame of candles: what is ambiguous is refused, with what decides it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from crypto_features.market.vendor.choices import Choices
 from crypto_features.market.vendor.columns import PRICES, Columns, recognize
 from crypto_features.market.vendor.filename import parse
 from crypto_features.market.vendor.length import Length, candle_length
-from crypto_features.market.vendor.markets import OWN, markets_of
+from crypto_features.market.vendor.markets import OWN, Markets, markets_of
 from crypto_features.market.vendor.numbers import numbers, refuse_unread, unread
 from crypto_features.market.vendor.raw import Raw, raw_rows
 from crypto_features.market.vendor.stamps import FIRST
@@ -40,10 +40,12 @@ class VendorFile:
     Args:
         rows: `symbol, open_time, open, high, low, close, volume` in the file's order.
         spans: By symbol, which is `OWN` for the market of the file's name.
+        passed_over: Why each market of a file of many that is not read is not, by its name in the file.
     """
 
     rows: pl.LazyFrame
     spans: Mapping[str, Span]
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorFile:
@@ -65,9 +67,11 @@ def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorF
     raw = raw_rows(path, spool, choices.limit, choices.columns.values())
     try:
         found, rows = _candles(raw, market, choices, spool / "candles")
-        rows = _by_symbol(rows, found, market, raw.where)
+        markets = markets_of(rows, market, raw.where) if found.pair else None
+        rows = _by_symbol(rows, markets)
         rows = _in_base(rows, found, choices, raw.where)
-        return _measured(rows, found, choices, parse(path.name).length, raw.where)
+        measured = _measured(rows, found, choices, parse(path.name).length, raw.where)
+        return replace(measured, passed_over=markets.passed_over) if markets else measured
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         why = str(error).splitlines()[0]
         todo = " Save it as UTF-8." if "utf-8" in why.lower() else ""
@@ -92,9 +96,11 @@ def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Colu
     return found, rows.with_columns(open_time=pl.col(the_time(rows, list(ways), raw.where)))
 
 
-def _by_symbol(rows: pl.LazyFrame, found: Columns, market: str, where: str) -> pl.LazyFrame:
-    symbols = markets_of(rows, market, where) if found.pair else {}
-    return rows.with_columns(symbol=pl.col("pair").replace_strict(symbols) if symbols else pl.lit(OWN))
+def _by_symbol(rows: pl.LazyFrame, markets: Markets | None) -> pl.LazyFrame:
+    if markets is None:
+        return rows.with_columns(symbol=pl.lit(OWN))
+    read = rows.filter(pl.col("pair").is_in([*markets.symbols]))
+    return read.with_columns(symbol=pl.col("pair").replace_strict(markets.symbols))
 
 
 def _in_base(rows: pl.LazyFrame, found: Columns, choices: Choices, where: str) -> pl.LazyFrame:
