@@ -9,13 +9,14 @@ import polars as pl
 
 from crypto_features.errors import InputError
 from crypto_features.market.vendor.choices import Choices
+from crypto_features.market.vendor.clocks import refuse_local
 from crypto_features.market.vendor.columns import PRICES, Columns, recognize
 from crypto_features.market.vendor.filename import parse
 from crypto_features.market.vendor.length import Length, candle_length
 from crypto_features.market.vendor.markets import OWN, Markets, markets_of
 from crypto_features.market.vendor.numbers import numbers, refuse_unread, unread
 from crypto_features.market.vendor.raw import Raw, raw_rows
-from crypto_features.market.vendor.stamps import FIRST
+from crypto_features.market.vendor.stamps import FIRST, has_zone
 from crypto_features.market.vendor.times import the_time, times, with_day_and_hour
 from crypto_features.market.vendor.volumes import check_pair, check_size, is_quote
 
@@ -66,11 +67,11 @@ def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorF
     """
     raw = raw_rows(path, spool, choices.limit, choices.columns.values())
     try:
-        found, rows = _candles(raw, market, choices, spool / "candles")
+        found, rows, is_local = _candles(raw, market, choices, spool / "candles")
         markets = markets_of(rows, market, raw.where) if found.pair else None
         rows = _by_symbol(rows, markets)
         rows = _in_base(rows, found, choices, raw.where)
-        measured = _measured(rows, found, choices, parse(path.name).length, raw.where)
+        measured = _measured(rows, found, choices, parse(path.name).length, is_local=is_local, where=raw.where)
         return replace(measured, passed_over=markets.passed_over) if markets else measured
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         why = str(error).splitlines()[0]
@@ -78,8 +79,8 @@ def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorF
         raise InputError(f"the file cannot be read ({why}).{todo} {raw.where}") from None
 
 
-def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Columns, pl.LazyFrame]:
-    """Times and numbers of every row, and the text of its market as `pair` if the file has one."""
+def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Columns, pl.LazyFrame, bool]:
+    """Times, numbers and, if the file names it, market of every row as `pair`; whether the times lack a zone."""
     lazy = raw.rows.filter(_NOT_EMPTY) if raw.line else raw.rows
     if lazy.limit(1).collect().is_empty():
         raise InputError(f"the file holds no candle: {raw.where}")
@@ -93,7 +94,10 @@ def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Colu
         rows = pl.scan_parquet(spool)
     if pl.String in schema.dtypes():
         refuse_unread(rows, raw, wrong)
-    return found, rows.with_columns(open_time=pl.col(the_time(rows, list(ways), raw.where)))
+    time = the_time(rows, list(ways), raw.where)
+    column, form = time.split("\n")
+    is_local = choices.zone is None and not has_zone(schema[column], form)
+    return found, rows.with_columns(open_time=pl.col(time)), is_local
 
 
 def _by_symbol(rows: pl.LazyFrame, markets: Markets | None) -> pl.LazyFrame:
@@ -112,12 +116,17 @@ def _in_base(rows: pl.LazyFrame, found: Columns, choices: Choices, where: str) -
     return rows
 
 
-def _measured(rows: pl.LazyFrame, found: Columns, choices: Choices, named: timedelta | None, where: str) -> VendorFile:
+def _measured(
+    rows: pl.LazyFrame, found: Columns, choices: Choices, named: timedelta | None, *, is_local: bool, where: str
+) -> VendorFile:
     """The candles, and the span of each market."""
-    opens = rows.select("symbol", "open_time").unique().collect(engine="streaming").sort("symbol", "open_time")
+    counted = rows.group_by("symbol", "open_time").agg(rows=pl.len()).collect(engine="streaming")
+    opens = counted.sort("symbol", "open_time")
     spans: dict[str, Span] = {}
     for part in opens.partition_by("symbol", maintain_order=True):
         length = candle_length(part["open_time"], choices.length, named, where)
+        if is_local and length:
+            refuse_local(part, length.interval, where)
         late = length.late if length else timedelta(0)
         spans[part["symbol"][0]] = Span(part["open_time"][0] - late, part["open_time"][-1] - late, length)
     earliest = min(span.first for span in spans.values())
