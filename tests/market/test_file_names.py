@@ -36,6 +36,15 @@ TIMES = opens(50)
         ("BTCUSDT-1s-2024-01-01.zip", "BTCUSDT", timedelta(seconds=1)),
         ("BTC_1h_2024-01-01_2024-06-30.csv", "BTC", HOUR),
         ("2024-01.csv", "", None),
+        ("OHLCV_BTC.csv", "BTC", None),
+        ("KLINES_BTCUSDT_1h.csv", "BTCUSDT", HOUR),
+        ("spot-BTCUSDT-1h.csv", "BTCUSDT", HOUR),
+        ("BTCUSDT_1h_data.csv", "BTCUSDT", HOUR),
+        ("BTCUSDT_data.jsonl", "BTCUSDT", None),
+        ("BTC_DATA.csv", "BTC_DATA", None),
+        ("DATA_BTC.csv", "DATA_BTC", None),
+        ("SPOT_USDT-1h.csv", "SPOT_USDT", HOUR),
+        ("SPOT-1h.csv", "SPOT", HOUR),
     ],
 )
 def test_a_name_is_taken_apart(name: str, market: str, length: timedelta | None) -> None:

@@ -194,6 +194,11 @@ def test_the_index_of_a_pandas_frame_is_its_time(tmp_path: Path, header: str) ->
     assert times_in(tmp_path / "f", columns={"open_time": header or "Unnamed: 0"}) == times
 
 
+def test_the_index_of_a_pandas_frame_in_parquet_is_its_time(tmp_path: Path) -> None:
+    frame(opens(50)).rename({"time": "__index_level_0__"}).write_parquet(tmp_path / "BTC.parquet")
+    assert times_in(tmp_path) == opens(50)
+
+
 def test_an_index_of_row_numbers_stands_back_behind_a_named_column(tmp_path: Path) -> None:
     times = opens(50)
     content = text(times, lambda t: f"{(t - START) // HOUR},{iso(t)}", f",{HEADER}")

@@ -108,7 +108,7 @@ def _divisors(steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _late(times: npt.NDArray[np.int64], length: int) -> int | None:
-    """0 if candles are stamped when they open, more if at their last moment; `None` if most, or a run, are on no grid."""
+    """0 if candles are stamped when they open, more if at their last moment; `None` if most, or a run, are beside."""
     shift = times % length
     closing = next((length - left for left in _CLOSING if np.all(shift == length - left)), 0)
     if closing or _DAY % length:

@@ -17,6 +17,7 @@ from crypto_features.market.vendor.markets import OWN, Markets, markets_of
 from crypto_features.market.vendor.numbers import numbers, refuse_unread, unread
 from crypto_features.market.vendor.raw import Raw, raw_rows
 from crypto_features.market.vendor.stamps import FIRST, has_zone
+from crypto_features.market.vendor.text import LONGER
 from crypto_features.market.vendor.times import the_time, times, with_day_and_hour
 from crypto_features.market.vendor.volumes import check_pair, check_size, is_quote
 
@@ -75,6 +76,8 @@ def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorF
         return replace(measured, passed_over=markets.passed_over) if markets else measured
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         why = str(error).splitlines()[0]
+        if "more fields" in why or "ragged" in why:
+            raise InputError(f"a row has more fields than the header; {LONGER}. {raw.where}") from None
         todo = " Save it as UTF-8." if "utf-8" in why.lower() else ""
         raise InputError(f"the file cannot be read ({why}).{todo} {raw.where}") from None
 
