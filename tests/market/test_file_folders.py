@@ -170,6 +170,21 @@ def test_a_setting_names_the_column_of_the_markets_and_a_bad_name_costs_only_its
     assert times_in(folder, "ETH", columns={"symbol": "coin"}) == TIMES
 
 
+def test_a_market_of_many_whose_candles_cannot_be_read_fails_alone(tmp_path: Path) -> None:
+    header = HEADER.replace("time", "symbol,time")
+    good = text(TIMES, lambda time: f"BTC,{iso(time)}", "")
+    bad = text([time + 7 * MINUTE for time in TIMES], lambda time: f"ETH,{iso(time)}", "")
+    folder, cache = put(tmp_path / "f", **{"all prices__csv": f"{header}\n{good}{bad}"}), UPath(tmp_path / "cache")
+    for _ in range(2):  # as it is opened, and as it is remembered.
+        market = files(folder, cache=cache)
+        assert market.symbols() == ("BTC", "ETH")
+        with pytest.raises(InputError, match=r"(?s)but 0:07:00 later.*all prices\.csv"):
+            market.start(("ETH",))
+        with pytest.raises(InputError, match=r"(?s)but 0:07:00 later.*all prices\.csv"):
+            market.fetch("ETH", LONG_AGO, END)
+        assert market.fetch("BTC", LONG_AGO, END)["open_time"].to_list() == TIMES
+
+
 def test_a_file_of_many_markets_is_read_by_its_column(tmp_path: Path) -> None:
     header = HEADER.replace("time", "symbol,time")
     btc = text(TIMES, lambda time: f"BTC/USDT,{iso(time)}", "")

@@ -194,7 +194,8 @@ class FilesSource(Source):
         paths = [*found.nameless, *(path for paths in found.named.values() for path in paths)]
         by_column: dict[str, list[Path]] = {}
         for path in filter(self._holds_many, paths):
-            for symbol in self._look(path).spans:
+            look = self._look(path)
+            for symbol in (*look.spans, *look.failed):
                 by_column.setdefault(symbol, []).append(path)
         return by_column
 
@@ -244,7 +245,8 @@ class FilesSource(Source):
                 errors.append(error)
                 continue
             spans += [span for look in looks for of, span in look.spans.items() if of in (OWN, symbol)]
-            errors += [InputError(look.error) for look in looks if look.error]
+            whys = [look.failed.get(symbol, look.error) for look in looks]
+            errors += [InputError(why) for why in whys if why]
         if not spans:
             raise errors[0]
         return spans
@@ -252,6 +254,8 @@ class FilesSource(Source):
     def _part(self, path: Path, symbol: str) -> Part:
         found = self._open(path)
         of = OWN if OWN in found.spans else symbol
+        if of in found.failed:
+            raise InputError(found.failed[of])
         rows = found.rows if of == OWN else found.rows.filter(pl.col("symbol") == symbol)
         return Part(path, rows.drop("symbol"), found.spans[of])
 
@@ -276,7 +280,7 @@ class FilesSource(Source):
     def _opened_and_remembered(self, path: Path) -> Remembered:
         try:
             opened = self._open(path)
-            found = Remembered(opened.spans, passed_over=opened.passed_over)
+            found = Remembered(opened.spans, failed=opened.failed, passed_over=opened.passed_over)
         except InputError as error:
             found = Remembered({}, str(error))
         if self._cache is not None:

@@ -25,11 +25,13 @@ class Remembered:
     Args:
         spans: By symbol, as `VendorFile` tells them; empty if it cannot be read.
         error: Why it cannot be read; empty if it can.
+        failed: Why each of its symbols whose candles cannot be read are not.
         passed_over: Why each of its markets that is not read is not, by its name in the file.
     """
 
     spans: Mapping[str, Span]
     error: str = ""
+    failed: Mapping[str, str] = field(default_factory=dict)
     passed_over: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -60,7 +62,7 @@ def recall(cache: UPath, path: Path, choices: Choices) -> Remembered | None:
         if kept["of"] != key:
             return None
         spans = {symbol: _span(span) for symbol, span in kept["spans"].items()}
-        return Remembered(spans, kept["error"], dict(kept["passed_over"]))
+        return Remembered(spans, kept["error"], dict(kept["failed"]), dict(kept["passed_over"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None  # never written, or torn by a kill.
 
@@ -70,8 +72,8 @@ def remember(cache: UPath, path: Path, choices: Choices, found: Remembered) -> N
     spans = {symbol: _values(span) for symbol, span in found.spans.items()}
     place = _place(cache, path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    kept = {"of": _key(path, choices), "spans": spans, "error": found.error, "passed_over": {**found.passed_over}}
-    place.write_text(json.dumps(kept))
+    why = {"error": found.error, "failed": {**found.failed}, "passed_over": {**found.passed_over}}
+    place.write_text(json.dumps({"of": _key(path, choices), "spans": spans, **why}))
 
 
 def _place(cache: UPath, path: Path) -> UPath:

@@ -42,11 +42,13 @@ class VendorFile:
     Args:
         rows: `symbol, open_time, open, high, low, close, volume` in the file's order.
         spans: By symbol, which is `OWN` for the market of the file's name.
+        failed: Why each symbol of a file of many whose candles cannot be read are not.
         passed_over: Why each market of a file of many that is not read is not, by its name in the file.
     """
 
     rows: pl.LazyFrame
     spans: Mapping[str, Span]
+    failed: Mapping[str, str] = field(default_factory=dict)
     passed_over: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -126,12 +128,14 @@ def _measured(
     counted = rows.group_by("symbol", "open_time").agg(rows=pl.len()).collect(engine="streaming")
     opens = counted.sort("symbol", "open_time")
     spans: dict[str, Span] = {}
-    for part in opens.partition_by("symbol", maintain_order=True):
-        length = candle_length(part["open_time"], choices.length, named, where)
-        if is_local and length:
-            refuse_local(part, length.interval, where)
-        late = length.late if length else timedelta(0)
-        spans[part["symbol"][0]] = Span(part["open_time"][0] - late, part["open_time"][-1] - late, length)
+    failed: dict[str, str] = {}
+    for (symbol,), part in opens.group_by("symbol", maintain_order=True):
+        try:
+            spans[str(symbol)] = _span(part, choices, named, is_local=is_local, where=where)
+        except InputError as error:
+            failed[str(symbol)] = str(error)
+    if not spans:
+        raise InputError(next(iter(failed.values())))
     earliest = min(span.first for span in spans.values())
     if earliest < FIRST and choices.stamps is None:
         raise InputError(
@@ -144,4 +148,12 @@ def _measured(
     late = max((length.late for length in lengths), default=timedelta(0))
     if late:
         rows = rows.with_columns(pl.col("open_time") - late)
-    return VendorFile(rows.select("symbol", "open_time", *PRICES, "volume"), spans)
+    return VendorFile(rows.select("symbol", "open_time", *PRICES, "volume"), spans, failed)
+
+
+def _span(opens: pl.DataFrame, choices: Choices, named: timedelta | None, *, is_local: bool, where: str) -> Span:
+    length = candle_length(opens["open_time"], choices.length, named, where)
+    if is_local and length:
+        refuse_local(opens, length.interval, where)
+    late = length.late if length else timedelta(0)
+    return Span(opens["open_time"][0] - late, opens["open_time"][-1] - late, length)
