@@ -15,6 +15,7 @@ from crypto_features.assets.regime_model import regime_model
 from crypto_features.assets.registry import feast_registry
 from crypto_features.assets.training import training_set
 from crypto_features.automation import automation
+from crypto_features.errors import CryptoFeaturesError
 from crypto_features.features import GROUPS
 from crypto_features.market import source
 from crypto_features.settings import Settings
@@ -27,13 +28,13 @@ EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 
 def build(settings: Settings) -> dg.Definitions:
     """Everything that Dagster loads, for these settings."""
-    market = source(settings)
-    months = monthly(settings.start or market.known_start(settings.symbols) or EARLIEST)
+    name, known_start = _market(settings)
+    months = monthly(settings.start or known_start or EARLIEST)
     checks = every_check(settings)
     graph = dg.Definitions(
         assets=dg.with_source_code_references(
             [
-                candles(settings, market, months),
+                candles(settings, name, months),
                 daily_candles(settings, months),
                 regime_model(months),
                 *(feature_table(settings, group, months) for group in GROUPS.values()),
@@ -53,6 +54,15 @@ def build(settings: Settings) -> dg.Definitions:
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(graph, automation(settings, [key for check in checks for key in check.check_keys]))
+
+
+def _market(settings: Settings) -> tuple[str, datetime | None]:
+    """The source's name and what is known of its start; of one that cannot be opened, the run of `candles` says why."""
+    try:
+        market = source(settings)
+        return market.name, market.known_start(settings.symbols)
+    except CryptoFeaturesError as error:
+        return f"none ({error})", None
 
 
 defs = build(Settings.load())

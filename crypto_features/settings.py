@@ -23,7 +23,7 @@ READ_ELSEWHERE = frozenset({f"{PREFIX}{name}" for name in ("CLOCK", "SERVE_TOKEN
 DAY = timedelta(days=1)
 LONGEST = 36_500 * DAY
 """The longest duration of a setting: a time that is further away than a century is a slip of the pen."""
-_CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
+_CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume", "symbol")
 _MISSPELT = re.compile(
     "|".join(
         f"{PREFIX[:i]}(?:.?{PREFIX[i + 1 :]}|.{PREFIX[i:]}|{PREFIX[i + 1 : i + 2]}{PREFIX[i]}{PREFIX[i + 2 :]})"
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     files_columns: Annotated[Mapping[str, str], NoDecode] = Field(
         {},
         description="The file's column for a candle's column, where a vendor leaves it open: comma-separated pairs "
-        "such as open_time=date,volume=Volume BTC.",
+        "such as open_time=date,volume=Volume BTC; symbol=<column> is that of the markets' names.",
     )
     files_stamps: str | None = Field(
         None,

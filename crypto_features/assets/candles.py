@@ -19,7 +19,7 @@ from crypto_features.assets.partitions import SINGLE_RUN, selected
 from crypto_features.assets.publish import publish
 from crypto_features.features import partition_metadata, resample
 from crypto_features.features.resample import WAITS_UNTIL, waits_until
-from crypto_features.market import Source, coverage, current, gaps_in, ingest, source
+from crypto_features.market import coverage, current, gaps_in, ingest, source
 from crypto_features.market.source import by_reason
 from crypto_features.settings import Settings
 from crypto_features.versions import code_version, definitions, feature_versions
@@ -43,7 +43,7 @@ def candle_config(**values: object) -> dict[str, object]:
     return {"ops": {"candles": {"config": CandlesConfig.model_validate(values).model_dump()}}}
 
 
-def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def candles(settings: Settings, source_name: str, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset that fetches candles and keeps each as it was first seen, and every correction beside it."""
     minutes = int(settings.interval.total_seconds() // 60)
     length = f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
@@ -52,14 +52,14 @@ def candles(settings: Settings, market: Source, months: dg.PartitionsDefinition[
         name="candles",
         group_name="market",
         description=f"Raw candles of {length}, as they were first seen, with every correction as a further "
-        f"row. Source: {market.name}.",
+        f"row. Source: {source_name}.",
         kinds={"polars", "parquet"},
         owners=["team:market-data"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         pool="candles",
         freshness_policy=overdue(settings.interval, settings.online_grace),
-        metadata={"dagster/column_schema": CANDLE_COLUMNS, "dagster/table_name": "candles", "source": market.name},
+        metadata={"dagster/column_schema": CANDLE_COLUMNS, "dagster/table_name": "candles", "source": source_name},
     )
     def fetched(
         context: dg.AssetExecutionContext, config: CandlesConfig, lake: LakeResource

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +10,7 @@ from upath import UPath
 
 from crypto_features.cli import app
 from crypto_features.definitions import EARLIEST, build
-from crypto_features.errors import InputError
+from crypto_features.errors import CryptoFeaturesError, InputError
 from crypto_features.market import Table
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START
@@ -97,6 +98,31 @@ def test_the_graph_loads_whatever_lies_in_the_folder_and_opens_none_of_it(
     assert first_partition() == f"{EARLIEST:%Y-%m}"
 
 
+@pytest.mark.parametrize(
+    ("unusable", "why"),
+    [
+        ({"FILES": None}, "SOURCE=files needs CRYPTO_FEATURES_FILES"),
+        ({"FILES": ""}, "SOURCE=files needs CRYPTO_FEATURES_FILES"),
+        ({"FILES": "a" * 300}, "is not a folder"),
+        ({"SOURCE": "ccxt"}, "needs CRYPTO_FEATURES_SYMBOLS"),
+        ({"SOURCE": "nowhere:Source"}, "nowhere"),
+    ],
+)
+def test_the_graph_loads_without_a_usable_source_and_the_run_of_candles_says_why(
+    chosen: Path, monkeypatch: pytest.MonkeyPatch, unusable: dict[str, str | None], why: str
+) -> None:
+    for name, value in unusable.items():
+        variable = f"CRYPTO_FEATURES_{name}"
+        monkeypatch.delenv(variable) if value is None else monkeypatch.setenv(variable, value)
+    job = build(Settings.load()).resolve_job_def("fetch_candles")
+    with dg.instance_for_test() as instance, pytest.raises(CryptoFeaturesError, match=why):
+        job.execute_in_process(instance=instance, partition_key=f"{START:%Y-%m}")
+    for command in ("fetch", "run"):
+        result = CliRunner().invoke(app, [command])
+        assert result.exit_code == 1
+        assert why in " ".join(result.output.split())
+
+
 def test_the_graph_begins_with_the_files_that_were_read_before(chosen: Path) -> None:
     CliRunner().invoke(app, ["fetch"])
     assert first_partition() == f"{START:%Y-%m}"
@@ -128,6 +154,35 @@ def test_of_several_lengths_the_one_that_fits_is_read_and_the_others_are_named(t
     assert sorted(market.passed_over()) == ["BTC_USDT-1d.csv", "BTC_USDT-5m.csv"]
     assert files(folder, interval=2 * HOUR).files("BTC_USDT") == ("BTC_USDT-1h.csv",)
     assert files(folder, interval=15 * MINUTE).files("BTC_USDT") == ("BTC_USDT-5m.csv",)
+
+
+def test_a_setting_names_the_column_of_the_markets_and_a_bad_name_costs_only_itself(tmp_path: Path) -> None:
+    header = HEADER.replace("time", "coin,time")
+    btc = text(TIMES, lambda time: f"BTC,{iso(time)}", "")
+    content = f"{header}\n{btc}{btc.replace('BTC', 'ETH')}{btc.replace('BTC', '???')}"
+    folder, cache = put(tmp_path / "f", **{"all prices__csv": content}), UPath(tmp_path / "cache")
+    for _ in range(2):  # as it is opened, and as it is remembered.
+        market = files(folder, columns={"symbol": "coin"}, cache=cache)
+        assert market.symbols() == ("BTC", "ETH")
+        ((what, why),) = market.passed_over().items()
+        assert what == "??? in all prices.csv"
+        assert "'???' is not a symbol" in why
+    assert times_in(folder, "ETH", columns={"symbol": "coin"}) == TIMES
+
+
+def test_a_market_of_many_whose_candles_cannot_be_read_fails_alone(tmp_path: Path) -> None:
+    header = HEADER.replace("time", "symbol,time")
+    good = text(TIMES, lambda time: f"BTC,{iso(time)}", "")
+    bad = text([time + 7 * MINUTE for time in TIMES], lambda time: f"ETH,{iso(time)}", "")
+    folder, cache = put(tmp_path / "f", **{"all prices__csv": f"{header}\n{good}{bad}"}), UPath(tmp_path / "cache")
+    for _ in range(2):  # as it is opened, and as it is remembered.
+        market = files(folder, cache=cache)
+        assert market.symbols() == ("BTC", "ETH")
+        with pytest.raises(InputError, match=r"(?s)but 0:07:00 later.*all prices\.csv"):
+            market.start(("ETH",))
+        with pytest.raises(InputError, match=r"(?s)but 0:07:00 later.*all prices\.csv"):
+            market.fetch("ETH", LONG_AGO, END)
+        assert market.fetch("BTC", LONG_AGO, END)["open_time"].to_list() == TIMES
 
 
 def test_a_file_of_many_markets_is_read_by_its_column(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crypto_features.errors import InputError
-from tests.market.vendors import HEADER, candles_in, epoch, opens, put, text
+from tests.market.vendors import HEADER, candles_in, epoch, frame, opens, put, text
 
 TIMES = opens(50)
 ROWS = [(epoch(time), 100 + i, 103 + i, 98 + i, 101 + i, 10) for i, time in enumerate(TIMES)]
@@ -31,15 +31,44 @@ def lines(columns: Callable[..., tuple[object, ...]]) -> str:
         lines(lambda t, o, h, low, c, v: (t, low, h, o, c, v)),
         json.dumps([[t * 1000, *row] for t, *row in ROWS]),
         json.dumps([dict(zip(HEADER.split(","), row, strict=True)) for row in ROWS]),
+        json.dumps([[t * 1000, *map(str, row), t * 1000 + 3_599_999, "9", 3, "1", "9", "0"] for t, *row in ROWS]),
+        json.dumps([dict(zip(HEADER.split(","), map(str, row), strict=True)) for row in ROWS]),
+        "".join(json.dumps(dict(zip(HEADER.split(","), row, strict=True))) + "\n" for row in ROWS),
+        "".join(json.dumps(row) + "\r\n" for row in ROWS),
+        json.dumps([list(row) for row in ROWS], indent=1),
         text(TIMES).replace("\n", "\r"),
     ],
     ids=[
         *("ccxt", "Kraken OHLCVT", "Kraken with vwap", "MEXC", "Binance", "Bitfinex", "KuCoin", "Coinbase"),
-        *("freqtrade", "records", "lines of old Macs"),
+        *("freqtrade", "records", "Binance's answers", "records of texts", "JSON Lines", "rows as JSON Lines"),
+        *("indented", "lines of old Macs"),
     ],
 )
 def test_a_known_layout_loads(tmp_path: Path, content: str) -> None:
     assert candles_in(put(tmp_path / "f", BTC__csv=content)).rows() == EXPECTED
+
+
+@pytest.mark.parametrize("at", [0, 20, 49])
+@pytest.mark.parametrize("more", [",", ",7"])
+def test_a_row_with_more_fields_than_the_header_is_refused_with_what_to_do(tmp_path: Path, at: int, more: str) -> None:
+    header, *rows = text(TIMES).splitlines()
+    rows[at] += more
+    why = rf"line {at + 2} has 7 fields, and the header names 6.*name every column" if at < 49 else "more fields than"
+    with pytest.raises(InputError, match=why) as caught:
+        candles_in(put(tmp_path / "f", BTC__csv="\n".join([header, *rows, ""])))
+    assert "name every column in the header, or delete" in str(caught.value)
+    assert "new_columns" not in str(caught.value)
+
+
+def test_an_arrow_stream_is_read(tmp_path: Path) -> None:
+    frame(TIMES).write_ipc_stream(tmp_path / "BTC.arrow")
+    assert candles_in(tmp_path).rows() == EXPECTED
+
+
+def test_a_text_of_another_encoding_in_json_is_refused(tmp_path: Path) -> None:
+    content = '[{"note": "B\xf6rse"}]'.encode("latin-1")
+    with pytest.raises(InputError, match=r"BTC\.json is not a whole file of candles .*utf-8"):
+        candles_in(put(tmp_path / "f", BTC__json=content))
 
 
 def test_a_layout_that_is_not_known_loads_once_the_advice_is_followed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from crypto_features.errors import InputError
 from crypto_features.market.vendor.filename import parse
 from crypto_features.market.vendor.pairs import Pair, pairs
 from tests.market.market import HOUR
-from tests.market.vendors import DAY, HEADER, MINUTE, files, iso, opens, put, text, times_in
+from tests.market.vendors import DAY, END, HEADER, LONG_AGO, MINUTE, files, iso, opens, put, text, times_in
 
 TIMES = opens(50)
 
@@ -36,6 +36,15 @@ TIMES = opens(50)
         ("BTCUSDT-1s-2024-01-01.zip", "BTCUSDT", timedelta(seconds=1)),
         ("BTC_1h_2024-01-01_2024-06-30.csv", "BTC", HOUR),
         ("2024-01.csv", "", None),
+        ("OHLCV_BTC.csv", "BTC", None),
+        ("KLINES_BTCUSDT_1h.csv", "BTCUSDT", HOUR),
+        ("spot-BTCUSDT-1h.csv", "BTCUSDT", HOUR),
+        ("BTCUSDT_1h_data.csv", "BTCUSDT", HOUR),
+        ("BTCUSDT_data.jsonl", "BTCUSDT", None),
+        ("BTC_DATA.csv", "BTC_DATA", None),
+        ("DATA_BTC.csv", "DATA_BTC", None),
+        ("SPOT_USDT-1h.csv", "SPOT_USDT", HOUR),
+        ("SPOT-1h.csv", "SPOT", HOUR),
     ],
 )
 def test_a_name_is_taken_apart(name: str, market: str, length: timedelta | None) -> None:
@@ -55,9 +64,14 @@ def test_a_name_does_not_become_another_symbol_by_its_capitals(tmp_path: Path, n
 
 RIGHT = [
     *("BTC", "BTCUSDT", "BTC/USD", "BTC-USD", "btc_usd", "XBT/USD", "XXBTZUSD", "tBTCUSD", "tBTCUST", "tBTC:USD"),
-    *("X:BTC-USD", "BINANCE:BTCUSDT", "BTC/USDT:USDT", "BITSTAMP_SPOT_BTC_USD", "KRW-BTC", "BTC-EUR"),
+    *("X:BTC-USD", "BINANCE:BTCUSDT", "BITSTAMP_SPOT_BTC_USD", "KRW-BTC", "BTC-EUR"),
 ]
 WRONG = ["BTCDOMUSDT", "WBTCUSDT", "BTCETH", "BTC/ETH", "ETHBTC", "BTCSTUSDT", "Bitcoin", "ETH"]
+CONTRACTS = [
+    *("BTC-PERP", "BTC-USDT-SWAP", "BTC/USDT:USDT", "BTC/USD:BTC-240329", "BTCUSD_PERP", "BTCUSDT_240329", "BTCPERP"),
+    *("BTC-29MAR24", "BTC-29MAR24-60000-C", "BTC-PERPETUAL", "BINANCE:BTCUSDT.P", "BINANCEFTS_PERP_BTC_USDT", "BTC_CQ"),
+    *("BTC-USDT-240329", "BTC-0329", "PF_XBTUSD", "PI_XBTUSD", "FI_XBTUSD_240329", "tBTCF0:USTF0", "CME:BTC1!"),
+]
 
 
 def of_market(market: str) -> str:
@@ -67,6 +81,23 @@ def of_market(market: str) -> str:
 @pytest.mark.parametrize("market", RIGHT)
 def test_a_market_is_recognized_however_it_is_written(tmp_path: Path, market: str) -> None:
     assert times_in(put(tmp_path / "f", BTC__csv=of_market(market))) == TIMES
+
+
+@pytest.mark.parametrize("market", CONTRACTS)
+def test_a_contract_is_not_read_as_the_spot_market(tmp_path: Path, market: str) -> None:
+    with pytest.raises(InputError, match=f"is named BTC and holds {market}, a perpetual, future or option"):
+        times_in(put(tmp_path / "f", BTC__csv=of_market(market)))
+    both = of_market(market) + of_market("BTC/USDT").partition("\n")[2]
+    among = files(put(tmp_path / "g", **{"all prices__csv": both}))
+    assert among.symbols() == ("BTCUSDT",)
+    assert among.passed_over() == {f"{market} in all prices.csv": "a perpetual, future or option, not a spot market"}
+    assert among.fetch("BTCUSDT", LONG_AGO, END)["open_time"].to_list() == TIMES
+
+
+@pytest.mark.parametrize("market", ["PERP-USDT", "PERPUSDT", "PERP/USD", "SWAP-USD", "PI_USDT"])
+def test_a_coin_that_is_called_as_a_contract_is_a_spot_market(tmp_path: Path, market: str) -> None:
+    coin = market.removesuffix("T").removesuffix("USD").strip("-/_")
+    assert times_in(put(tmp_path / "f", **{f"{coin}__csv": of_market(market)}), coin) == TIMES
 
 
 @pytest.mark.parametrize("market", WRONG)

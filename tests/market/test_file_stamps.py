@@ -12,7 +12,7 @@ import pytest
 from crypto_features.errors import InputError, SettingsError
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START
-from tests.market.vendors import DAY, HEADER, MINUTE, candles_in, epoch, frame, iso, opens, put, text, times_in
+from tests.market.vendors import DAY, HEADER, MINUTE, candles_in, epoch, files, frame, iso, opens, put, text, times_in
 
 NEW_YORK = ZoneInfo("America/New_York")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -98,6 +98,60 @@ def test_local_times_are_read_by_their_zone_through_both_changes_of_the_clocks(t
     assert times_in(put(tmp_path / "f", BTC__csv=local), zone="America/New_York") == times
 
 
+def local(folder: Path, zone: str, start: datetime, count: int, step: timedelta) -> Path:
+    times = opens(count, step, start)
+    return put(folder, BTC__csv=text(times, lambda time: iso(time.astimezone(ZoneInfo(zone)))))
+
+
+ZONES = ["America/New_York", "America/Chicago", "Europe/Berlin", "Europe/London", "Europe/Athens", "Australia/Sydney"]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("step", [HOUR, 15 * MINUTE])
+@pytest.mark.parametrize("month", [3, 10])
+def test_local_times_are_refused_at_a_change_of_the_clocks_until_their_zone_is_named(
+    tmp_path: Path, zone: str, step: timedelta, month: int
+) -> None:
+    start, count = datetime(2024, month, 5, tzinfo=UTC), 40 * DAY // step
+    folder = local(tmp_path / "f", zone, start, count, step)
+    with pytest.raises(InputError, match=r"the hour of 2024-.*local time.*FILES_ZONE, such as"):
+        candles_in(folder, interval=step)
+    assert times_in(folder, interval=step, zone=zone) == opens(count, step, start)
+
+
+def test_four_hours_of_a_local_clock_that_keeps_the_grid_of_utc_in_summer_are_refused(tmp_path: Path) -> None:
+    folder = local(tmp_path / "f", "America/New_York", datetime(2024, 3, 20, tzinfo=UTC), 240 * 6, 4 * HOUR)
+    with pytest.raises(InputError, match=r"but 3:00:00 later.*FILES_ZONE"):
+        candles_in(folder, interval=4 * HOUR)
+    assert len(times_in(folder, interval=4 * HOUR, zone="America/New_York")) == 240 * 6
+
+
+CHANGE = datetime(2024, 3, 10, 2, tzinfo=UTC)
+"""An hour that New York's clocks skip."""
+
+
+def test_a_hole_or_a_repetition_that_is_not_a_clocks_is_no_local_time(tmp_path: Path) -> None:
+    times = opens(24 * 400)
+    without = [time for time in times if time != CHANGE]
+    twice_as_much = [time for time in times for _ in range(2)]
+    for i, (stamps, stamp) in enumerate(
+        [
+            (without, epoch),
+            (without, lambda time: f"{time:%Y-%m-%dT%H:%M:%SZ}"),
+            ([time for time in without if time != CHANGE + HOUR], iso),
+            (times, iso),
+            (twice_as_much, iso),
+        ]
+    ):
+        assert files(put(tmp_path / str(i), BTC__csv=text(stamps, stamp))).start(["BTC"]) == START
+    several = [time for time in opens(24 * 800) if time != CHANGE]  # in 2025 the hour exists.
+    assert times_in(put(tmp_path / "years", BTC__csv=text(several))) == several
+    once = put(tmp_path / "once", BTC__csv=text(without))
+    with pytest.raises(InputError, match=r"hour of 2024-03-10 02:00:00 is missing.*or UTC if they are UTC"):
+        candles_in(once)
+    assert times_in(once, zone="UTC") == without
+
+
 def test_stamps_with_a_zone_of_their_own_are_not_moved(tmp_path: Path) -> None:
     times = opens(50)
     zoned = (epoch, lambda t: f"{iso(t)} UTC", lambda t: f"{t:%Y-%m-%dT%H:%M:%SZ}", lambda t: t.astimezone(NEW_YORK))
@@ -138,6 +192,11 @@ def test_the_index_of_a_pandas_frame_is_its_time(tmp_path: Path, header: str) ->
     content = text(times, header=HEADER.replace("time", header))
     assert times_in(put(tmp_path / "f", BTC__csv=content)) == times
     assert times_in(tmp_path / "f", columns={"open_time": header or "Unnamed: 0"}) == times
+
+
+def test_the_index_of_a_pandas_frame_in_parquet_is_its_time(tmp_path: Path) -> None:
+    frame(opens(50)).rename({"time": "__index_level_0__"}).write_parquet(tmp_path / "BTC.parquet")
+    assert times_in(tmp_path) == opens(50)
 
 
 def test_an_index_of_row_numbers_stands_back_behind_a_named_column(tmp_path: Path) -> None:

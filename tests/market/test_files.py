@@ -215,7 +215,10 @@ def test_the_span_is_that_of_the_chosen_symbols(tmp_path: Path) -> None:
         ),
         (f"when,{HEADER}\n2024-01-01,{PRICES}\n", "no column for open_time.*FILES_COLUMNS=open_time=<column>"),
         ("time,open,high,low,close\n1704067200,1.5,2.5,1,2\n", "no column for volume"),
-        (f"time,{HEADER}\n1704067200,{PRICES}\n1704070800,{NEXT},1,2,3\n", "the file cannot be read .*more fields"),
+        (
+            f"time,{HEADER}\n1704067200,{PRICES}\n1704070800,{NEXT},1,2,3\n",
+            "line 3 has 9 fields, and the header names 6 .*name every column",
+        ),
         (f"time,{HEADER},vol\n1704067200,{PRICES},10\n", "could take volume from 'volume' or 'vol'"),
         (
             f"unix,date,{HEADER}\n1704067200,2024-01-01 01:00:00,{PRICES}\n",

@@ -121,12 +121,14 @@ class FilesSource(Source):
         return later
 
     def passed_over(self) -> Mapping[str, str]:
-        """Each file of the folder that is not read, with the reason."""
+        """Each file of the folder, and each market of a file of many, that is not read, with the reason."""
         found = self._listing()
         passed = dict(found.passed_over)
         for path in found.nameless:
             if not self._holds_many(path):
                 passed[self._shown(path)] = self._why_nameless(path)
+        for path in [*found.nameless, *(path for paths in found.named.values() for path in paths)]:
+            passed |= {f"{market} in {self._shown(path)}": why for market, why in self._look(path).passed_over.items()}
         for symbol, paths in found.named.items():
             with suppress(CryptoFeaturesError):
                 chosen = self._chosen(symbol)
@@ -192,7 +194,8 @@ class FilesSource(Source):
         paths = [*found.nameless, *(path for paths in found.named.values() for path in paths)]
         by_column: dict[str, list[Path]] = {}
         for path in filter(self._holds_many, paths):
-            for symbol in self._look(path).spans:
+            look = self._look(path)
+            for symbol in (*look.spans, *look.failed):
                 by_column.setdefault(symbol, []).append(path)
         return by_column
 
@@ -242,7 +245,8 @@ class FilesSource(Source):
                 errors.append(error)
                 continue
             spans += [span for look in looks for of, span in look.spans.items() if of in (OWN, symbol)]
-            errors += [InputError(look.error) for look in looks if look.error]
+            whys = [look.failed.get(symbol, look.error) for look in looks]
+            errors += [InputError(why) for why in whys if why]
         if not spans:
             raise errors[0]
         return spans
@@ -250,6 +254,8 @@ class FilesSource(Source):
     def _part(self, path: Path, symbol: str) -> Part:
         found = self._open(path)
         of = OWN if OWN in found.spans else symbol
+        if of in found.failed:
+            raise InputError(found.failed[of])
         rows = found.rows if of == OWN else found.rows.filter(pl.col("symbol") == symbol)
         return Part(path, rows.drop("symbol"), found.spans[of])
 
@@ -273,7 +279,8 @@ class FilesSource(Source):
 
     def _opened_and_remembered(self, path: Path) -> Remembered:
         try:
-            found = Remembered(self._open(path).spans)
+            opened = self._open(path)
+            found = Remembered(opened.spans, failed=opened.failed, passed_over=opened.passed_over)
         except InputError as error:
             found = Remembered({}, str(error))
         if self._cache is not None:

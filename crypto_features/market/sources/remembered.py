@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from crypto_features.errors import InputError
 from crypto_features.market.vendor import Choices, Span
 from crypto_features.market.vendor.length import Length
 
-_READER = 3
+_READER = 4
 """Raised when a file may be understood in another way than before."""
 
 
@@ -25,10 +25,14 @@ class Remembered:
     Args:
         spans: By symbol, as `VendorFile` tells them; empty if it cannot be read.
         error: Why it cannot be read; empty if it can.
+        failed: Why each of its symbols whose candles cannot be read are not.
+        passed_over: Why each of its markets that is not read is not, by its name in the file.
     """
 
     spans: Mapping[str, Span]
     error: str = ""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
 
 def signature(path: Path) -> str:
@@ -57,7 +61,8 @@ def recall(cache: UPath, path: Path, choices: Choices) -> Remembered | None:
         kept = json.loads(_place(cache, path).read_text())
         if kept["of"] != key:
             return None
-        return Remembered({symbol: _span(span) for symbol, span in kept["spans"].items()}, kept["error"])
+        spans = {symbol: _span(span) for symbol, span in kept["spans"].items()}
+        return Remembered(spans, kept["error"], dict(kept["failed"]), dict(kept["passed_over"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None  # never written, or torn by a kill.
 
@@ -67,7 +72,8 @@ def remember(cache: UPath, path: Path, choices: Choices, found: Remembered) -> N
     spans = {symbol: _values(span) for symbol, span in found.spans.items()}
     place = _place(cache, path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps({"of": _key(path, choices), "spans": spans, "error": found.error}))
+    why = {"error": found.error, "failed": {**found.failed}, "passed_over": {**found.passed_over}}
+    place.write_text(json.dumps({"of": _key(path, choices), "spans": spans, **why}))
 
 
 def _place(cache: UPath, path: Path) -> UPath:

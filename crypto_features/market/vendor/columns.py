@@ -111,7 +111,7 @@ def recognize(names: Sequence[str], market: str, chosen: Mapping[str, str], wher
     else:
         volume = one("volume", base or plain)
     rest = [name for name in (*quote, *plain, *base) if name != volume]
-    pair = find(PAIRS)
+    pair = [chosen["symbol"]] if "symbol" in chosen else find(PAIRS)
     return Columns(
         times=tuple(times),
         prices=(opened, high, low, close),

@@ -1,13 +1,14 @@
 """What the name of a vendor's file says: the market, the candles' length, and whether they are of a spot market."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from crypto_features.market.vendor.pairs import is_exchange, pairs
+from crypto_features.market.vendor.pairs import MONEY, is_exchange, pairs
 
-SUFFIXES = (".csv", ".parquet", ".feather", ".arrow", ".json")
+SUFFIXES = (".csv", ".parquet", ".feather", ".arrow", ".json", ".jsonl", ".ndjson")
 PACKED = (".gz", ".zip", ".zst")
 _DATE = r"(?:20\d\d(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?)?|\d{10}(?:\d{3})?)"
 _SPAN = re.compile(rf"(?:(?:^|[-_ .]+)(?:to[-_ .]+)?{_DATE})+(?=[-_ .]|$)", re.IGNORECASE)
@@ -70,13 +71,11 @@ def parse(name: str) -> FileName:
     length: timedelta | None = None
     kept: list[str] = []
     for i in range(0, len(parts), 2):
-        part, is_first = parts[i], not kept
+        part, later, is_first = parts[i], "".join(parts[i + 2 : i + 3]), not kept
         others = len(parts) > 1
         if others and length is None and (found := _length(part, alone=is_first)):
             length = found
-        elif not (
-            others and (is_exchange(part, "".join(parts[i + 2 : i + 3])) or (not is_first and part.upper() in _WORDS))
-        ):
+        elif not (others and (is_exchange(part, later) or _says_no_market(part, kept, later, length))):
             kept += [parts[i - 1]] if kept else []
             kept.append(part)
     if length is None and len(kept) > 1 and kept[-1] in _KRAKEN_MINUTES:
@@ -93,6 +92,15 @@ def kind_of_folder(name: str) -> str:
 
 def _upper(market: str) -> str:
     return market.upper() if market.isascii() else market  # `ß` in capitals would be another asset's name.
+
+
+def _says_no_market(part: str, before: Sequence[str], later: str, length: timedelta | None) -> bool:
+    """Whether a part of a name only says what files of candles are called; `SPOT_USDT` and `BTC_DATA` are markets."""
+    if not before:
+        return part.upper() in _WORDS and later.upper() not in {"", *MONEY} and not _length(later, alone=False)
+    if part.upper() == "DATA":
+        return length is not None or any(pair.quote for pair in pairs("".join(before)))
+    return part.upper() in _WORDS
 
 
 def _length(part: str, *, alone: bool) -> timedelta | None:

@@ -19,7 +19,7 @@ TIMES = (
     *("date_utc", "time_utc", "utc", "date", "time", "day", "snapped_at", "timestamp_utc", "utc_time", "gmt_time"),
 )
 """Columns that hold a candle's time; several must agree."""
-UNNAMED_TIMES = ("unnamed_0", "index", "level_0", "price")
+UNNAMED_TIMES = ("unnamed_0", "index", "level_0", "index_level_0", "price")
 """Where the index of a pandas frame stands, and in yfinance's files the dates; taken if nothing else holds times."""
 
 BASE_VOLUMES = (

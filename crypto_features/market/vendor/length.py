@@ -108,14 +108,18 @@ def _divisors(steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _late(times: npt.NDArray[np.int64], length: int) -> int | None:
-    """0 if candles are stamped when they open; more if at their last moment; `None` if most lie on no such grid."""
+    """0 if candles are stamped when they open, more if at their last moment; `None` if most, or a run, are beside."""
     shift = times % length
     closing = next((length - left for left in _CLOSING if np.all(shift == length - left)), 0)
-    return closing if closing or _DAY % length or np.mean(shift != 0) <= _MOST else None
+    if closing or _DAY % length:
+        return closing
+    beside = _runs((np.diff(times) == length) & (shift[1:] != 0))  # in part of the year, as a local clock's.
+    return None if np.mean(shift != 0) > _MOST or np.max(beside, initial=0) >= _RUN else 0
 
 
 def _off_grid(times: npt.NDArray[np.int64], length: int, where: str) -> str:
-    values, counts = np.unique(times % length, return_counts=True)
+    shift = times % length
+    values, counts = np.unique(shift[shift != 0], return_counts=True)
     return (
         f"candles of {_shown(length)} do not open at multiples of their length in UTC, but "
         f"{int(values[counts.argmax()]) * _MICROSECOND} later. If the stamps are of a local time, name its zone by "

@@ -34,7 +34,13 @@ EXCHANGES = frozenset(
         *("HUOBI", "ITBIT", "KRAKEN", "KUCOIN", "LBANK", "MEXC", "OKCOIN", "OKEX", "OKX", "POLONIEX", "UPBIT"),
     }
 )
-_KINDS = frozenset(["SPOT", "PERP", "PERPETUAL", "SWAP", "FTS", "FUT"])
+_CONTRACTS = frozenset(["PERP", "PERPETUAL", "SWAP", "FTS", "FUT"])
+_CONTRACT = re.compile(
+    r"[^:]+/[^:]+:"  # BTC/USDT:USDT, with the currency of its settlement.
+    r"|.*[-_ /.](?:PERP|PERPETUAL|SWAP|FTS|FUT|FUTURES?|OPT|CW|NW|CQ|NQ)(?:[-_ /.:]|$)|.*[A-Z0-9]PERP$|.*\.P$"
+    r"|.*[-_](?:\d{4}|\d{6}|\d{8}|\d{1,2}[A-Z]{3}\d{2,4})(?:[-_]|$)"  # BTCUSDT_240329, BTC-29MAR24.
+    r"|(?:PI|PF|FI|FF)_[A-Z0-9]{3,}USD|.*\d!$|T?[A-Z0-9]+F0:"  # Kraken, TradingView and Bitfinex.
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,8 @@ def pairs(text: str) -> frozenset[Pair]:
     is_settled = bool(re.search(r"[/_-]", left))  # in BTC/USDT:USDT the colon stands before the settlement's currency.
     named_in = left if not right or is_settled else f"{left}/{right}" if bitfinex else right
     parts = [part for part in re.split(r"[/_\- ]+", named_in) if part]
-    kept = [part for part in parts if part not in _KINDS] or parts
+    kinds = {"SPOT"} | (_CONTRACTS if is_contract(market) else frozenset())  # there is a coin PERP.
+    kept = [part for part in parts if part not in kinds] or parts
     named = [part for part, later in zip_longest(kept, kept[1:]) if not is_exchange(part, later)] or parts
     if len(named) == 1:
         return _joined(named[0])
@@ -78,12 +85,23 @@ def is_exchange(part: str, later: str | None) -> bool:
     return part.upper() in EXCHANGES and (later or "").upper() not in MONEY
 
 
+def is_contract(text: str) -> bool:
+    """Whether a market's name is that of a perpetual, a future or an option, not of the spot market.
+
+    >>> is_contract("BTC-PERP"), is_contract("BTC/USDT:USDT"), is_contract("BTCUSDT_240329"), is_contract("PERP-USDT")
+    (True, True, True, False)
+    """
+    return bool(_CONTRACT.match(text.strip().upper()))
+
+
 def same_market(named: str, found: str) -> bool:
     """Whether a file of this name may hold this market.
 
     >>> same_market("ETH", "ETHFIUSDT"), same_market("ETH", "ETHBTC"), same_market("BTC", "tBTCUSD")
     (False, False, True)
     """
+    if is_contract(found) and not is_contract(named):
+        return False
     return any(_agree(ours, theirs) for ours in pairs(named) for theirs in pairs(found))
 
 

@@ -1,6 +1,6 @@
 """A candle file's own rows, as its vendor wrote them: texts, Parquet, Arrow and JSON."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ _TRIED_ROWS = 50
 _BATCH_ROWS = 100_000
 _WIDTH = 8
 """Bytes that a value takes at least."""
+_STREAM = b"\xff\xff\xff\xff"
+"""How an Arrow stream begins."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,17 @@ def raw_rows(path: Path, spool: Path, limit: int, chosen: Collection[str]) -> Ra
             return _simple_rows(path, _parquet(path, plain, spool, limit))
         if head.startswith((b"ARROW1", b"FEA1")):
             return _simple_rows(path, _arrow(path, plain, spool, limit))
+        if head.startswith(_STREAM):
+            return _simple_rows(path, _arrow_stream(path, plain, spool, limit))
         if head.startswith((b"[", b"{")):
             return _simple_rows(path, _json(plain, limit))
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (
+        OSError,
+        UnicodeDecodeError,
+        pa.ArrowException,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+    ) as error:
         why = str(error).splitlines()[0]
         raise InputError(f"{path} is not a whole file of candles ({why}). Copy it again from its origin.") from None
     rows, shown, line = text_rows(path, plain, spool, chosen)
@@ -89,8 +99,13 @@ def _arrow(path: Path, plain: Path, spool: Path, limit: int) -> pl.LazyFrame:
         return _converted(path, batches, opened.schema, spool / "converted", limit)
 
 
+def _arrow_stream(path: Path, plain: Path, spool: Path, limit: int) -> pl.LazyFrame:
+    with pa.OSFile(str(plain)) as file, pa.ipc.open_stream(file) as opened:
+        return _converted(path, opened, opened.schema, spool / "converted", limit)
+
+
 def _converted(
-    path: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema, target: Path, limit: int
+    path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema, target: Path, limit: int
 ) -> pl.LazyFrame:
     """The same rows as Parquet of types that Polars reads."""
     simple = pa.schema([pa.field(field.name, _simple(field.type)) for field in schema])
@@ -110,20 +125,27 @@ def _simple(dtype: pa.DataType) -> pa.DataType:
 
 
 def _json(plain: Path, limit: int) -> pl.LazyFrame:
-    """A list of rows, as freqtrade and ccxt write them, or of records."""
+    """A list of rows, as freqtrade, ccxt and Binance write them, or of records; or one of them in each line."""
     _refuse_size(plain, plain.stat().st_size * _WIDTH, limit)
-    text = plain.read_text(encoding="utf-8-sig")
+    text = _one_list(plain.read_text(encoding="utf-8-sig"))
     if not text.lstrip().removeprefix("[").lstrip().startswith("["):
         return pl.read_json(text.encode()).lazy()
-    rows = pl.Series([text]).str.json_decode(pl.List(pl.List(pl.Float64))).explode().drop_nulls()
+    rows = pl.Series([text]).str.json_decode(pl.List(pl.List(pl.String))).explode().drop_nulls()
     widths = rows.list.len().unique()
     if len(widths) != 1:
         raise pl.exceptions.SchemaError(f"rows of {', '.join(map(str, widths.sort()))} values")
     whole = rows.filter(~rows.list.eval(pl.element().is_null()).list.any())
-    names = headerless([[str(value) for value in row] for row in whole.head(_TRIED_ROWS)])
+    names = headerless([list(row) for row in whole.head(_TRIED_ROWS)])
     if names is None:
         raise pl.exceptions.SchemaError(f"rows of {widths[0]} values in no known order")
     return rows.list.to_struct(fields=list(names)).struct.unnest().lazy()
+
+
+def _one_list(text: str) -> str:
+    """JSON Lines as one list."""
+    first, _, rest = text.strip().partition("\n")
+    is_lines = first.rstrip().endswith(("}", "]")) and rest.lstrip()[:1] in ("{", "[")
+    return f"[{','.join(filter(None, map(str.strip, text.splitlines())))}]" if is_lines else text
 
 
 def _refuse_size(path: Path, size: int, limit: int) -> None:

@@ -1,7 +1,7 @@
 """One vendor file as a lazy frame of candles: what is ambiguous is refused, with what decides it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,13 +9,15 @@ import polars as pl
 
 from crypto_features.errors import InputError
 from crypto_features.market.vendor.choices import Choices
+from crypto_features.market.vendor.clocks import refuse_local
 from crypto_features.market.vendor.columns import PRICES, Columns, recognize
 from crypto_features.market.vendor.filename import parse
 from crypto_features.market.vendor.length import Length, candle_length
-from crypto_features.market.vendor.markets import OWN, markets_of
+from crypto_features.market.vendor.markets import OWN, Markets, markets_of
 from crypto_features.market.vendor.numbers import numbers, refuse_unread, unread
 from crypto_features.market.vendor.raw import Raw, raw_rows
-from crypto_features.market.vendor.stamps import FIRST
+from crypto_features.market.vendor.stamps import FIRST, has_zone
+from crypto_features.market.vendor.text import LONGER
 from crypto_features.market.vendor.times import the_time, times, with_day_and_hour
 from crypto_features.market.vendor.volumes import check_pair, check_size, is_quote
 
@@ -40,10 +42,14 @@ class VendorFile:
     Args:
         rows: `symbol, open_time, open, high, low, close, volume` in the file's order.
         spans: By symbol, which is `OWN` for the market of the file's name.
+        failed: Why each symbol of a file of many whose candles cannot be read are not.
+        passed_over: Why each market of a file of many that is not read is not, by its name in the file.
     """
 
     rows: pl.LazyFrame
     spans: Mapping[str, Span]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorFile:
@@ -64,18 +70,22 @@ def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorF
     """
     raw = raw_rows(path, spool, choices.limit, choices.columns.values())
     try:
-        found, rows = _candles(raw, market, choices, spool / "candles")
-        rows = _by_symbol(rows, found, market, raw.where)
+        found, rows, is_local = _candles(raw, market, choices, spool / "candles")
+        markets = markets_of(rows, market, raw.where) if found.pair else None
+        rows = _by_symbol(rows, markets)
         rows = _in_base(rows, found, choices, raw.where)
-        return _measured(rows, found, choices, parse(path.name).length, raw.where)
+        measured = _measured(rows, found, choices, parse(path.name).length, is_local=is_local, where=raw.where)
+        return replace(measured, passed_over=markets.passed_over) if markets else measured
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         why = str(error).splitlines()[0]
+        if "more fields" in why or "ragged" in why:
+            raise InputError(f"a row has more fields than the header; {LONGER}. {raw.where}") from None
         todo = " Save it as UTF-8." if "utf-8" in why.lower() else ""
         raise InputError(f"the file cannot be read ({why}).{todo} {raw.where}") from None
 
 
-def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Columns, pl.LazyFrame]:
-    """Times and numbers of every row, and the text of its market as `pair` if the file has one."""
+def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Columns, pl.LazyFrame, bool]:
+    """Times, numbers and, if the file names it, market of every row as `pair`; whether the times lack a zone."""
     lazy = raw.rows.filter(_NOT_EMPTY) if raw.line else raw.rows
     if lazy.limit(1).collect().is_empty():
         raise InputError(f"the file holds no candle: {raw.where}")
@@ -89,12 +99,17 @@ def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Colu
         rows = pl.scan_parquet(spool)
     if pl.String in schema.dtypes():
         refuse_unread(rows, raw, wrong)
-    return found, rows.with_columns(open_time=pl.col(the_time(rows, list(ways), raw.where)))
+    time = the_time(rows, list(ways), raw.where)
+    column, form = time.split("\n")
+    is_local = choices.zone is None and not has_zone(schema[column], form)
+    return found, rows.with_columns(open_time=pl.col(time)), is_local
 
 
-def _by_symbol(rows: pl.LazyFrame, found: Columns, market: str, where: str) -> pl.LazyFrame:
-    symbols = markets_of(rows, market, where) if found.pair else {}
-    return rows.with_columns(symbol=pl.col("pair").replace_strict(symbols) if symbols else pl.lit(OWN))
+def _by_symbol(rows: pl.LazyFrame, markets: Markets | None) -> pl.LazyFrame:
+    if markets is None:
+        return rows.with_columns(symbol=pl.lit(OWN))
+    read = rows.filter(pl.col("pair").is_in([*markets.symbols]))
+    return read.with_columns(symbol=pl.col("pair").replace_strict(markets.symbols))
 
 
 def _in_base(rows: pl.LazyFrame, found: Columns, choices: Choices, where: str) -> pl.LazyFrame:
@@ -106,14 +121,21 @@ def _in_base(rows: pl.LazyFrame, found: Columns, choices: Choices, where: str) -
     return rows
 
 
-def _measured(rows: pl.LazyFrame, found: Columns, choices: Choices, named: timedelta | None, where: str) -> VendorFile:
+def _measured(
+    rows: pl.LazyFrame, found: Columns, choices: Choices, named: timedelta | None, *, is_local: bool, where: str
+) -> VendorFile:
     """The candles, and the span of each market."""
-    opens = rows.select("symbol", "open_time").unique().collect(engine="streaming").sort("symbol", "open_time")
+    counted = rows.group_by("symbol", "open_time").agg(rows=pl.len()).collect(engine="streaming")
+    opens = counted.sort("symbol", "open_time")
     spans: dict[str, Span] = {}
-    for part in opens.partition_by("symbol", maintain_order=True):
-        length = candle_length(part["open_time"], choices.length, named, where)
-        late = length.late if length else timedelta(0)
-        spans[part["symbol"][0]] = Span(part["open_time"][0] - late, part["open_time"][-1] - late, length)
+    failed: dict[str, str] = {}
+    for (symbol,), part in opens.group_by("symbol", maintain_order=True):
+        try:
+            spans[str(symbol)] = _span(part, choices, named, is_local=is_local, where=where)
+        except InputError as error:
+            failed[str(symbol)] = str(error)
+    if not spans:
+        raise InputError(next(iter(failed.values())))
     earliest = min(span.first for span in spans.values())
     if earliest < FIRST and choices.stamps is None:
         raise InputError(
@@ -126,4 +148,12 @@ def _measured(rows: pl.LazyFrame, found: Columns, choices: Choices, named: timed
     late = max((length.late for length in lengths), default=timedelta(0))
     if late:
         rows = rows.with_columns(pl.col("open_time") - late)
-    return VendorFile(rows.select("symbol", "open_time", *PRICES, "volume"), spans)
+    return VendorFile(rows.select("symbol", "open_time", *PRICES, "volume"), spans, failed)
+
+
+def _span(opens: pl.DataFrame, choices: Choices, named: timedelta | None, *, is_local: bool, where: str) -> Span:
+    length = candle_length(opens["open_time"], choices.length, named, where)
+    if is_local and length:
+        refuse_local(opens, length.interval, where)
+    late = length.late if length else timedelta(0)
+    return Span(opens["open_time"][0] - late, opens["open_time"][-1] - late, length)

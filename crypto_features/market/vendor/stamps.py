@@ -69,6 +69,13 @@ def readings(
     return {"epoch": _known(_epoch(number, exact)), **digits, **forms}
 
 
+def has_zone(dtype: pl.DataType, form: str) -> bool:
+    """Whether stamps of this type that are read in this form say which time of UTC they are."""
+    if dtype.is_temporal():
+        return isinstance(dtype, pl.Datetime) and dtype.time_zone is not None
+    return form == "epoch" or form in _UNITS or form.endswith((*_IN_UTC, "z"))
+
+
 def certain(ways: dict[str, int]) -> dict[str, int]:
     """Without the epoch where every number is a date's digits: of seconds since 1970, few would be.
 

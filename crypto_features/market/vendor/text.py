@@ -21,6 +21,8 @@ _DELIMITERS = ",;\t|"
 _NULLS = ["null", "NULL", "None"]
 _YFINANCE = ("Ticker", "Date", "Datetime")
 """How the further header lines of yfinance's files begin."""
+LONGER = "name every column in the header, or delete what is too much"
+"""What to do where a row has more fields than the header."""
 
 
 def text_rows(path: Path, plain: Path, spool: Path, chosen: Collection[str]) -> tuple[pl.LazyFrame, str, int]:
@@ -44,7 +46,9 @@ def text_rows(path: Path, plain: Path, spool: Path, chosen: Collection[str]) -> 
                 first = next((i for i, later in enumerate(lines) if i > skipped and _is_row(later)), None)
                 if first is None:
                     raise InputError(f"the file holds no candle: {path}; its first rows:\n{shown}")
-                return _scan(plain, delimiter, first, _named(fields)), shown, first + 1
+                named = _named(fields)
+                _refuse_longer(lines[first:_TRIED_ROWS], delimiter, first, named, f"{path}; its first rows:\n{shown}")
+                return _scan(plain, delimiter, first, named), shown, first + 1
             if not skipped and (names := headerless(_first_rows(head, lines, delimiter))):
                 return _scan(plain, delimiter, 0, names), shown, 1
     sought = f" nor has those of CRYPTO_FEATURES_FILES_COLUMNS ({', '.join(chosen)})" if chosen else ""
@@ -78,6 +82,15 @@ def _fields(line: str, delimiter: str) -> list[str]:
 def _first_rows(head: bytes, lines: Sequence[str], delimiter: str) -> list[list[str]]:
     whole = lines if len(head) < _HEAD_BYTES else lines[:-1]
     return [_fields(line, delimiter) for line in whole[:_TRIED_ROWS] if line.strip()]
+
+
+def _refuse_longer(rows: Sequence[str], delimiter: str, skipped: int, names: Sequence[str], where: str) -> None:
+    for number, row in enumerate(rows, skipped + 1):
+        if (count := len(_fields(row, delimiter))) > len(names):
+            raise InputError(
+                f"line {number} has {count} fields, and the header names {len(names)} ({', '.join(names)}); {LONGER}. "
+                f"{where}"
+            )
 
 
 def _is_row(line: str) -> bool:
