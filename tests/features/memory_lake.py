@@ -143,7 +143,7 @@ class MemoryLake:
     ) -> pl.DataFrame:
         found = [self._month_of_candles(m) if table == RAW else self.frames.get((table, m)) for m in months]
         frame = pl.concat([f for f in found if f is not None] or [self._empty(table)])
-        if symbols is not None:
+        if symbols is not None and frame.width:
             frame = frame.filter(pl.col("symbol").is_in(list(symbols)))
         return frame if columns is None else frame.select(name for name in columns if name in frame.columns)
 

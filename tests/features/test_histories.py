@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
@@ -27,7 +27,6 @@ MARKET = probe_market().filter(pl.col("symbol").is_in(["HUGE", "TINY"]), OPEN < 
 MARKET = MARKET.with_columns(completeness=1.0)
 ADDED = MARKET.filter(symbol="TINY").with_columns(pl.col("open", "high", "low", "close") * 3, symbol=pl.lit("ADDED"))
 SYMBOLS = ["HUGE", "TINY", "ADDED"]
-PHASES = [Phase.generate] if "NOSHRINK" in __import__("os").environ else list(Phase)
 _BUILT: dict[object, Mapping[Key, Mapping[str, str]]] = {}
 
 
@@ -247,6 +246,5 @@ def test_the_plan_equals_what_a_full_build_changes(count: Callable[..., int]) ->
             database=None,
             derandomize=count(ci=1, proof=0) == 1,
             report_multiple_bugs=False,
-            phases=PHASES,
         ),
     )
