@@ -204,8 +204,7 @@ class _Forecast:
         found = []
         for read in node.inputs:
             then = before.get(read.table, {})
-            there = {*self.published.months(read.table), *then, *(m for t, m in self.missing if t == read.table)}
-            for other in sorted(m for m in there if read.covers(month, m)):
+            for other in sorted(m for m in self._months(read.table) | then.keys() if read.covers(month, m)):
                 was, is_now = then.get(other), self.published.digest(read, other)
                 change = self._change(read.table, other)
                 if change is not None and not change.known:
@@ -255,8 +254,12 @@ class _Forecast:
     def _covered(self, read: Read, month: str) -> list[str]:
         """The months of an input that are read, and will be published."""
         start, end = month_span(month)
-        known = {*self.published.months(read.table), *(m for t, m in (*self.missing, *self.changes) if t == read.table)}
-        return [m for m in months_between(start - read.lookback, end) if m in known and read.covers(month, m)]
+        there = self._months(read.table)
+        return [m for m in months_between(start - read.lookback, end) if m in there and read.covers(month, m)]
+
+    def _months(self, table: str) -> set[str]:
+        """The months of a table that are published, or will be."""
+        return {*self.published.months(table), *(m for name, m in (*self.missing, *self.changes) if name == table)}
 
     def _has_rows(self, read: Read, month: str) -> bool:
         key = (read.table, month)

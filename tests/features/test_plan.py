@@ -182,3 +182,11 @@ def test_a_lost_partition_that_others_read_touches_none_of_them_once_it_is_compu
     del lake.frames["price_features", "2024-02"]
     del lake.notes["price_features"]["2024-02"]
     assert lake.plan(exact=True) == {("price_features", "2024-02")}
+
+
+def test_what_was_built_while_an_input_was_lost_is_built_again(built: MemoryLake) -> None:
+    lake = built.copy()
+    del lake.frames["daily_candles", "2024-04"], lake.notes["daily_candles"]["2024-04"]
+    lake.build([(node.name, "2024-05") for node in lake.graph])
+    assert ("price_features", "2024-05") in lake.plan()
+    assert lake.plan() == truth(lake, lake.full_build())
