@@ -40,7 +40,7 @@ def completeness_columns(group: FeatureGroup) -> tuple[str, ...]:
 
 
 def with_lowest(group: FeatureGroup, bars: pl.DataFrame) -> pl.DataFrame:
-    """One symbol's bars in time order, with the lowest `completeness` of each window.
+    """Bars by symbol and time, with the lowest `completeness` of each window.
 
     Joined rows count with their own `completeness`. Bars of which nothing is known are whole.
     """
@@ -50,7 +50,7 @@ def with_lowest(group: FeatureGroup, bars: pl.DataFrame) -> pl.DataFrame:
     worst = pl.min_horizontal(COMPLETENESS, *joined)
     columns = {lowest_columns(group)[feature.name]: feature.window for feature in group.features}
     return bars.with_columns(
-        worst.rolling_min(window, min_samples=1).alias(column)
+        worst.rolling_min(window, min_samples=1).over("symbol").alias(column)
         for column, window in columns.items()
         if column != COMPLETENESS
     )

@@ -80,14 +80,14 @@ def evaluate(
     limit = least(group, min_completeness)
     if group.function is not None:
         return _typed(group, _with_completeness(group, group.function(inputs), inputs, interval), limit)
-    bars = _joined(group, inputs, interval)
+    bars = with_lowest(group, _joined(group, inputs, interval))
     layers = list(_layers(group))
     try:
-        parts = [_computed(with_lowest(group, p), layers) for p in bars.partition_by("symbol", maintain_order=True)]
+        parts = [_computed(part, layers) for part in bars.partition_by("symbol", maintain_order=True)]
     except pl.exceptions.ColumnNotFoundError as error:
         column = str(error).partition("\n")[0]
         raise InputError(f"{group.name} reads {column}; its inputs have {', '.join(bars.columns)}.") from None
-    return _typed(group, pl.concat(parts) if parts else _computed(with_lowest(group, bars), layers), limit)
+    return _typed(group, pl.concat(parts) if parts else _computed(bars, layers), limit)
 
 
 def _layers(group: FeatureGroup) -> Iterator[list[pl.Expr]]:
@@ -112,8 +112,7 @@ def _with_completeness(
 ) -> pl.DataFrame:
     """The rows of a function, with the completeness of the bars of the first input."""
     bars = _known(replace(group.inputs[0], columns={}), inputs, interval).rename({"known": "event_timestamp"})
-    parts = [with_lowest(group, part) for part in bars.partition_by("symbol", maintain_order=True)]
-    known = pl.concat(parts) if parts else with_lowest(group, bars)
+    known = with_lowest(group, bars)
     columns = completeness_columns(group)
     rows = rows.drop(columns, strict=False)
     return rows.join(known.select(*KEYS, *columns), on=KEYS, how="left") if {*KEYS} <= {*rows.columns} else rows
