@@ -22,7 +22,7 @@ MISSED_BY = timedelta(minutes=3)
 """How long after a candle's close the schedule has had its chance."""
 
 Lag = tuple[str, str, tuple[str, ...]]
-"""What is wrong, the asset that mends it, and its months; none for an asset without partitions."""
+"""What is wrong, the asset whose run repairs it, and its months; none for an asset without partitions."""
 
 
 def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
