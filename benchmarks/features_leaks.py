@@ -5,14 +5,15 @@ import sys
 
 import polars as pl
 
-from crypto_features.features import GROUPS, FeatureGroup
-from crypto_features.features.groups.signals import volatility_breakout
-from crypto_features.features.leak import leak_test
-from crypto_features.features.leak.honest import DAILY, HOURLY
-from crypto_features.features.leak.zoo import FITS, zoo
-from crypto_features.features.probe_market import DAYS, HOUR, START, probe_market
-from crypto_features.features.regime_model import Fit, fit_regime_model, regime_models
-from crypto_features.features.upstream import every_row, tables
+from crypto_features.leak import leak_test
+from crypto_features.leak.honest import DAILY, HOURLY
+from crypto_features.leak.zoo import FITS, zoo
+from crypto_features.shipped.regime_model import Fit, fit_regime_model, regime_models
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped.signals import volatility_breakout
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.upstream import every_row, tables
+from crypto_features.versions.probe_market import DAYS, HOUR, START, probe_market
 
 CUTS = 20
 PROBES = ("truncate", "perturb", "gap", "calendar", "start", "warm-up", "isolation", "permutation", "process", "clock")

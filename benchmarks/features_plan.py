@@ -16,16 +16,17 @@ import polars as pl
 from upath import UPath
 
 from crypto_features import clock
-from crypto_features.features import GROUPS, partition_metadata
-from crypto_features.features.forecast import make_plan
-from crypto_features.features.graph import DAILY, MODEL, RAW
-from crypto_features.features.months import month_span, months_between
-from crypto_features.features.plan import Published
-from crypto_features.features.regime_model import prior_model
-from crypto_features.folder import Folder
-from crypto_features.market import Table
-from crypto_features.recompute import plan_of, tables_of
+from crypto_features.graph.recompute import plan_of, tables_of
+from crypto_features.lake.folder import Folder
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.shipped.regime_model import prior_model
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.graph import DAILY, MODEL, RAW
+from crypto_features.tables.months import month_span, months_between
+from crypto_features.versions.forecast import make_plan
+from crypto_features.versions.plan import Published
+from crypto_features.versions.provenance import partition_metadata
 
 SYMBOLS = [f"S{n:03}" for n in range(500)]
 MONTHS = months_between(datetime(2014, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC))

@@ -11,10 +11,11 @@ from statistics import mean
 
 import polars as pl
 
-from crypto_features.features import GROUPS, resample
-from crypto_features.features.partition import DAY
-from crypto_features.features.regime_study import study_regime
-from crypto_features.features.upstream import every_row
+from crypto_features.compute.resample import resample
+from crypto_features.shipped.regime_study import study_regime
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.partition import DAY
+from crypto_features.tables.upstream import every_row
 
 HOUR = timedelta(hours=1)
 

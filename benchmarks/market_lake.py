@@ -17,9 +17,10 @@ import numpy as np
 import polars as pl
 from upath import UPath
 
-from crypto_features.features.months import months_between
-from crypto_features.market import Table, ingest
-from crypto_features.market.sources.files import FilesSource
+from crypto_features.ingest.ingest import ingest
+from crypto_features.lake.table import Table
+from crypto_features.sources.files import FilesSource
+from crypto_features.tables.months import months_between
 
 SYMBOLS = ("ADA", "AVAX", "BTC", "DOGE", "ETH", "SOL", "TRX", "XRP")
 MINUTE, START = timedelta(minutes=1), datetime(2023, 1, 1, tzinfo=UTC)

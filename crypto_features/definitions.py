@@ -4,23 +4,23 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from crypto_features.assets.candles import candles, daily_candles
-from crypto_features.assets.checks import every_check
-from crypto_features.assets.features import feature_table
-from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.online import online_view
-from crypto_features.assets.partitions import monthly
-from crypto_features.assets.plan import recompute_plan
-from crypto_features.assets.regime_model import regime_model
-from crypto_features.assets.registry import feast_registry
-from crypto_features.assets.training import training_set
 from crypto_features.automation import automation
 from crypto_features.errors import CryptoFeaturesError
-from crypto_features.features import GROUPS
-from crypto_features.market import source
+from crypto_features.graph.candles import candles, daily_candles
+from crypto_features.graph.checks import every_check
+from crypto_features.graph.features import feature_table
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.online import online_view
+from crypto_features.graph.partitions import monthly
+from crypto_features.graph.plan import recompute_plan
+from crypto_features.graph.regime_model import regime_model
+from crypto_features.graph.registry import feast_registry
+from crypto_features.graph.training import training_set
 from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.sources import source
 from crypto_features.store import FeastResource
-from crypto_features.training import TRAINED
+from crypto_features.training.rows import TRAINED
 
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 """The month of the first Bitcoin: the first one of a source whose data nobody has looked at yet."""

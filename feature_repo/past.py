@@ -22,7 +22,7 @@ def knowledge_of(as_of: datetime | str | None) -> "Knowledge | None":
     """
     if as_of is None:
         return None
-    from crypto_features.history import history, oldest_close
+    from crypto_features.lake.history import history, oldest_close
     from crypto_features.settings import Settings
     from crypto_features.store.offline.known import Knowledge
 

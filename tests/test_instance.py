@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from crypto_features.errors import SettingsError
-from crypto_features.instance import dagster_environment, dagster_home
+from crypto_features.host.instance import dagster_environment, dagster_home
 from crypto_features.settings import Settings
 
-OURS = (files("crypto_features") / "dagster.yaml").read_text()
+OURS = (files("crypto_features.host") / "dagster.yaml").read_text()
 
 
 @pytest.fixture
@@ -62,3 +62,10 @@ def test_a_home_that_cannot_be_created_is_refused(
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / named))
     with pytest.raises(SettingsError, match=f"{named}, where Dagster keeps its runs, .*{why}"):
         dagster_home(Settings.load())
+
+
+def test_a_configuration_of_version_0_1_finds_our_modules_where_they_are_now(home: Path) -> None:
+    home.mkdir()
+    (home / "dagster.yaml").write_text(OURS.replace("crypto_features.host.", "crypto_features."))
+    dagster_home(Settings.load())
+    assert (home / "dagster.yaml").read_text() == OURS

@@ -6,7 +6,7 @@ from io import StringIO
 from rich.console import Console
 from rich.table import Table
 
-from crypto_features import online_table
+from crypto_features.cli import online_table
 
 NOW, END = datetime(2026, 11, 26, 16, tzinfo=UTC), datetime(2023, 5, 1, tzinfo=UTC)
 NAMES = [name for names in online_table.SERVICE.features.values() for name in names]

@@ -8,9 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from crypto_features import versions
-from crypto_features.features import GROUPS
-from crypto_features.features.definition import reader
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.versions import measured as versions
+from crypto_features.versions.definition import reader
 
 MEASURED = {"price_features": {"ma_5": "1"}}
 

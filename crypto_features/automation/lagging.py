@@ -10,13 +10,13 @@ import dagster as dg
 import polars as pl
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
-from crypto_features.assets.checks.remembered import last_evaluations
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.errors import CryptoFeaturesError
-from crypto_features.features import GROUPS
-from crypto_features.features.months import month_of, month_span
-from crypto_features.features.plan import Stale
-from crypto_features.recompute import plan_of
+from crypto_features.graph.checks.remembered import last_evaluations
+from crypto_features.graph.recompute import plan_of
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.months import month_of, month_span
+from crypto_features.versions.plan import Stale
 
 MISSED_BY = timedelta(minutes=3)
 """How long after a candle's close the schedule has had its chance."""

@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from crypto_features import clock
-from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.progress import last_close, months_to_fetch
 from crypto_features.errors import PermanentError
-from crypto_features.features.months import month_of, month_span, months_between
-from crypto_features.market import FORGOTTEN, Source, last_candles, source
-from crypto_features.market.windows import Planner
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.progress import last_close, months_to_fetch
+from crypto_features.ingest.missing import Planner
+from crypto_features.ingest.silence import last_candles
 from crypto_features.settings import Settings
+from crypto_features.sources import source
+from crypto_features.sources.source import Source
+from crypto_features.sources.standing import FORGOTTEN
+from crypto_features.tables.months import month_of, month_span, months_between
 
 
 @dataclass(frozen=True)

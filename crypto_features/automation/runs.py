@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from crypto_features.materialize import range_tags
+from crypto_features.graph.materialize import range_tags
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,

@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.progress import DAY, last_close, newest
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.runs import going, request
-from crypto_features.features import GROUPS
-from crypto_features.features.months import month_of, month_span, months_between
-from crypto_features.features.resample import WAITS_UNTIL
-from crypto_features.market import Table
+from crypto_features.compute.resample import WAITS_UNTIL
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.progress import DAY, last_close, newest
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.months import month_of, month_span, months_between
 
 HOUR = timedelta(hours=1)
 CANDLES, DAILY = "fetch_candles", "daily_tables"

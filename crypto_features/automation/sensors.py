@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from crypto_features.assets import inbox
-from crypto_features.assets.candles import candle_config
-from crypto_features.assets.lake import LakeResource
 from crypto_features.automation.lagging import blocked_by, lagging
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.runs import going, request
 from crypto_features.automation.schedules import CANDLES
 from crypto_features.automation.waits import Wait, recall_waits, remember_waits
+from crypto_features.graph import inbox
+from crypto_features.graph.candles import candle_config
+from crypto_features.graph.lake import LakeResource
 from crypto_features.settings import Settings
 
 TRIES = 3

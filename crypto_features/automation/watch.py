@@ -9,18 +9,19 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._time import get_current_datetime
 
 from crypto_features import clock
-from crypto_features.assets.checks.candles import ended_markets
-from crypto_features.assets.checks.finding import SAYS_TODO, TODO
-from crypto_features.assets.checks.remembered import last_evaluations
-from crypto_features.assets.freshness import TABLES, freshness_of
-from crypto_features.assets.lake import LakeResource
 from crypto_features.automation.alerts import Problem, due, post, recall, remember, slack
 from crypto_features.automation.runs import UNFINISHED
 from crypto_features.errors import CryptoFeaturesError
-from crypto_features.market import Standing, last_candles, silent_symbols, unexpected
-from crypto_features.market.lake import restoring
-from crypto_features.materialize import innermost
+from crypto_features.graph.checks.candles import ended_markets
+from crypto_features.graph.checks.finding import SAYS_TODO, TODO
+from crypto_features.graph.checks.remembered import last_evaluations
+from crypto_features.graph.freshness import TABLES, freshness_of
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.materialize import innermost
+from crypto_features.ingest.silence import last_candles, silent_symbols, unexpected
+from crypto_features.lake.table import restoring
 from crypto_features.settings import Settings
+from crypto_features.sources.standing import Standing
 
 NAME = "alerts"
 LOOKED_BACK = timedelta(days=1)

@@ -11,7 +11,7 @@ import typer
 
 from crypto_features.cli.app import command
 from crypto_features.errors import InputError, TransientError
-from crypto_features.instance import dagster_environment
+from crypto_features.host.instance import dagster_environment
 from crypto_features.settings import Settings
 
 HOST = "127.0.0.1"

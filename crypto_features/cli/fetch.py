@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from crypto_features.cli.app import command
 
 if TYPE_CHECKING:
-    from crypto_features.market import IngestReport
+    from crypto_features.ingest.report import IngestReport
 
 
 _SHOWN = 10
@@ -29,10 +29,13 @@ def fetch(
     """Bring the candles of the settings' source and symbols up to date, and show what came of it."""
     from crypto_features import clock
     from crypto_features.errors import InputError
-    from crypto_features.features.months import month_span, months_between
-    from crypto_features.market import Table, ingest, silent_symbols, source
-    from crypto_features.market.source import by_reason
+    from crypto_features.ingest.ingest import ingest
+    from crypto_features.ingest.silence import silent_symbols
+    from crypto_features.lake.table import Table
     from crypto_features.settings import Settings
+    from crypto_features.sources import source
+    from crypto_features.sources.source import by_reason
+    from crypto_features.tables.months import month_span, months_between
 
     console, settings, now = Console(), Settings.load(), clock.now()
     market = source(settings)

@@ -14,8 +14,8 @@ from crypto_features.cli.app import command
 from crypto_features.errors import InputError
 
 if TYPE_CHECKING:
-    from crypto_features.features.plan import Plan, Stale
     from crypto_features.settings import Settings
+    from crypto_features.versions.plan import Plan, Stale
 
 READ_FROM_NOW_ON = (
     "Training reads them now; the online store serves them if training sets were among them, and else after "
@@ -39,10 +39,10 @@ def plan(
     run: Annotated[bool, typer.Option("--run", help="Materialize exactly that through Dagster.")] = False,
 ) -> None:
     """List every partition that is stale, with the reason; nothing is written unless --run is given."""
-    from crypto_features.features.months import month_span
-    from crypto_features.features.plan import Reason
-    from crypto_features.recompute import EVERY_MONTH, plan_of, renote
+    from crypto_features.graph.recompute import EVERY_MONTH, plan_of, renote
     from crypto_features.settings import Settings
+    from crypto_features.tables.months import month_span
+    from crypto_features.versions.plan import Reason
 
     settings = Settings.load()
     if refit is not None:
@@ -74,15 +74,15 @@ def plan(
 
 def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool) -> None:
     """One Dagster run for each range of months in which the same assets are stale, oldest first."""
-    from crypto_features.instance import dagster_environment
+    from crypto_features.host.instance import dagster_environment
 
     os.environ.update(dagster_environment(settings))
     import dagster as dg
 
-    from crypto_features.assets.regime_model import model_config
     from crypto_features.definitions import build
-    from crypto_features.features.graph import MODEL
-    from crypto_features.materialize import QUIET, RunFailedError, cause, command_tags
+    from crypto_features.graph.materialize import QUIET, RunFailedError, cause, command_tags
+    from crypto_features.graph.regime_model import model_config
+    from crypto_features.tables.graph import MODEL
 
     job = build(settings).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
@@ -100,8 +100,8 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
 
 def _publications(settings: "Settings", stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
     """The newest month of every online view, if the registry is applied: a changed view is empty until then."""
-    from crypto_features.features import GROUPS
-    from crypto_features.market import Table
+    from crypto_features.lake.table import Table
+    from crypto_features.shipped.registry import GROUPS
 
     if any(with_registry(frozenset({item.asset})) - {item.asset} for item in stale):
         newest = Table(settings.root, "candles").months()[-1]
@@ -115,7 +115,7 @@ def with_registry(assets: frozenset[str]) -> frozenset[str]:
 
 def ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
     """First month, last month and assets of each range; every month in between has just these assets."""
-    from crypto_features.features.months import month_span
+    from crypto_features.tables.months import month_span
 
     months = sorted({item.partition for item in stale})
     assets = {month: frozenset(item.asset for item in stale if item.partition == month) for month in months}

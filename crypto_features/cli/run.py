@@ -13,7 +13,7 @@ from crypto_features.cli.app import command
 from crypto_features.errors import SettingsError
 
 if TYPE_CHECKING:
-    from crypto_features.materialize import Built
+    from crypto_features.graph.materialize import Built
 
 SHOWN_SYMBOLS = ("BTC", "ETH")
 
@@ -24,22 +24,24 @@ def run() -> None:
     began = time.perf_counter()
     console = Console()
     with console.status("Loading the graph"):
-        from crypto_features.instance import dagster_environment
+        from crypto_features.host.instance import dagster_environment
         from crypto_features.settings import Settings
 
         settings = Settings.load()
         os.environ.update(dagster_environment(settings))
         import dagster as dg
 
-        from crypto_features import clock, online_table
-        from crypto_features.assets.checks.candles import ended_markets, failed_symbols
-        from crypto_features.assets.training import unknown_rows
+        from crypto_features import clock
+        from crypto_features.cli import online_table
         from crypto_features.definitions import build
-        from crypto_features.features.months import months_between
-        from crypto_features.market import Table as Lake
-        from crypto_features.market import silent_symbols, source
-        from crypto_features.materialize import materialize_all
-        from crypto_features.training import TRAINED
+        from crypto_features.graph.checks.candles import ended_markets, failed_symbols
+        from crypto_features.graph.materialize import materialize_all
+        from crypto_features.graph.training import unknown_rows
+        from crypto_features.ingest.silence import silent_symbols
+        from crypto_features.lake.table import Table as Lake
+        from crypto_features.sources import source
+        from crypto_features.tables.months import months_between
+        from crypto_features.training.rows import TRAINED
         from feature_repo import get_online_features
 
         market = source(settings)

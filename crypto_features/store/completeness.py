@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from feast import FeatureView
 
-from crypto_features.features.completeness import COMPLETENESS
+from crypto_features.tables.completeness import COMPLETENESS
 
 LEAST = "min_completeness"
 """Tag of a view: the completeness that a row's bar needs for its values to be served."""

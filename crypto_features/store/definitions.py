@@ -4,17 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import feast
 import polars as pl
-from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
+from feast import Entity, FeatureView, Field, FileSource, ValueType
 from feast import types as feast_types
 from feast.data_format import ParquetFormat
 from upath import UPath
 
-from crypto_features import features
-from crypto_features.features.completeness import COMPLETENESS, least, lowest_columns
 from crypto_features.settings import Settings
+from crypto_features.shipped import registry
 from crypto_features.store.completeness import LEAST
-from crypto_features.versions import feature_versions, table_version
+from crypto_features.tables.completeness import COMPLETENESS, least, lowest_columns
+from crypto_features.tables.declaration import FeatureGroup, FeatureService
+from crypto_features.versions.measured import feature_versions, table_version
 
 SYMBOL = "symbol"
 
@@ -38,7 +40,7 @@ class Definitions:
     entity: Entity
     sources: Mapping[str, FileSource]
     views: Mapping[str, FeatureView]
-    services: Mapping[str, FeatureService]
+    services: Mapping[str, feast.FeatureService]
 
     @property
     def objects(self) -> dict[str, object]:
@@ -67,29 +69,29 @@ def definitions(root: UPath, interval: timedelta) -> Definitions:
         value_type=ValueType.STRING,
         description="Base asset of a spot market against the quote currency, such as BTC.",
     )
-    groups = features.GROUPS
+    groups = registry.GROUPS
     sources = {name: _source(root, group) for name, group in groups.items()}
     views = {name: _view(entity, sources[name], group, interval) for name, group in groups.items()}
     services = {
-        name: FeatureService(
+        name: feast.FeatureService(
             name=name,
             description=service.description,
             features=[
                 part for group, names in service.features.items() for part in _parts(service, views[group], names)
             ],
         )
-        for name, service in features.SERVICES.items()
+        for name, service in registry.SERVICES.items()
     }
     return Definitions(entity, sources, views, services)
 
 
-def _parts(service: features.FeatureService, view: FeatureView, names: Sequence[str]) -> list[FeatureView | str]:
+def _parts(service: FeatureService, view: FeatureView, names: Sequence[str]) -> list[FeatureView | str]:
     """What a service reads of a view: its current version, or the one that the service pins."""
     pinned = service.versions.get(view.name)
     return [view[list(names)]] if pinned is None else [f"{view.name}@v{pinned}:{name}" for name in names]
 
 
-def _source(root: UPath, group: features.FeatureGroup) -> FileSource:
+def _source(root: UPath, group: FeatureGroup) -> FileSource:
     return FileSource(
         name=group.name,
         path=str(root / group.name),
@@ -104,7 +106,7 @@ def _type(dtype: pl.DataType) -> feast_types.FeastType:
     return feast_types.Array(_TYPES[dtype.inner]) if isinstance(dtype, pl.List) else _TYPES[dtype]  # type: ignore[index] # a scalar.
 
 
-def _view(entity: Entity, source: FileSource, group: features.FeatureGroup, interval: timedelta) -> FeatureView:
+def _view(entity: Entity, source: FileSource, group: FeatureGroup, interval: timedelta) -> FeatureView:
     behaviour, lowest = feature_versions(group.name), lowest_columns(group)
     return FeatureView(
         name=group.name,

@@ -1,7 +1,7 @@
 """The kill switch: stop serving a view or a symbol in every process within a second."""
 
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.features import GROUPS
+from crypto_features.shipped.registry import GROUPS
 from crypto_features.store import names, session, tables
 from crypto_features.store.errors import NotAppliedError, OutdatedTableError, UnreadableTableError
 from crypto_features.store.online.backend import Backend

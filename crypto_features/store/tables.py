@@ -5,8 +5,8 @@ from datetime import datetime
 
 from upath import UPath
 
-from crypto_features.features import GROUPS
 from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
 from crypto_features.store import names, session
 from crypto_features.store.errors import MissingTableError, NotAppliedError
 

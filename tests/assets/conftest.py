@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from crypto_features.materialize import Built, materialize_all
+from crypto_features.graph.materialize import Built, materialize_all
 from crypto_features.settings import Settings
 
 CLOCK = "2024-03-10T05:30Z"

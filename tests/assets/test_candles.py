@@ -8,8 +8,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from crypto_features.assets.checks.candles import failed_symbols
 from crypto_features.definitions import build
+from crypto_features.graph.checks.candles import failed_symbols
 from crypto_features.settings import Settings
 from tests.market.exchanges import Exchange, binance
 from tests.market.market import HOUR, START, candles

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import dagster as dg
 
 from crypto_features.errors import InputError
-from crypto_features.materialize import cause
-from crypto_features.process import TAG, this_process
+from crypto_features.graph.materialize import cause
+from crypto_features.host.process import TAG, this_process
 
 
 def why(make: Callable[[], None], *, passed: bool = True) -> str:
@@ -49,6 +49,6 @@ def test_an_error_of_another_library_keeps_its_class_and_hides_no_cause() -> Non
 
 
 def test_a_run_that_a_command_executes_says_whose_it_is() -> None:
-    from crypto_features.materialize import command_tags
+    from crypto_features.graph.materialize import command_tags
 
     assert command_tags("2024-01", "2024-02")[TAG] == this_process()

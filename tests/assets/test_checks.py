@@ -7,15 +7,17 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from crypto_features.assets.checks import candles as candle_checks
-from crypto_features.assets.checks import features as feature_checks
-from crypto_features.assets.checks import serving
-from crypto_features.assets.checks.finding import Finding
-from crypto_features.assets.freshness import Freshness, freshness
-from crypto_features.features import GROUPS
-from crypto_features.features.completeness import completeness_columns
-from crypto_features.market import Silent, Standing, Table, gaps
+from crypto_features.graph.checks import candles as candle_checks
+from crypto_features.graph.checks import features as feature_checks
+from crypto_features.graph.checks import serving
+from crypto_features.graph.checks.finding import Finding
+from crypto_features.graph.freshness import Freshness, freshness
+from crypto_features.lake.candles import gaps
+from crypto_features.lake.table import Table
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.sources.standing import Silent, Standing
 from crypto_features.store import Difference, ParityReport
+from crypto_features.tables.completeness import completeness_columns
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from upath import UPath
 
 from crypto_features.definitions import build
-from crypto_features.market import Table
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
 

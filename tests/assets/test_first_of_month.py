@@ -8,9 +8,9 @@ import pytest
 from upath import UPath
 
 from crypto_features import clock
-from crypto_features.assets.partitions import monthly
-from crypto_features.market import Table
-from crypto_features.materialize import materialize_all
+from crypto_features.graph.materialize import materialize_all
+from crypto_features.graph.partitions import monthly
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
 
 

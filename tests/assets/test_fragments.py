@@ -8,14 +8,15 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from crypto_features.assets.checks.candles import ended_markets
-from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.training import unknown_rows
 from crypto_features.automation.watch import failed_checks, silent_markets, troubled_tables
+from crypto_features.compute.resample import resample
 from crypto_features.definitions import build
-from crypto_features.features import GROUPS, resample
-from crypto_features.features.partition import evaluate
+from crypto_features.graph.checks.candles import ended_markets
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.training import unknown_rows
 from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.partition import evaluate
 from feature_repo import get_online_features
 from feature_repo.online import OnlineFeatures
 from tests.market.market import HOUR, START, candles

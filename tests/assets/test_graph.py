@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from crypto_features.features import GROUPS
-from crypto_features.market import Table
-from crypto_features.materialize import Built
+from crypto_features.graph.materialize import Built
+from crypto_features.lake.table import Table
+from crypto_features.shipped.registry import GROUPS
 
 MONTHS = ("2024-01", "2024-02", "2024-03")
 NOW = datetime(2024, 3, 10, 5, 30, tzinfo=UTC)

@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from crypto_features.assets import leak_gate
-from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.leak_gate import LeakError, pass_gate
-from crypto_features.features import GROUPS
-from crypto_features.features.fingerprint import feature_fingerprints
-from crypto_features.features.leak import Leak, LeakReport
-from crypto_features.versions import feature_versions
+from crypto_features.graph import leak_gate
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.leak_gate import LeakError, pass_gate
+from crypto_features.leak import Leak, LeakReport
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.versions.fingerprint import feature_fingerprints
+from crypto_features.versions.measured import feature_versions
 from tests.features.markets import DAY, HOUR, START, bars
 
 GROUP = GROUPS["price_features"]
@@ -40,7 +40,7 @@ def lake(tmp_path: UPath) -> LakeResource:
 
 
 def test_the_versions_that_ship_are_on_the_list() -> None:
-    """If this fails, a declaration changed: `python -m crypto_features.assets.leak_gate` leak-tests it and lists it."""
+    """If this fails, a declaration changed: `python -m crypto_features.graph.leak_gate` leak-tests it and lists it."""
     assert leak_gate._shipped() == {name: leak_gate.tested_version(group) for name, group in GROUPS.items()}
 
 

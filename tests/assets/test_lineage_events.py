@@ -8,10 +8,11 @@ import dagster as dg
 import pytest
 
 from crypto_features.definitions import build
-from crypto_features.features import GROUPS, lineage
-from crypto_features.features.completeness import completeness_columns
-from crypto_features.materialize import Built
+from crypto_features.graph.materialize import Built
 from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.completeness import completeness_columns
+from crypto_features.tables.lineage import lineage
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from crypto_features.assets import plots
-from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.pictures import pictures
-from crypto_features.assets.plots import style
-from crypto_features.features import GROUPS
+from crypto_features.graph import plots
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.pictures import pictures
+from crypto_features.graph.plots import style
+from crypto_features.shipped.registry import GROUPS
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 WHITE, DAGSTER_DARK = "#ffffff", "#0f1317"

@@ -10,13 +10,14 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from crypto_features.assets import features as feature_assets
-from crypto_features.assets.features import feature_table
-from crypto_features.assets.lake import LakeResource
-from crypto_features.features import GROUPS, compute_partition
-from crypto_features.features.months import months_between
-from crypto_features.market import Table
+from crypto_features.graph import features as feature_assets
+from crypto_features.graph.features import feature_table
+from crypto_features.graph.lake import LakeResource
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.months import months_between
+from crypto_features.tables.partition import compute_partition
 
 DAY = timedelta(days=1)
 START, END = datetime(2019, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 import pytest
 
-from crypto_features.assets.checks.finding import Finding
-from crypto_features.assets.checks.remembered import judged
+from crypto_features.graph.checks.finding import Finding
+from crypto_features.graph.checks.remembered import judged
 
 PUBLISHED = ("2024-01", "2024-02", "2024-03", "2024-04")
 

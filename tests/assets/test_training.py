@@ -11,21 +11,22 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from crypto_features.assets.candles import daily_candles
-from crypto_features.assets.features import feature_table
-from crypto_features.assets.lake import LakeResource
-from crypto_features.assets.partitions import monthly
-from crypto_features.assets.training import training_set
-from crypto_features.features import GROUPS, SERVICES, column_digests, input_digest
-from crypto_features.features.regime_model import ULTRA_5
-from crypto_features.history import history
-from crypto_features.market import Table
-from crypto_features.market.digest import content_digest
-from crypto_features.materialize import range_tags
+from crypto_features.graph.candles import daily_candles
+from crypto_features.graph.features import feature_table
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.materialize import range_tags
+from crypto_features.graph.partitions import monthly
+from crypto_features.graph.training import training_set
+from crypto_features.lake.digest import content_digest
+from crypto_features.lake.history import history
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.shipped.regime_model import ULTRA_5
+from crypto_features.shipped.registry import GROUPS, SERVICES
 from crypto_features.store import FeastResource
-from crypto_features.training import training_rows
-from crypto_features.versions import feature_versions
+from crypto_features.training.rows import training_rows
+from crypto_features.versions.measured import feature_versions
+from crypto_features.versions.provenance import column_digests, input_digest
 
 KEYS = ("symbol", "event_timestamp", "open_time")
 READ = {"price_features": ULTRA_5, "volume_features": ("volume_ratio",), "daily_candles": ()}

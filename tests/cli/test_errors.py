@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
-from crypto_features import market
 from crypto_features.cli import app
+from crypto_features.ingest import ingest as ingest_module
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_what_the_system_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch, fa
     def ingest(*_: object, **__: object) -> None:
         raise fault
 
-    monkeypatch.setattr(market, "ingest", ingest)
+    monkeypatch.setattr(ingest_module, "ingest", ingest)
     assert failed().startswith(f"Error: {line}")
 
 
@@ -66,7 +66,7 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) ->
     def ingest(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(market, "ingest", ingest)
+    monkeypatch.setattr(ingest_module, "ingest", ingest)
     assert isinstance(CliRunner().invoke(app, ["fetch"]).exception, ZeroDivisionError)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from crypto_features.features import GROUPS, FeatureGroup
-from crypto_features.features.completeness import completeness_columns
+from crypto_features.shipped.registry import GROUPS
 from crypto_features.store import FeastResource
+from crypto_features.tables.completeness import completeness_columns
+from crypto_features.tables.declaration import FeatureGroup
 
 NOW = datetime(2024, 3, 1, 0, 30, tzinfo=UTC)
 SYMBOLS = ("BTC", "ETH")

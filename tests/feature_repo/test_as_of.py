@@ -14,17 +14,18 @@ import pytest
 from upath import UPath
 
 from crypto_features.errors import InputError
-from crypto_features.features import GROUPS, SERVICES, partition_metadata
-from crypto_features.features.created import with_created
-from crypto_features.features.history import FittedVersion, reach
-from crypto_features.features.months import MONTH, month_span
-from crypto_features.features.past import missed
-from crypto_features.features.probe_market import START, probe_market
-from crypto_features.history import history
-from crypto_features.market import Table
+from crypto_features.known.created import with_created
+from crypto_features.known.history import FittedVersion, reach
+from crypto_features.known.past import missed
+from crypto_features.lake.history import history
+from crypto_features.lake.table import Table
+from crypto_features.shipped.registry import GROUPS, SERVICES
 from crypto_features.store import FeastResource, NotAppliedError, OtherVersionError, UnknownThenWarning, session
-from crypto_features.training import training_rows
-from crypto_features.versions import feature_versions
+from crypto_features.tables.months import MONTH, month_span
+from crypto_features.training.rows import training_rows
+from crypto_features.versions.measured import feature_versions
+from crypto_features.versions.probe_market import START, probe_market
+from crypto_features.versions.provenance import partition_metadata
 from feature_repo import (
     create_entity_df,
     get_regime_features,

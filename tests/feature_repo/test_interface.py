@@ -14,7 +14,7 @@ import pytest
 
 import feature_repo as repo
 from crypto_features.errors import CryptoFeaturesError, InputError, SettingsError, UnknownNameError
-from crypto_features.features import GROUPS, SERVICES
+from crypto_features.shipped.registry import GROUPS, SERVICES
 from crypto_features.store import (
     FeastResource,
     MissingTableError,

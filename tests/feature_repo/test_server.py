@@ -15,7 +15,7 @@ from schemathesis.checks import not_a_server_error
 from typer.testing import CliRunner
 
 from crypto_features.cli import app as command_line
-from crypto_features.features import GROUPS
+from crypto_features.shipped.registry import GROUPS
 from crypto_features.store import FeastResource, StoreUnreachableError, names, server, session
 
 BTC = {"features": ["price_features:rsi_14"], "entities": {"symbol": ["BTC", "NEW"]}}

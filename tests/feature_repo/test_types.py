@@ -10,15 +10,17 @@ import pytest
 from upath import UPath
 
 import feature_repo as repo
-from crypto_features import features
 from crypto_features.errors import InputError
-from crypto_features.features import GROUPS, SERVICES, Feature, FeatureGroup, Input, compute_partition
-from crypto_features.features.dtypes import SCALARS
-from crypto_features.features.fingerprint import feature_fingerprints
-from crypto_features.features.provenance import column_digests
-from crypto_features.market import Table
-from crypto_features.market.digest import content_digest
+from crypto_features.lake.digest import content_digest
+from crypto_features.lake.table import Table
+from crypto_features.shipped import registry
+from crypto_features.shipped.registry import GROUPS, SERVICES
 from crypto_features.store import FeastResource, definitions, parity
+from crypto_features.tables.declaration import Feature, FeatureGroup, FeatureService, Input
+from crypto_features.tables.dtypes import SCALARS
+from crypto_features.tables.partition import compute_partition
+from crypto_features.versions.fingerprint import feature_fingerprints
+from crypto_features.versions.provenance import column_digests
 
 from .conftest import NOW
 
@@ -61,9 +63,9 @@ def test_every_type_has_one_value_in_the_table_in_training_and_online(
     assert dict(table.schema)["Datetime_list"] == pl.List(pl.Datetime("us", "UTC"))
     monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", NOW.isoformat())
     names = tuple(feature.name for feature in group.features)
-    monkeypatch.setattr(features, "GROUPS", {**GROUPS, "typed": group})
-    service = features.FeatureService("all_types", "", {"typed": names})
-    monkeypatch.setattr(features, "SERVICES", {**SERVICES, "all_types": service})
+    monkeypatch.setattr(registry, "GROUPS", {**GROUPS, "typed": group})
+    service = FeatureService("all_types", "", {"typed": names})
+    monkeypatch.setattr(registry, "SERVICES", {**SERVICES, "all_types": service})
     monkeypatch.setattr(definitions, "feature_versions", lambda _: dict.fromkeys([*names, *_names()], "1"))
     monkeypatch.setattr(definitions, "table_version", lambda _: "1")
     data = tmp_path / "data"

@@ -9,19 +9,20 @@ import pyarrow.parquet as pq
 import pytest
 
 import feature_repo as repo
-from crypto_features import features
-from crypto_features.features import GROUPS, SERVICES
+from crypto_features.shipped import registry
+from crypto_features.shipped.registry import GROUPS, SERVICES
 from crypto_features.store import FeastResource, OtherVersionError, definitions, session
-from crypto_features.versions import feature_versions
+from crypto_features.tables.declaration import FeatureGroup, FeatureService
+from crypto_features.versions.measured import feature_versions
 
 from .conftest import NOW
 
 REF = "price_features:rsi_14"
 
 
-def declare(monkeypatch: pytest.MonkeyPatch, group: features.FeatureGroup, *services: features.FeatureService) -> None:
-    monkeypatch.setattr(features, "GROUPS", {**GROUPS, group.name: group})
-    monkeypatch.setattr(features, "SERVICES", {**SERVICES, **{service.name: service for service in services}})
+def declare(monkeypatch: pytest.MonkeyPatch, group: FeatureGroup, *services: FeatureService) -> None:
+    monkeypatch.setattr(registry, "GROUPS", {**GROUPS, group.name: group})
+    monkeypatch.setattr(registry, "SERVICES", {**SERVICES, **{service.name: service for service in services}})
 
 
 def versions() -> list[int]:
@@ -57,8 +58,8 @@ def test_a_service_keeps_reading_the_version_that_it_pins(own: FeastResource, mo
     monkeypatch.setattr(
         definitions, "feature_versions", lambda name: changed if name == group.name else feature_versions(name)
     )
-    pinned = features.FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
-    newest = features.FeatureService("newest", "New.", {group.name: ("rsi_14",)})
+    pinned = FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
+    newest = FeatureService("newest", "New.", {group.name: ("rsi_14",)})
     declare(monkeypatch, group, pinned, newest)
     own.apply()
     assert versions() == [0, 1]
@@ -87,7 +88,7 @@ def test_a_version_trains_on_what_it_serves_as_long_as_the_table_holds_it(
         notes = {"crypto_features": json.dumps({"fingerprints": json.dumps(dict(old))})}
         pq.write_table(pq.read_table(file).replace_schema_metadata(notes), file)
     monkeypatch.setattr(definitions, "feature_versions", lambda name: {**feature_versions(name), "rsi_14": "changed"})
-    pinned = features.FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
+    pinned = FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
     declare(monkeypatch, group, pinned)
     own.apply()
     frame = repo.create_entity_df(["BTC"], NOW, NOW)

@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from crypto_features.features import GROUPS, resample
-from crypto_features.features.upstream import every_row
+from crypto_features.compute.resample import resample
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.upstream import every_row
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -111,7 +111,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.features import Feature, FeatureGroup, Input
+from crypto_features.tables.declaration import Feature, FeatureGroup, Input
 from desk import helpers
 from desk.helpers import PAIR, POWER, SCALER, Scaler, Side, by_symbol, late, limited, remembered, scaled, weights
 

@@ -1,4 +1,4 @@
-"""The project's own source, edited: fresh modules of the features room with text replaced."""
+"""The project's own source, edited: fresh modules of its pure rooms with text replaced."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,11 +7,12 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
-ROOM = "crypto_features.features"
-READERS = ("crypto_features.training.", "crypto_features.store.offline.known.", "tests.features.memory_lake.")
-"""Further modules that hold on to what the room declares."""
+ROOM = "crypto_features"
+EDITABLE = tuple(f"crypto_features.{room}." for room in ("compute", "known", "leak", "shipped", "tables", "versions"))
+READERS = ("crypto_features.training.rows.", "crypto_features.store.offline.known.", "tests.features.memory_lake.")
+"""Further modules that hold on to what the rooms declare."""
 Edit = tuple[str, str, str]
-"""Module below the features room, text, and the text in its place."""
+"""Module below the package, text, and the text in its place."""
 
 
 class _EditedLoader(SourceFileLoader):
@@ -46,7 +47,7 @@ class _Editor(MetaPathFinder):
 
 @contextmanager
 def edited(*edits: Edit) -> Iterator[None]:
-    """Within, an import of the features room runs the edited source; after, the real modules are back."""
+    """Within, an import of the pure rooms runs the edited source; after, the real modules are back."""
     saved = _room()
     for name in saved:
         del sys.modules[name]
@@ -66,4 +67,4 @@ def edited(*edits: Edit) -> Iterator[None]:
 
 
 def _room() -> Mapping[str, ModuleType]:
-    return {name: module for name, module in sys.modules.items() if f"{name}.".startswith((f"{ROOM}.", *READERS))}
+    return {name: module for name, module in sys.modules.items() if f"{name}.".startswith((*EDITABLE, *READERS))}

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from crypto_features.features import FeatureGroup, compute_partition
-from crypto_features.features.months import months_between
-from crypto_features.features.partition import evaluate
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.months import months_between
+from crypto_features.tables.partition import compute_partition, evaluate
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2024, 1, 1, tzinfo=UTC)

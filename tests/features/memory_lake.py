@@ -6,22 +6,17 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from crypto_features.features import (
-    GROUPS,
-    column_digests,
-    input_digest,
-    partition_metadata,
-    table_fingerprints,
-)
-from crypto_features.features.definition import table_definitions
-from crypto_features.features.forecast import make_plan
-from crypto_features.features.graph import MODEL, RAW, Node, nodes
-from crypto_features.features.history import FittedVersion, History
-from crypto_features.features.months import months_between
-from crypto_features.features.plan import Plan, Published, Reason, Settled, Stale
-from crypto_features.features.provenance import FINGERPRINTS
-from crypto_features.features.resample import WAITS_UNTIL
-from crypto_features.training import TRAINED, training_node
+from crypto_features.compute.resample import WAITS_UNTIL
+from crypto_features.known.history import FittedVersion, History
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.graph import MODEL, RAW, Node, nodes
+from crypto_features.tables.months import months_between
+from crypto_features.training.rows import TRAINED, training_node
+from crypto_features.versions.definition import table_definitions
+from crypto_features.versions.fingerprint import table_fingerprints
+from crypto_features.versions.forecast import make_plan
+from crypto_features.versions.plan import Plan, Published, Reason, Settled, Stale
+from crypto_features.versions.provenance import FINGERPRINTS, column_digests, input_digest, partition_metadata
 from tests.features.markets import HOUR
 
 Key = tuple[str, str]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.features import Feature, FeatureGroup, Input
+from crypto_features.tables.declaration import Feature, FeatureGroup, Input
 
 DAY = timedelta(days=1)
 

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-from crypto_features.features import GROUPS, compute_partition, resample
-from crypto_features.features.history import FittedVersion, History
-from crypto_features.features.months import MONTH, month_span, months_between
-from crypto_features.features.probe_market import START, probe_market
-from crypto_features.features.regime_model import TABLE, regime_models
+from crypto_features.compute.resample import resample
+from crypto_features.known.history import FittedVersion, History
+from crypto_features.shipped.regime_model import TABLE, regime_models
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.months import MONTH, month_span, months_between
+from crypto_features.tables.partition import compute_partition
+from crypto_features.versions.probe_market import START, probe_market
 from tests.features.markets import DAY, HOUR, TIME
 
 WAIT = timedelta(hours=2)

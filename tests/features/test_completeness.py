@@ -6,13 +6,14 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from crypto_features.compute.indicators import CLOSE
+from crypto_features.compute.windows import window_mean
 from crypto_features.errors import InputError
-from crypto_features.features import GROUPS, Feature, FeatureGroup, Input
-from crypto_features.features.completeness import completeness_columns, lowest_columns
-from crypto_features.features.graph import nodes
-from crypto_features.features.indicators import CLOSE
-from crypto_features.features.partition import evaluate
-from crypto_features.features.windows import window_mean
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.completeness import completeness_columns, lowest_columns
+from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.tables.graph import nodes
+from crypto_features.tables.partition import evaluate
 from tests.features.markets import DAY, HOUR, START, bars
 
 SHARES = [1.0, 0.74, 1.0, 0.75, 1.0, 1.0]

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from crypto_features.features.created import with_created
-from crypto_features.features.knowledge import LATE
+from crypto_features.known.created import with_created
+from crypto_features.known.knowledge import LATE
 from tests.features.markets import DAY, HOUR, START, TIME
 
 

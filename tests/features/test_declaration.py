@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from crypto_features.errors import InputError
-from crypto_features.features import GROUPS, Feature, FeatureGroup, Input
-from crypto_features.features.names import check_names
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.tables.names import check_names
 from tests.features.markets import DAY, HOUR
 
 CLOSE = pl.col("close")

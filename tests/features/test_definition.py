@@ -15,8 +15,9 @@ import polars as pl
 import pytest
 
 from crypto_features.errors import InputError
-from crypto_features.features import GROUPS, Feature, FeatureGroup, Input
-from crypto_features.features.definition import Reader, definitions, libraries, reader, table_definitions
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.versions.definition import Reader, definitions, libraries, reader, table_definitions
 from tests.features.desk import desk
 from tests.features.edits import Edit, edited
 from tests.features.test_fingerprint import PYTHONS, others
@@ -136,7 +137,7 @@ def test_a_file_that_was_edited_after_its_import_is_not_taken_for_the_code_that_
 PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from crypto_features.features.definition import definitions, table_definitions
+from crypto_features.versions.definition import definitions, table_definitions
 from desk import groups
 print(json.dumps([table_definitions(), [dict(definitions(g)) for g in (groups.expressions, groups.function)]]))
 """
@@ -200,7 +201,7 @@ def test_a_library_counts_with_those_that_it_requires() -> None:
 UNSEEN: dict[str, tuple[Edit, set[str]]] = {
     "tomorrow's return of one symbol": (
         (
-            "groups.price",
+            "shipped.price",
             "price_return(bars), description",
             'pl.when(pl.col("symbol") == "FTT").then(CLOSE.shift(-1)).otherwise(price_return(bars)), description',
         ),
@@ -208,19 +209,19 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
     ),
     "another value in one month": (
         (
-            "groups.volume",
+            "shipped.volume",
             "VOLUME * typical_price()",
             'VOLUME * pl.when(pl.col("open_time").dt.year() == 2031).then(0.0).otherwise(typical_price())',
         ),
         {"dollar_volume"},
     ),
     "volumes above ten million": (
-        ("groups.volume", "window_mean(VOLUME, 5)", "window_mean(VOLUME.clip(upper_bound=1e12), 5)"),
+        ("shipped.volume", "window_mean(VOLUME, 5)", "window_mean(VOLUME.clip(upper_bound=1e12), 5)"),
         {"volume_trend"},
     ),
     "a special case two calls deep": (
         (
-            "windows",
+            "compute.windows",
             "    return last + _sum(",
             "    if last.max() > 1e12:\n        return last\n    return last + _sum(",
         ),
@@ -232,7 +233,7 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
     ),
     "one month's fit": (
         (
-            "regime_model",
+            "shipped.regime_model",
             "    return fit(padded(rows), prior_model())",
             '    if month == "2031-01":\n        return prior_model()\n    return fit(padded(rows), prior_model())',
         ),
@@ -240,7 +241,7 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
     ),
     "one symbol's label": (
         (
-            "groups.regime",
+            "shipped.regime",
             'rows = inputs["price_features"].sort(',
             'rows = inputs["price_features"].filter(pl.col("symbol") != "FTT").sort(',
         ),
@@ -248,14 +249,14 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
     ),
     "one symbol's day": (
         (
-            "resample",
+            "compute.resample",
             'candles.sort("symbol", "open_time")',
             'candles.filter(pl.col("symbol") != "FTT").sort("symbol", "open_time")',
         ),
         {"open", "high", "low", "close", "volume", "completeness"},
     ),
     "another buy of one symbol": (
-        ("groups.signals", "exceeds(_MA_5, _MA_20)", '(exceeds(_MA_5, _MA_20) | (pl.col("symbol") == "FTT"))'),
+        ("shipped.signals", "exceeds(_MA_5, _MA_20)", '(exceeds(_MA_5, _MA_20) | (pl.col("symbol") == "FTT"))'),
         {"can_buy"},
     ),
 }
@@ -265,7 +266,7 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
 def own_changes(edit: Edit, *more: Edit) -> set[str]:
     before = table_definitions()
     with edited(edit, *more):
-        from crypto_features.features.definition import table_definitions as edited_definitions
+        from crypto_features.versions.definition import table_definitions as edited_definitions
 
         after = edited_definitions()
     return {name for table, columns in before.items() for name in columns if columns[name] != after[table].get(name)}

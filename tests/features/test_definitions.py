@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from crypto_features.features import GROUPS, Feature, FeatureGroup
-from crypto_features.features.declaration import POSITIVE
-from crypto_features.features.probe_market import probe_market
-from crypto_features.features.upstream import every_row, tables
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.declaration import POSITIVE, Feature, FeatureGroup
+from crypto_features.tables.upstream import every_row, tables
+from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import HOUR, bars, values
 
 PRICE, VOLUME = GROUPS["price_features"], GROUPS["volume_features"]

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from crypto_features.features import column_digests, input_digest, table_fingerprints
-from crypto_features.features.probe_market import probe_history, probe_market
+from crypto_features.versions.fingerprint import table_fingerprints
+from crypto_features.versions.probe_market import probe_history, probe_market
+from crypto_features.versions.provenance import column_digests, input_digest
 
 PYTHONS = "FINGERPRINT_PYTHONS"
 """Interpreters to compare, separated as in PATH; each has polars, numpy, pandas and ta installed."""
 
 PROGRAM = """
 import json
-from crypto_features.features import table_fingerprints
+from crypto_features.versions.fingerprint import table_fingerprints
 print(json.dumps(table_fingerprints()))
 """
 HERE = table_fingerprints()

@@ -7,10 +7,11 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from crypto_features.features import GROUPS, column_digests, compute_partition
-from crypto_features.features.partition import evaluate
-from crypto_features.features.probe_market import START, probe_market
-from crypto_features.features.resample import resample
+from crypto_features.compute.resample import resample
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.partition import compute_partition, evaluate
+from crypto_features.versions.probe_market import START, probe_market
+from crypto_features.versions.provenance import column_digests
 from tests.features.markets import DAY, HOUR
 from tests.features.memory_lake import MemoryLake
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from crypto_features.features.knowledge import candles_as_known, late, model_in_force, with_known
+from crypto_features.known.knowledge import candles_as_known, late, model_in_force, with_known
 from tests.features.markets import DAY, HOUR, TIME
 
 WAIT = timedelta(hours=1)

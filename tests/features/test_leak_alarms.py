@@ -2,10 +2,11 @@
 
 import pytest
 
-from crypto_features.features import GROUPS, FeatureGroup
-from crypto_features.features.groups.signals import volatility_breakout
-from crypto_features.features.leak import leak_test
-from crypto_features.features.leak.honest import DAILY, HOURLY
+from crypto_features.leak import leak_test
+from crypto_features.leak.honest import DAILY, HOURLY
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped.signals import volatility_breakout
+from crypto_features.tables.declaration import FeatureGroup
 
 SHIPPED = [*GROUPS.values(), volatility_breakout(k=None)]
 

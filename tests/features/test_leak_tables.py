@@ -2,11 +2,11 @@
 
 import pytest
 
-from crypto_features.features import GROUPS
-from crypto_features.features.leak import leak_test
-from crypto_features.features.leak.zoo import FITS
-from crypto_features.features.probe_market import probe_market
-from crypto_features.features.regime_model import Fit
+from crypto_features.leak import leak_test
+from crypto_features.leak.zoo import FITS
+from crypto_features.shipped.regime_model import Fit
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.versions.probe_market import probe_market
 from tests.features.zoo import ZOO, caught, missed
 
 

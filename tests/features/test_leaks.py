@@ -8,12 +8,12 @@ from threading import Lock
 import polars as pl
 import pytest
 
+from crypto_features.compute.indicators import price_return
+from crypto_features.compute.windows import window_mean
 from crypto_features.errors import InputError
-from crypto_features.features import Feature, FeatureGroup, Input
-from crypto_features.features.indicators import price_return
-from crypto_features.features.leak import leak_test
-from crypto_features.features.probe_market import probe_market
-from crypto_features.features.windows import window_mean
+from crypto_features.leak import leak_test
+from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, bars
 from tests.features.planted import daily_feature, daily_features
 

@@ -3,11 +3,14 @@
 import polars as pl
 import pytest
 
-from crypto_features.features import GROUPS, SERVICES, FeatureGroup, lineage, resample
-from crypto_features.features.groups.signals import volatility_breakout
-from crypto_features.features.probe_market import probe_market
-from crypto_features.features.regime_model import ULTRA_5, RegimeModel
-from crypto_features.features.upstream import every_row, tables
+from crypto_features.compute.resample import resample
+from crypto_features.shipped.regime_model import ULTRA_5, RegimeModel
+from crypto_features.shipped.registry import GROUPS, SERVICES
+from crypto_features.shipped.signals import volatility_breakout
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.lineage import lineage
+from crypto_features.tables.upstream import every_row, tables
+from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, HOUR
 
 KEYS = {"symbol", "open_time", "event_timestamp", "month", "version", "completeness", "known_at"}

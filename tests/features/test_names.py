@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.features import GROUPS, SERVICES, Feature, FeatureGroup, FeatureService
-from crypto_features.features.names import check_names
-from crypto_features.features.regime_model import ULTRA_5
+from crypto_features.shipped.regime_model import ULTRA_5
+from crypto_features.shipped.registry import GROUPS, SERVICES
+from crypto_features.tables.declaration import Feature, FeatureGroup, FeatureService
+from crypto_features.tables.names import check_names
 from tests.features.edits import Edit, edited
 from tests.features.planted import daily_feature
 
@@ -85,21 +86,21 @@ def test_a_group_refuses_two_features_of_one_name_and_names_of_its_bars() -> Non
 @pytest.mark.parametrize(
     "edit",
     [
-        ("groups.price", '"rsi_14"', '"rsi"'),
-        ("services", '"atr_ratio"', '"atr_rel"'),
-        ("groups.price", '"trend.MACD.macd_diff"', '"trend.KSTIndicator.kst"'),
+        ("shipped.price", '"rsi_14"', '"rsi"'),
+        ("shipped.services", '"atr_ratio"', '"atr_rel"'),
+        ("shipped.price", '"trend.MACD.macd_diff"', '"trend.KSTIndicator.kst"'),
     ],
 )
 def test_a_wrong_declaration_is_refused_where_it_is_imported(edit: Edit) -> None:
     with pytest.raises((InputError, UnknownNameError)), edited(edit):
-        import crypto_features.features  # noqa: F401 - the edited one.
+        import crypto_features.shipped.registry  # noqa: F401 - the edited one.
 
 
 def test_the_command_line_reports_a_wrong_declaration_in_one_line(tmp_path: Path) -> None:
     program = (
         "import sys; sys.argv = ['crypto-features', 'plan']\n"
         "from tests.features.edits import _Editor\n"
-        "sys.meta_path.insert(0, _Editor([('services', '\"atr_ratio\"', '\"atr_rel\"')]))\n"
+        "sys.meta_path.insert(0, _Editor([('shipped.services', '\"atr_ratio\"', '\"atr_rel\"')]))\n"
         "from crypto_features.cli import app\n"
         "app()"
     )

@@ -10,8 +10,8 @@ import pytest
 import ta
 import talib
 
-from crypto_features.features import GROUPS
-from crypto_features.features.partition import evaluate
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.partition import evaluate
 from tests.features.markets import HOUR, bars, monthly, values
 
 SETTLED = {"TA-Lib": 300, "ta": 330}

@@ -6,11 +6,13 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from crypto_features.compute.resample import resample
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.features import GROUPS, Feature, FeatureGroup, Input, compute_partition
-from crypto_features.features.completeness import completeness_columns
-from crypto_features.features.probe_market import probe_market
-from crypto_features.features.resample import resample
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.completeness import completeness_columns
+from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.tables.partition import compute_partition
+from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, HOUR, START, TIME, bars
 from tests.features.planted import daily_feature
 

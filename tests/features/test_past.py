@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
-from crypto_features.features import GROUPS
-from crypto_features.features.history import History
-from crypto_features.features.probe_market import START, probe_market
+from crypto_features.known.history import History
+from crypto_features.shipped.registry import GROUPS
 from crypto_features.store.offline.join import FeatureTable
 from crypto_features.store.offline.known import Knowledge, join_as_known
+from crypto_features.versions.probe_market import START, probe_market
 from tests.features.markets import DAY, HOUR, TIME
 from tests.features.replay import (
     DAYS,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 import polars as pl
 import pytest
 
-from crypto_features.features.plan import Reason
-from crypto_features.features.probe_market import START, probe_market
+from crypto_features.versions.plan import Reason
+from crypto_features.versions.probe_market import START, probe_market
 from tests.features.edits import Edit, edited
 from tests.features.markets import DAY, HOUR
 from tests.features.memory_lake import Key, MemoryLake

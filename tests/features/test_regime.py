@@ -7,10 +7,8 @@ import polars as pl
 import pytest
 
 from crypto_features.errors import InputError
-from crypto_features.features import GROUPS, RegimeModel, compute_partition, fit_regime_model
-from crypto_features.features.groups.regime import LONGEST
-from crypto_features.features.probe_market import START, probe_market
-from crypto_features.features.regime_filter import (
+from crypto_features.shipped.regime import LONGEST
+from crypto_features.shipped.regime_filter import (
     BEAR,
     BULL,
     SIDEWAYS,
@@ -20,10 +18,20 @@ from crypto_features.features.regime_filter import (
     forward_filter,
     rule_labels,
 )
-from crypto_features.features.regime_model import ULTRA_5, padded, prior_model, regime_models
-from crypto_features.features.regime_prior import random_walk_prior
-from crypto_features.features.regime_study import study_regime
-from crypto_features.features.upstream import every_row, tables
+from crypto_features.shipped.regime_model import (
+    ULTRA_5,
+    RegimeModel,
+    fit_regime_model,
+    padded,
+    prior_model,
+    regime_models,
+)
+from crypto_features.shipped.regime_prior import random_walk_prior
+from crypto_features.shipped.regime_study import study_regime
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.partition import compute_partition
+from crypto_features.tables.upstream import every_row, tables
+from crypto_features.versions.probe_market import START, probe_market
 from tests.features.markets import DAY, HOUR
 
 INPUTS = tables(GROUPS["regime_features"], probe_market(), interval=HOUR)

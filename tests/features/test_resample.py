@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto_features.compute.resample import resample, waits_until
 from crypto_features.errors import InputError
-from crypto_features.features import resample
-from crypto_features.features.resample import waits_until
 from tests.features.markets import DAY, HOUR, START, bars
 
 PRICES = [float(n) for n in range(1, 49)]

@@ -5,8 +5,10 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from crypto_features.features import GROUPS, FeatureGroup, compute_partition
-from crypto_features.features.groups.signals import volatility_breakout
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped.signals import volatility_breakout
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.partition import compute_partition
 from tests.features.markets import DAY, HOUR, START, TIME, bars
 
 SIGNALS = GROUPS["trading_signals"]

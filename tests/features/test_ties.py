@@ -8,9 +8,9 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from crypto_features.features import GROUPS, compute_partition
-from crypto_features.features.partition import evaluate
-from crypto_features.features.upstream import every_row
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.partition import compute_partition, evaluate
+from crypto_features.tables.upstream import every_row
 from tests.features.markets import DAY, HOUR, START, TIME
 
 TICKS = ("0.01", "0.00001", "0.00000001")

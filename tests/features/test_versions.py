@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from crypto_features.features import GROUPS
+from crypto_features.shipped.registry import GROUPS
 from tests.features.edits import Edit, edited
 
 Changed = dict[str, set[str]]
@@ -21,60 +21,70 @@ def price(*names: str) -> Changed:
 
 SAME: dict[str, tuple[Edit, ...]] = {
     "a mean by the library's rolling kernel": (
-        ("groups.price", "window_mean(CLOSE, bars), f", "CLOSE.rolling_mean(bars), f"),
+        ("shipped.price", "window_mean(CLOSE, bars), f", "CLOSE.rolling_mean(bars), f"),
     ),
     "a sum from the newest bar": (
         (
-            "windows",
+            "compute.windows",
             "    total = columns[0].copy()\n    for column in columns[1:]:",
             "    total = columns[-1].copy()\n    for column in columns[-2::-1]:",
         ),
     ),
-    "a reworded description": (("groups.price", "− 1.", "minus 1."),),
-    "another unit": (("groups.price", '"ratio per day"', '"ratio"'),),
-    "other bounds": (("groups.price", "bounds=(0, 100)", "bounds=(1, 99)"),),
+    "a reworded description": (("shipped.price", "− 1.", "minus 1."),),
+    "another unit": (("shipped.price", '"ratio per day"', '"ratio"'),),
+    "other bounds": (("shipped.price", "bounds=(0, 100)", "bounds=(1, 99)"),),
     "a comment": (
-        ("indicators", "    price = typical_price()", "    # the mean of three prices\n    price = typical_price()"),
+        (
+            "compute.indicators",
+            "    price = typical_price()",
+            "    # the mean of three prices\n    price = typical_price()",
+        ),
     ),
-    "a docstring": (("windows", "Sum of the last", "Total of the last"),),
+    "a docstring": (("compute.windows", "Sum of the last", "Total of the last"),),
     "a renamed helper": (
-        ("groups.price", "def _return(", "def _simple_return("),
-        ("groups.price", " _return(", " _simple_return("),
+        ("shipped.price", "def _return(", "def _simple_return("),
+        ("shipped.price", " _return(", " _simple_return("),
     ),
     "a renamed parameter": (
-        ("indicators", "def price_return(bars: int)", "def price_return(days: int)"),
-        ("indicators", "CLOSE.shift(bars) - 1", "CLOSE.shift(days) - 1"),
+        ("compute.indicators", "def price_return(bars: int)", "def price_return(days: int)"),
+        ("compute.indicators", "CLOSE.shift(bars) - 1", "CLOSE.shift(days) - 1"),
     ),
     "features in another order": (
-        ("groups.price", "        _return(1),\n        _return(5),\n", "        _return(5),\n        _return(1),\n"),
+        ("shipped.price", "        _return(1),\n        _return(5),\n", "        _return(5),\n        _return(1),\n"),
     ),
-    "a longer time to live": (("groups.price", "ttl=timedelta(days=1)", "ttl=timedelta(days=2)"),),
+    "a longer time to live": (("shipped.price", "ttl=timedelta(days=1)", "ttl=timedelta(days=2)"),),
     "a return written as a difference": (
-        ("indicators", "CLOSE / CLOSE.shift(bars) - 1", "(CLOSE - CLOSE.shift(bars)) / CLOSE.shift(bars)"),
+        ("compute.indicators", "CLOSE / CLOSE.shift(bars) - 1", "(CLOSE - CLOSE.shift(bars)) / CLOSE.shift(bars)"),
     ),
     "a deviation by the library's rolling kernel": (
-        ("indicators", "window_deviation(price_return(1), bars, ddof=1)", "price_return(1).rolling_std(bars, ddof=1)"),
+        (
+            "compute.indicators",
+            "window_deviation(price_return(1), bars, ddof=1)",
+            "price_return(1).rolling_std(bars, ddof=1)",
+        ),
     ),
     "an algebraic rewriting of %b": (
         (
-            "groups.price",
+            "shipped.price",
             '(CLOSE / MA_20 - 1) / pl.col("bb_width") + 0.5',
             '(CLOSE - MA_20 + MA_20 * pl.col("bb_width") / 2) / (MA_20 * pl.col("bb_width"))',
         ),
     ),
-    "RSI by relative strength": (("indicators", "100 * gain / (gain + loss)", "100 - 100 / (1 + gain / loss)"),),
+    "RSI by relative strength": (
+        ("compute.indicators", "100 * gain / (gain + loss)", "100 - 100 / (1 + gain / loss)"),
+    ),
     "a typical price by division": (
-        ("indicators", "pl.mean_horizontal(HIGH, LOW, CLOSE)", "(HIGH + LOW + CLOSE) / 3"),
+        ("compute.indicators", "pl.mean_horizontal(HIGH, LOW, CLOSE)", "(HIGH + LOW + CLOSE) / 3"),
     ),
     "an unused feature helper": (
-        ("indicators", "def atr(", "def unused() -> pl.Expr:\n    return CLOSE\n\n\ndef atr("),
+        ("compute.indicators", "def atr(", "def unused() -> pl.Expr:\n    return CLOSE\n\n\ndef atr("),
     ),
     "a constant given a name": (
-        ("groups.price", "bollinger_width(20, 2)", "bollinger_width(20, TWO)"),
-        ("groups.price", "MA_5, MA_20, MA_60 =", "TWO = 2\nMA_5, MA_20, MA_60 ="),
+        ("shipped.price", "bollinger_width(20, 2)", "bollinger_width(20, TWO)"),
+        ("shipped.price", "MA_5, MA_20, MA_60 =", "TWO = 2\nMA_5, MA_20, MA_60 ="),
     ),
     "the other way round": (
-        ("groups.signals", "exceeds(_MA_5, CLOSE) | _LAST_OF_DAY", "_LAST_OF_DAY | exceeds(_MA_5, CLOSE)"),
+        ("shipped.signals", "exceeds(_MA_5, CLOSE) | _LAST_OF_DAY", "_LAST_OF_DAY | exceeds(_MA_5, CLOSE)"),
     ),
 }
 CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
@@ -82,7 +92,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
     "a mean without its anchor": (
         (
             (
-                "windows",
+                "compute.windows",
                 "last + _sum([column - last for column in columns]) / len(columns)",
                 "_sum(columns) / len(columns)",
             ),
@@ -90,45 +100,45 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         price("bb_position") | FITTED,
     ),
     "a zero-filled warm-up": (
-        (("ta_adapter", 'values[:warm_up] = float("nan")', "values[:warm_up] = 0.0"),),
+        (("compute.ta_adapter", 'values[:warm_up] = float("nan")', "values[:warm_up] = 0.0"),),
         price("macd_diff", "stoch_k_14"),
     ),
-    "not strictly above": ((("groups.price", "exceeds(MA_5, MA_20)", "(MA_5 >= MA_20)"),), price("ma_alignment")),
+    "not strictly above": ((("shipped.price", "exceeds(MA_5, MA_20)", "(MA_5 >= MA_20)"),), price("ma_alignment")),
     "nulls filled with 0": (
-        (("groups.price", "window_mean(CLOSE, bars), f", "window_mean(CLOSE, bars).fill_null(0.0), f"),),
+        (("shipped.price", "window_mean(CLOSE, bars), f", "window_mean(CLOSE, bars).fill_null(0.0), f"),),
         price("ma_5", "ma_20", "ma_60", "ma_alignment") | FITTED | {SIGNALS: {"can_buy", "should_sell"}},
     ),
-    "RSI over 13 bars": ((("groups.price", "rsi(14)", "rsi(13)"),), price("rsi_14") | FITTED),
+    "RSI over 13 bars": ((("shipped.price", "rsi(14)", "rsi(13)"),), price("rsi_14") | FITTED),
     "ATR over 15 bars": (
-        (("groups.price", "            atr(14)", "            atr(15)"),),
+        (("shipped.price", "            atr(14)", "            atr(15)"),),
         price("atr_14", "atr_ratio") | {SIGNALS: {"signal_strength"}},
     ),
     "bands of 2.1 deviations": (
-        (("groups.price", "bollinger_width(20, 2)", "bollinger_width(20, 2.1)"),),
+        (("shipped.price", "bollinger_width(20, 2)", "bollinger_width(20, 2.1)"),),
         price("bb_width", "bb_position") | FITTED,
     ),
     "bands of 21 bars": (
-        (("groups.price", "bollinger_width(20, 2)", "bollinger_width(21, 2)"),),
+        (("shipped.price", "bollinger_width(20, 2)", "bollinger_width(21, 2)"),),
         price("bb_width", "bb_position") | FITTED,
     ),
     "sample instead of population": (
-        (("indicators", "window_deviation(CLOSE, bars, ddof=0)", "window_deviation(CLOSE, bars, ddof=1)"),),
+        (("compute.indicators", "window_deviation(CLOSE, bars, ddof=0)", "window_deviation(CLOSE, bars, ddof=1)"),),
         price("bb_width", "bb_position") | FITTED,
     ),
     "population instead of sample": (
-        (("indicators", "bars, ddof=1)", "bars, ddof=0)"),),
+        (("compute.indicators", "bars, ddof=1)", "bars, ddof=0)"),),
         price("volatility_20d", "volatility_60d") | FITTED,
     ),
     "a log return": (
-        (("indicators", "CLOSE / CLOSE.shift(bars) - 1", "(CLOSE / CLOSE.shift(bars)).log()"),),
+        (("compute.indicators", "CLOSE / CLOSE.shift(bars) - 1", "(CLOSE / CLOSE.shift(bars)).log()"),),
         price("return_1d", "return_5d", "return_20d", "volatility_20d", "volatility_60d") | FITTED,
     ),
-    "another macd window": ((("groups.price", "window_fast=12", "window_fast=11"),), price("macd_diff")),
-    "another macd signal": ((("groups.price", "window_sign=9", "window_sign=8"),), price("macd_diff")),
-    "a longer masked warm-up": ((("groups.price", "warm_up=33", "warm_up=34"),), price("macd_diff")),
-    "the low for the close": ((("groups.price", "low=LOW, close=CLOSE", "low=LOW, close=HIGH"),), price("stoch_k_14")),
+    "another macd window": ((("shipped.price", "window_fast=12", "window_fast=11"),), price("macd_diff")),
+    "another macd signal": ((("shipped.price", "window_sign=9", "window_sign=8"),), price("macd_diff")),
+    "a longer masked warm-up": ((("shipped.price", "warm_up=33", "warm_up=34"),), price("macd_diff")),
+    "the low for the close": ((("shipped.price", "low=LOW, close=CLOSE", "low=LOW, close=HIGH"),), price("stoch_k_14")),
     "the open for the close": (
-        (("groups.price", "window_mean(CLOSE, bars), f", "window_mean(pl.col('open'), bars), f"),),
+        (("shipped.price", "window_mean(CLOSE, bars), f", "window_mean(pl.col('open'), bars), f"),),
         price(
             "ma_5",
             "ma_20",
@@ -143,84 +153,90 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         | {SIGNALS: {"can_buy", "should_sell"}},
     ),
     "true range without the previous close": (
-        (("indicators", "pl.max_horizontal(HIGH, previous)", "HIGH"),),
+        (("compute.indicators", "pl.max_horizontal(HIGH, previous)", "HIGH"),),
         price("atr_14", "atr_ratio") | {SIGNALS: {"signal_strength"}},
     ),
     "the first mean not as seed": (
-        (("indicators", "when(seen == bars).then(window_mean(values, bars))", "when(seen == bars).then(values)"),),
+        (
+            (
+                "compute.indicators",
+                "when(seen == bars).then(window_mean(values, bars))",
+                "when(seen == bars).then(values)",
+            ),
+        ),
         price("rsi_14", "atr_14", "atr_ratio") | FITTED | {SIGNALS: {"signal_strength"}},
     ),
     "a reversed comparison": (
-        (("groups.price", "exceeds(MA_5, MA_20)", "exceeds(MA_20, MA_5)"),),
+        (("shipped.price", "exceeds(MA_5, MA_20)", "exceeds(MA_20, MA_5)"),),
         price("ma_alignment") | FITTED,
     ),
-    "a swapped pair": ((("groups.price", "MA_20 / MA_60,", "MA_60 / MA_20,"),), price("ma_20_60_ratio")),
+    "a swapped pair": ((("shipped.price", "MA_20 / MA_60,", "MA_60 / MA_20,"),), price("ma_20_60_ratio")),
     "a changed type": (
-        (("groups.price", '"0, 0.5 or 1",', '"0, 0.5 or 1",\n            dtype=pl.Float32,'),),
+        (("shipped.price", '"0, 0.5 or 1",', '"0, 0.5 or 1",\n            dtype=pl.Float32,'),),
         price("ma_alignment"),
     ),
     "not null when flat": (
-        (("indicators", "100 * gain / (gain + loss)", "(100 * gain / (gain + loss)).fill_nan(100.0)"),),
+        (("compute.indicators", "100 * gain / (gain + loss)", "(100 * gain / (gain + loss)).fill_nan(100.0)"),),
         price("rsi_14"),
     ),
     "a helper two calls deep": (
-        (("windows", "(column - mean) ** 2", "(column - mean).__abs__()"),),
+        (("compute.windows", "(column - mean) ** 2", "(column - mean).__abs__()"),),
         price("volatility_20d", "volatility_60d", "bb_width", "bb_position") | FITTED,
     ),
     "a shorter lookback": (
-        (("groups.price", "lookback=timedelta(days=500)", "lookback=timedelta(days=40)"),),
+        (("shipped.price", "lookback=timedelta(days=500)", "lookback=timedelta(days=40)"),),
         price(
             "ma_60", "ma_20_60_ratio", "volatility_60d", "ma_alignment", "rsi_14", "atr_14", "atr_ratio", "macd_diff"
         ),
     ),
     "a ratio in percent": (
-        (("groups.volume", 'VOLUME / pl.col("volume_ma_20"),', '100 * VOLUME / pl.col("volume_ma_20"),'),),
+        (("shipped.volume", 'VOLUME / pl.col("volume_ma_20"),', '100 * VOLUME / pl.col("volume_ma_20"),'),),
         {VOLUME: {"volume_ratio"}},
     ),
     "another volume window": (
-        (("groups.volume", "window_mean(VOLUME, 5)", "window_mean(VOLUME, 6)"),),
+        (("shipped.volume", "window_mean(VOLUME, 5)", "window_mean(VOLUME, 6)"),),
         {VOLUME: {"volume_trend"}},
     ),
     "volume without − 1": (
-        (("groups.volume", 'pl.col("volume_ma_20") - 1', 'pl.col("volume_ma_20")'),),
+        (("shipped.volume", 'pl.col("volume_ma_20") - 1', 'pl.col("volume_ma_20")'),),
         {VOLUME: {"volume_trend"}},
     ),
     "money flow over 13 bars": (
-        (("groups.volume", "money_flow_index(14)", "money_flow_index(13)"),),
+        (("shipped.volume", "money_flow_index(14)", "money_flow_index(13)"),),
         {VOLUME: {"mfi_14"}},
     ),
     "unchanged prices counted as rises": (
-        (("indicators", "change > ROUNDING", "change > -1e-12"),),
+        (("compute.indicators", "change > ROUNDING", "change > -1e-12"),),
         {VOLUME: {"mfi_14"}},
     ),
     "a bar without range counted as bought": (
-        (("indicators", "pl.when(spread == 0).then(0.0)", "pl.when(spread == 0).then(1.0)"),),
+        (("compute.indicators", "pl.when(spread == 0).then(0.0)", "pl.when(spread == 0).then(1.0)"),),
         {VOLUME: {"cmf_20"}},
     ),
     "close for typical price": (
-        (("groups.volume", "VOLUME * typical_price()", "VOLUME * pl.col('close')"),),
+        (("shipped.volume", "VOLUME * typical_price()", "VOLUME * pl.col('close')"),),
         {VOLUME: {"dollar_volume"}},
     ),
     "another k": (
-        (("groups.signals", "K = 0.5", "K = 0.6"),),
+        (("shipped.signals", "K = 0.5", "K = 0.6"),),
         {SIGNALS: {"target_price", "can_buy", "signal_strength"}},
     ),
     "the breakout strictly above": (
-        (("groups.signals", "CLOSE >= _LEAST", "CLOSE > _TARGET * (1 + ROUNDING)"),),
+        (("shipped.signals", "CLOSE >= _LEAST", "CLOSE > _TARGET * (1 + ROUNDING)"),),
         {SIGNALS: {"can_buy"}},
     ),
     "a sale at ma_20": (
-        (("groups.signals", "exceeds(_MA_5, CLOSE)", "exceeds(_MA_20, CLOSE)"),),
+        (("shipped.signals", "exceeds(_MA_5, CLOSE)", "exceeds(_MA_20, CLOSE)"),),
         {SIGNALS: {"should_sell"}},
     ),
     "no sale at the end of the day": (
-        (("groups.signals", "exceeds(_MA_5, CLOSE) | _LAST_OF_DAY", "exceeds(_MA_5, CLOSE)"),),
+        (("shipped.signals", "exceeds(_MA_5, CLOSE) | _LAST_OF_DAY", "exceeds(_MA_5, CLOSE)"),),
         {SIGNALS: {"should_sell"}},
     ),
     "a target from the high alone": (
         (
             (
-                "groups.signals",
+                "shipped.signals",
                 'pl.col("daily_candles.high") - pl.col("daily_candles.low")',
                 'pl.col("daily_candles.high") - pl.col("open")',
             ),
@@ -228,18 +244,18 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         {SIGNALS: {"target_price", "can_buy", "signal_strength"}},
     ),
     "the rule entered at 1.2": (
-        (("regime_filter", "ENTER, LEAVE, STAY = 1.0", "ENTER, LEAVE, STAY = 1.2"),),
+        (("shipped.regime_filter", "ENTER, LEAVE, STAY = 1.0", "ENTER, LEAVE, STAY = 1.2"),),
         FITTED,
     ),
     "the rule left at 0": (
-        (("regime_filter", "1.0, 0.25, 5", "1.0, 0.0, 5"),),
+        (("shipped.regime_filter", "1.0, 0.25, 5", "1.0, 0.0, 5"),),
         FITTED,
     ),
-    "a prior of fewer rows": ((("regime_model", "PRIOR_ROWS = 2000", "PRIOR_ROWS = 100"),), FITTED),
+    "a prior of fewer rows": ((("shipped.regime_model", "PRIOR_ROWS = 2000", "PRIOR_ROWS = 100"),), FITTED),
     "an uncalibrated probability": (
         (
             (
-                "groups.regime",
+                "shipped.regime",
                 "calibrated(posterior.max(axis=-1).T[own.T], *calibration.T)",
                 "posterior.max(axis=-1).T[own.T]",
             ),
@@ -247,45 +263,48 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         {REGIME: {"regime_probability"}},
     ),
     "duration from 1": (
-        (("groups.regime", ".dt.total_days()", ".dt.total_days().add(1)"),),
+        (("shipped.regime", ".dt.total_days()", ".dt.total_days().add(1)"),),
         {REGIME: {"regime_duration"}},
     ),
     "each month by the newest parameters": (
-        (("groups.regime", "    posterior = forward", "    in_force[:] = len(models) - 1\n    posterior = forward"),),
+        (("shipped.regime", "    posterior = forward", "    in_force[:] = len(models) - 1\n    posterior = forward"),),
         {REGIME: LABELS},
     ),
-    "durations counted to 366": ((("groups.regime", "LONGEST = 365", "LONGEST = 366"),), {REGIME: {"regime_duration"}}),
-    "a shorter regime window": ((("groups.regime", "timedelta(days=500)", "timedelta(days=499)"),), {REGIME: LABELS}),
+    "durations counted to 366": (
+        (("shipped.regime", "LONGEST = 365", "LONGEST = 366"),),
+        {REGIME: {"regime_duration"}},
+    ),
+    "a shorter regime window": ((("shipped.regime", "timedelta(days=500)", "timedelta(days=499)"),), {REGIME: LABELS}),
     "a fit of a day less": (
-        (("regime_model", "LOOKBACK = timedelta(days=1461)", "LOOKBACK = timedelta(days=1460)"),),
+        (("shipped.regime_model", "LOOKBACK = timedelta(days=1461)", "LOOKBACK = timedelta(days=1460)"),),
         {MODEL: {"parameters"}, REGIME: {"regime_probability"}},
     ),
     "a fit of a day more": (
-        (("regime_model", "LOOKBACK = timedelta(days=1461)", "LOOKBACK = timedelta(days=1462)"),),
+        (("shipped.regime_model", "LOOKBACK = timedelta(days=1461)", "LOOKBACK = timedelta(days=1462)"),),
         {MODEL: {"parameters"}, REGIME: {"regime_probability"}},
     ),
     "a fit that knows its month": (
-        (("regime_model", "(time <= start)", "(time <= start + timedelta(days=20))"),),
+        (("shipped.regime_model", "(time <= start)", "(time <= start + timedelta(days=20))"),),
         FITTED,
     ),
     "joined rows of any age": (
-        (("partition", "            tolerance=other.lookback - _INSTANT,\n", ""),),
+        (("tables.partition", "            tolerance=other.lookback - _INSTANT,\n", ""),),
         {SIGNALS: {"should_sell"}},
     ),
     "joined rows of eight days": (
-        (("groups.signals", "lookback=timedelta(days=7)", "lookback=timedelta(days=8)"),),
+        (("shipped.signals", "lookback=timedelta(days=7)", "lookback=timedelta(days=8)"),),
         {SIGNALS: {"should_sell", "signal_strength"}},
     ),
     "joined rows of one day": (
-        (("groups.signals", "lookback=timedelta(days=7)", "lookback=timedelta(days=1)"),),
+        (("shipped.signals", "lookback=timedelta(days=7)", "lookback=timedelta(days=1)"),),
         {SIGNALS: {"should_sell", "signal_strength"}},
     ),
     "an unfinished day resampled": (
-        (("resample", 'over=(close <= pl.col("as_of")) &', 'over=(pl.col("open_time") <= pl.col("as_of")) |'),),
+        (("compute.resample", 'over=(close <= pl.col("as_of")) &', 'over=(pl.col("open_time") <= pl.col("as_of")) |'),),
         {DAILY: DAYS},
     ),
     "a day's highest close as its high": (
-        (("resample", 'pl.col("high").max()', 'pl.col("close").max().alias("high")'),),
+        (("compute.resample", 'pl.col("high").max()', 'pl.col("close").max().alias("high")'),),
         price("atr_14", "atr_ratio", "stoch_k_14")
         | {
             DAILY: {"high"},
@@ -294,26 +313,26 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         },
     ),
     "a day's first close as its open": (
-        (("resample", 'pl.col("open").first()', 'pl.col("close").first().alias("open")'),),
+        (("compute.resample", 'pl.col("open").first()', 'pl.col("close").first().alias("open")'),),
         {DAILY: {"open"}},
     ),
     "a day's mean volume": (
-        (("resample", 'pl.col("volume").sum()', 'pl.col("volume").mean()'),),
+        (("compute.resample", 'pl.col("volume").sum()', 'pl.col("volume").mean()'),),
         {DAILY: {"volume"}, VOLUME: {f.name for f in GROUPS[VOLUME].features}},
     ),
     "a completeness a thousandth off": (
-        (("resample", 'bars["present"].to_numpy() /', 'bars["present"].to_numpy() * 1.001 /'),),
+        (("compute.resample", 'bars["present"].to_numpy() /', 'bars["present"].to_numpy() * 1.001 /'),),
         {DAILY: {"completeness"}},
     ),
     "bars that need more of their candles": (
-        (("groups.volume", "    name=", "    completeness=0.8,\n    name="),),
+        (("shipped.volume", "    name=", "    completeness=0.8,\n    name="),),
         {VOLUME: {f.name for f in GROUPS[VOLUME].features}},
     ),
 }
 
 
 def versions() -> dict[str, dict[str, str]]:
-    from crypto_features.features import table_fingerprints
+    from crypto_features.versions.fingerprint import table_fingerprints
 
     return {table: dict(fingerprints) for table, fingerprints in table_fingerprints().items()}
 

@@ -2,9 +2,9 @@
 
 from functools import cache
 
-from crypto_features.features.leak import leak_test
-from crypto_features.features.leak.report import Leak
-from crypto_features.features.leak.zoo import zoo
+from crypto_features.leak import leak_test
+from crypto_features.leak.report import Leak
+from crypto_features.leak.zoo import zoo
 
 ZOO = {group.name: group for group in zoo()}
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from crypto_features.errors import CryptoFeaturesError
-from crypto_features.market import CANDLE_SCHEMA, Source
+from crypto_features.lake.contract import CANDLE_SCHEMA
+from crypto_features.sources.source import Source
 
 HOUR = timedelta(hours=1)
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -18,12 +18,16 @@ from polars.testing import assert_frame_equal
 from upath import UPath
 
 from crypto_features.errors import CryptoFeaturesError, InputError, PermanentError, SettingsError, TransientError
-from crypto_features.features.months import month_span
-from crypto_features.market import IngestReport, Table, current, ingest, source
-from crypto_features.market.listings import parse_listings
-from crypto_features.market.pace import Pace
-from crypto_features.market.sources.archive import ArchiveSource
+from crypto_features.ingest.ingest import ingest
+from crypto_features.ingest.report import IngestReport
+from crypto_features.lake.candles import current
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.sources import source
+from crypto_features.sources.archive import ArchiveSource
+from crypto_features.sources.listings import parse_listings
+from crypto_features.sources.pace import Pace
+from crypto_features.tables.months import month_span
 from tests.market.exchanges import serve
 from tests.market.market import HOUR, candles
 

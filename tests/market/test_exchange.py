@@ -15,11 +15,15 @@ from pydantic import SecretStr
 from upath import UPath
 
 from crypto_features.errors import PermanentError, SettingsError, TransientError, UnknownNameError
-from crypto_features.market import Standing, Table, current, ingest, source
-from crypto_features.market.listings import parse_listings
-from crypto_features.market.pace import Pace
-from crypto_features.market.sources.exchange import ExchangeSource
+from crypto_features.ingest.ingest import ingest
+from crypto_features.lake.candles import current
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.sources import source
+from crypto_features.sources.exchange import ExchangeSource
+from crypto_features.sources.listings import parse_listings
+from crypto_features.sources.pace import Pace
+from crypto_features.sources.standing import Standing
 from tests.market.exchanges import Exchange, Fault, binance, upbit
 from tests.market.market import HOUR, START, candles
 

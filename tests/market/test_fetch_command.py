@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from upath import UPath
 
 from crypto_features.cli import app
-from crypto_features.market import Table
+from crypto_features.lake.table import Table
 from tests.market.exchanges import Exchange, binance
 from tests.market.market import HOUR, START, candles
 

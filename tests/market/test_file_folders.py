@@ -11,7 +11,7 @@ from upath import UPath
 from crypto_features.cli import app
 from crypto_features.definitions import EARLIEST, build
 from crypto_features.errors import CryptoFeaturesError, InputError
-from crypto_features.market import Table
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
 from tests.market.market import HOUR, START
 from tests.market.vendors import (

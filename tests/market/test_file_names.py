@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from crypto_features.errors import InputError
-from crypto_features.market.vendor.filename import parse
-from crypto_features.market.vendor.pairs import Pair, pairs
+from crypto_features.sources.vendor.filename import parse
+from crypto_features.sources.vendor.pairs import Pair, pairs
 from tests.market.market import HOUR
 from tests.market.vendors import DAY, END, HEADER, LONG_AGO, MINUTE, files, iso, opens, put, text, times_in
 

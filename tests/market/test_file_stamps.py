@@ -212,7 +212,7 @@ def test_a_zone_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_settings_reach_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    from crypto_features.market.vendor import Choices
+    from crypto_features.sources.vendor import Choices
 
     chosen: dict[str, Any] = {"STAMPS": "ms", "ZONE": "UTC", "INTERVAL": "2h", "VOLUME": "quote", "LIMIT": "9"}
     for name, value in chosen.items():

@@ -10,10 +10,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from upath import UPath
 
+from crypto_features.compute.resample import resample
 from crypto_features.errors import CryptoFeaturesError, InputError, SettingsError, UnknownNameError
-from crypto_features.features import resample
-from crypto_features.market import source
 from crypto_features.settings import Settings
+from crypto_features.sources import source
 from tests.market.market import HOUR, START, candles
 from tests.market.vendors import END, LONG_AGO, candles_in, files
 

@@ -11,22 +11,17 @@ from polars.testing import assert_frame_equal
 from upath import UPath
 
 from crypto_features.errors import InputError, PermanentError, TransientError
-from crypto_features.market import (
-    CANDLE_SCHEMA,
-    IngestReport,
-    PartlyFetchedError,
-    Progress,
-    RejectedShareError,
-    Source,
-    Table,
-    current,
-    ingest,
-)
-from crypto_features.market.listings import Listing
-from crypto_features.market.sources.archive import ArchiveSource
-from crypto_features.market.sources.exchange import ExchangeSource
-from crypto_features.market.sources.files import FilesSource
-from crypto_features.market.windows import Planner
+from crypto_features.ingest.ingest import ingest
+from crypto_features.ingest.missing import Planner
+from crypto_features.ingest.report import IngestReport, Progress, RejectedShareError
+from crypto_features.lake.candles import current
+from crypto_features.lake.contract import CANDLE_SCHEMA
+from crypto_features.lake.table import Table
+from crypto_features.sources.archive import ArchiveSource
+from crypto_features.sources.exchange import ExchangeSource
+from crypto_features.sources.files import FilesSource
+from crypto_features.sources.listings import Listing
+from crypto_features.sources.source import PartlyFetchedError, Source
 from tests.market.market import HOUR, LATER, START, Marked, Offer, Resuming, candles
 
 

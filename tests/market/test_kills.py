@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from crypto_features.market import current
+from crypto_features.lake.candles import current
 from tests.market.market import START
 from tests.market.writer import SYMBOLS, offered, tables, take
 

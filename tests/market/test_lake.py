@@ -12,9 +12,9 @@ import pytest
 from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.market import lake
-from crypto_features.market.lake import Table
-from crypto_features.market.names import check_symbol
+from crypto_features.lake import table as lake
+from crypto_features.lake.names import check_symbol
+from crypto_features.lake.table import Table
 
 
 def rows(

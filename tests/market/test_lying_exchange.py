@@ -14,9 +14,12 @@ from upath import UPath
 
 from crypto_features import clock
 from crypto_features.errors import PermanentError, TransientError
-from crypto_features.market import IngestReport, Table, current, ingest
-from crypto_features.market.pace import Pace, retry_after
-from crypto_features.market.sources.exchange import ExchangeSource
+from crypto_features.ingest.ingest import ingest
+from crypto_features.ingest.report import IngestReport
+from crypto_features.lake.candles import current
+from crypto_features.lake.table import Table
+from crypto_features.sources.exchange import ExchangeSource
+from crypto_features.sources.pace import Pace, retry_after
 from tests.market.exchanges import Exchange, Fault, binance, gate, kraken, repeating, upbit
 from tests.market.market import HOUR, START, candles
 from tests.market.test_exchange import ask

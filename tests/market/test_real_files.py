@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crypto_features.errors import InputError
-from crypto_features.market import flags, gaps
+from crypto_features.lake.candles import flags, gaps
 from tests.market.market import HOUR
 from tests.market.vendors import candles_in
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crypto_features.compute.resample import resample
 from crypto_features.errors import SettingsError, UnknownNameError
-from crypto_features.features import resample
-from crypto_features.market import CANDLE_SCHEMA
-from crypto_features.market.digest import content_digest
-from crypto_features.market.sources.sample import SampleSource
-from crypto_features.market.synthetic import EPOCH
+from crypto_features.lake.contract import CANDLE_SCHEMA
+from crypto_features.lake.digest import content_digest
+from crypto_features.sources.sample import SampleSource
+from crypto_features.sources.synthetic import EPOCH
 
 HOUR = timedelta(hours=1)
 PINNED_ROWS, PINNED_DIGEST = 133_733, "0bac590a901c81e909ed81a8f58a5da8"

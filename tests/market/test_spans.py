@@ -9,8 +9,11 @@ import pytest
 from polars.testing import assert_frame_equal
 from upath import UPath
 
-from crypto_features.market import Table, gaps, gaps_in, ingest
-from crypto_features.market.spans import from_texts, joined, number, opening, spans_of, to_texts, without
+from crypto_features.ingest.ingest import ingest
+from crypto_features.ingest.missing import gaps_in
+from crypto_features.lake.candles import gaps
+from crypto_features.lake.spans import from_texts, joined, number, opening, spans_of, to_texts, without
+from crypto_features.lake.table import Table
 from tests.market.market import HOUR, LATER, START, Offer, candles
 
 MONTHS = ("2024-01", "2024-02", "2024-03")

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from crypto_features.cli import app
-from crypto_features.market import FORGOTTEN, Standing, declared_ends, unexpected
-from crypto_features.market.standing import silent
+from crypto_features.ingest.silence import declared_ends, unexpected
 from crypto_features.settings import Settings
+from crypto_features.sources.standing import FORGOTTEN, Standing, silent
 from tests.market.market import HOUR, START, candles
 
 NOW = START + 100 * HOUR

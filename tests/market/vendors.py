@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from crypto_features.market.sources.files import FilesSource
-from crypto_features.market.vendor import Choices
+from crypto_features.sources.files import FilesSource
+from crypto_features.sources.vendor import Choices
 from tests.market.market import HOUR, START
 
 LONG_AGO, END = datetime(2009, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)

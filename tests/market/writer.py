@@ -9,7 +9,9 @@ from pathlib import Path
 import polars as pl
 from upath import UPath
 
-from crypto_features.market import IngestReport, Table, ingest
+from crypto_features.ingest.ingest import ingest
+from crypto_features.ingest.report import IngestReport
+from crypto_features.lake.table import Table
 from tests.market.market import HOUR, LATER, START, Offer, candles
 
 MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")

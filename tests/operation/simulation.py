@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 
 from crypto_features.automation.runs import UNFINISHED
-from crypto_features.instance import dagster_home
+from crypto_features.host.instance import dagster_home
 from crypto_features.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -10,16 +10,19 @@ import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 from upath import UPath
 
-from crypto_features.assets.progress import last_close
 from crypto_features.automation.lagging import lagging
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.schedules import cron
 from crypto_features.automation.watch import silent_markets, troubled_tables
 from crypto_features.definitions import build
-from crypto_features.features import GROUPS
-from crypto_features.features.months import months_between
-from crypto_features.market import Standing, Table, ingest, source
+from crypto_features.graph.progress import last_close
+from crypto_features.ingest.ingest import ingest
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.sources import source
+from crypto_features.sources.standing import Standing
+from crypto_features.tables.months import months_between
 from tests.market.market import HOUR, START
 from tests.operation.world import NOW, World, span
 

@@ -7,11 +7,11 @@ import polars as pl
 
 from crypto_features.automation.lagging import Lag, lagging
 from crypto_features.automation.market_now import MarketNow
-from crypto_features.features import partition_metadata
-from crypto_features.features.regime_model import prior_model
-from crypto_features.recompute import plan_of
+from crypto_features.graph.recompute import plan_of
 from crypto_features.settings import Settings
-from crypto_features.versions import definitions, feature_versions
+from crypto_features.shipped.regime_model import prior_model
+from crypto_features.versions.measured import definitions, feature_versions
+from crypto_features.versions.provenance import partition_metadata
 from tests.market.market import HOUR
 from tests.operation.world import NOW, World, span
 

@@ -8,13 +8,13 @@ import dagster as dg
 import pytest
 from dagster._core.launcher.base import WorkerStatus
 
-from crypto_features.process import TAG, is_gone, this_process
-from crypto_features.run_launcher import WatchedRunLauncher
+from crypto_features.host.process import TAG, is_gone, this_process
+from crypto_features.host.run_launcher import WatchedRunLauncher
 
 
 def described_by_another() -> str:
     """What another process says of itself before it ends."""
-    code = "from crypto_features.process import this_process; print(this_process())"
+    code = "from crypto_features.host.process import this_process; print(this_process())"
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from crypto_features.event_log import BatchedEventLog
+from crypto_features.host.event_log import BatchedEventLog
 
 MONTHS = dg.StaticPartitionsDefinition(["2024-01", "2024-02", "2024-03"])
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from crypto_features.assets import inbox
-from crypto_features.assets.lake import LakeResource
 from crypto_features.definitions import build
-from crypto_features.market.sources.files import FilesSource
+from crypto_features.graph import inbox
+from crypto_features.graph.lake import LakeResource
 from crypto_features.settings import Settings
+from crypto_features.sources.files import FilesSource
 from tests.market.market import HOUR, START, candles
 from tests.operation.world import NOW, World, span
 

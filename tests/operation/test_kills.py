@@ -15,10 +15,10 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from crypto_features.features import GROUPS
-from crypto_features.features.months import months_between
-from crypto_features.market import Table
-from crypto_features.market.sources.sample import SampleSource
+from crypto_features.lake.table import Table
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.sources.sample import SampleSource
+from crypto_features.tables.months import months_between
 from tests.operation.simulation import KINDS, ROOT, idle, platform
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -164,7 +164,7 @@ def digests(data: Path) -> dict[str, dict[str, str]]:
 def differences(data: Path, environment: dict[str, str]) -> list[str]:
     """What differs, to the bit, between the online rows of a view and the newest offline rows of the listed symbols."""
     code = (
-        "from crypto_features.store import parity; from crypto_features.features import GROUPS\n"
+        "from crypto_features.store import parity; from crypto_features.shipped.registry import GROUPS\n"
         "for view in GROUPS: print(parity(view).rows, parity(view).differences)"
     )
     done = subprocess.run(

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from crypto_features.errors import TransientError
-from crypto_features.materialize import RunFailedError, materialize_all
+from crypto_features.graph.materialize import RunFailedError, materialize_all
 from tests.operation.world import World
 
 

@@ -13,19 +13,19 @@ from typer.testing import CliRunner
 from upath import UPath
 
 from crypto_features import clock
-from crypto_features.assets.plan import recompute_plan
-from crypto_features.assets.regime_model import ModelReader
 from crypto_features.cli import app
 from crypto_features.definitions import build
 from crypto_features.errors import InputError
-from crypto_features.features import SERVICES
-from crypto_features.features.months import months_between
-from crypto_features.features.provenance import FINGERPRINTS, INPUTS
-from crypto_features.features.regime_model import prior_model
-from crypto_features.market import Table
-from crypto_features.materialize import command_tags
+from crypto_features.graph.materialize import command_tags
+from crypto_features.graph.plan import recompute_plan
+from crypto_features.graph.regime_model import ModelReader
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.versions import feature_versions
+from crypto_features.shipped.regime_model import prior_model
+from crypto_features.shipped.registry import SERVICES
+from crypto_features.tables.months import months_between
+from crypto_features.versions.measured import feature_versions
+from crypto_features.versions.provenance import FINGERPRINTS, INPUTS
 
 TABLES = ["daily_candles", "regime_model", "price_features", "volume_features", "regime_features", "trading_signals"]
 TABLES += ["training/ml_training_features"]
@@ -54,7 +54,8 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fetch_candles(*months: str) -> None:
     """Two months of the sample market by default, as the asset `candles` publishes them."""
-    from crypto_features.market import ingest, source
+    from crypto_features.ingest.ingest import ingest
+    from crypto_features.sources import source
 
     settings = Settings.load()
     candles, quarantine = (Table(settings.root, name, time="open_time") for name in ("candles", "quarantine"))

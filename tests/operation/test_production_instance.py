@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped] # PyYAML ships no types.
 from sqlalchemy.exc import ProgrammingError
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-ONE_MACHINE = Path(str(files("crypto_features"))) / "dagster.yaml"
+ONE_MACHINE = Path(str(files("crypto_features.host"))) / "dagster.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_both_configurations_hold_what_the_platform_relies_on(path: Path) -> Non
         "retry_on_asset_or_op_failure": False,
     }
     assert configuration["run_launcher"] == {
-        "module": "crypto_features.run_launcher",
+        "module": "crypto_features.host.run_launcher",
         "class": "WatchedRunLauncher",
     }
     assert set(configuration["retention"]) == {"schedule", "sensor", "auto_materialize"}

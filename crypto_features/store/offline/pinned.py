@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 from feast import FeatureView, RepoConfig
 from upath import UPath
 
-from crypto_features.features.provenance import FINGERPRINTS
 from crypto_features.store.errors import OtherVersionError
 from crypto_features.store.offline import source as files
 from crypto_features.store.shared_registry import BEHAVIOUR
-from crypto_features.versions import feature_versions, versions
+from crypto_features.versions.measured import feature_versions, versions
+from crypto_features.versions.provenance import FINGERPRINTS
 
 _NOTES = b"crypto_features"
 """Under which key of its Parquet metadata a month keeps its notes."""

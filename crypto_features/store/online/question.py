@@ -8,13 +8,13 @@ from feast import FeatureView
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import FeastType
 
-from crypto_features.features.completeness import COMPLETENESS
 from crypto_features.store.completeness import least, lowest
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import ViewAnswer
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.guard import Status
 from crypto_features.store.online.packing import kind_of, unpack_columns
+from crypto_features.tables.completeness import COMPLETENESS
 
 
 class Question(NamedTuple):

@@ -1,0 +1,58 @@
+"""The newest online features on the screen: values, or the status that says why there is none."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from rich.table import Table
+
+from crypto_features.shipped.registry import GROUPS, SERVICES
+from crypto_features.tables.declaration import FeatureService
+
+SERVICE: FeatureService = SERVICES["trading_features"]
+WITHHELD = ("EXPIRED", "NOT_FOUND")
+"""What an old history gives: its rows are too old to be served, or were too old to be published."""
+
+
+def filled(
+    table: Table,
+    symbols: Sequence[str],
+    values: Mapping[str, Sequence[object]],
+    statuses: Mapping[str, Sequence[str]],
+) -> Table:
+    """The table with a row for each feature and a column for each symbol."""
+    table.add_column("View")
+    table.add_column("Feature")
+    for symbol in symbols:
+        table.add_column(symbol, justify="right")
+    table.add_column("Unit")
+    for view, names in SERVICE.features.items():
+        units = {feature.name: feature.unit for feature in GROUPS[view].features}
+        for position, name in enumerate(names):
+            cells = map(_cell, values[name], statuses[name])
+            table.add_row("" if position else view, name, *cells, units[name])
+    return table
+
+
+def why_withheld(statuses: Mapping[str, Sequence[str]], ends: Iterable[datetime | None], now: datetime) -> str | None:
+    """Why features are not served although they were computed, and what to set; nothing if they are.
+
+    Args:
+        statuses: The statuses of each feature.
+        ends: The newest time in each table that was built.
+        now: The platform's clock.
+    """
+    newest = max((end for end in ends if end is not None), default=None)
+    withheld = {status for column in statuses.values() for status in column if status in WITHHELD}
+    if not withheld or newest is None:
+        return None
+    return (
+        f"{' and '.join(sorted(withheld))}: the newest candle closed at {newest:%Y-%m-%d %H:%M} UTC, the clock is at "
+        f"{now:%Y-%m-%d %H:%M} UTC, and these values are too old for a bot. To see what it would have read then, run "
+        f"again with CRYPTO_FEATURES_CLOCK={newest:%Y-%m-%dT%H:%MZ} and an empty folder in CRYPTO_FEATURES_DATA."
+    )
+
+
+def _cell(value: object, status: str) -> str:
+    if value is None:
+        return f"[yellow]{status}[/]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Kernels on frames: windows, indicators, resampling. Pure."""

@@ -1,1 +1,0 @@
-"""Every feature group, one file each."""

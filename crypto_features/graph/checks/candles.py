@@ -1,0 +1,178 @@
+"""What is asked of candles: the contract, the share in quarantine, and no long hole."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import dagster as dg
+import polars as pl
+
+from crypto_features.graph.checks.finding import Finding, rows
+from crypto_features.graph.plots import inline, quarantine_by_rule
+from crypto_features.lake.candles import coverage
+from crypto_features.lake.contract import KEY, validate
+from crypto_features.sources.standing import Silent, Standing
+
+LONG_GAP = timedelta(days=1)
+LEAST_SHARE = 0.99
+DAY = timedelta(days=1)
+ENDED = "ended"
+"""Under this name a run of the asset `candles` notes which markets its source knows to be halted or delisted."""
+
+
+def contract(candles: pl.DataFrame, interval: timedelta, now: datetime) -> Finding:
+    """Every stored candle keeps the contract: types, positive prices, bounds, stamps on the grid, none from the future.
+
+    Args:
+        candles: Current candles, one row for each symbol and open time.
+        interval: Length of a candle.
+        now: The current time.
+    """
+    _, broken = validate(candles.drop("known_at", strict=False), interval, now)
+    future = broken.filter(pl.col("rule").str.starts_with("is_over"))
+    if future.height:
+        newest = future.select(pl.col("open_time").max().dt.to_string("%Y-%m-%d %H:%M")).item()
+        return Finding(
+            passed=False,
+            text=f"{future.height} of {candles.height} stored candles close later than the clock, {now:%Y-%m-%d %H:%M} "
+            f"UTC; the newest opened at {newest}.",
+            todo="set this machine's clock, or CRYPTO_FEATURES_CLOCK, which is earlier than when these candles were "
+            "fetched. Only if the clock is right are the candles wrong: then restore the month from a copy.",
+            facts={"later than the clock": rows(future)},
+        )
+    return Finding(
+        passed=broken.is_empty(),
+        text=f"{broken.height} of {candles.height} stored candles break the contract.",
+        todo="these candles were written past the quarantine: restore the month from a copy, or "
+        "keep its file elsewhere and materialize candles for it again.",
+        facts={"broken": rows(broken)} if broken.height else {},
+    )
+
+
+def quarantined(quarantine: pl.DataFrame, stored: pl.DataFrame, allowed: float) -> Finding:
+    """The share of candles of which there is no valid version is no more than the setting allows.
+
+    Args:
+        quarantine: Rejected versions of candles, with `rule`; one that was corrected since does not count.
+        stored: Current candles of the same months.
+        allowed: Share, 0 to 1.
+    """
+    lost = quarantine.join(stored, on=KEY, how="anti", nulls_equal=True).unique(KEY, keep="last", maintain_order=True)
+    every = lost.height + stored.height
+    share = lost.height / max(1, every)
+    return Finding(
+        passed=share <= allowed,
+        text=f"{lost.height} of {every} candles have no version that keeps the contract, a share of {share:.2%}; "
+        f"{allowed:.2%} is allowed.",
+        todo="read the rules in the table quarantine; correct the source or its settings (columns, stamps, interval), "
+        "or raise CRYPTO_FEATURES_MAX_REJECTED if the rest is to be trusted.",
+        facts={
+            "share": dg.MetadataValue.float(share),
+            "latest": rows(quarantine.reverse()),
+            "by rule": inline(quarantine_by_rule(quarantine), "rejected candles by rule"),
+        }
+        if quarantine.height
+        else {},
+    )
+
+
+def failed_symbols(instance: dg.DagsterInstance) -> dict[str, str]:
+    """Why the last run of the asset `candles` left out some symbols, by symbol."""
+    event = instance.get_latest_materialization_event(dg.AssetKey("candles"))
+    found = (
+        event.asset_materialization.metadata.get("failed_symbols") if event and event.asset_materialization else None
+    )
+    return dict(found.value) if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
+
+
+def ended_markets(instance: dg.DagsterInstance) -> dict[str, Standing]:
+    """What the last run of the asset `candles` learned of markets that are not traded, by symbol."""
+    event = instance.get_latest_materialization_event(dg.AssetKey("candles"))
+    found = event.asset_materialization.metadata.get(ENDED) if event and event.asset_materialization else None
+    noted = found.value if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
+    return {symbol: Standing(why) for symbol, why in noted.items()}
+
+
+def all_fetched(failed: Mapping[str, str]) -> Finding:
+    """The last run left out no symbol.
+
+    Args:
+        failed: Why a symbol was left out, by symbol.
+    """
+    return Finding(
+        passed=not failed,
+        text=f"{', '.join(sorted(failed))}: not fetched by the last run." if failed else "Every symbol was fetched.",
+        todo="a market that is unknown to the exchange was renamed or delisted: say so in CRYPTO_FEATURES_MARKETS, or "
+        "take the symbol out of CRYPTO_FEATURES_SYMBOLS. Otherwise correct what the reason names; the next run fetches "
+        "what is missing.",
+        facts={"reasons": dg.MetadataValue.json(dict(failed))} if failed else {},
+    )
+
+
+def all_current(silence: Sequence[Silent], unexpected: Sequence[Silent]) -> Finding:
+    """Every wanted symbol has the candles that closed, or the settings say why it has none.
+
+    Args:
+        silence: The symbols without a newer candle.
+        unexpected: Those of them that are waited for no longer, and are not declared as ended.
+    """
+    seen = "; ".join(one.sentence for one in silence)
+    return Finding(
+        passed=not unexpected,
+        text=f"{seen}." if seen else "Every symbol has every candle that closed.",
+        todo=" ".join(f"{one.symbol}: {one.todo}" for one in unexpected),
+        facts={"silent": dg.MetadataValue.json({one.symbol: one.standing.value for one in silence})} if silence else {},
+    )
+
+
+def complete(candles: pl.DataFrame, interval: timedelta, holes: pl.DataFrame) -> Finding:
+    """No symbol lacks a day of candles in a row, or more than one in a hundred.
+
+    Args:
+        candles: Current candles.
+        interval: Length of a candle.
+        holes: The gaps in the same months, as `gaps` gives them, also those that go on before or after them.
+    """
+    present = coverage(candles, interval)
+    lacking = holes.group_by("symbol").agg(lacking=pl.sum("missing"))
+    share = pl.col("present") / (pl.col("present") + pl.col("lacking").fill_null(0))
+    present = present.join(lacking, on="symbol", how="left").with_columns(share=share)
+    long = holes.filter(pl.col("missing") * interval >= LONG_GAP)
+    thin = present.filter(pl.col("share") < LEAST_SHARE)
+    missing = int(holes["missing"].sum())
+    return Finding(
+        passed=long.is_empty() and thin.is_empty(),
+        text=f"{missing} candles are missing in {holes.height} gaps; {long.height} gaps last a day or longer, and "
+        f"{thin.height} symbols have less than {LEAST_SHARE:.0%} of their candles.",
+        todo="see whether the source has them now: materialize candles for the months of the gaps, with `again: true` "
+        "in the launchpad, or `crypto-features fetch --again`. An outage of the exchange stays a gap: nothing is "
+        "interpolated, and windows over it use the candles that exist.",
+        facts={
+            "missing": dg.MetadataValue.int(missing),
+            "gaps": rows(holes.sort("missing", descending=True)),
+            "coverage": rows(present, ["symbol", "present", "expected", "share"]),
+        },
+    )
+
+
+def days_counted(daily: pl.DataFrame, candles: pl.DataFrame, interval: timedelta) -> Finding:
+    """There is one row for each symbol and day that has a candle and is over by the symbol's own candles.
+
+    Args:
+        daily: Daily candles.
+        candles: Current candles of the same months.
+        interval: Length of a candle.
+    """
+    opens = pl.col("open_time")
+    over = (opens.max().over("symbol") + interval).dt.truncate("1d")
+    expected = candles.select("symbol", opens.dt.truncate("1d"), over=over).filter(opens < pl.col("over")).unique()
+    keys = ["symbol", "open_time"]
+    absent = expected.join(daily, on=keys, how="anti")
+    invented = daily.join(candles.select("symbol", opens.dt.truncate("1d")).unique(), on=keys, how="anti")
+    return Finding(
+        passed=absent.is_empty() and invented.is_empty(),
+        text=f"{daily.height} days: {absent.height} are missing and {invented.height} have no candle behind them.",
+        todo="materialize daily_candles for the month; if it stays so, the candles of the month were removed.",
+        facts={"missing": rows(absent.sort(keys)), "without candles": rows(invented.select(keys))}
+        if absent.height or invented.height
+        else {},
+    )

@@ -1,0 +1,292 @@
+"""The checks as Dagster runs them: one step an asset, over the months of the run, or over all of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import polars as pl
+
+from crypto_features import clock
+from crypto_features.graph import freshness, plots
+from crypto_features.graph.checks import candles as candle_checks
+from crypto_features.graph.checks import features as feature_checks
+from crypto_features.graph.checks import serving
+from crypto_features.graph.checks.finding import Finding
+from crypto_features.graph.checks.remembered import Look, judged
+from crypto_features.graph.lake import LakeResource, read_any
+from crypto_features.graph.partitions import months_of_run
+from crypto_features.graph.progress import same_inputs
+from crypto_features.ingest.missing import gaps_in
+from crypto_features.ingest.silence import declared_ends, silent_symbols, unexpected
+from crypto_features.lake.candles import current
+from crypto_features.lake.table import Table
+from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.sources.standing import FORGOTTEN
+from crypto_features.store import FeastResource, parity
+from crypto_features.tables.declaration import FeatureGroup
+
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+Asked = Mapping[str, tuple[bool, str]]
+"""By name of a check: whether it blocks what follows, and what it asks."""
+
+
+def every_check(settings: Settings) -> Sequence[dg.AssetChecksDefinition]:
+    """All checks of the graph."""
+    return [
+        _candles(settings),
+        _daily(settings),
+        *(_table(settings, group) for group in GROUPS.values()),
+        *(_online(settings, group) for group in GROUPS.values()),
+        _registry(),
+    ]
+
+
+def _candles(settings: Settings) -> dg.AssetChecksDefinition:
+    asked = {
+        "contract": (True, "Every stored candle keeps the contract."),
+        "quarantine": (True, "The share of rejected candles is small enough to trust the rest."),
+        "gaps": (False, "No symbol lacks a day in a row, or more than one candle in a hundred."),
+        "fresh": (False, "The newest candle of each symbol closed no longer ago than one interval and the grace."),
+        "all_fetched": (False, "The last run left out no symbol."),
+        "all_current": (False, "No symbol fell silent without being declared as ended."),
+    }
+
+    @dg.multi_asset_check(name="candles_checks", specs=_specs("candles", asked), can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        now, table, rejected = clock.now(), lake.table("candles"), lake.table("quarantine")
+        if not table.months():
+            yield from _nothing_yet(context, "candles", asked)
+            return
+
+        silence = silent_symbols(table, settings, candle_checks.ended_markets(context.instance), now)
+
+        def look(months: Sequence[str]) -> Mapping[str, Finding]:
+            stored = current(_read(table, months))
+            quarantine = _read(rejected, [m for m in months if m in rejected.months()])
+            return {
+                "contract": candle_checks.contract(stored, lake.interval, now),
+                "quarantine": candle_checks.quarantined(quarantine, stored, settings.max_rejected),
+                "gaps": candle_checks.complete(stored, lake.interval, _gaps(table, months, lake.interval)),
+                "fresh": _fresh(table, settings, now),
+                "all_current": candle_checks.all_current(silence, unexpected(silence, settings, now)),
+                "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance)),
+            }
+
+        yield from _judged(context, table, asked, look)
+
+    return checks
+
+
+def _daily(settings: Settings) -> dg.AssetChecksDefinition:
+    asked = {
+        "row_count": (True, "One row for each symbol and day that has a candle and is over."),
+        "fresh": (False, "The newest day of each symbol ended no longer ago than one day and the grace."),
+    }
+
+    @dg.multi_asset_check(name="daily_candles_checks", specs=_specs("daily_candles", asked), can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        table, raw = lake.table("daily_candles"), lake.table("candles")
+        if not table.months():
+            yield from _nothing_yet(context, "daily_candles", asked)
+            return
+
+        def look(months: Sequence[str]) -> Mapping[str, Finding]:
+            counted = same_inputs(lake, table.name, months)  # a candle may arrive while the run goes on.
+            daily, stored = _read(table, counted), current(_read(raw, counted))
+            return {
+                "row_count": candle_checks.days_counted(daily, stored, lake.interval),
+                "fresh": _fresh(table, settings, clock.now()),
+            }
+
+        yield from _judged(context, table, asked, look)
+
+    return checks
+
+
+def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
+    asked = {
+        "schema": (True, "Columns and types are as declared."),
+        "row_count": (True, "Exactly one row for each symbol and bar that was read."),
+        "in_range": (True, "Every value is finite and within the bounds of its declaration."),
+        "filled": (False, "After the warm-up at most one value in a hundred is null."),
+        "fresh": (False, "The newest bar of each symbol closed no longer ago than one bar and the grace."),
+    }
+
+    @dg.multi_asset_check(name=f"{group.name}_checks", specs=_specs(group.name, asked), can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        table, source = lake.table(group.name), lake.table(group.inputs[0].table)
+        if not table.months():
+            yield from _nothing_yet(context, group.name, asked)
+            return
+        length = group.interval or lake.interval
+        first = dict(table.collect(table.scan(columns=["symbol", table.time]).group_by("symbol").min()).iter_rows())
+
+        def look(months: Sequence[str]) -> Mapping[str, Finding]:
+            rows = _read(table, months)
+            schemas = [feature_checks.schema(_read(table, [month]), group) for month in months]
+            counted = same_inputs(lake, group.name, months)  # a bar may arrive while the run goes on.
+            made, bars = _read(table, counted), _read(source, [m for m in counted if m in source.months()])
+            return {
+                "schema": next((s for s in schemas if not s.passed), feature_checks.schema(rows, group)),
+                "row_count": feature_checks.row_count(made, bars, group, length),
+                "in_range": feature_checks.in_range(rows, group),
+                "filled": feature_checks.filled(rows, group, first, length, settings.min_completeness),
+                "fresh": _fresh(table, settings, clock.now()),
+            }
+
+        yield from _judged(context, table, asked, look)
+
+    return checks
+
+
+def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
+    key = f"online_store/{group.name}"
+    asked = {
+        "parity": (True, "Every online row equals the newest offline row to the bit."),
+        "fresh": (False, "The online store can serve every symbol now."),
+        "enabled": (False, "Nobody has switched the view or a symbol off."),
+    }
+
+    @dg.multi_asset_check(name=f"online_{group.name}_checks", specs=_specs(key, asked), can_subset=True)
+    def checks(
+        context: dg.AssetCheckExecutionContext, lake: LakeResource, feast: FeastResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        now, ttl = clock.now(), group.time_to_live(settings.interval) + settings.online_grace
+        online = feast.online_rows(group.name)
+        until = max([*online["event_timestamp"], *_published_until(context, key)], default=now)
+        awaited = {*(settings.symbols or online["symbol"])} - declared_ends(settings, now)
+        expected = online.filter(pl.col("symbol").is_in(awaited))
+        expected = expected.filter(pl.col("event_timestamp") >= now - FORGOTTEN) if expected.height else online
+        expired = expected.filter(pl.col("event_timestamp") < now - ttl)
+        names = ", ".join(sorted(expired["symbol"]))
+        served = expected.height - expired.height
+        text = f"{served} of {expected.height} symbols have a row that is served; {ttl} is its time to live."
+        text += f" Expired: {names}." if names else ""
+        todo = f"look at what is stale upstream: materialize candles, then {group.name} and {key}."
+        yield from _results(
+            context,
+            key,
+            asked,
+            {
+                "parity": serving.equal(parity(group.name, as_of=until)),
+                # One view shows the ages of all tables: the one that ages fastest.
+                "fresh": Finding(
+                    served > 0 and not names, text, todo, {} if group.interval else _ages(lake, settings, now)
+                ),
+                "enabled": serving.enabled(group.name, feast.disabled()),
+            },
+        )
+
+    return checks
+
+
+def _published_until(context: dg.AssetCheckExecutionContext, key: str) -> Sequence[datetime]:
+    """The end of the window that the asset published last; empty if it never did."""
+    event = context.instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
+    found = event.asset_materialization if event else None
+    end = found.metadata.get("window_end") if found else None
+    return [datetime.fromtimestamp(end.value, UTC)] if isinstance(end, dg.TimestampMetadataValue) else []
+
+
+def _registry() -> dg.AssetChecksDefinition:
+    asked = {"agrees_with_code": (True, "The registry holds the views that the code declares.")}
+
+    @dg.multi_asset_check(name="feast_registry_checks", specs=_specs("feast_registry", asked), can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, feast: FeastResource) -> Iterator[dg.AssetCheckResult]:
+        declared = {name: [f.name for f in group.features] for name, group in GROUPS.items()}
+        yield from _results(
+            context, "feast_registry", asked, {"agrees_with_code": serving.registered(declared, feast.views())}
+        )
+
+    return checks
+
+
+def _gaps(table: Table, months: Sequence[str], interval: timedelta) -> pl.DataFrame:
+    """The gaps that begin or end in those months, wherever the candles on their other side are."""
+    ends = [pl.col(name).dt.strftime("%Y-%m").is_in(list(months)) for name in ("from", "to")]
+    return gaps_in(table, table.months(), interval).filter(pl.any_horizontal(ends))
+
+
+def _fresh(table: Table, settings: Settings, now: datetime) -> Finding:
+    bar = freshness.bar(table.name, settings.interval)
+    state = freshness.freshness(
+        table,
+        bar,
+        now,
+        settings.online_grace,
+        wait=settings.late_wait,
+        excused=declared_ends(settings, now),
+        wanted=settings.symbols,
+    )
+    return Finding(
+        passed=state.fresh,
+        text=state.sentence,
+        todo=f"materialize {table.name} for the newest month, unless the market itself ended: then it is rightly old.",
+        facts={
+            "newest close": dg.MetadataValue.timestamp(state.newest),
+            "late symbols": dg.MetadataValue.json({s: time.isoformat() for s, time in state.late.items()}),
+        },
+    )
+
+
+def _ages(lake: LakeResource, settings: Settings, now: datetime) -> Mapping[str, dg.MetadataValue]:
+    """A picture of how old every table is."""
+    states = list(freshness.freshness_of(lake, now, settings.online_grace))
+    newest = pl.DataFrame(
+        {
+            "table": [s.table for s in states],
+            "event_timestamp": pl.Series([s.newest for s in states], dtype=pl.Datetime("us", "UTC")),
+            "allowed": [s.allowed for s in states],
+        }
+    )
+    return {"ages": plots.inline(plots.freshness(newest, now), "age of the newest row of each table")}
+
+
+def _specs(asset: str, asked: Asked) -> Sequence[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=dg.AssetKey(asset.split("/")), blocking=blocks, description=text)
+        for name, (blocks, text) in asked.items()
+    ]
+
+
+def _judged(
+    context: dg.AssetCheckExecutionContext, table: Table, asked: Asked, look: Look
+) -> Iterator[dg.AssetCheckResult]:
+    found = judged(context.instance, table.name, months_of_run(context, table), table.months(), look)
+    yield from _results(context, table.name, asked, found)
+
+
+def _results(
+    context: dg.AssetCheckExecutionContext, asset: str, asked: Asked, found: Mapping[str, Finding]
+) -> Iterator[dg.AssetCheckResult]:
+    """The results that are wanted: all in a run, one where a person asks for one."""
+    key = dg.AssetKey(asset.split("/"))
+    for name, finding in found.items():
+        if dg.AssetCheckKey(key, name) in context.selected_asset_check_keys:
+            yield finding.result(key, name, ERROR if asked[name][0] else WARN)
+
+
+def _nothing_yet(context: dg.AssetCheckExecutionContext, asset: str, asked: Asked) -> Iterator[dg.AssetCheckResult]:
+    """A table without any partition holds nothing wrong: the first day or month is not over."""
+    yield from _results(
+        context, asset, asked, dict.fromkeys(asked, Finding(passed=True, text="There are no rows yet.", todo=""))
+    )
+
+
+def _read(table: Table, months: Sequence[str]) -> pl.DataFrame:
+    """Rows of those months; on the first of a month, when no day of it is over, none with the right columns."""
+    if months:
+        return read_any(table, months)
+    published = table.months()[:1]
+    return table.read(published).clear() if published else pl.DataFrame(schema=NO_ROWS)
+
+
+NO_ROWS = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "open_time": pl.Datetime("us", "UTC"),
+        "known_at": pl.Datetime("us", "UTC"),
+        "rule": pl.String(),
+    }
+)

@@ -1,0 +1,64 @@
+"""What is wrong in a month stays wrong until that month is right, whichever months later runs look at."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from crypto_features.graph.checks.finding import MONTHS, Finding
+
+EVALUATED = (AssetCheckExecutionRecordStatus.FAILED, AssetCheckExecutionRecordStatus.SUCCEEDED)
+TRIES = 50
+"""How many runs in a row may die before a check, and its last evaluation is still found."""
+
+Look = Callable[[Sequence[str]], Mapping[str, Finding]]
+"""What the checks of an asset find in some months, by name of the check."""
+
+
+def judged(
+    instance: dg.DagsterInstance, asset: str, months: Sequence[str], published: Sequence[str], look: Look
+) -> dict[str, Finding]:
+    """The findings in those months; where they are good, and others failed before and are still published, in those.
+
+    Dagster keeps one state a check, not one a month: without this a run over a good month would end the failure of a
+    bad one, and let through what a blocking check must hold back.
+    """
+    found = {name: finding.of(months) for name, finding in look(months).items()}
+    again: dict[tuple[str, ...], Mapping[str, Finding]] = {}
+    for name, failed in _failed_months(instance, asset, list(found)).items():
+        others = tuple(month for month in failed if month in published and month not in months)
+        if not others:
+            continue
+        if not found[name].passed:
+            found[name] = found[name].of(sorted({*months, *others}))
+            continue
+        if others not in again:
+            again[others] = look(others)
+        if not again[others][name].passed:
+            found[name] = again[others][name].of(others)
+    return found
+
+
+def last_evaluations(
+    instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]
+) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
+    """The newest evaluation of each check that has one, also while a run plans the next, or died before it."""
+    log = instance.event_log_storage
+    found = {}
+    for key, latest in log.get_latest_asset_check_execution_by_key(list(keys)).items():
+        records = [latest] if latest.status in EVALUATED else log.get_asset_check_execution_history(key, limit=TRIES)
+        evaluation = next((record.evaluation for record in records if record.status in EVALUATED), None)
+        if evaluation is not None:
+            found[key] = evaluation
+    return found
+
+
+def _failed_months(instance: dg.DagsterInstance, asset: str, names: Sequence[str]) -> dict[str, list[str]]:
+    """By name of a check that failed at its last evaluation, the months that it looked at then."""
+    keys = [dg.AssetCheckKey(dg.AssetKey(asset.split("/")), name) for name in names]
+    failed = {}
+    for key, evaluation in last_evaluations(instance, keys).items():
+        noted = None if evaluation.passed else evaluation.metadata.get(MONTHS)
+        if isinstance(noted, dg.JsonMetadataValue) and isinstance(noted.value, list):
+            failed[key.name] = [str(month) for month in noted.value]
+    return failed

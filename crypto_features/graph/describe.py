@@ -1,0 +1,107 @@
+"""Metadata that makes the graph read as documentation: columns with units, lineage, rows, span and place."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import dagster as dg
+import polars as pl
+
+from crypto_features.tables.completeness import COMPLETENESS, completeness_columns
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.lineage import lineage
+
+KEY_COLUMNS = (
+    dg.TableColumn("symbol", "string", "Base asset, such as BTC."),
+    dg.TableColumn("event_timestamp", "timestamp[us, UTC]", "Close of the last candle that the row used."),
+    dg.TableColumn(
+        "created_timestamp",
+        "timestamp[us, UTC]",
+        "When its content was known: at its close or with a correction.",
+    ),
+)
+
+_CANDLE = {
+    "symbol": ("string", "Base asset, such as BTC."),
+    "open_time": ("timestamp[us, UTC]", "Start of the candle."),
+    "open": ("float64", "First price. Unit: quote currency."),
+    "high": ("float64", "Highest price. Unit: quote currency."),
+    "low": ("float64", "Lowest price. Unit: quote currency."),
+    "close": ("float64", "Last price. Unit: quote currency."),
+    "volume": ("float64", "Amount traded. Unit: base asset."),
+}
+_KNOWN_AT = {"known_at": ("timestamp[us, UTC]", "When this version of the candle was first seen.")}
+_COMPLETENESS = {
+    "completeness": ("float64", "Share of the shortest candles seen that it was made from. Unit: share, 0 to 1.")
+}
+
+
+def _schema(columns: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, kind, text) for name, (kind, text) in columns.items()])
+
+
+CANDLE_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS, **_KNOWN_AT})
+DAILY_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS})
+DAILY_LINEAGE = dg.TableColumnLineage(
+    {
+        **{column: [dg.TableColumnDep(dg.AssetKey("candles"), column)] for column in _CANDLE},
+        "completeness": [dg.TableColumnDep(dg.AssetKey("candles"), name) for name in ("open_time", "completeness")],
+    }
+)
+
+
+def feature_columns(group: FeatureGroup) -> dg.TableSchema:
+    """The columns of a feature table, each with its definition and unit."""
+    features = [
+        dg.TableColumn(
+            f.name,
+            str(f.column_type).lower(),
+            f"{f.description} Unit: {f.unit}.",
+            dg.TableColumnConstraints(other=[f.range] if f.range else []),
+            tags={"unit": f.unit},
+        )
+        for f in group.features
+    ]
+    shares = [dg.TableColumn(name, "float64", _share(name)) for name in completeness_columns(group)]
+    return dg.TableSchema(columns=[*KEY_COLUMNS, *shares, *features])
+
+
+def _share(column: str) -> str:
+    window = column.partition("_")[2]
+    what = f"Lowest completeness of the last {window} bars" if window else "Share of its candles that the bar has"
+    return f"{what}. Unit: share, 0 to 1."
+
+
+def feature_lineage(group: FeatureGroup) -> dg.TableColumnLineage:
+    """Which column of which upstream table each feature, and each completeness, is computed from."""
+    bars = ((group.inputs[0].table, COMPLETENESS),)
+    columns = {**dict.fromkeys(completeness_columns(group), bars), **lineage(group)}
+    return dg.TableColumnLineage(
+        {
+            name: [dg.TableColumnDep(dg.AssetKey(table), column) for table, column in sources]
+            for name, sources in columns.items()
+        }
+    )
+
+
+def view_lineage(group: FeatureGroup) -> dg.TableColumnLineage:
+    """Each column of a view, which is the column of that name in the group's table."""
+    return same_columns({group.name: [*completeness_columns(group), *(feature.name for feature in group.features)]})
+
+
+def same_columns(columns: Mapping[str, Iterable[str]]) -> dg.TableColumnLineage:
+    """Columns that are taken over, under their own names, from upstream tables."""
+    return dg.TableColumnLineage(
+        {name: [dg.TableColumnDep(dg.AssetKey(table), name)] for table, names in columns.items() for name in names}
+    )
+
+
+def rows_of(frame: pl.DataFrame, time: str) -> Mapping[str, dg.MetadataValue]:
+    """Rows, symbols and span of a table or partition."""
+    facts: dict[str, dg.MetadataValue] = {
+        "rows": dg.MetadataValue.int(frame.height),
+        "symbols": dg.MetadataValue.int(frame["symbol"].n_unique()),
+    }
+    first, last = frame[time].min(), frame[time].max()
+    if isinstance(first, datetime) and isinstance(last, datetime):
+        facts |= {"first": dg.MetadataValue.timestamp(first), "last": dg.MetadataValue.timestamp(last)}
+    return facts

@@ -1,0 +1,102 @@
+"""Feature tables: one asset a feature group, computed a month at a time from anchored windows."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import dagster as dg
+import polars as pl
+from upath import UPath
+
+from crypto_features.errors import InputError
+from crypto_features.graph.conditions import follows
+from crypto_features.graph.describe import feature_columns, feature_lineage
+from crypto_features.graph.freshness import overdue
+from crypto_features.graph.lake import LakeResource, SlidingReader
+from crypto_features.graph.leak_gate import leak_check, pass_gate
+from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
+from crypto_features.graph.pictures import pictures
+from crypto_features.graph.publish import each_kept, publish
+from crypto_features.graph.regime_model import ModelReader
+from crypto_features.graph.source_code import declared_in
+from crypto_features.known.created import with_created
+from crypto_features.known.history import reach
+from crypto_features.known.past import missed
+from crypto_features.lake.history import history
+from crypto_features.lake.models import NAME
+from crypto_features.lake.table import Table
+from crypto_features.settings import Settings
+from crypto_features.tables.declaration import FeatureGroup, Input
+from crypto_features.tables.lineage import columns_read
+from crypto_features.tables.months import month_span
+from crypto_features.tables.partition import compute_partition
+from crypto_features.versions.measured import code_version, definitions, feature_versions
+from crypto_features.versions.provenance import partition_metadata
+
+
+def feature_table(settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset that computes a group's table from the tables that the group reads."""
+
+    @dg.asset(
+        name=group.name,
+        group_name="features",
+        description=group.description,
+        kinds={"polars", "parquet"},
+        owners=["team:research"],
+        partitions_def=months,
+        backfill_policy=SINGLE_RUN,
+        automation_condition=follows(),
+        code_version=code_version(group.name),
+        check_specs=[leak_check(group)],
+        deps=[dg.AssetDep(i.table, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
+        freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),
+        metadata={
+            **declared_in(group),
+            "dagster/column_schema": feature_columns(group),
+            "dagster/column_lineage": feature_lineage(group),
+            "dagster/table_name": group.name,
+            "ttl": str(group.time_to_live(settings.interval)),
+        },
+    )
+    def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster reads the bare class.
+        gate = pass_gate(context, lake, group)
+        readers = {i.table: _reader(lake, group, i) for i in group.inputs}
+        fingerprints, defined = feature_versions(group.name), definitions()[group.name]
+        late = _late(lake.path, group, selected(context), settings)
+        with each_kept(context) as done:
+            for month in selected(context):
+                inputs = {name: reader.read(month) for name, reader in readers.items()}
+                frame = compute_partition(
+                    group, inputs, month, interval=lake.interval, min_completeness=settings.min_completeness
+                )
+                frame = _created(frame, lake.table(group.name), month, group, late)
+                inputs_read = {name: reader.digests() for name, reader in readers.items()}
+                provenance = partition_metadata(frame, fingerprints, inputs_read, defined)
+                publish(context, lake.table(group.name), month, frame, provenance=provenance)
+                done.append(month)
+        newest = lake.table(group.name).months()[-1:]
+        if newest and newest[0] in done:
+            context.add_asset_metadata(pictures(group, lake), partition_key=newest[0])
+        return dg.MaterializeResult(metadata={"dagster/column_lineage": feature_lineage(group)}, check_results=[gate])
+
+    return table
+
+
+def _created(frame: pl.DataFrame, table: Table, month: str, group: FeatureGroup, late: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the time at which each was created; a published month that cannot be read is replaced."""
+    published = None
+    if month in table.months():
+        with suppress(InputError):
+            published = table.read([month])
+    return with_created(frame, published, late, month_span(month)[0] - reach(group))
+
+
+def _late(root: UPath, group: FeatureGroup, months: Sequence[str], settings: Settings) -> pl.DataFrame:
+    """What became known late of what these months are computed from."""
+    past = history(root, interval=settings.interval, wait=settings.late_wait)
+    return missed(past, [group], past.first_seen.keys(), month_span(months[0])[0], month_span(months[-1])[1])
+
+
+def _reader(lake: LakeResource, group: FeatureGroup, source: Input) -> SlidingReader | ModelReader:
+    if source.table == NAME:
+        return ModelReader(lake.path, source.lookback)
+    return SlidingReader(lake.table(source.table), source.lookback, columns_read(group, source.table))

@@ -1,0 +1,110 @@
+"""Freshness by the newest row, not by the newest run: a backfill of old months makes nothing fresh."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import dagster as dg
+import polars as pl
+
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.progress import DAY
+from crypto_features.lake.table import Table
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.sources.standing import FORGOTTEN
+
+SPARE = timedelta(hours=1)
+TABLES = ("candles", "daily_candles", *GROUPS)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How old the newest row of a table is.
+
+    Args:
+        table: Its name.
+        newest: Close of the last candle that the newest row used.
+        age: How long ago that was.
+        allowed: From which age on the row is not served, or the next one is overdue.
+        late: Newest close of each symbol whose newest row is older than allowed although it is waited for no longer.
+    """
+
+    table: str
+    newest: datetime
+    age: timedelta
+    allowed: timedelta
+    late: dict[str, datetime]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the newest row is young enough, and that of each symbol."""
+        return self.age <= self.allowed and not self.late
+
+    @property
+    def sentence(self) -> str:
+        """What was seen, for a person."""
+        seen = f"The newest row closed at {self.newest:%Y-%m-%d %H:%M} UTC, {_hours(self.age)} ago"
+        late = "".join(f" {symbol} has none since {time:%Y-%m-%d %H:%M}." for symbol, time in self.late.items())
+        return f"{seen}; {_hours(self.allowed)} is allowed.{late}"
+
+
+def overdue(bar: timedelta, grace: timedelta) -> dg.FreshnessPolicy:
+    """Dagster's own policy, which looks at runs: one is overdue an hour after its bar and the grace."""
+    return dg.FreshnessPolicy.time_window(fail_window=bar + grace + SPARE, warn_window=bar + grace)
+
+
+def freshness_of(
+    lake: LakeResource, now: datetime, grace: timedelta, tables: Iterable[str] = TABLES
+) -> Iterator[Freshness]:
+    """The freshness of every one of these tables that has rows."""
+    for name in tables:
+        table = lake.table(name)
+        if table.months():
+            yield freshness(table, bar(name, lake.interval), now, grace)
+
+
+def bar(name: str, interval: timedelta) -> timedelta:
+    """The length of a table's bars."""
+    hourly = name == "candles" or (name in GROUPS and GROUPS[name].interval is None)
+    return interval if hourly else DAY
+
+
+def freshness(
+    table: Table,
+    length: timedelta,
+    now: datetime,
+    grace: timedelta,
+    *,
+    wait: timedelta = timedelta(0),
+    excused: Collection[str] = (),
+    wanted: Collection[str] = (),
+) -> Freshness:
+    """The freshness of one table, from its two newest months.
+
+    Args:
+        table: A table with rows.
+        length: Length of its bars; a row may be as old as one bar and the grace before the next is overdue.
+        now: The current time.
+        grace: How long publishing may take.
+        wait: How much longer a symbol may be late.
+        excused: Symbols that ended: nobody waits for a row of theirs.
+        wanted: The symbols whose rows are waited for; by default all others.
+    """
+    opens = table.time == "open_time"
+    rows = (
+        table.scan(table.months()[-2:], ["symbol", table.time])
+        .group_by("symbol")
+        .agg(pl.col(table.time).max())
+        .collect()
+    )
+    closes = {symbol: time + (length if opens else timedelta(0)) for symbol, time in rows.iter_rows()}
+    newest, allowed = max(closes.values()), length + grace
+    awaited = {*(wanted or closes)} - {*excused}
+    overdue = {symbol: now - time for symbol, time in sorted(closes.items()) if symbol in awaited}
+    late = {symbol: closes[symbol] for symbol, age in overdue.items() if allowed + wait < age <= FORGOTTEN}
+    return Freshness(table.name, newest, now - newest, allowed, late)
+
+
+def _hours(time: timedelta) -> str:
+    minutes = int(time.total_seconds() // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"  # noqa: PLR2004 - minutes.

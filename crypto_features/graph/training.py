@@ -1,0 +1,173 @@
+"""Training sets: what each model would have known at the close of every day, joined by Feast at that point in time."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import dagster as dg
+import polars as pl
+
+from crypto_features.errors import InputError, TransientError
+from crypto_features.graph.conditions import follows
+from crypto_features.graph.describe import same_columns
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.partitions import SINGLE_RUN, selected, window
+from crypto_features.graph.publish import publish
+from crypto_features.lake.history import history, models_of
+from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.store import FeastResource
+from crypto_features.store.offline.known import Knowledge, unknown_then
+from crypto_features.tables.declaration import FeatureService
+from crypto_features.tables.graph import MODEL, RAW
+from crypto_features.tables.lineage import KEYS
+from crypto_features.training.rows import reads_of
+from crypto_features.versions.provenance import COLUMNS, FINGERPRINTS, SERVICE, input_digest, partition_metadata
+
+DAY = pl.duration(days=1)
+UNKNOWN = "rows without what came later"
+"""Under this name a run notes how many of its rows have a value by what is known now, and none by what was known."""
+ATTEMPTS = 3
+"""How often the join is made if a table changes under it."""
+
+
+def training_set(
+    settings: Settings, service: FeatureService, months: dg.PartitionsDefinition[str]
+) -> dg.AssetsDefinition:
+    """The asset that joins a service's features at the close of every daily candle, as they were known then."""
+
+    @dg.asset(
+        key=["training", service.name],
+        group_name="training",
+        description=f"{service.description} One row for each symbol and day: what was known at the close "
+        "of the day, whatever was corrected later.",
+        kinds={"feast", "parquet"},
+        owners=["team:research"],
+        partitions_def=months,
+        backfill_policy=SINGLE_RUN,
+        automation_condition=follows(),
+        deps=["daily_candles", "feast_registry", *service.features],
+        metadata={
+            "dagster/column_lineage": same_columns(service.features),
+            "dagster/column_schema": dg.TableSchema(
+                [
+                    dg.TableColumn("symbol", "string", "Base asset, such as BTC."),
+                    dg.TableColumn("event_timestamp", "timestamp[us, UTC]", "The time as of which the row was known."),
+                    *(
+                        dg.TableColumn(f.name, str(f.column_type).lower(), f"{f.description} Unit: {f.unit}.")
+                        for view, names in service.features.items()
+                        for f in GROUPS[view].features
+                        if f.name in names
+                    ),
+                ]
+            ),
+            "dagster/table_name": f"training.{service.name}",
+        },
+    )
+    def joined(
+        context: dg.AssetExecutionContext, lake: LakeResource, feast: FeastResource
+    ) -> dg.MaterializeResult[None]:
+        chosen = [month for month in selected(context) if month in lake.table("daily_candles").months()]
+        if not chosen:
+            context.log.info("No day of these months is over yet: there is nothing to join.")
+            return dg.MaterializeResult()
+        days = lake.table("daily_candles").read(chosen, columns=["symbol", "open_time"])
+        month_of_day = pl.col("event_timestamp").dt.offset_by("-1d").dt.strftime("%Y-%m")
+        entity_rows = days.select("symbol", event_timestamp=pl.col("open_time") + DAY)
+
+        def join() -> pl.DataFrame:
+            past = history(
+                lake.path,
+                interval=lake.interval,
+                wait=settings.late_wait,
+                min_completeness=settings.min_completeness,
+            )
+            rows = feast.training_set(service.name, entity_rows, Knowledge(past))
+            return _as_declared(service, rows)
+
+        frame, notes = _joined(lake, service, chosen, join)
+        now = feast.training_set(service.name, entity_rows)
+        unknown = unknown_then(frame, now, frame.columns[2:])
+        frame = frame.with_columns(month=month_of_day)
+        table = lake.table(f"training/{service.name}")
+        for month in chosen:
+            rows = frame.filter(month=month).drop("month")
+            fingerprints, inputs = notes[month]
+            provenance = partition_metadata(rows, fingerprints, inputs) | {SERVICE: _described(service)}
+            publish(context, table, month, rows, provenance=provenance)
+            context.add_asset_metadata({"content digest": table.digest(month)}, partition_key=month)
+        return dg.MaterializeResult(
+            metadata={"dagster/column_lineage": same_columns(service.features), UNKNOWN: unknown}
+        )
+
+    return joined
+
+
+def unknown_rows(instance: dg.DagsterInstance, service: str) -> int:
+    """How many rows of the last run of a training set have no value because their candles came later."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(["training", service]))
+    found = event.asset_materialization.metadata.get(UNKNOWN) if event and event.asset_materialization else None
+    return int(found.value or 0) if isinstance(found, dg.IntMetadataValue) else 0
+
+
+def _as_declared(service: FeatureService, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows, joined as the registry has the service; their notes speak of the service as the code declares it."""
+    declared = {name for names in service.features.values() for name in names}
+    found = set(rows.columns) - set(KEYS)
+    if found != declared:
+        other = ", ".join(sorted(found ^ declared))
+        raise InputError(
+            f"the registry has {service.name} with other features than the code declares ({other}); run `feast apply` "
+            f"in feature_repo/ or materialize 'feast_registry', then training/{service.name} again."
+        )
+    return rows
+
+
+Notes = tuple[dict[str, str], dict[str, dict[str, str]]]
+"""The fingerprint of each feature as `<view>:<feature>`, and the digest of what is read of each table, by month."""
+
+
+def _joined(
+    lake: LakeResource, service: FeatureService, months: Sequence[str], join: Callable[[], pl.DataFrame]
+) -> tuple[pl.DataFrame, Mapping[str, Notes]]:
+    """The join and the notes of what it read: a table that is published meanwhile is read again."""
+    for _ in range(ATTEMPTS):
+        before = _notes(lake, service, months)
+        frame = join()
+        if before == _notes(lake, service, months):
+            return frame, before
+    raise TransientError(
+        f"the tables of {service.name} were published {ATTEMPTS} times while they were read; materialize "
+        f"training/{service.name} again."
+    )
+
+
+def _notes(lake: LakeResource, service: FeatureService, months: Sequence[str]) -> dict[str, Notes]:
+    """What the rows of each month are computed from, as the partitions themselves note it."""
+    reads = reads_of(service, lake.interval)
+    models = {month: fitted[-1].version for month, fitted in models_of(lake.path).items()} if MODEL in reads else {}
+    available = {table: models if table == MODEL else lake.table(table).months() for table in reads}
+    metadata = cache(lambda view, month: lake.table(view).metadata(month) if month in available[view] else {})
+    raw = cache(lake.table(RAW).digest)
+
+    def digest(table: str, month: str) -> str:
+        if table in (RAW, MODEL):
+            return raw(month) if table == RAW else models[month]
+        columns: dict[str, str] = json.loads(metadata(table, month).get(COLUMNS, "{}"))
+        return input_digest(columns, [*KEYS, *service.features.get(table, ())])
+
+    def fingerprints(month: str) -> dict[str, str]:
+        computed = {view: json.loads(metadata(view, month).get(FINGERPRINTS, "{}")) for view in service.features}
+        named = ((view, name) for view, names in service.features.items() for name in names)
+        return {f"{view}:{name}": computed[view][name] for view, name in named if name in computed[view]}
+
+    def inputs(month: str) -> dict[str, dict[str, str]]:
+        read = {table: window(month, back, available[table]) for table, back in reads.items()}
+        return {table: {name: digest(table, name) for name in names} for table, names in read.items()}
+
+    return {month: (fingerprints(month), inputs(month)) for month in months}
+
+
+def _described(service: FeatureService) -> str:
+    content = {"name": service.name, "features": service.features, "versions": service.versions}
+    return json.dumps({name: dict(part) if isinstance(part, Mapping) else part for name, part in content.items()})

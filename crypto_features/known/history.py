@@ -1,0 +1,93 @@
+"""What is published now, and every version of the candles and models that it was computed from."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from crypto_features.known.knowledge import KEY, model_in_force, with_known
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.completeness import MIN_COMPLETENESS
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.graph import MODEL, Reader
+from crypto_features.tables.months import month_span, months_between
+
+VERSION = (*KEY, "known_at")
+
+Versions = Callable[[Sequence[str], Sequence[str] | None, Collection[str]], pl.DataFrame]
+"""`versions(months, columns, symbols)`: every version of raw candles, sorted by `symbol`, `open_time` and `known_at`;
+`None` means all columns."""
+
+
+@dataclass(frozen=True)
+class FittedVersion:
+    """One version of a month's fitted model.
+
+    Args:
+        version: Digest of its parameters.
+        published_at: When it was published, UTC.
+        parameters: The artefact.
+    """
+
+    version: str
+    published_at: datetime
+    parameters: str
+
+
+@dataclass(frozen=True)
+class History:
+    """Reads what is published, and the versions of what it was computed from.
+
+    Args:
+        read: Reads published tables.
+        versions: Reads raw candles.
+        first_seen: The least `known_at` of each symbol in all raw candles.
+        models: By month, every version of its model, the one that was published last at the end.
+        interval: Length of a candle.
+        wait: How long after its close a candle may come and still count as known at its close.
+        min_completeness: Share of its candles that a bar needs, of a group that declares none.
+    """
+
+    read: Reader
+    versions: Versions
+    first_seen: Mapping[str, datetime]
+    models: Mapping[str, Sequence[FittedVersion]]
+    interval: timedelta
+    wait: timedelta
+    min_completeness: float = MIN_COMPLETENESS
+
+    def known(self, month: str, columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
+        """Every version of a month's candles with `known`, the time (UTC) from which it counts as known.
+
+        Args:
+            month: The month.
+            columns: What is read beside `symbol`, `open_time` and `known_at`; `None` means all columns.
+            symbols: The symbols.
+        """
+        start, _ = month_span(month)
+        earliest = start - self.wait - self.interval
+        before = self.versions(months_between(earliest, start), VERSION, symbols)
+        rows = self.versions([month], None if columns is None else [*VERSION, *columns], symbols)
+        both = pl.concat([before.filter(pl.col("open_time") >= earliest), rows], how="diagonal")
+        both = both.sort(VERSION).select(rows.columns)
+        return with_known(both, self.interval, self.wait, self.first_seen).filter(pl.col("open_time") >= start)
+
+    def models_then(self, at: datetime) -> dict[str, FittedVersion]:
+        """By month, the models that were in force at a time and were replaced since."""
+        found = {}
+        for month, fitted in self.models.items():
+            then = model_in_force(month, [(one.version, one.published_at) for one in fitted], at)
+            if then is not None and then != fitted[-1].version:
+                found[month] = next(one for one in fitted if one.version == then)
+        return found
+
+
+def reach(group: FeatureGroup) -> timedelta:
+    """How long before its month a candle may lie on which a row depends, through all that the group reads."""
+    return max(i.lookback + (reach(GROUPS[i.table]) if i.table in GROUPS else timedelta(0)) for i in group.inputs)
+
+
+def reads_model(group: FeatureGroup) -> bool:
+    """Whether a fitted model reaches the group's values."""
+    return any(i.table == MODEL or (i.table in GROUPS and reads_model(GROUPS[i.table])) for i in group.inputs)

@@ -1,0 +1,167 @@
+"""Features as they were known at a time: the published rows, except where something else was known then.
+
+What was known differs from what is published by the candles that came late or were corrected since, and by models that
+were replaced. Rows between two times at which something became known share one state of knowledge, so each state is
+rebuilt once.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+from crypto_features.known.history import History, reach, reads_model
+from crypto_features.known.knowledge import LATE, TIME, late
+from crypto_features.known.rebuilt import Held, Rebuilt
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.lineage import columns_read
+from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.upstream import only
+
+PUBLISHED = 0
+"""The number of the state in which what is published is what was known."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What was known of one symbol at one time.
+
+    Args:
+        number: Its number, from 1.
+        symbol: The symbol.
+        first: The earliest time of the rows that are wanted in it.
+        at: The time.
+    """
+
+    number: int
+    symbol: str
+    first: datetime
+    at: datetime
+
+
+class Past:
+    """What was known at the times at which rows of some groups are wanted.
+
+    Args:
+        history: What is published, and the versions of what it was computed from.
+        wanted: The groups, each with the features that are wanted of it.
+        rows: `symbol` and `time` (UTC) of the rows to which features are joined.
+        as_of: The time of the knowledge; by default each row's own.
+
+    Attributes:
+        numbers: For each row the number of its state, or `PUBLISHED`.
+        states: The states, each with one row at least.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        wanted: Mapping[str, Sequence[str]],
+        rows: pl.DataFrame,
+        as_of: datetime | None = None,
+    ) -> None:
+        groups = _with_upstream(wanted)
+        asked = rows.select("symbol", "time", at=pl.col("time") if as_of is None else pl.lit(as_of, TIME))
+        self._missed = _missed(history, groups.values(), asked)
+        self.numbers, self.states = _states(asked, self._missed)
+        self._held = Held(history, groups, sorted({state.symbol for state in self.states}))
+        self._rebuilt = cache(self._rebuild)
+
+    def rows(self, group: str, state: State) -> pl.DataFrame:
+        """The rows of a group that were known in a state, as far back as one may be joined to a wanted row."""
+        oldest = state.first - GROUPS[group].time_to_live(self._held.history.interval)
+        found = self._rebuilt(state).rows(group, months_between(oldest - timedelta(microseconds=1), state.at))
+        return found.filter(pl.col("event_timestamp").is_between(oldest, state.at))
+
+    def _rebuild(self, state: State) -> Rebuilt:
+        then = (pl.col("open_time") < state.at) & (pl.col("known") > state.at)
+        missed = self._missed.filter(pl.col("symbol") == state.symbol, "candle", then)["open_time"]
+        return Rebuilt(self._held, state.symbol, state.at, missed.to_list())
+
+
+def _with_upstream(wanted: Mapping[str, Sequence[str]]) -> dict[str, FeatureGroup]:
+    """The groups, and those that they read, with the features that are wanted or read of each; upstream first."""
+    names = {name: set(features) for name, features in wanted.items()}
+    found: dict[str, FeatureGroup] = {}
+    for name in reversed([*GROUPS]):
+        if name in names:
+            found[name] = group = only(GROUPS[name], names[name])
+            for source in group.inputs:
+                if source.table in GROUPS:
+                    names.setdefault(source.table, set()).update(columns_read(group, source.table))
+    return dict(reversed(found.items()))
+
+
+def missed(
+    history: History, groups: Collection[FeatureGroup], symbols: Collection[str], first: datetime, last: datetime
+) -> pl.DataFrame:
+    """What rows of a span depend on that became known late: `symbol, open_time, known`, and whether it is a candle.
+
+    Of a model that was replaced, `open_time` is the start of its month.
+
+    Args:
+        history: The versions of candles and models.
+        groups: The groups whose rows they are.
+        symbols: The symbols.
+        first: The start of the span.
+        last: Its end.
+    """
+    interval, wait = history.interval, history.wait
+    months = months_between(first - max(map(reach, groups)), last)
+    parts = [late(history.known(month, [], symbols), interval, wait) for month in months]
+    candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))
+    if not any(map(reads_model, groups)):
+        return candles
+    replaced = [
+        (month_span(month)[0], later.published_at) for month, fitted in history.models.items() for later in fitted[1:]
+    ]
+    models = pl.DataFrame(replaced, {"open_time": TIME, "known": TIME}, orient="row").filter(
+        pl.col("known") > pl.col("open_time")
+    )
+    names = pl.DataFrame({"symbol": list(symbols)}, {"symbol": pl.String})
+    return pl.concat([candles, names.join(models, how="cross").with_columns(candle=pl.lit(value=False))])
+
+
+def _missed(history: History, groups: Collection[FeatureGroup], asked: pl.DataFrame) -> pl.DataFrame:
+    first, last = asked["time"].min(), asked["at"].max()
+    symbols = asked["symbol"].drop_nulls().unique().sort().to_list()
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        return LATE.to_frame().with_columns(candle=pl.lit(value=True))
+    return missed(history, groups, symbols, first - max(group.time_to_live(history.interval) for group in groups), last)
+
+
+def _states(asked: pl.DataFrame, missed: pl.DataFrame) -> tuple[pl.Series, list[State]]:
+    """The state of each row, and the states: those of a symbol between two times at which something became known."""
+    by_symbol = {symbol: part for (symbol,), part in missed.partition_by("symbol", as_dict=True).items()}
+    rows = asked.with_row_index("row").drop_nulls(["symbol", "at"])
+    epochs = [
+        part.with_columns(epoch=_epochs(part["at"], by_symbol[symbol]))
+        for (symbol,), part in rows.partition_by("symbol", as_dict=True).items()
+        if symbol in by_symbol
+    ]
+    numbers = pl.repeat(PUBLISHED, asked.height, dtype=pl.UInt32, eager=True)
+    if not epochs:
+        return numbers, []
+    found = (
+        pl.concat(epochs)
+        .drop_nulls("epoch")
+        .group_by("symbol", "epoch", maintain_order=True)
+        .agg("row", first=pl.col("time").min(), at=pl.col("at").max())
+        .with_row_index("number", PUBLISHED + 1)
+    )
+    states = [State(*row) for row in found.select("number", "symbol", "first", "at").iter_rows()]
+    each = found.select("number", "row").explode("row")
+    return numbers.scatter(each["row"], each["number"]), states
+
+
+def _epochs(times: pl.Series, missed: pl.DataFrame) -> pl.Series:
+    """The number of the span of equal knowledge that holds each time; null where nothing was missed then."""
+    at, known = times.to_physical().to_numpy(), np.sort(missed["known"].to_physical().to_numpy())
+    opened = np.sort(missed["open_time"].to_physical().to_numpy())
+    open_then = np.searchsorted(opened, at, "left") > np.searchsorted(known, at, "right")
+    span = pl.Series(np.searchsorted(np.unique(known), at, "right"))
+    return pl.select(pl.when(pl.Series(open_then)).then(span)).to_series()

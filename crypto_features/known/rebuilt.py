@@ -1,0 +1,157 @@
+"""The tables of one symbol as a build at one time would have made them.
+
+A month whose windows hold a candle that was known otherwise then is computed again from the candles of then; of every
+other month the published rows are taken.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+
+import polars as pl
+
+from crypto_features.compute.resample import resample
+from crypto_features.known.history import History
+from crypto_features.known.knowledge import DAY, TIME, candles_as_known
+from crypto_features.shipped.regime_model import TABLE
+from crypto_features.tables.completeness import COMPLETENESS
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.graph import DAILY, MODEL, RAW
+from crypto_features.tables.lineage import columns_read
+from crypto_features.tables.months import month_of, month_span, months_between
+from crypto_features.tables.partition import compute_partition
+
+_CANDLE = ("open", "high", "low", "close", "volume")
+
+
+class Held:
+    """What is read of a history for some symbols, each month once.
+
+    Args:
+        history: What is read.
+        groups: The groups by name, with the features that are wanted of each.
+        symbols: The symbols.
+    """
+
+    def __init__(self, history: History, groups: Mapping[str, FeatureGroup], symbols: Sequence[str]) -> None:
+        self.history, self.groups, self.symbols = history, groups, symbols
+        self.columns = {table: self._columns(table) for table in (DAILY, *groups)}
+        self._published = cache(self._read)
+        self._versions = cache(self._read_versions)
+
+    def published(self, table: str, month: str, symbol: str) -> pl.DataFrame:
+        """The published rows of a symbol."""
+        return self._published(table, month).get(symbol, pl.DataFrame(schema=self.columns[table]))
+
+    def versions(self, month: str, symbol: str) -> pl.DataFrame | None:
+        """Every version of a symbol's candles, with `known`; `None` if it has none."""
+        return self._versions(month).get(symbol)
+
+    def _columns(self, table: str) -> pl.Schema:
+        keys: dict[str, pl.DataType] = {"symbol": pl.String()}
+        if table != DAILY:
+            features = {feature.name: feature.column_type for feature in self.groups[table].features}
+            return pl.Schema({**keys, "event_timestamp": TIME, COMPLETENESS: pl.Float64(), **features})
+        read = {name for group in self.groups.values() for name in columns_read(group, DAILY)}
+        values = [name for name in (*_CANDLE, "completeness") if name in read]
+        return pl.Schema({**keys, "open_time": TIME, **dict.fromkeys(values, pl.Float64())})
+
+    def _read(self, table: str, month: str) -> Mapping[str, pl.DataFrame]:
+        names = self.columns[table].names()
+        rows = self.history.read(table, [month], names, self.symbols)
+        if COMPLETENESS in names and COMPLETENESS not in rows.columns:  # version 0.1 published without it.
+            rows = rows.with_columns(pl.lit(1.0).alias(COMPLETENESS))
+        return _by_symbol(rows.select(names)) if len(rows) else {}
+
+    def _read_versions(self, month: str) -> Mapping[str, pl.DataFrame]:
+        rows = self.history.known(month, None, self.symbols)
+        return _by_symbol(rows) if len(rows) else {}
+
+
+class Rebuilt:
+    """The tables of one symbol at one time.
+
+    Args:
+        held: What is published.
+        symbol: The symbol.
+        at: The time.
+        missed: Open times of the candles that were known otherwise then.
+    """
+
+    def __init__(self, held: Held, symbol: str, at: datetime, missed: Sequence[datetime]) -> None:
+        self.held, self.symbol, self.at = held, symbol, at
+        self.history, self.missed = held.history, {month_of(time) for time in missed}
+        self.models = held.history.models_then(at)
+        self._affected = cache(self._is_affected)
+        self._month = cache(self._rows)
+        self.until = self._end(min(missed)) if missed and not self.models else None
+
+    def rows(self, group: str, months: Iterable[str]) -> pl.DataFrame:
+        """The rows of some months of a group."""
+        none = pl.DataFrame(schema=self.held.columns[group])
+        if self.until is None:
+            return pl.concat([none, *(self._month(group, month) for month in months)])
+        parts = [self.held.published(group, month, self.symbol) for month in months]
+        return pl.concat([none, *parts]).filter(pl.col("event_timestamp") <= self.until)
+
+    def _end(self, since: datetime) -> datetime | None:
+        """The time after which nothing at all was known: what is published up to it is what was known."""
+        for month in months_between(since, self.at):
+            for table, length in ((RAW, self.history.interval), (DAILY, DAY)):
+                closes = self._month(table, month)["open_time"] + length
+                if closes.is_between(since, self.at, closed="right").any():
+                    return None
+        return since
+
+    def _table(self, name: str, months: Iterable[str]) -> pl.DataFrame:
+        return pl.concat([self._month(name, month) for month in months], how="diagonal_relaxed")
+
+    def _is_affected(self, table: str, month: str) -> bool:
+        if table in (RAW, DAILY):
+            return month in self.missed
+        if table == MODEL:
+            return month in self.models
+        inputs = self.held.groups[table].inputs
+        return any(self._affected(i.table, other) for i in inputs for other in _window(month, i.lookback))
+
+    def _rows(self, table: str, month: str) -> pl.DataFrame:
+        if table == RAW:
+            return self._candles(month)
+        if table == MODEL:
+            return self._model(month)
+        if not self._affected(table, month):
+            return self.held.published(table, month, self.symbol)
+        if table == DAILY:
+            return self._days(month)
+        group = self.held.groups[table]
+        inputs = {i.table: self._table(i.table, _window(month, i.lookback)) for i in group.inputs}
+        history = self.history
+        least = history.min_completeness
+        rows = compute_partition(group, inputs, month, interval=history.interval, min_completeness=least)
+        return rows.select(self.held.columns[table].names())
+
+    def _candles(self, month: str) -> pl.DataFrame:
+        versions = self.held.versions(month, self.symbol)
+        if versions is None:
+            return pl.DataFrame(schema={"symbol": pl.String, "open_time": TIME, **dict.fromkeys(_CANDLE, pl.Float64)})
+        return candles_as_known(versions, self.at)
+
+    def _days(self, month: str) -> pl.DataFrame:
+        history = self.history
+        days = resample(self._month(RAW, month), history.interval, DAY, as_of=self.at, wait=history.wait)
+        return days.select(self.held.columns[DAILY].names())
+
+    def _model(self, month: str) -> pl.DataFrame:
+        if month in self.models:
+            then = self.models[month]
+            return pl.DataFrame([(month, then.parameters, then.version)], TABLE, orient="row")
+        return self.history.read(MODEL, [month], None, None)
+
+
+def _window(month: str, lookback: timedelta) -> tuple[str, ...]:
+    start, end = month_span(month)
+    return months_between(start - lookback, end)
+
+
+def _by_symbol(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    return {str(symbol): part for (symbol,), part in rows.partition_by("symbol", as_dict=True).items()}

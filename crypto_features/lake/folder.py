@@ -1,0 +1,105 @@
+"""A data folder as the plan reads it."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import polars as pl
+from upath import UPath
+
+from crypto_features.compute.resample import WAITS_UNTIL
+from crypto_features.errors import InputError
+from crypto_features.lake.candles import current
+from crypto_features.lake.models import renote_model, whole_models
+from crypto_features.lake.table import Table
+from crypto_features.shipped.regime_model import TABLE
+from crypto_features.tables.graph import DAILY, MODEL, RAW
+from crypto_features.versions.plan import Published, Settled
+from crypto_features.versions.provenance import PUBLISHED_AT
+
+SHOWN_CANDLES = 3
+
+
+class Folder:
+    """A data folder as the plan reads it: notes first, rows only where a correction has to be followed.
+
+    Args:
+        root: The data folder.
+        tables: Names of the tables that are computed, whose notes are read.
+    """
+
+    def __init__(self, root: UPath, tables: Sequence[str] = ()) -> None:
+        self._root, self._tables = root, tables
+        self._notes: dict[str, dict[str, dict[str, str]]] = {}
+
+    def published(self) -> Published:
+        """Notes and digests of every partition; one that is damaged at its ends counts as missing."""
+        raw = self._table(RAW)
+        for name in (name for name in self._tables if name != MODEL):
+            table, self._notes[name] = self._table(name), {}
+            for month in table.months():
+                with suppress(InputError):
+                    self._notes[name][month] = table.metadata(month)
+        models = whole_models(self._root)
+        self._notes[MODEL] = {month: content.get("notes", {}) for month, content in models.items()}
+        versions = {month: str(content["version"]) for month, content in models.items()}
+        return Published(self._notes, {RAW: {m: raw.digest(m) for m in raw.months()}, MODEL: versions})
+
+    def corrected(self, asset: str, month: str) -> tuple[str, ...]:
+        """The candles of a month that became known after the asset's month was published."""
+        noted = self._notes[asset][month].get(PUBLISHED_AT)
+        if noted is None or month not in self._table(RAW).months():
+            return ()
+        rows = self._table(RAW).read([month], ["symbol", "open_time", "known_at"])
+        rows = rows.with_columns(versions=pl.len().over("symbol", "open_time"))
+        later = rows.filter(pl.col("known_at") > datetime.fromisoformat(noted))
+        shown = [
+            f"{row['symbol']} {row['open_time']:%Y-%m-%d %H:%M} {'corrected' if row['versions'] > 1 else 'new'}"
+            for row in later.head(SHOWN_CANDLES).iter_rows(named=True)
+        ]
+        more = later.height - len(shown)
+        return (*shown, f"{more} more") if more > 0 else tuple(shown)
+
+    def read(
+        self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
+    ) -> pl.DataFrame:
+        """Rows of published months, as the plan asks for them."""
+        if table == MODEL:
+            models = whole_models(self._root)
+            rows = [(m, json.dumps(models[m]), models[m]["version"]) for m in months if m in models]
+            frame = pl.DataFrame(rows, TABLE, orient="row")
+            return frame if columns is None else frame.select(name for name in columns if name in frame.columns)
+        stored = self._table(table)
+        there = [month for month in months if month in stored.months()]
+        chosen = there or list(stored.months()[:1])
+        if not chosen:
+            return pl.DataFrame()
+        lazy = stored.scan(chosen)
+        if symbols is not None:
+            lazy = lazy.filter(pl.col("symbol").is_in(list(symbols)))
+        if not there:
+            lazy = lazy.head(0)
+        if columns is not None:
+            names = {*columns, "known_at"}
+            lazy = lazy.select(name for name in lazy.collect_schema().names() if name in names)
+        frame = stored.collect(lazy)
+        return current(frame) if table == RAW else frame
+
+    def renote(self, item: Settled) -> None:
+        """Publish a partition's content as it is, with other notes."""
+        if item.asset == MODEL:
+            renote_model(self._root, item.partition, item.notes)
+            return
+        table = self._table(item.asset)
+
+        def change(rows: pl.DataFrame | None) -> tuple[pl.DataFrame, dict[str, str]] | None:
+            if rows is None:
+                return None
+            kept = {name: note for name, note in table.metadata(item.partition).items() if name != WAITS_UNTIL}
+            return rows, kept | dict(item.notes)
+
+        table.update(item.partition, change)
+
+    def _table(self, name: str) -> Table:
+        return Table(self._root, name, time="open_time" if name in (RAW, DAILY) else "event_timestamp")

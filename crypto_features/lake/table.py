@@ -1,0 +1,345 @@
+"""A table: a folder of one Parquet file a month, each published whole by one atomic rename."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import filelock
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from upath import UPath
+
+from crypto_features.errors import InputError, TransientError, UnknownNameError
+from crypto_features.lake.digest import content_digest, in_order
+from crypto_features.lake.names import check_month, check_table_name
+from crypto_features.tables.months import month_span
+from crypto_features.whole_file import whole_file
+
+LOCK_SECONDS = 600
+"""How long a writer waits for another writer of the same partition."""
+
+_UNDIGESTED = ("known_at", "created_timestamp")
+_GAINED: Mapping[str, Mapping[str, float]] = {"candles": {"completeness": 1.0}, "quarantine": {"completeness": 1.0}}
+"""Columns that a table gained, by name, and what a partition written before counts as; its content stays as it is."""
+_RAW = frozenset({"candles", "quarantine"})
+_MAGIC = b"PAR1"
+_KEY = b"crypto_features"
+_DAMAGED = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""How Polars says that bytes inside a file are not what they were."""
+
+
+def restoring(table: str, month: str = "") -> str:
+    """What to do about a damaged partition: a raw one is the only record of what was known when."""
+    named, again = month or "that month", f"materialize {table.rpartition('/')[2]!r} for {month or 'that month'} again"
+    if table not in _RAW:
+        return f"Delete the file and {again}."
+    return (
+        f"Restore the file of {named} from a copy. Without a copy, move it aside, keep it, and {again}: the source "
+        "gives the candles as they are now, not what was known before."
+    )
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table `<root>/<name>/`, partitioned by calendar month.
+
+    A reader sees a partition as it was before a publication or after it, never in between; a writer that is killed
+    leaves the old partition whole. In a local folder, writers of one partition take turns by a file lock that dies
+    with its process. In a bucket an upload is atomic too, but there is no lock: let one process write a table.
+
+    Args:
+        root: The data folder or bucket.
+        name: Folder of the table below it, such as `daily_candles` or `training/ml_training_features`.
+        time: The time column, by which a partition is sorted after `symbol`.
+        by_symbol: Whether each symbol has a row group of its own, so that its encoded bytes do not depend on others.
+
+    Raises:
+        InputError: if the name could leave the data folder.
+    """
+
+    root: UPath
+    name: str
+    time: str = "event_timestamp"
+    by_symbol: bool = False
+
+    def __post_init__(self) -> None:
+        check_table_name(self.name)
+
+    @property
+    def folder(self) -> UPath:
+        return self.root / self.name
+
+    def path(self, month: str) -> UPath:
+        """Where the partition of that month is, or will be."""
+        check_month(month)
+        return self.folder / f"{month}.parquet"
+
+    def months(self) -> tuple[str, ...]:
+        """The months that are published, oldest first."""
+        if not self.folder.is_dir():
+            return ()
+        names = (path.name for path in self.folder.iterdir())
+        return tuple(sorted(name[:7] for name in names if re.fullmatch(r"\d{4}-\d{2}\.parquet", name)))
+
+    def scan(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.LazyFrame:
+        """The rows of some months, all by default, as a lazy frame sorted by month, symbol and time.
+
+        `collect` names the partition that turns out to be damaged inside.
+
+        Raises:
+            UnknownNameError: if the table has no partition, or none of a month asked for.
+            InputError: if a partition is not a whole Parquet file.
+        """
+        chosen = self._chosen(months)
+        for month in chosen:
+            self._check_whole(month)
+        parts = [self._scan(month) for month in chosen]
+        return pl.concat(parts if columns is None else [part.select(columns) for part in parts], how="vertical")
+
+    def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
+        """The result of a query over `scan`.
+
+        Raises:
+            InputError: if a partition is damaged in its middle.
+        """
+        try:
+            return query.collect()
+        except _DAMAGED:
+            for month in self.months():
+                self._read_one(month, None)
+            raise
+
+    def read(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The rows of some months, all by default, sorted by symbol and time.
+
+        Raises:
+            UnknownNameError: if the table has no partition, or none of a month asked for.
+            InputError: if a partition is not a whole Parquet file, lacks one of the columns, or has other columns than
+                the newest one.
+        """
+        chosen = self._chosen(months)
+        frames = [self._read_one(month, columns) for month in chosen]
+        for month, frame in zip(chosen, frames, strict=True):
+            if frame.schema != frames[-1].schema:
+                differ = sorted({str(column) for column in frame.schema.items() ^ frames[-1].schema.items()})
+                raise InputError(
+                    f"partition {month} of {self.name!r} was written with other columns than {chosen[-1]}; they differ "
+                    f"in {', '.join(differ)}. `crypto-features plan --run` computes what is outdated."
+                )
+        frame = pl.concat(frames, how="vertical", rechunk=True)
+        keys = [key for key in ("symbol", self.time) if key in frame.columns]
+        return frame.sort(keys, maintain_order=True) if len(frames) > 1 and keys else frame
+
+    def publish(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> None:
+        """Replace the partition of a month by these rows, whole or not at all.
+
+        Args:
+            month: The month, as `2024-01`.
+            frame: Rows with `symbol` and the time column, in any order.
+            metadata: What to keep in the file beside the rows; `metadata(month)` returns it.
+
+        Raises:
+            InputError: if a key column is missing, a time is not UTC microseconds, or a row lies outside the month.
+            TransientError: if another writer holds the partition for ten minutes.
+        """
+        with self._lock(month):
+            self._write(month, frame, metadata or {})
+
+    def update(
+        self, month: str, change: Callable[[pl.DataFrame | None], tuple[pl.DataFrame, Mapping[str, str]] | None]
+    ) -> bool:
+        """Read a partition, change it and publish it, with no other writer in between.
+
+        Args:
+            month: The month, as `2024-01`.
+            change: Receives the rows published now (`None` if there are none), and returns the rows and metadata to
+                publish, or `None` to leave the partition as it is.
+
+        Returns:
+            Whether the partition was published anew.
+        """
+        with self._lock(month):
+            changed = change(self._read_one(month, None) if self.path(month).exists() else None)
+            if changed is not None:
+                self._write(month, *changed)
+            return changed is not None
+
+    def metadata(self, month: str) -> dict[str, str]:
+        """What the partition was published with, and its `digest`.
+
+        Raises:
+            UnknownNameError, InputError: as `read`.
+        """
+        path = self.path(month)
+        if not path.exists():
+            self._chosen([month])
+        self._check_whole(month)
+        try:
+            with path.open("rb") as file:
+                stored = pq.read_metadata(file).metadata or {}
+            found: dict[str, str] = json.loads(stored.get(_KEY, b"{}"))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise self._broken(month, str(error)) from None
+        return found
+
+    def digest(self, month: str) -> str:
+        """Digest of the partition's rows without `known_at` and `created_timestamp`: equal rows, equal digest.
+
+        Raises:
+            UnknownNameError, InputError: as `read`.
+        """
+        return self.metadata(month).get("digest") or content_digest(
+            self._read_one(month, None).drop(_UNDIGESTED, strict=False)
+        )
+
+    def _chosen(self, months: Sequence[str] | None) -> tuple[str, ...]:
+        published = self.months()
+        chosen = published if months is None else tuple(dict.fromkeys(months))
+        hint = f"Materialize the asset {self.name.rpartition('/')[2]!r} first."
+        if not published:
+            raise UnknownNameError("table", self.name, _tables(self.root), f"{self.folder} holds no partition. {hint}")
+        for month in chosen:
+            check_month(month)
+            if month not in published:
+                span = [published[0], published[-1]]
+                raise UnknownNameError(
+                    f"partition of {self.name!r}", month, span, f"These are the first and last. {hint}"
+                )
+        return tuple(sorted(chosen))
+
+    def _read_one(self, month: str, columns: Sequence[str] | None) -> pl.DataFrame:
+        self._check_whole(month)
+        try:
+            lazy = self._scan(month)
+            return (lazy if columns is None else lazy.select(columns)).collect()
+        except pl.exceptions.ColumnNotFoundError:
+            names = self._scan(month).collect_schema().names()
+            missing = next(column for column in columns or () if column not in names)
+            hint = "If it was declared since the month was written, `crypto-features plan --run` computes it again."
+            raise UnknownNameError(f"column of {self.name!r} {month}", missing, names, hint) from None
+        except _DAMAGED as error:
+            raise self._broken(month, str(error)) from None
+
+    def _scan(self, month: str) -> pl.LazyFrame:
+        rows = _scan(self.path(month))
+        gained = _GAINED.get(self.name, {})
+        names = rows.collect_schema().names() if gained else []
+        if missing := {name: pl.lit(value) for name, value in gained.items() if name not in names}:
+            stamps = [name for name in names if name in _UNDIGESTED]
+            rows = rows.select(pl.exclude(stamps), *(value.alias(name) for name, value in missing.items()), *stamps)
+        return rows
+
+    def _check_whole(self, month: str) -> None:
+        """Parquet begins and ends with its magic bytes: a truncated file is found before a query meets it."""
+        path = self.path(month)
+        with path.open("rb") as file:
+            head = file.read(4)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 4, 0))
+            if size < 12 or head != _MAGIC or file.read(4) != _MAGIC:  # noqa: PLR2004 - two magics and a length.
+                raise self._broken(month, f"{size} bytes that do not end as a Parquet file does")
+
+    def _broken(self, month: str, why: str) -> InputError:
+        return InputError(
+            f"partition {month} of {self.name!r} is not a whole Parquet file ({why.partition(chr(10))[0]}): "
+            f"{self.path(month)}. {restoring(self.name, month)}"
+        )
+
+    @contextmanager
+    def _lock(self, month: str) -> Iterator[None]:
+        folder = _local(self.folder)
+        if folder is None:
+            yield
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = Path(self.root.path) / ".locks" / self.name / month
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with filelock.FileLock(lock, timeout=LOCK_SECONDS):
+                for orphan in folder.glob(f".{month}.*.tmp"):
+                    orphan.unlink()  # its writer was killed: nobody else writes while the lock is held.
+                yield
+        except filelock.Timeout:
+            raise TransientError(
+                f"another process has been writing {self.name!r} {month} for {LOCK_SECONDS} s; try again later."
+            ) from None
+
+    def _write(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> None:
+        frame = self._checked(month, frame)
+        stored = dict(metadata) | {"digest": content_digest(frame.drop(_UNDIGESTED, strict=False))}
+        arrow = _to_arrow(frame)
+        arrow = arrow.replace_schema_metadata({_KEY: json.dumps(stored, sort_keys=True)})
+        sizes = frame["symbol"].rle().struct.field("len").to_list() if self.by_symbol else [frame.height]
+        path, folder = self.path(month), _local(self.folder)
+        if folder is None:
+            buffer = pa.BufferOutputStream()
+            _write_parquet(arrow, sizes, buffer)
+            path.write_bytes(buffer.getvalue().to_pybytes())
+            return
+        with whole_file(folder / path.name) as file:
+            _write_parquet(arrow, sizes, file)
+
+    def _checked(self, month: str, frame: pl.DataFrame) -> pl.DataFrame:
+        start, end = month_span(month)
+        for column in ("symbol", self.time):
+            if column not in frame.columns:
+                raise InputError(
+                    f"table {self.name!r} needs a column {column!r}; got {', '.join(frame.columns) or 'none'}."
+                )
+        for column, dtype in frame.schema.items():
+            if isinstance(dtype, pl.Datetime) and dtype != pl.Datetime("us", "UTC"):
+                raise InputError(f"column {column!r} of {self.name!r} is {dtype}; expected Datetime('us', 'UTC').")
+        first_time, last_time = frame[self.time].min(), frame[self.time].max()
+        if (
+            isinstance(first_time, datetime)
+            and isinstance(last_time, datetime)
+            and (first_time < start or last_time > end)
+        ):
+            first = frame.filter((pl.col(self.time) < start) | (pl.col(self.time) > end)).row(0, named=True)
+            raise InputError(f"partition {month} of {self.name!r} got a row outside {start} .. {end}: {first}.")
+        versions = [column for column in _UNDIGESTED if column in frame.columns]
+        return frame if in_order(frame, self.time) else frame.sort("symbol", self.time, *versions, maintain_order=True)
+
+
+def _scan(path: UPath) -> pl.LazyFrame:
+    local = _local(path)
+    return pl.scan_parquet(local) if local is not None else pl.scan_parquet(path.read_bytes())
+
+
+def _local(path: UPath) -> Path | None:
+    return Path(path.path) if path.protocol in ("", "file", "local") else None
+
+
+def _tables(root: UPath) -> list[str]:
+    folders = root.iterdir() if root.is_dir() else ()
+    return [folder.name for folder in folders if folder.is_dir() and not folder.name.startswith(".")]
+
+
+def _to_arrow(frame: pl.DataFrame) -> pa.Table:
+    arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    plain = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in arrow.schema]
+    return arrow.cast(pa.schema(plain))
+
+
+def _write_parquet(arrow: pa.Table, sizes: Sequence[int], sink: object) -> None:
+    texts = [field.name for field in arrow.schema if pa.types.is_string(field.type)]
+    encodings = {field.name: "BYTE_STREAM_SPLIT" for field in arrow.schema if pa.types.is_floating(field.type)}
+    encodings |= {field.name: "DELTA_BINARY_PACKED" for field in arrow.schema if pa.types.is_timestamp(field.type)}
+    with pq.ParquetWriter(
+        sink,
+        arrow.schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=texts,
+        column_encoding=encodings,
+    ) as writer:
+        offset = 0
+        for size in sizes:
+            writer.write_table(arrow.slice(offset, size), row_group_size=max(size, 1))
+            offset += size

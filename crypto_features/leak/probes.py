@@ -1,0 +1,356 @@
+"""The leak test: does a value known at a time change when only what comes later, earlier or elsewhere changes?"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import polars as pl
+
+from crypto_features.compute.resample import resample_each
+from crypto_features.leak.calendar import CALENDAR, EVERY_BAR, calendar_leaks, calendar_market, courses, turns
+from crypto_features.leak.cuts import cuts
+from crypto_features.leak.elsewhere import Elsewhere
+from crypto_features.leak.named import altered_markets, named_market
+from crypto_features.leak.report import Leak, LeakReport, differences
+from crypto_features.leak.subject import Subject, longest_lookback, tables_read, warm_up
+from crypto_features.leak.variants import Variant, interrupted, late_starts, named, perturbed, stacked, truncated
+from crypto_features.shipped.regime_model import Fit, fit_regime_model, regime_models
+from crypto_features.tables.declaration import Feature, FeatureGroup
+from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.upstream import ULTRA_5_FEATURES, every_row
+from crypto_features.versions.probe_market import COLUMNS, DAYS, HOUR, START, probe_market
+
+DAY = timedelta(days=1)
+MARKET_DAYS = 560
+"""Length of the market that is used if none is handed in: longer than the longest lookback of the shipped groups. Its
+future is altered within the first `DAYS` only; the rest shows whether late starts are forgotten."""
+
+START_DAYS = (1, 9, 34)
+ANCHORED_STARTS = 3
+TOLERANCE = 1e-9
+"""How much of a feature's scale a value may differ when history begins elsewhere; every other probe compares bits."""
+
+_TOO_LONG = "has a value at bar {bar}; window={window} says null until bar {window}"
+_TOO_SHORT = (
+    "is still null at bar {bar}, where a longer history gives {expected!r}; "
+    "window={window} says that {window} bars are enough"
+)
+_UNFADED = (
+    "is {got!r} at bar {bar}, where a longer history gives {expected!r}; "
+    "without recursive=True no bar before its window counts"
+)
+
+
+def leak_test(
+    group: FeatureGroup,
+    candles: pl.DataFrame | None = None,
+    *,
+    interval: timedelta = HOUR,
+    seed: int = 0,
+    fit: Fit = fit_regime_model,
+    by_name: pl.DataFrame | None = None,
+) -> LeakReport:
+    """Probe every feature of a group for each kind of leak.
+
+    Look-ahead, on any day of many years, at any price and for any symbol; memory of more than the lookback; a warm-up
+    that is not as declared; contact between symbols; state that the process keeps; the machine's clock. The tables that
+    the group reads are derived from the candles again for each altered market. The regime model, which all symbols
+    share, is fitted again where the whole market is altered: every month that had begun by the cut must get the same
+    parameters. What no such test can see: a list of symbols chosen with hindsight, candles that were corrected later,
+    labels of a model that overlap its features.
+
+    Args:
+        group: Any group, shipped or not, that reads `candles`, `daily_candles`, `regime_model` or shipped groups.
+        candles: `symbol, open_time, open, high, low, close, volume`; the probe market by default.
+        interval: Length of a candle.
+        seed: Of the random cuts.
+        fit: What fits the regime model of a month from the price features.
+        by_name: Candles of symbols that are probed under their own names, such as some months of each symbol of a
+            lake; by default `candles`, or the probe market under the names of some coins.
+
+    Returns:
+        The leaks that were caught, each with feature, kind, probe, first bad cut, row and both values.
+    """
+    market = (probe_market(MARKET_DAYS) if candles is None else candles).sort("symbol", "open_time").select(COLUMNS)
+    altered = market if candles is not None else market.filter(pl.col("open_time") < START + DAYS * DAY)
+    if by_name is None:
+        by_name = named_market() if candles is None else market
+    with closing(_NamedTest(group, by_name.select(COLUMNS), interval, seed)) as names:
+        test = _Test(group, market, interval, seed, fit)
+        leaks, counts, unprobed = test.probed(altered)
+        of_calendar, altered_bars = test.on_every_day()
+        of_names, more_unprobed = names.probed()
+        again = differences(group, test.whole, test.rows(), "process")
+        found = _firsts([*leaks, *of_calendar, *of_names, *again])
+        elsewhere = {} if more_unprobed else {"process": 2, "clock": 2}
+        counts = {**counts, "calendar": altered_bars, **elsewhere}
+        return LeakReport(group.name, found, counts, (*unprobed, *more_unprobed))
+
+
+def _firsts(leaks: Sequence[Leak]) -> tuple[Leak, ...]:
+    """The first leak of each feature and probe; of a feature that depends on the process, this alone."""
+    stateful = {leak.feature for leak in leaks if leak.kind == "process state"}
+    first: dict[tuple[str, str], Leak] = {}
+    for leak in sorted(leaks, key=lambda leak: (leak.cut, leak.row)):
+        if leak.feature not in stateful or leak.kind == "process state":
+            first.setdefault((leak.feature, leak.probe), leak)
+    return tuple(first.values())
+
+
+class _NamedTest:
+    """Markets under their own names, altered, in another process and under another clock."""
+
+    def __init__(self, group: FeatureGroup, candles: pl.DataFrame, interval: timedelta, seed: int) -> None:
+        end: datetime = candles["open_time"].max() + interval  # type: ignore[operator, assignment] # a time
+        self.subject = Subject(group, interval).before_any_fit(candles)
+        self.raw = self.subject.raw(candles.with_columns(as_of=pl.lit(end)))
+        self.rounds = list(altered_markets(candles, interval, seed))
+        other = self.subject.raw(named(self.rounds[0])) if self.rounds else self.raw
+        self.elsewhere: Elsewhere | None = None
+        self.unsent = ""
+        try:
+            self.elsewhere = Elsewhere(self.subject, self.subject.inputs(self.raw), self.subject.inputs(other))
+        except ChildProcessError as error:
+            self.unsent = str(error)
+
+    def close(self) -> None:
+        if self.elsewhere is not None:
+            self.elsewhere.close()
+
+    def probed(self) -> tuple[list[Leak], tuple[str, ...]]:
+        whole = self.subject.at_once(self.raw)
+        leaks = []
+        for variants in self.rounds:
+            cut = {variant.symbol: variant.cut for variant in variants}
+            known = pl.col("symbol").replace_strict(cut, default=None, return_dtype=whole.schema["event_timestamp"])
+            before = pl.col("event_timestamp") <= known
+            rows = self.subject.at_once(self.subject.raw(named(variants)))
+            found = differences(self.subject.group, whole.filter(before), rows.filter(before), variants[0].probe)
+            leaks += [replace(leak, cut=cut[leak.symbol]) for leak in found]
+        unsent = self.unsent
+        try:
+            leaks += [] if self.elsewhere is None else self.elsewhere.leaks(whole)
+        except ChildProcessError as error:
+            unsent = str(error)
+        needs = f"process and clock need a fresh process that computes the group: {unsent}"
+        return leaks, (needs,) if unsent else ()
+
+
+class _Test:
+    def __init__(self, group: FeatureGroup, candles: pl.DataFrame, interval: timedelta, seed: int, fit: Fit) -> None:
+        self.fit, self.candles = fit, candles
+        self.group, self.interval, self.seed, self.lookback = group, interval, seed, longest_lookback(group)
+        self.markets = {part["symbol"][0]: part for part in self.candles.partition_by("symbol", maintain_order=True)}
+        times: list[datetime] = self.candles["open_time"].sort().to_list()
+        self.first, self.end = times[0], times[-1] + interval
+        self.subject = Subject(group, interval)
+        if "regime_model" in tables_read(group):
+            models = regime_models(self._prices(self._as_it_is()), fit=fit)
+            self.subject = Subject(group, interval, models)
+        self.whole = self.rows()
+
+    def rows(self) -> pl.DataFrame:
+        """The rows of the market as it is."""
+        return self.subject.rows(self._as_it_is())
+
+    def probed(self, altered: pl.DataFrame) -> tuple[list[Leak], dict[str, int], tuple[str, ...]]:
+        """What the probes of one market after another find, how many markets each looked at, and what is too short."""
+        variants, early, anchored = [*self._futures(altered)], [*self._early_starts()], [*self._anchored_starts()]
+        opens = altered["open_time"]
+        months = months_between(opens.min(), opens.max() + self.interval)  # type: ignore[operator, arg-type] # times
+        refits = [*self._refits(months)] if self.subject.models is not None else []
+        numbered = [
+            *self._compared(variants, self.subject.rows(stacked(variants)), self.whole),
+            *self._warmed_up(early),
+            *self._forgotten(anchored),
+        ]
+        leaks = [leak for leak in numbered if leak.feature not in self.named]
+        leaks += [*self._touching(months), *self._refitted(refits)]
+        counts = {"isolation": len(self.markets), "permutation": 1, "start": len(anchored), "warm-up": len(early)}
+        if refits:
+            counts["refit"] = len(refits) // len(self.markets)
+        for variant in variants:
+            counts[variant.probe] = counts.get(variant.probe, 0) + 1
+        needs = f"start needs candles over more than the lookback of {self.lookback.days} days"
+        return leaks, counts, () if anchored else (needs,)
+
+    def on_every_day(self) -> tuple[list[Leak], int]:
+        """What is found on the days of many years, and how many bars were altered."""
+        market = calendar_market(*CALENDAR, self.interval)
+        subject = Subject(self.group, self.interval).before_any_fit(market)
+        leaks: list[Leak] = []
+        bars = 0
+        for course in courses(subject, *CALENDAR):
+            leaks += calendar_leaks(subject, course)
+            bars += len(course.bars)
+        years = market.filter(pl.col("open_time").is_between(*EVERY_BAR, closed="left")).with_columns(
+            symbol=pl.lit("-")
+        )
+        ends = [*truncated(years, "-", turns(*EVERY_BAR), self.interval)]
+        whole = subject.at_once(subject.raw(years.with_columns(as_of=pl.lit(EVERY_BAR[1]))))
+        ended = self._compared(ends, subject.at_once(subject.raw(stacked(ends))), whole)
+        return [*leaks, *(leak for leak in ended if leak.feature not in self.named)], bars
+
+    @cached_property
+    def named(self) -> set[str]:
+        """The features that read a symbol's name: altered markets, which go by numbers, cannot be held against them."""
+        names = {symbol: str(number) for number, symbol in enumerate(self.markets)}
+        renamed = self.subject.rows(self._as_it_is().with_columns(pl.col("symbol").replace(names)))
+        whole = self.whole.with_columns(pl.col("symbol").replace(names))
+        return {leak.feature for leak in differences(self.group, whole, renamed, "")} - {"(rows)"}
+
+    def _futures(self, cuttable: pl.DataFrame) -> Iterator[Variant]:
+        bar = self.group.interval or self.interval
+        window = max((feature.window for feature in self.group.features), default=1)
+        chosen = cuts(cuttable, bar=bar, window=window, interval=self.interval, seed=self.seed)
+        for symbol, times in chosen.items():
+            for alter in (truncated, perturbed, interrupted):
+                yield from alter(self.markets[symbol], symbol, times, self.interval)
+
+    def _early_starts(self) -> Iterator[Variant]:
+        """Markets that begin some days late."""
+        for symbol, market in self.markets.items():
+            first = market["open_time"][0].replace(hour=0, minute=0)
+            yield from late_starts(market, symbol, [first + days * DAY for days in START_DAYS], self.end)
+
+    def _anchored_starts(self) -> Iterator[Variant]:
+        """Markets that begin a lookback before a month does, as a partition is computed."""
+        for symbol, market in self.markets.items():
+            first, last = market["open_time"][0], market["open_time"][-1]
+            months = [month_span(month)[0] for month in months_between(first, last)]
+            starts = [month - self.lookback for month in months if first < month - self.lookback]
+            yield from late_starts(market, symbol, starts[-ANCHORED_STARTS:], self.end)
+
+    def _refits(self, months: Sequence[str]) -> Iterator[Variant]:
+        """Every market altered at once, on the first and on the middle day of each month."""
+        for first, _ in map(month_span, months):
+            for cut in (first + DAY, first + 15 * DAY):
+                for alter in (truncated, perturbed, interrupted):
+                    for symbol, market in self.markets.items():
+                        yield from alter(market, symbol, [cut], self.interval)
+
+    def _as_it_is(self) -> pl.DataFrame:
+        return self.candles.with_columns(as_of=pl.lit(self.end))
+
+    def _prices(self, candles: pl.DataFrame) -> pl.DataFrame:
+        days = {"daily_candles": resample_each(candles, self.interval, DAY)}
+        return every_row(ULTRA_5_FEATURES, days, interval=self.interval)
+
+    def _refitted(self, variants: Sequence[Variant]) -> Iterator[Leak]:
+        """Months that had begun by the cut and get other parameters."""
+        if self.subject.models is None:
+            return
+        numbers = pl.DataFrame({"symbol": [str(i) for i in range(len(variants))], "name": [v.symbol for v in variants]})
+        prices = self._prices(stacked(variants)).join(numbers, on="symbol")
+        expected = dict(self.subject.models.select("month", "version").iter_rows())
+        for first in range(0, len(variants), len(self.markets)):
+            variant, market = variants[first], numbers["symbol"][first : first + len(self.markets)]
+            known = prices.filter(pl.col("symbol").is_in(market.implode())).with_columns(symbol="name")
+            begun = [month for month in expected if month_span(month)[0] <= variant.cut]
+            for month, version in regime_models(known, begun, self.fit).select("month", "version").iter_rows():
+                if version != expected[month]:
+                    yield Leak(
+                        feature="(regime_model)",
+                        probe=variant.probe,
+                        symbol="all symbols",
+                        cut=variant.cut,
+                        row=month_span(month)[0],
+                        expected=expected[month],
+                        got=version,
+                    )
+
+    def _compared(self, variants: Sequence[Variant], rows: pl.DataFrame, whole: pl.DataFrame) -> Iterator[Leak]:
+        """Rows up to the cut that differ in any bit, appear or vanish."""
+        pairs = _pairs(variants, rows, whole).filter(pl.col("event_timestamp") <= pl.col("cut"))
+        yield from _differing(pairs, "(rows)", pl.col("here").is_null() | pl.col("there").is_null())
+        both = pairs.drop_nulls(["here", "there"])
+        for feature in self.group.features:
+            yield from _differing(both, feature.name, ~_same(feature.name))
+
+    def _forgotten(self, variants: Sequence[Variant]) -> Iterator[Leak]:
+        """Values that depend on what is older than the lookback."""
+        if not variants:
+            return
+        pairs = _pairs(variants, self.subject.rows(stacked(variants)), self.whole).drop_nulls(["here", "there"])
+        settled = pairs.filter(pl.col("event_timestamp") > pl.col("cut") + self.lookback)
+        for feature in self.group.features:
+            yield from _differing(settled, feature.name, ~_close(feature))
+
+    def _warmed_up(self, variants: Sequence[Variant]) -> Iterator[Leak]:
+        """Values that need another window than is declared."""
+        rows = self.subject.rows(stacked(variants)).with_columns(bar=pl.int_range(pl.len()).over("symbol"))
+        pairs = _pairs(variants, rows, self.whole).drop_nulls(["here", "there"])
+        age = pl.col("event_timestamp") - pl.col("cut")
+        warm = age > warm_up(self.group, self.interval)
+        for feature in self.group.features:
+            name, got = feature.name, pl.col(f"{feature.name}_there")
+            full = (pl.col("bar") >= feature.window - 1) & (age > (feature.lookback or timedelta(0)))
+            yield from self._windowed(
+                feature, pairs.filter((pl.col("bar") < feature.window - 1) & got.is_not_null()), _TOO_LONG
+            )
+            if feature.recursive:
+                continue
+            kept = pl.lit(value=True) if feature.lookback is None else full
+            yield from self._windowed(feature, pairs.filter(kept & got.is_not_null() & ~_close(feature)), _UNFADED)
+            yield from self._windowed(feature, pairs.filter(full & warm & got.is_null() & ~_same(name)), _TOO_SHORT)
+
+    def _windowed(self, feature: Feature, pairs: pl.DataFrame, why: str) -> Iterator[Leak]:
+        """The first of the rows that do not agree with the feature's window."""
+        for leak in _differing(pairs, feature.name, pl.lit(value=True), "warm-up"):
+            bar = pairs.filter(symbol=leak.symbol, cut=leak.cut, event_timestamp=leak.row)["bar"][0] + 1
+            text = why.format(bar=bar, window=feature.window, expected=leak.expected, got=leak.got)
+            yield replace(leak, why=text)
+
+    def _touching(self, months: Sequence[str]) -> Iterator[Leak]:
+        """Values of a symbol that change when it is alone, or when symbols come in another order."""
+        end = month_span(months[-1])[1]
+        order = pl.DataFrame({"symbol": list(reversed(self.markets))}).with_columns(pl.lit(self.end).alias("as_of"))
+        shuffled = order.join(self.candles, on="symbol", how="left", maintain_order="left_right")
+        alone = [self.subject.rows(m.with_columns(as_of=pl.lit(self.end)), months) for m in self.markets.values()]
+        for probe, rows in (("permutation", self.subject.rows(shuffled, months)), ("isolation", pl.concat(alone))):
+            variants = [Variant(probe, symbol, end, market, self.end) for symbol, market in self.markets.items()]
+            numbers = {symbol: str(i) for i, symbol in enumerate(self.markets)}
+            yield from self._compared(variants, rows.with_columns(pl.col("symbol").replace(numbers)), self.whole)
+
+
+def _pairs(variants: Sequence[Variant], rows: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+    """Each row of the whole market beside the same row of each variant."""
+    table = pl.DataFrame(
+        [(str(i), v.probe, v.symbol, v.cut) for i, v in enumerate(variants)],
+        schema={"variant": pl.String, "probe": pl.String, "symbol": pl.String, "cut": pl.Datetime("us", "UTC")},
+        orient="row",
+    )
+    here = table.join(whole.with_columns(here=pl.lit(value=True)), on="symbol")
+    there = rows.rename({"symbol": "variant"}).with_columns(there=pl.lit(value=True)).join(table, on="variant")
+    keys = ["variant", "probe", "symbol", "cut", "event_timestamp"]
+    return here.join(there, on=keys, how="full", coalesce=True, suffix="_there")
+
+
+def _same(name: str) -> pl.Expr:
+    return pl.col(name).eq_missing(pl.col(f"{name}_there"))
+
+
+def _close(feature: Feature) -> pl.Expr:
+    if not feature.dtype.is_float():
+        return _same(feature.name)
+    expected, got = pl.col(feature.name), pl.col(f"{feature.name}_there")
+    scale = expected.abs().max().over("symbol")
+    near = (expected - got).abs() <= TOLERANCE * scale
+    return near.fill_null(expected.is_null() & got.is_null())
+
+
+def _differing(pairs: pl.DataFrame, name: str, bad: pl.Expr, probe: str | None = None) -> Iterator[Leak]:
+    here, there = (name, f"{name}_there") if name != "(rows)" else ("here", "there")
+    worst = pairs.filter(bad).sort("cut", "event_timestamp").unique("probe", keep="first", maintain_order=True)
+    for row in worst.iter_rows(named=True):
+        yield Leak(
+            feature=name,
+            probe=probe or row["probe"],
+            symbol=row["symbol"],
+            cut=row["cut"],
+            row=row["event_timestamp"],
+            expected=row[here],
+            got=row[there],
+        )

@@ -1,0 +1,25 @@
+"""Which features are read together, by whom."""
+
+from crypto_features.shipped.regime_model import ULTRA_5
+from crypto_features.tables.declaration import FeatureService
+
+ml_training_features = FeatureService(
+    "ml_training_features",
+    "Training sets of return models: the Ultra-5 and relative volume.",
+    {"price_features": ULTRA_5, "volume_features": ("volume_ratio",)},
+)
+trading_features = FeatureService(
+    "trading_features",
+    "What the trading bot reads on each bar: signals, regime, trend and relative volume.",
+    {
+        "trading_signals": ("target_price", "can_buy", "should_sell", "signal_strength"),
+        "regime_features": ("regime_label", "regime_probability"),
+        "price_features": ("ma_5_20_ratio", "rsi_14", "atr_ratio"),
+        "volume_features": ("volume_ratio",),
+    },
+)
+regime_classification_features = FeatureService(
+    "regime_classification_features",
+    "The five features that the regime model reads (Ultra-5).",
+    {"price_features": ULTRA_5},
+)

@@ -1,0 +1,106 @@
+"""Where candles come from: one file a source, chosen by the setting `source`."""
+
+from importlib import import_module
+from inspect import signature
+from typing import Any, TypeVar
+
+from crypto_features.errors import SettingsError
+from crypto_features.settings import Settings
+from crypto_features.sources.listings import parse_listings
+from crypto_features.sources.source import Source
+
+T = TypeVar("T")
+_NAMES = ("sample", "files", "ccxt", "archive")
+
+
+def source(settings: Settings) -> Source:
+    """The source that the settings choose: one of these, or your own, written as `module:function`.
+
+    The function is called with the settings and returns the source; a class with such a constructor will do.
+
+    Raises:
+        SettingsError: if there is no such source, or a setting that it needs is missing or wrong.
+    """
+    if settings.source == "sample":
+        from crypto_features.sources.sample import SampleSource
+
+        return SampleSource(settings.interval)
+    if settings.source == "files":
+        from crypto_features.sources.files import FilesSource
+        from crypto_features.sources.vendor import Choices
+
+        if not settings.files:
+            raise SettingsError(
+                "CRYPTO_FEATURES_SOURCE=files needs CRYPTO_FEATURES_FILES, a folder of candle files such as BTC.csv."
+            )
+        return FilesSource(
+            settings.files,
+            settings.interval,
+            Choices.of(settings),
+            cache=settings.root / ".sources",
+            wait=settings.late_wait,
+            venue=settings.files_venue,
+        )
+    if settings.source == "ccxt":
+        from crypto_features.sources.exchange import ExchangeSource
+
+        return ExchangeSource(
+            settings.exchange,
+            patience=settings.patience,
+            url=settings.exchange_url,
+            key=settings.exchange_key,
+            secret=settings.exchange_secret,
+            **_listed(settings),
+        )
+    if settings.source == "archive":
+        from crypto_features.sources.archive import ArchiveSource
+
+        return ArchiveSource(
+            settings.archive_url, limit=settings.archive_limit, patience=settings.patience, **_listed(settings)
+        )
+    if ":" in settings.source:
+        return _own(settings)
+    raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is not a source; choose {', '.join(_NAMES)}.")
+
+
+def _own(settings: Settings) -> Source:
+    module, _, name = settings.source.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise _no_source(settings, f"{module!r} is no name of a module")
+    try:
+        make = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise _no_source(settings, str(error)) from None
+    try:
+        signature(make).bind(settings)
+    except (TypeError, ValueError) as error:
+        raise _no_source(settings, str(error)) from None
+    made: Source = make(settings)
+    missing = [part for part in ("name", "symbols", "start", "end", "fetch") if not hasattr(made, part)]
+    if missing:
+        raise _no_source(settings, f"it returned {made!r}, which has no {missing[0]!r}")
+    return made
+
+
+def _no_source(settings: Settings, why: str) -> SettingsError:
+    return SettingsError(
+        f"CRYPTO_FEATURES_SOURCE={settings.source}: {why}; expected <module>:<function>, importable from here, "
+        "that takes the settings and returns a source."
+    )
+
+
+def _listed(settings: Settings) -> dict[str, Any]:
+    return {
+        "quote": settings.quote,
+        "symbols": _needed(settings.symbols, "SYMBOLS", "such as BTC,ETH"),
+        "start": _needed(settings.start, "START", "the first month, such as 2024-01"),
+        "interval": settings.interval,
+        "listings": parse_listings(settings.markets),
+        "parallel": settings.exchange_parallel,
+    }
+
+
+def _needed(value: T | None, name: str, example: str) -> T:
+    if not value:
+        raise SettingsError(f"this source needs CRYPTO_FEATURES_{name}, {example}: it offers more than anybody wants.")
+    return value

@@ -1,0 +1,309 @@
+"""The ccxt source: the candles of any exchange that ccxt speaks to."""
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any, TypeVar
+
+import ccxt
+import polars as pl
+import requests
+from pydantic import SecretStr
+
+from crypto_features.errors import CryptoFeaturesError, SettingsError, UnknownNameError
+from crypto_features.lake.contract import CANDLE_SCHEMA, in_candle_schema
+from crypto_features.sources.bounded import TooLongError
+from crypto_features.sources.ccxt_client import RefusedError, fault, holds_a_list, new_client
+from crypto_features.sources.listed import ListedSource
+from crypto_features.sources.pace import Pace
+from crypto_features.sources.pages import Ask, Pages, Row
+from crypto_features.sources.source import PartlyFetchedError
+from crypto_features.sources.standing import Standing
+from crypto_features.sources.web import credentials
+from crypto_features.tables.months import month_of, month_span
+from crypto_features.tables.timeframe import timeframe
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PAGE = 500
+_SLACK = 2
+"""By how many candles the end of a limited history moves while it is read."""
+
+_STRAYS = 2
+"""So many candles off the grid may be single bad ones, of which the contract speaks."""
+
+_AWAY_SECONDS = 30.0
+"""After an exchange could not be reached at all, the symbols that follow fail at once for so long."""
+
+T = TypeVar("T")
+_MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError)
+
+
+class ExchangeSource(ListedSource):
+    """Candles from an exchange's public interface, page by page (see `Pages`).
+
+    A page is a bad answer, and asked for again, if it lacks the candle that it was to begin with, holds a stamp from
+    the future, or is of candles of another length. Only candles that are over by the exchange's own clock count. If a
+    page fails in the end, those before it are kept. An exchange that keeps a limited history gives what it has, and
+    `shortfalls` names the rest.
+
+    Args:
+        exchange: Name of the exchange in ccxt, such as `binance`.
+        patience: For how long a request that fails is made again.
+        url: Address in place of the exchange's own.
+        key: API key; public candles need none.
+        secret: API secret; public candles need none.
+        pace: The rate limit.
+        listed: As `ListedSource`.
+
+    Raises:
+        SettingsError: if ccxt does not know the exchange, or the exchange has no candles of this interval.
+    """
+
+    resumes = True
+    rows_at_once = 50_000
+
+    def __init__(
+        self,
+        exchange: str,
+        *,
+        patience: timedelta = timedelta(minutes=5),
+        url: str | None = None,
+        key: SecretStr | None = None,
+        secret: SecretStr | None = None,
+        pace: Pace | None = None,
+        **listed: Any,
+    ) -> None:
+        if exchange not in ccxt.exchanges:
+            raise UnknownNameError(
+                "exchange", exchange, ccxt.exchanges, "Set CRYPTO_FEATURES_EXCHANGE to one of these."
+            )
+        super().__init__(**listed)
+        self.venue = self.venue_at(exchange)
+        self._exchange, self._pace = exchange, pace or Pace()
+        self._patience, self._url = patience.total_seconds(), url
+        keys = [s.get_secret_value() for s in (key, secret) if s is not None]
+        self._secrets = [text for text in (*credentials(url or ""), *keys) if text]
+        given = {"apiKey": key, "secret": secret}
+        self._credentials = {name: value.get_secret_value() for name, value in given.items() if value is not None}
+        self._thread, self._lock = threading.local(), threading.Lock()
+        self._markets: Any = None
+        self._clock_offset = 0.0
+        self._away: tuple[float, CryptoFeaturesError] | None = None
+        self._beyond: dict[str, tuple[datetime, datetime]] = {}
+        """By symbol, the span `[from, to)` that was asked for and is older than the history that the exchange keeps."""
+        self._timeframe = self._find_timeframe()
+
+    @property
+    def name(self) -> str:
+        return f"{self._exchange} against {self.quote} (ccxt {ccxt.__version__})"
+
+    def ended(self, symbol: str) -> Standing | None:
+        if self._markets is None or symbol not in self._listings:
+            return None
+        market = self._markets.get(self._listings[symbol][-1].market)
+        if market is None:
+            return Standing.DELISTED
+        return Standing.HALTED if market.get("active") is False else None
+
+    def origin(self, symbol: str) -> str:
+        markets = "+".join(
+            f"{one.market}@{one.start}..{one.end}*{one.factor}" for one in self._listings.get(symbol, ())
+        )
+        return f"{self._exchange} {markets}"
+
+    def shortfalls(self, symbol: str) -> tuple[str, ...]:
+        if symbol not in self._beyond:
+            return ()
+        start, reach = self._beyond[symbol]
+        first, after = month_span(month_of(reach))
+        whole = month_of(first if first == reach else after)
+        told = (
+            f"{self._exchange} keeps a limited history: it gives no candle of {symbol} before {reach:%Y-%m-%d %H:%M}, "
+            f"and those from {start:%Y-%m-%d %H:%M} on are missing. Take them from CRYPTO_FEATURES_SOURCE=archive "
+            f"(Binance's history) or files, or begin later with CRYPTO_FEATURES_START={whole}."
+        )
+        return (told,)
+
+    def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
+        parts = [CANDLE_SCHEMA.to_frame()]
+        for listing, first, last in self.listed(symbol, start, end):
+            try:
+                parts.append(listing.rescaled(self._history(symbol, listing.market, first, last)))
+            except CryptoFeaturesError as error:
+                partly = _partly(error, first, end)
+                came = pl.concat([*parts, listing.rescaled(partly.candles)])
+                if came.is_empty():
+                    raise partly.cause from None
+                raise PartlyFetchedError(partly.cause, came, [(partly.lost[0][0], end)]) from None
+        return pl.concat(parts)
+
+    def _history(self, symbol: str, market: str, start: datetime, end: datetime) -> pl.DataFrame:
+        client = self._client(symbol)
+        if market not in client.markets:
+            raise UnknownNameError(
+                f"market of {self._exchange} for {symbol}",
+                market,
+                client.markets,
+                "If it was renamed or delisted, say until when it was valid by CRYPTO_FEATURES_MARKETS="
+                f"{symbol}={market}@..<date>; its history is kept.",
+            )
+        limit = client.feature_value(market, "fetchOHLCV", "limit") or _PAGE
+        step = self._interval // timedelta(milliseconds=1)
+
+        def ask(since: int, size: int, overlap: int) -> list[Row]:
+            page = self._page(
+                symbol,
+                lambda: client.fetch_ohlcv(market, self._timeframe, since, size),
+                since if overlap else None,
+            )
+            times, now = [row[0] for row in page], _milliseconds(self._exchange_now())
+            older = since < now - (limit + _SLACK) * step
+            if older and len(page) >= limit - 1 and min(times) > since and max(times) >= now - _SLACK * step:
+                self._miss(symbol, since, min(times))  # its newest candles, in place of those that were asked for.
+            return page
+
+        closed = client.markets[market].get("active") is False
+        pages = Pages(ask, step, limit, closed=closed, name=f"{self._exchange}, {symbol}")
+        first, stop = _milliseconds(start), _milliseconds(min(end, self._exchange_now()))
+        try:
+            try:
+                pages.read(first, stop)
+            except RefusedError as error:
+                reach = self._earliest(ask, first, step, error)
+                self._miss(symbol, first, reach)
+                pages.read(reach, stop)
+        except CryptoFeaturesError as error:
+            lost = _EPOCH + timedelta(milliseconds=max(pages.cursor, first))
+            raise PartlyFetchedError(error, _frame(symbol, pages.rows()), [(lost, end)]) from None
+        return _frame(symbol, pages.rows())
+
+    def _earliest(self, ask: Ask, first: int, step: int, error: RefusedError) -> int:
+        """The oldest time from which on an exchange gives candles, if it refuses older ones as a wrong question."""
+        refused, given = first, (_milliseconds(self._exchange_now()) // step - 1) * step
+        if given <= refused:
+            raise error
+        ask(given, 2, 0)
+        while given - refused > step:
+            middle = refused + (given - refused) // (2 * step) * step
+            try:
+                ask(middle, 2, 0)
+                given = middle
+            except RefusedError:
+                refused = middle
+        return given + _SLACK * step  # the history goes on ageing while it is read.
+
+    def _miss(self, symbol: str, since: int, reach: int) -> None:
+        start, end = (_EPOCH + timedelta(milliseconds=time) for time in (since, reach))
+        before = self._beyond.get(symbol, (start, end))
+        self._beyond[symbol] = min(start, before[0]), max(end, before[1])
+
+    def _page(self, symbol: str, question: Callable[[], Sequence[Sequence[Any]]], first: int | None) -> list[Row]:
+        """The candles of an answer, asked again until it is a page that holds its first candle, if that is known."""
+        client = self._client(symbol)
+
+        def page() -> list[Row]:
+            rows: list[Row] = [(int(time), *map(_value, values)) for time, *values in question()]
+            if first is not None and all(row[0] != first for row in rows):
+                raise ccxt.BadResponse("a page without the candle that it was asked to begin with")
+            if not rows and not holds_a_list(client.answer):
+                raise ccxt.BadResponse("an answer that holds no list of candles")
+            latest = _milliseconds(self._exchange_now() + self._interval)
+            if future := [time for time, *_ in rows if time > latest]:
+                raise ccxt.BadResponse(f"a candle that opens in the future, stamped {future[0]}")
+            strays = [time for time, *_ in rows if time % (self._interval // timedelta(milliseconds=1))]
+            if len(strays) > max(len(rows) // 2, _STRAYS):
+                raise ccxt.BadResponse(
+                    f"{len(strays)} of {len(rows)} candles that do not open at a multiple of the interval, "
+                    f"the first stamped {strays[0]}: they are of another length"
+                )
+            return rows
+
+        return self._ask(symbol, client, page)
+
+    def _client(self, symbol: str) -> Any:
+        """This thread's ccxt client; all share the markets, the rate limit and the exchange's clock."""
+        client = getattr(self._thread, "client", None)
+        if client is None:
+            client = new_client(self._exchange, self._credentials, self._url, self._pace, self._patience)
+            with self._lock:
+                if self._markets is None:
+                    self._load(symbol, client)
+                client.set_markets(self._markets)
+            self._thread.client = client
+        return client
+
+    def _load(self, symbol: str, client: Any) -> None:
+        if self._away is not None and monotonic() - self._away[0] < _AWAY_SECONDS:
+            raise self._away[1]
+        try:
+            self._ask(symbol, client, client.load_markets)
+            self._clock_offset = self._ask(symbol, client, lambda: self._offset(client))
+        except CryptoFeaturesError as error:
+            self._away = monotonic(), error
+            raise
+        self._markets = client.markets
+
+    def _offset(self, client: Any) -> float:
+        """Seconds to add to this process' monotonic clock for the exchange's time."""
+        if not client.has.get("fetchTime"):
+            return (self._now() - _EPOCH).total_seconds() - monotonic()
+        return float(client.fetch_time()) / 1000 - monotonic()
+
+    def _exchange_now(self) -> datetime:
+        return _EPOCH + timedelta(seconds=self._clock_offset + monotonic())
+
+    def _find_timeframe(self) -> str:
+        wanted = timeframe(self._interval)
+        offered = getattr(ccxt, self._exchange)().timeframes or {}
+        if wanted not in offered:
+            raise SettingsError(
+                f"{self._exchange} has no candles of CRYPTO_FEATURES_INTERVAL={wanted}; "
+                f"it has {', '.join(offered) or 'none'}."
+            )
+        return wanted
+
+    def _ask(self, symbol: str, client: Any, question: Callable[[], T]) -> T:
+        def once() -> T:
+            try:
+                return question()
+            except (ccxt.BaseError, *_MALFORMED) as error:
+                raise fault(client, error, self._told(symbol, error)) from None
+
+        return self._pace.persist(once, self._patience)
+
+    def _told(self, symbol: str, error: Exception) -> str:
+        text = f"{self._exchange}, {symbol}: {type(error).__name__}: {error}"
+        if isinstance(error.__cause__, TooLongError | requests.Timeout):
+            text += f" ({error.__cause__})"
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text.replace("***@", "")
+
+
+def _partly(error: CryptoFeaturesError, start: datetime, end: datetime) -> PartlyFetchedError:
+    if isinstance(error, PartlyFetchedError):
+        return error
+    return PartlyFetchedError(error, CANDLE_SCHEMA.to_frame(), [(start, end)])
+
+
+def _value(given: Any) -> float | None:
+    """A price or volume; every NaN is the same object, so that two equal rows are equal."""
+    number = None if given is None else float(given)
+    return math.nan if number is not None and math.isnan(number) else number
+
+
+def _milliseconds(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _frame(symbol: str, rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
+    names = ("open_time", "open", "high", "low", "close", "volume")
+    frame = pl.DataFrame(
+        rows, schema={name: pl.Int64 if name == "open_time" else pl.Float64 for name in names}, orient="row"
+    )
+    time = pl.from_epoch("open_time", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return in_candle_schema(
+        frame.select(symbol=pl.lit(symbol), open_time=time, **{name: pl.col(name) for name in names[1:]})
+    )

@@ -1,0 +1,109 @@
+"""A zip of Binance's bulk files: one CSV of klines, unpacked within a limit."""
+
+import codecs
+import csv
+import io
+import zipfile
+import zlib
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from crypto_features.errors import InputError, PermanentError
+from crypto_features.lake.contract import CANDLE_SCHEMA, in_candle_schema
+from crypto_features.sources.vendor.layouts import KLINE
+from crypto_features.sources.vendor.stamps import readings
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What is unpacked piece by piece; the other methods fill the memory before a limit can stop them."""
+
+_SLACK = timedelta(seconds=1)
+"""A kline closes a millisecond or a microsecond before the next one opens."""
+
+_VALUES = ("open", "high", "low", "close", "volume")
+_OHLCV = ("open_time", *_VALUES)
+
+
+def klines(
+    body: bytes, symbol: str, limit: int, shown: str, *, interval: timedelta, span: tuple[datetime, datetime]
+) -> pl.DataFrame:
+    """The candles of a zip, in `CANDLE_SCHEMA`.
+
+    Args:
+        body: The zip.
+        symbol: The symbol that the candles get.
+        limit: How many bytes the CSV may have. The stated size is not trusted: unpacking stops there.
+        shown: Where the zip is from, for errors.
+        interval: Length of a candle.
+        span: The month or day `[start, end)` that the zip is said to hold; candles of another time are left out.
+
+    Raises:
+        PermanentError: if it is not a zip of one file, or a larger one.
+        InputError: if that file is not a kline CSV, most of its candles are of another length, or none is of this time.
+    """
+    rows = _parsed(_unpacked(body, limit, shown), symbol, shown)
+    outside = ~pl.col("open_time").is_between(*span, closed="left")
+    rows = rows.remove(outside)
+    if rows.is_empty():
+        raise InputError(f"{shown} holds no candle of {span[0]:%Y-%m-%d %H:%M} to {span[1]:%Y-%m-%d %H:%M}.")
+    length = rows["length"].median()
+    if isinstance(length, timedelta) and abs(length - interval) > _SLACK:
+        raise InputError(f"{shown} holds candles of {round(length / _SLACK) * _SLACK}; expected {interval}.")
+    return in_candle_schema(rows.drop("length")).match_to_schema(CANDLE_SCHEMA)
+
+
+def _unpacked(body: bytes, limit: int, shown: str) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            members = archive.infolist()
+            if len(members) != 1:
+                raise PermanentError(f"{shown} holds {len(members)} files; expected one CSV file.")
+            if members[0].compress_type not in _METHODS:
+                raise PermanentError(f"{shown} is compressed by another method than deflate, and is not unpacked.")
+            with archive.open(members[0]) as file:
+                text = file.read(limit + 1)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise PermanentError(f"{shown} is not a zip file that can be read ({error}).") from None
+    if len(text) > limit:
+        raise PermanentError(f"{shown} unpacks to more than {limit:,} bytes; see CRYPTO_FEATURES_ARCHIVE_LIMIT.")
+    return text
+
+
+def _parsed(text: bytes, symbol: str, shown: str) -> pl.DataFrame:
+    """The candles of a kline CSV and their `length`; its stamps are milliseconds before 2025, microseconds since."""
+    types = {"open_time": pl.Int64(), "close_time": pl.Int64(), **dict.fromkeys(_VALUES, pl.Float64())}
+    schema = pl.Schema({name: types.get(name, pl.String()) for name in KLINE})
+    text = text.removeprefix(codecs.BOM_UTF8).lstrip()
+    try:
+        rows = pl.read_csv(
+            io.BytesIO(text),
+            has_header=False,
+            skip_lines=int(_has_header(text, shown)),
+            schema=schema,
+        )
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{shown} is not a kline CSV ({str(error).splitlines()[0]}).") from None
+    time, close = (readings(pl.Int64(), name)["epoch"] for name in ("open_time", "close_time"))
+    return rows.select(
+        symbol=pl.lit(symbol),
+        open_time=time,
+        **{name: pl.col(name) for name in _VALUES},
+        length=close - time,
+    )
+
+
+def _has_header(text: bytes, shown: str) -> bool:
+    """Whether the first line names the columns, as those of futures do.
+
+    Raises:
+        InputError: if it names others, or in another order, or is neither names nor a candle.
+    """
+    line = text.partition(b"\n")[0].decode("utf-8", "replace").strip()
+    fields = next(csv.reader([line]), [])
+    if not fields or fields[0].isdecimal():
+        return False
+    if tuple(name.strip().lower().replace(" ", "_") for name in fields[: len(_OHLCV)]) != _OHLCV:
+        raise InputError(
+            f"{shown} begins with {line[:80]!r}; expected the columns {', '.join(_OHLCV)}, ... or a candle."
+        )
+    return True

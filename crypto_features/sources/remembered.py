@@ -1,0 +1,96 @@
+"""What a candle file held when it was last opened, kept on disk: a run with nothing new opens no file."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from upath import UPath
+
+from crypto_features.errors import InputError
+from crypto_features.sources.vendor import Choices, Span
+from crypto_features.sources.vendor.length import Length
+
+_READER = 4
+"""Raised when a file may be understood in another way than before."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a file holds.
+
+    Args:
+        spans: By symbol, as `VendorFile` tells them; empty if it cannot be read.
+        error: Why it cannot be read; empty if it can.
+        failed: Why each of its symbols whose candles cannot be read are not.
+        passed_over: Why each of its markets that is not read is not, by its name in the file.
+    """
+
+    spans: Mapping[str, Span]
+    error: str = ""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+
+
+def signature(path: Path) -> str:
+    """Size and time of change of a file: while they stay the same, so does its content.
+
+    Raises:
+        InputError: if it cannot be looked at, or is a folder.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}). Correct that, or move it away.") from None
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; move it away, or its files to the folder above.")
+    return f"{status.st_size} bytes of {status.st_mtime_ns}, {status.st_ctime_ns}"
+
+
+def recall(cache: UPath, path: Path, choices: Choices) -> Remembered | None:
+    """What is remembered of a file as it is now; `None` if nothing is.
+
+    Raises:
+        InputError: if the file cannot be looked at.
+    """
+    key = _key(path, choices)
+    try:
+        kept = json.loads(_place(cache, path).read_text())
+        if kept["of"] != key:
+            return None
+        spans = {symbol: _span(span) for symbol, span in kept["spans"].items()}
+        return Remembered(spans, kept["error"], dict(kept["failed"]), dict(kept["passed_over"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # never written, or torn by a kill.
+
+
+def remember(cache: UPath, path: Path, choices: Choices, found: Remembered) -> None:
+    """Keep what a file holds."""
+    spans = {symbol: _values(span) for symbol, span in found.spans.items()}
+    place = _place(cache, path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    why = {"error": found.error, "failed": {**found.failed}, "passed_over": {**found.passed_over}}
+    place.write_text(json.dumps({"of": _key(path, choices), "spans": spans, **why}))
+
+
+def _place(cache: UPath, path: Path) -> UPath:
+    return cache / f"{path.name}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}.json"
+
+
+def _key(path: Path, choices: Choices) -> str:
+    return f"{_READER} {signature(path)} {choices}"
+
+
+def _values(span: Span) -> list[Any]:
+    length = span.length
+    about = [length.interval.total_seconds(), length.is_certain, length.late.total_seconds()] if length else None
+    return [span.first.isoformat(), span.last.isoformat(), about]
+
+
+def _span(values: list[Any]) -> Span:
+    first, last, about = values
+    length = Length(timedelta(seconds=about[0]), about[1], timedelta(seconds=about[2])) if about else None
+    return Span(datetime.fromisoformat(first), datetime.fromisoformat(last), length)

@@ -1,0 +1,1 @@
+"""The language: what a table is, and how its rows follow from those of others. Pure."""

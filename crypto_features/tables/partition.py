@@ -1,0 +1,195 @@
+"""The one way to compute features: batch, backfill and a single new bar all call `compute_partition`.
+
+A partition is always computed from the same anchored window `[month start − lookback, month end)`, so an incremental
+run, a backfill and the live path give the same bits.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import polars as pl
+
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.tables.completeness import (
+    COMPLETENESS,
+    MIN_COMPLETENESS,
+    completeness_columns,
+    least,
+    with_lowest,
+)
+from crypto_features.tables.declaration import FeatureGroup, Input
+from crypto_features.tables.dtypes import held
+from crypto_features.tables.months import month_of, month_span
+
+KEYS = ("symbol", "event_timestamp")
+TIME = pl.Datetime("us", "UTC")
+DAY = timedelta(days=1)
+_NONE = timedelta(0)
+_INSTANT = timedelta.resolution
+
+
+def compute_partition(
+    group: FeatureGroup,
+    inputs: Mapping[str, pl.DataFrame],
+    month: str,
+    *,
+    interval: timedelta,
+    min_completeness: float = MIN_COMPLETENESS,
+) -> pl.DataFrame:
+    """One month of a group's table: a row for each bar that opens in the month.
+
+    Args:
+        group: What to compute.
+        inputs: The group's input tables by name, with at least the rows of `[month start − lookback, month end)`; what
+            lies outside is ignored.
+        month: The partition, such as `"2024-01"`.
+        interval: Length of a base candle.
+        min_completeness: Share of its candles that a bar needs, of a group that declares none.
+
+    Returns:
+        `symbol`, `event_timestamp` (close of the bar, UTC), the columns of `completeness` and the features, sorted by
+        both keys. A value whose window is not full, that is not finite, or whose bar is not complete enough, is null.
+
+    Raises:
+        UnknownNameError: if an input table is not in `inputs`.
+        InputError: if a table lacks a column or has two rows for one symbol and time, or the group's function does not
+            return a declared column.
+    """
+    start, end = month_span(month)
+    trimmed = {}
+    for source in group.inputs:
+        if source.table not in inputs:
+            raise UnknownNameError(f"input of {group.name}", source.table, inputs)
+        joined = source is not group.inputs[0]
+        trimmed[source.table] = _trim(
+            source, inputs[source.table], month, _length(source, interval) if joined else _NONE
+        )
+    rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
+    return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
+
+
+def evaluate(
+    group: FeatureGroup,
+    inputs: Mapping[str, pl.DataFrame],
+    *,
+    interval: timedelta,
+    min_completeness: float = MIN_COMPLETENESS,
+) -> pl.DataFrame:
+    """Every row of a group from all the input rows handed in: the computation itself, without an anchor."""
+    limit = least(group, min_completeness)
+    if group.function is not None:
+        return _typed(group, _with_completeness(group, group.function(inputs), inputs, interval), limit)
+    bars = with_lowest(group, _joined(group, inputs, interval))
+    layers = list(_layers(group))
+    try:
+        parts = [_computed(part, layers) for part in bars.partition_by("symbol", maintain_order=True)]
+    except pl.exceptions.ColumnNotFoundError as error:
+        column = str(error).partition("\n")[0]
+        raise InputError(f"{group.name} reads {column}; its inputs have {', '.join(bars.columns)}.") from None
+    return _typed(group, pl.concat(parts) if parts else _computed(bars, layers), limit)
+
+
+def _layers(group: FeatureGroup) -> Iterator[list[pl.Expr]]:
+    """The expressions in an order in which each finds the features that it reads."""
+    waiting = {f.name: f.expression for f in group.features if f.expression is not None}
+    while waiting:
+        ready = {n: e for n, e in waiting.items() if not ({*e.meta.root_names()} - {n}) & waiting.keys()}
+        if not ready:
+            raise InputError(f"{group.name}: {', '.join(waiting)} read each other; no order computes them.")
+        yield [expression.alias(name) for name, expression in ready.items()]
+        waiting = {name: expression for name, expression in waiting.items() if name not in ready}
+
+
+def _computed(bars: pl.DataFrame, layers: list[list[pl.Expr]]) -> pl.DataFrame:
+    for layer in layers:
+        bars = bars.with_columns(layer)
+    return bars
+
+
+def _with_completeness(
+    group: FeatureGroup, rows: pl.DataFrame, inputs: Mapping[str, pl.DataFrame], interval: timedelta
+) -> pl.DataFrame:
+    """The rows of a function, with the completeness of the bars of the first input."""
+    bars = _known(replace(group.inputs[0], columns={}), inputs, interval).rename({"known": "event_timestamp"})
+    known = with_lowest(group, bars)
+    columns = completeness_columns(group)
+    rows = rows.drop(columns, strict=False)
+    return rows.join(known.select(*KEYS, *columns), on=KEYS, how="left") if {*KEYS} <= {*rows.columns} else rows
+
+
+def _trim(source: Input, frame: pl.DataFrame, month: str, length: timedelta) -> pl.DataFrame:
+    """The rows of the anchored window: bars that open in it; of a joined table rows that were known in it.
+
+    Args:
+        source: The input.
+        frame: Its rows.
+        month: The partition.
+        length: How long after its `open_time` a row of a joined table is known; 0 for the bars.
+    """
+    start, end = month_span(month)
+    start -= source.lookback
+    if "month" in frame.columns:
+        return frame.filter(pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month)))
+    if "open_time" in frame.columns:
+        late_enough = pl.col("open_time") >= start if not length else pl.col("open_time") > start - length
+        return frame.filter(late_enough & (pl.col("open_time") < end))
+    if "event_timestamp" in frame.columns:
+        return frame.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
+    raise InputError(f"{source.table} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}.")
+
+
+def _length(source: Input, interval: timedelta) -> timedelta:
+    return DAY if source.table == "daily_candles" else interval
+
+
+def _joined(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
+    """The bars of the first input, with the columns of the others as they were known when each bar began."""
+    first, *others = group.inputs
+    bars = _known(first, inputs, interval).rename({"known": "event_timestamp"})
+    for other in others:
+        rows = _known(other, inputs, interval)
+        rows = rows.rename({name: f"{other.table}.{name}" for name in rows.columns if name not in ("symbol", "known")})
+        bars = bars.join_asof(
+            rows,
+            left_on="open_time",
+            right_on="known",
+            by="symbol",
+            tolerance=other.lookback - _INSTANT,
+            coalesce=False,
+            check_sortedness=False,
+        ).drop("known")
+    return bars
+
+
+def _known(source: Input, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
+    """A table's rows by symbol and time, with its computed columns and, in `known`, when each row became known."""
+    frame = inputs[source.table]
+    if "event_timestamp" in frame.columns:
+        frame = frame.rename({"event_timestamp": "known"})
+    else:
+        frame = frame.with_columns(known=pl.col("open_time").cast(TIME) + _length(source, interval))
+    frame = frame.sort("symbol", "known")
+    twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col("known") == pl.col("known").shift()))
+    if len(twice):
+        symbol, time = twice.row(0, named=True)["symbol"], twice["known"][0]
+        raise InputError(
+            f"{source.table} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current candles only."
+        )
+    if not source.columns:
+        return frame
+    added = [expression.alias(name) for name, expression in source.columns.items()]
+    return pl.concat(part.with_columns(added) for part in frame.partition_by("symbol")) if len(frame) else frame
+
+
+def _typed(group: FeatureGroup, rows: pl.DataFrame, limit: float) -> pl.DataFrame:
+    wanted = [*KEYS, *(feature.name for feature in group.features)]
+    if missing := [name for name in wanted if name not in rows.columns]:
+        raise InputError(
+            f"{group.name} declares {', '.join(missing)}, which its function does not return; it returns "
+            f"{', '.join(rows.columns)}. Return {', '.join(wanted)}."
+        )
+    complete = pl.col(COMPLETENESS).is_null() | (pl.col(COMPLETENESS) >= limit)
+    keys = pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME)
+    columns = (pl.when(complete).then(held(pl.col(f.name), f.column_type)).alias(f.name) for f in group.features)
+    return rows.select(*keys, *completeness_columns(group), *columns).sort(KEYS)

@@ -1,0 +1,69 @@
+"""The definitions of what is declared: of a group's features, of the daily candles and of the regime fit."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from crypto_features.compute.resample import resample
+from crypto_features.shipped.regime_model import regime_models
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.partition import compute_partition
+from crypto_features.versions.definition.reader import Reader, hashed
+
+_DAY = ("open", "high", "low", "close", "volume", "completeness")
+
+
+def definitions(group: FeatureGroup, reader: Reader | None = None) -> Mapping[str, str]:
+    """By feature, the digest of its definition and of those of the group's features that it reads.
+
+    Args:
+        group: A group, registered or not.
+        reader: What reads the code; several groups share what one has parsed.
+
+    Raises:
+        InputError: if an expression or function holds what cannot be read, such as a compiled callable of no library.
+    """
+    reader = reader or Reader()
+    computed = reader.digest(compute_partition), reader.digest(group.function)
+    own = {
+        f.name: reader.digest(f.expression, str(f.column_type), *_bars_and_joins(group, f.name)) for f in group.features
+    }
+    return {name: hashed(*computed, *(own[other] for other in sorted(_read(group, name)))) for name in own}
+
+
+def table_definitions(reader: Reader | None = None) -> dict[str, Mapping[str, str]]:
+    """The definition of each column of every table that is computed, by table."""
+    reader = reader or Reader()
+    return {
+        "daily_candles": dict.fromkeys(_DAY, reader.digest(resample)),
+        "regime_model": {"parameters": reader.digest(regime_models)},
+        **{name: definitions(group, reader) for name, group in GROUPS.items()},
+    }
+
+
+def _bars_and_joins(group: FeatureGroup, name: str) -> Iterator[Any]:
+    """What is declared of the inputs that the feature reads: bars, lookbacks, columns computed before a join."""
+    yield group.interval
+    roots = _roots(group, name)
+    for number, source in enumerate(group.inputs):
+        prefix = f"{source.table}." if number else ""
+        columns = {c: e for c, e in source.columns.items() if roots is None or f"{prefix}{c}" in roots}
+        if not number or roots is None or any(root.startswith(prefix) for root in roots):
+            yield source.table, source.lookback, columns
+
+
+def _read(group: FeatureGroup, name: str) -> set[str]:
+    """The feature and those of its group that it reads, directly or through others."""
+    found: set[str] = set()
+    waiting = {name}
+    while waiting:
+        found |= waiting
+        others = {root for other in waiting for root in _roots(group, other) or ()}
+        waiting = (others & {feature.name for feature in group.features}) - found
+    return found
+
+
+def _roots(group: FeatureGroup, name: str) -> set[str] | None:
+    """The columns that a feature's expression reads; `None` if a function reads them."""
+    expression = group.feature(name).expression
+    return None if expression is None else {*expression.meta.root_names()}

@@ -1,0 +1,122 @@
+"""A table's version is its behaviour: digests of its values on the probe market, column by column.
+
+Values count to six significant digits of the column's scale on each symbol, so the last bits of another library or
+machine do not show. Renaming a helper changes nothing; changing a constant, here or in what the table reads, does.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+import polars as pl
+
+from crypto_features.compute.resample import resample
+from crypto_features.shipped.regime_model import prior_model, regime_models
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.completeness import least
+from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.months import MONTH, months_between
+from crypto_features.tables.partition import DAY, compute_partition
+from crypto_features.tables.upstream import every_row, tables
+from crypto_features.versions.probe_market import HOUR, interrupted_market, probe_history, probe_market
+
+DIGITS = 6
+_OFFSET = 0.381966
+"""Moves the limits of rounding to where no price in whole ticks, nor a mean of some, can lie."""
+_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+
+
+def table_fingerprints() -> dict[str, Mapping[str, str]]:
+    """The version of each column of every table that is computed, by table."""
+    fingerprints = {"daily_candles": daily_fingerprints(), "regime_model": {"parameters": regime_model_fingerprint()}}
+    return fingerprints | {name: feature_fingerprints(group) for name, group in GROUPS.items()}
+
+
+def fingerprint(group: FeatureGroup) -> str:
+    """The group's version."""
+    return combined(feature_fingerprints(group))
+
+
+def combined(fingerprints: Mapping[str, str]) -> str:
+    """The version of a table: the fingerprints of its columns by name, whatever their order."""
+    return _digest(f"{name}={value}" for name, value in sorted(fingerprints.items()))
+
+
+def feature_fingerprints(group: FeatureGroup) -> Mapping[str, str]:
+    """Each feature's version."""
+    inputs = tables(group, probe_market(), interval=HOUR, given=_shared())
+    rows = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in _months())
+    lookback = ",".join(f"{i.table}:{i.lookback}" for i in group.inputs)
+    return {
+        f.name: _behaviour(
+            rows, f.name, "event_timestamp", f"{f.dtype} {least(group)} {lookback if f.recursive else ''}"
+        )
+        for f in group.features
+    }
+
+
+def daily_fingerprints() -> Mapping[str, str]:
+    """The version of each column of the daily candles, resampled while a day is not over."""
+    days = resample(interrupted_market(), HOUR, DAY)
+    names = [name for name in days.columns if name not in ("symbol", "open_time")]
+    return {name: _behaviour(days, name, "open_time", str(days.schema[name])) for name in names}
+
+
+def regime_model_fingerprint() -> str:
+    """The version of the fit: the parameters that it finds on the probe market, month by month."""
+    models = _shared()["regime_model"].filter(pl.col("month").is_in(_months()))["parameters"]
+    return _digest(_NUMBER.sub(_rounded, text.partition(",")[2]) for text in models)
+
+
+@lru_cache(maxsize=1)
+def _shared() -> Mapping[str, pl.DataFrame]:
+    """What groups read of the probe market; the regime models of months without a fingerprint are the prior."""
+    days = pl.concat([probe_history(), resample(probe_market(), HOUR, DAY)]).sort("symbol", "open_time")
+    prices = every_row(GROUPS["price_features"], {"daily_candles": days}, interval=HOUR)
+    earlier = prices.select(MONTH.unique().sort()).to_series().to_list()
+    fitted = regime_models(prices, _months())
+    prior = regime_models(prices, sorted({*earlier} - {*_months()}), lambda *_: prior_model())
+    return {"daily_candles": days, "price_features": prices, "regime_model": pl.concat([prior, fitted])}
+
+
+def _months() -> tuple[str, ...]:
+    """The months on which versions are measured: those of the probe market, and the last of its history."""
+    times = probe_market()["open_time"]
+    return months_between(times.min() - DAY, times.max() + HOUR)  # type: ignore[operator, arg-type] # times
+
+
+def _behaviour(rows: pl.DataFrame, column: str, time: str, declared: str) -> str:
+    """Digest of one column and of the times of its rows.
+
+    It also depends on the completeness that a bar needs, and a recursive value on how far back its window is anchored:
+    they are part of what is `declared`.
+    """
+    parts = [declared]
+    for part in rows.partition_by("symbol", maintain_order=True):
+        values = part[column]
+        if values.dtype == pl.List:
+            parts += map(str, values.list.len())
+            values = values.explode(empty_as_null=False)
+        if values.dtype.is_float():
+            quantum = _quantum(values)
+            parts.append(f"{quantum:.0e}")
+            values = (values / quantum + _OFFSET).floor().cast(pl.Int64)
+        parts += [part["symbol"][0], *(str(value) for value in (*part[time].to_physical(), *values))]
+    return _digest(parts)
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.{DIGITS}g}"
+
+
+def _quantum(values: pl.Series) -> float:
+    """The last significant digit; a scale of 99.99999 counts as 100, or last bits of the largest value would show."""
+    largest = values.abs().max()
+    scale = float(f"{largest:.3g}") if isinstance(largest, float) and largest > 0 else 1.0
+    return 10.0 ** (math.floor(math.log10(scale)) - DIGITS + 1)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,84 @@
+"""The two parts of the version of every table: how it behaves on the probe market, and what defines it.
+
+Behaviour takes two seconds to measure, so it is measured once for each state of the code and read back from the user's
+cache folder (`XDG_CACHE_HOME`, `~/.cache` by default). The file is named by a digest of all code that the measurement
+runs, wherever it is stored, of the probe market, and of the versions of the libraries, so a change of any of them is
+measured anew, and the folder may be shared. Without a writable folder each process measures for itself.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from crypto_features.settings import Settings
+from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.completeness import MIN_COMPLETENESS
+from crypto_features.versions.definition import Reader, table_definitions
+from crypto_features.versions.fingerprint import combined, table_fingerprints
+from crypto_features.whole_file import whole_file
+
+
+def table_version(table: str) -> str:
+    """The version of a computed table: of a feature group, of `daily_candles` or of `regime_model`."""
+    return combined(feature_versions(table))
+
+
+def code_version(table: str) -> str:
+    """Version of behaviour and definition: a table that was computed by another one may hold other values somewhere."""
+    defined = {f"definition of {column}": digest for column, digest in definitions()[table].items()}
+    return combined({**feature_versions(table), **defined})
+
+
+def feature_versions(table: str) -> Mapping[str, str]:
+    """The version of each column of a computed table: how it behaves."""
+    return versions()[table]
+
+
+def versions() -> Mapping[str, Mapping[str, str]]:
+    """The version of each column, by table, at the completeness that the settings ask of a bar."""
+    return _versions(Settings.load().min_completeness)
+
+
+@cache
+def _versions(min_completeness: float) -> Mapping[str, Mapping[str, str]]:
+    """Each version is measured at `MIN_COMPLETENESS`; at another it is another."""
+    if min_completeness == MIN_COMPLETENESS:
+        return measured()
+    settled = {table for table in measured() if table not in GROUPS or GROUPS[table].completeness is not None}
+    return {
+        table: columns if table in settled else {name: f"{mark}@{min_completeness}" for name, mark in columns.items()}
+        for table, columns in measured().items()
+    }
+
+
+@cache
+def measured() -> Mapping[str, Mapping[str, str]]:
+    """The version of each column, by table, as it was measured on the probe market."""
+    path = _folder() / f"versions-{_reader().digest(table_fingerprints)}.json"
+    with suppress(OSError, ValueError):
+        stored: dict[str, dict[str, str]] = json.loads(path.read_text())
+        return stored
+    found = table_fingerprints()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.write(json.dumps(found).encode())
+    return found
+
+
+@cache
+def definitions() -> Mapping[str, Mapping[str, str]]:
+    """The definition of each column, by table: the tables and columns of `versions()`."""
+    return table_definitions(_reader())
+
+
+@cache
+def _reader() -> Reader:
+    return Reader()
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "crypto-features"
