@@ -6,14 +6,14 @@ import sys
 import polars as pl
 
 from crypto_features.leak import leak_test
-from crypto_features.leak.honest import DAILY, HOURLY
-from crypto_features.leak.zoo import FITS, zoo
+from crypto_features.shipped import catalog
 from crypto_features.shipped.regime_model import Fit, fit_regime_model, regime_models
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.shipped.signals import volatility_breakout
-from crypto_features.tables.declaration import FeatureGroup
-from crypto_features.tables.upstream import every_row, tables
+from crypto_features.tables.derived import every_row, tables
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.probe_market import DAYS, HOUR, START, probe_market
+from tests.features.honest import DAILY, HOURLY
+from tests.features.zoo_common import FITS, zoo
 
 CUTS = 20
 PROBES = ("truncate", "perturb", "gap", "calendar", "start", "warm-up", "isolation", "permutation", "process", "clock")
@@ -56,15 +56,15 @@ def main() -> None:
             print(f"| {feature.description} | {' | '.join(marks)} | {'x' if last else ''} |")
             total, found, by_last_rows = total + 1, found + bool(probes), by_last_rows + last
     for name, fit in FITS.items():
-        leaks = leak_test(GROUPS["regime_features"], fit=fit).leaks
-        last = bool(caught_by_last_rows(GROUPS["regime_features"], fit))
+        leaks = leak_test(catalog.groups["regime_features"], fit=fit).leaks
+        last = bool(caught_by_last_rows(catalog.groups["regime_features"], fit))
         probes = {leak.probe for leak in leaks}
         print(f"| {name} | {' | '.join('x' if p in probes else '' for p in PROBES)} | {'x' if last else ''} |")
         total, found, by_last_rows = total + 1, found + bool(probes), by_last_rows + last
     print(f"\nCaught: {found} of {total}; by last rows: {by_last_rows} of {total}.\n")
     print("| honest group | alarms | CPU seconds, of this process and the other |\n| --- | --- | --- |")
     honest = {group.name: group for group in (DAILY, HOURLY)}
-    for name, group in {**GROUPS, "trading_signals, noise k": volatility_breakout(k=None), **honest}.items():
+    for name, group in {**catalog.groups, "trading_signals, noise k": volatility_breakout(k=None), **honest}.items():
         began = sum(os.times()[:4])
         report = leak_test(group)
         print(f"| {name} | {len(report.leaks)} | {sum(os.times()[:4]) - began:.1f} |")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+from crypto_features.tables.graph import DAILY, MODEL, RAW
 from upath import UPath
 
 from crypto_features import clock
@@ -20,9 +21,8 @@ from crypto_features.graph.recompute import plan_of, tables_of
 from crypto_features.lake.folder import Folder
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.shipped import catalog
 from crypto_features.shipped.regime_model import prior_model
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.graph import DAILY, MODEL, RAW
 from crypto_features.tables.months import month_span, months_between
 from crypto_features.versions.forecast import make_plan
 from crypto_features.versions.plan import Published
@@ -44,7 +44,7 @@ def rows(month: str, time_column: str, columns: list[str]) -> pl.DataFrame:
 def publish(root: UPath) -> None:
     """A data folder with full notes: what a complete build would leave behind."""
     ohlcv = ["open", "high", "low", "close", "volume"]
-    columns = {RAW: ohlcv, DAILY: ohlcv, **{g.name: [f.name for f in g.features] for g in GROUPS.values()}}
+    columns = {RAW: ohlcv, DAILY: ohlcv, **{g.name: [f.name for f in g.features] for g in catalog.groups.values()}}
     raw = Table(root, RAW, time="open_time", by_symbol=True)
     for month in MONTHS:
         raw.publish(month, rows(month, "open_time", ohlcv))

@@ -5,43 +5,44 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from crypto_features.automation import automation
+from crypto_features.catalogs import current_catalog
 from crypto_features.errors import CryptoFeaturesError
-from crypto_features.graph.candles import candles, daily_candles
+from crypto_features.graph.bars import bar_table
+from crypto_features.graph.candles import raw_table
 from crypto_features.graph.checks import every_check
 from crypto_features.graph.features import feature_table
 from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.models import model_table
 from crypto_features.graph.online import online_view
 from crypto_features.graph.partitions import monthly
 from crypto_features.graph.plan import recompute_plan
-from crypto_features.graph.regime_model import regime_model
 from crypto_features.graph.registry import feast_registry
 from crypto_features.graph.training import training_set
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.sources import source
 from crypto_features.store import FeastResource
-from crypto_features.training.rows import TRAINED
 
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 """The month of the first Bitcoin: the first one of a source whose data nobody has looked at yet."""
 
 
 def build(settings: Settings) -> dg.Definitions:
-    """Everything that Dagster loads, for these settings."""
+    """Everything that Dagster loads, for these settings and the catalog that they choose."""
+    catalog = current_catalog()
     name, known_start = _market(settings)
     months = monthly(settings.start or known_start or EARLIEST)
-    checks = every_check(settings)
+    checks = every_check(settings, catalog)
     graph = dg.Definitions(
         assets=dg.with_source_code_references(
             [
-                candles(settings, name, months),
-                daily_candles(settings, months),
-                regime_model(months),
-                *(feature_table(settings, group, months) for group in GROUPS.values()),
-                recompute_plan,
-                feast_registry,
-                *(online_view(settings, group, months) for group in GROUPS.values()),
-                *(training_set(settings, service, months) for service in TRAINED),
+                raw_table(settings, catalog.raw, name, months),
+                *(bar_table(settings, bars, months) for bars in catalog.bars.values()),
+                *(model_table(settings, model, months) for model in catalog.models.values()),
+                *(feature_table(settings, group, months) for group in catalog.groups.values()),
+                recompute_plan(catalog),
+                feast_registry(catalog),
+                *(online_view(settings, group, months) for group in catalog.groups.values()),
+                *(training_set(settings, one, catalog, months) for one in catalog.training),
             ]
         ),
         asset_checks=checks,
@@ -53,7 +54,9 @@ def build(settings: Settings) -> dg.Definitions:
         },
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(graph, automation(settings, [key for check in checks for key in check.check_keys]))
+    return dg.Definitions.merge(
+        graph, automation(settings, catalog, [key for check in checks for key in check.check_keys])
+    )
 
 
 def _market(settings: Settings) -> tuple[str, datetime | None]:

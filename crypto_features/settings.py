@@ -15,14 +15,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from upath import UPath
 
 from crypto_features.clock import FIRST_YEAR, LAST_YEAR
+from crypto_features.durations import duration
 from crypto_features.errors import SettingsError
 
 PREFIX = "CRYPTO_FEATURES_"
 READ_ELSEWHERE = frozenset({f"{PREFIX}{name}" for name in ("CLOCK", "SERVE_TOKEN", "REAL_DATA")})
 """Variables of the clock, of the server and of the tests."""
 DAY = timedelta(days=1)
-LONGEST = 36_500 * DAY
-"""The longest duration of a setting: a time that is further away than a century is a slip of the pen."""
 _CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume", "symbol")
 _MISSPELT = re.compile(
     "|".join(
@@ -32,22 +31,10 @@ _MISSPELT = re.compile(
     re.IGNORECASE,
 )
 """The prefix, with at most one letter changed, left out, added or exchanged with the next."""
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"(\d+)\s*([smhd])", value)
-    if not match:
-        raise ValueError(f"{value!r} is not a duration; expected a number and s, m, h or d, such as 1h")
-    try:
-        duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    except OverflowError:
-        duration = timedelta.max
-    if duration > LONGEST:
-        raise ValueError(f"{value!r} is too long; expected at most {LONGEST.days}d")
-    return duration
+    return duration(value) if isinstance(value, str) else value
 
 
 Duration = Annotated[timedelta, NoDecode, BeforeValidator(_duration)]
@@ -69,6 +56,11 @@ class Settings(BaseSettings):
     source: str = Field(
         "sample",
         description="Where candles come from: sample, files, ccxt, archive, or your own as module:function.",
+    )
+    catalog: str | None = Field(
+        None,
+        description="The tables of the project, as module:name; by default those of the installed package that offers "
+        "a catalog, and the shipped ones without one.",
     )
     files: str | None = Field(
         None,

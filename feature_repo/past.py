@@ -22,13 +22,14 @@ def knowledge_of(as_of: datetime | str | None) -> "Knowledge | None":
     """
     if as_of is None:
         return None
+    from crypto_features.catalogs import current_catalog
     from crypto_features.lake.history import history, oldest_close
     from crypto_features.settings import Settings
     from crypto_features.store.offline.known import Knowledge
 
     time = None if isinstance(as_of, str) and as_of == OWN else _time(as_of)
     settings = Settings.load()
-    oldest = oldest_close(settings.root, settings.interval)
+    oldest = oldest_close(settings.root, current_catalog(), settings.interval)
     if oldest is None:
         raise InputError(f"as_of={as_of!r}: no candle is stored in {settings.root}; `make run` fetches and computes.")
     if time and time < oldest:
@@ -39,6 +40,7 @@ def knowledge_of(as_of: datetime | str | None) -> "Knowledge | None":
         raise InputError(f"as_of={time:%Y-%m-%d %H:%M} is later than now, {clock.now():%Y-%m-%d %H:%M} UTC.")
     past = history(
         settings.root,
+        current_catalog(),
         interval=settings.interval,
         wait=settings.late_wait,
         min_completeness=settings.min_completeness,

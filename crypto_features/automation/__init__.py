@@ -9,9 +9,10 @@ from crypto_features.automation.schedules import CANDLES, DAILY, schedules
 from crypto_features.automation.sensors import sensors
 from crypto_features.automation.watch import alert_sensor
 from crypto_features.settings import Settings
+from crypto_features.tables.catalog import Catalog
 
 
-def automation(settings: Settings, checks: Sequence[dg.AssetCheckKey]) -> dg.Definitions:
+def automation(settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCheckKey]) -> dg.Definitions:
     """Everything that acts by itself, running or stopped as `CRYPTO_FEATURES_AUTOMATION` says."""
     on = settings.automation
     sensor = dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED
@@ -27,18 +28,20 @@ def automation(settings: Settings, checks: Sequence[dg.AssetCheckKey]) -> dg.Def
         jobs=[
             dg.define_asset_job(
                 CANDLES,
-                dg.AssetSelection.assets("candles").downstream() - dg.AssetSelection.groups("training"),
+                dg.AssetSelection.assets(catalog.raw.name).downstream() - dg.AssetSelection.groups("training"),
                 description="New candles from the source, and what is due with them.",
             ),
-            dg.define_asset_job(
-                DAILY, dg.AssetSelection.assets("daily_candles"), description="The UTC days that are over."
+            *(
+                dg.define_asset_job(DAILY, dg.AssetSelection.assets(*names), description="The bars that are over.")
+                for names in [[*catalog.bars]]
+                if names
             ),
         ],
-        schedules=schedules(settings, schedule),
+        schedules=schedules(settings, catalog, schedule),
         sensors=[
             follows,
-            *sensors(settings, sensor),
-            alert_sensor(settings, checks, sensor),
+            *sensors(settings, catalog, sensor),
+            alert_sensor(settings, catalog, checks, sensor),
             *lineage_sensors(settings, sensor),
         ],
     )

@@ -14,7 +14,6 @@ from crypto_features.automation.market_now import MarketNow
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.graph.checks.remembered import last_evaluations
 from crypto_features.graph.recompute import plan_of
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.tables.months import month_of, month_span
 from crypto_features.versions.plan import Stale
 
@@ -27,15 +26,15 @@ Lag = tuple[str, str, tuple[str, ...]]
 
 def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
     """Every asset that is behind."""
-    months = at.months_to_fetch
+    months, raw = at.months_to_fetch, at.catalog.raw.name
     if months and (not at.stored or at.now - at.head >= at.settings.interval + MISSED_BY):
-        yield "candles", "candles", months
+        yield raw, raw, months
     if months := at.months_of_late:
-        yield "candles of symbols that are late", "candles", months
+        yield f"{raw} of symbols that are late", raw, months
     if months := at.changed_lately:
-        yield "candles whose files changed", "candles", _first_run(months)
+        yield f"{raw} whose files changed", raw, _first_run(months)
     if months := at.neglected:
-        yield "candles that were never asked for", "candles", _first_run(months)
+        yield f"{raw} that were never asked for", raw, _first_run(months)
     yield from _stale(at)
     yield from _unpublished(at, instance)
 
@@ -52,7 +51,7 @@ def blocked_by(graph: BaseAssetGraph[Any], instance: dg.DagsterInstance, asset: 
 
 def _stale(at: MarketNow) -> Iterator[Lag]:
     """What the plan lists and can be made now, table by table, once there are candles."""
-    if not at.lake.table("candles").months():
+    if not at.lake.raw.months():
         return
     first = month_of(at.first_month)
     stale: tuple[Stale, ...] = ()
@@ -69,7 +68,7 @@ def _unpublished(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
     if at.stored and instance.get_latest_materialization_event(registry) is None:
         yield "feast_registry", "feast_registry", ()
         return
-    for view in GROUPS:
+    for view in at.catalog.groups:
         asset, months = f"online_store/{view}", at.lake.table(view).months()
         if months and _recorded(instance, asset, months[-1]) < _recorded(instance, view, months[-1]):
             yield asset, asset, months[-1:]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from crypto_features import clock
+from crypto_features.catalogs import current_catalog
 from crypto_features.errors import PermanentError
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.progress import last_close, months_to_fetch
@@ -15,6 +16,7 @@ from crypto_features.settings import Settings
 from crypto_features.sources import source
 from crypto_features.sources.source import Source
 from crypto_features.sources.standing import FORGOTTEN
+from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.months import month_of, month_span, months_between
 
 
@@ -37,6 +39,11 @@ class MarketNow:
         """As it is now."""
         return cls(settings, lake, clock.now())
 
+    @property
+    def catalog(self) -> Catalog:
+        """The tables."""
+        return current_catalog()
+
     @cached_property
     def market(self) -> Source:
         """The source, opened anew: a folder may hold another file than when the code was loaded."""
@@ -50,7 +57,7 @@ class MarketNow:
     @cached_property
     def stored(self) -> Mapping[str, datetime]:
         """Open time of the last stored candle of each wanted symbol that has one."""
-        return {s: t for s, t in last_candles(self.lake.table("candles")).items() if s in self.symbols}
+        return {s: t for s, t in last_candles(self.lake.raw).items() if s in self.symbols}
 
     @property
     def new_symbols(self) -> tuple[str, ...]:
@@ -111,9 +118,7 @@ class MarketNow:
 
     @property
     def _planner(self) -> Planner:
-        return Planner(
-            self.market, self.lake.table("candles"), self.settings.interval, self.head, self.settings.recheck
-        )
+        return Planner(self.market, self.lake.raw, self.settings.interval, self.head, self.settings.recheck)
 
     @property
     def first_month(self) -> datetime:

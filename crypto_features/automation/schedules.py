@@ -12,15 +12,18 @@ from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.progress import DAY, last_close, newest
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.months import month_of, month_span, months_between
+from crypto_features.tables.bars import Bars
+from crypto_features.tables.catalog import Catalog, clock_of
+from crypto_features.tables.months import month_span, months_between
 
 HOUR = timedelta(hours=1)
 CANDLES, DAILY = "fetch_candles", "daily_tables"
 
 
-def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[dg.ScheduleDefinition]:
-    """Both schedules; what else follows from them is declarative."""
+def schedules(
+    settings: Settings, catalog: Catalog, status: dg.DefaultScheduleStatus
+) -> Sequence[dg.ScheduleDefinition]:
+    """The schedules; what else follows from them is declarative."""
 
     @dg.schedule(
         name="candles_after_each_close",
@@ -40,14 +43,16 @@ def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[
         months = tuple(sorted({*at.months_to_fetch, *changed}))
         if not months:
             return dg.SkipReason(f"every candle up to {at.end:%Y-%m-%d %H:%M} UTC is stored")
-        return request(f"candles until {at.end:%Y-%m-%dT%H:%M}", months, due_with_candles(at, context.instance))
+        return request(
+            f"candles until {at.end:%Y-%m-%dT%H:%M}", months, due_with_candles(at, catalog, context.instance)
+        )
 
     @dg.schedule(
         name="daily_tables_after_midnight",
         job_name=DAILY,
         cron_schedule="2 0 * * *",
         default_status=status,
-        description="Resamples the days that are over, if the run that fetched their last candle did not; feature "
+        description="Resamples the bars that are over, if the run that fetched their last candle did not; feature "
         "tables, online store and training set follow.",
     )
     def daily(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
@@ -59,40 +64,41 @@ def schedules(settings: Settings, status: dg.DefaultScheduleStatus) -> Sequence[
             return dg.SkipReason(
                 f"the candles until {midnight:%Y-%m-%d} are not stored yet; the sensor `behind` waits for them"
             )
-        days = lake.table("daily_candles")
-        done = newest(days)
-        if waiting := months_waited_for(days, at.now):
-            return request(f"days waited for until {at.now:%Y-%m-%dT%H:%M}", [waiting[0], month_of(midnight - DAY)])
-        first = month_span(lake.table("candles").months()[0])[0] if done is None else done + DAY
-        if first >= midnight:
+        due = sorted({month for bars in catalog.bars.values() for month in _months_due(at, bars)})
+        if not due:
             return dg.SkipReason(f"every day before {midnight:%Y-%m-%d} is resampled")
-        return request(f"days until {midnight:%Y-%m-%d}", months_between(first, midnight))
+        return request(f"bars until {at.now:%Y-%m-%dT%H:%M}", due)
 
-    return [candles, daily]
+    return [candles, daily] if catalog.bars else [candles]
 
 
-def due_with_candles(at: MarketNow, instance: dg.DagsterInstance) -> tuple[str, ...]:
+def due_with_candles(at: MarketNow, catalog: Catalog, instance: dg.DagsterInstance) -> tuple[str, ...]:
     """The candles, and what the newest of them makes due, so that no tick passes before the bot reads it.
 
     A table that was never made is left to the rules of `follow_inputs`, which know what it needs.
     """
-    groups = [group for group in GROUPS.values() if group.interval is None or _a_day_ended(at)]
-    tables = [name for name in ("daily_candles", "regime_model") if _a_day_ended(at)]
-    tables += [group.name for group in groups]
-    assets = [*tables, *(f"online_store/{group.name}" for group in groups)]
+    ended = {bars.name for bars in catalog.bars.values() if _is_behind(at, bars)} | {catalog.raw.name}
+    tables = [table.name for table in catalog.computed if clock_of(table).name in ended]
+    assets = [*tables, *(f"online_store/{name}" for name in tables if name in catalog.groups)]
     made = [a for a in assets if instance.get_latest_materialization_event(dg.AssetKey(a.split("/"))) is not None]
-    return "candles", *(made if made == assets else ())
+    return catalog.raw.name, *(made if made == assets else ())
 
 
-def _a_day_ended(at: MarketNow) -> bool:
-    table = at.lake.table("daily_candles")
-    days = newest(table)
-    return days is not None and (days + DAY < last_close(at.end, DAY) or bool(months_waited_for(table, at.now)))
+def _is_behind(at: MarketNow, bars: Bars) -> bool:
+    return newest(at.lake.table(bars.name)) is not None and bool(_months_due(at, bars))
 
 
-def months_waited_for(days: Table, now: datetime) -> tuple[str, ...]:
-    """The months of daily candles in which a day of some symbol was waited for, and is no longer."""
-    noted = {month: days.metadata(month).get(WAITS_UNTIL) for month in days.months()[-2:]}
+def _months_due(at: MarketNow, bars: Bars) -> tuple[str, ...]:
+    """The months in which bars are over by now that are not made yet, or that were waited for."""
+    table, length = at.lake.table(bars.name), bars.bar(at.settings.interval)
+    done, end = newest(table), last_close(at.end, length)
+    first = month_span(at.lake.raw.months()[0])[0] if done is None else done + length
+    return tuple(sorted({*months_waited_for(table, at.now), *(months_between(first, end) if first < end else ())}))
+
+
+def months_waited_for(bars: Table, now: datetime) -> tuple[str, ...]:
+    """The months of bars in which one of some symbol was waited for, and is no longer."""
+    noted = {month: bars.metadata(month).get(WAITS_UNTIL) for month in bars.months()[-2:]}
     return tuple(month for month, until in noted.items() if until and datetime.fromisoformat(until) <= now)
 
 

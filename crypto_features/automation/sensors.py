@@ -14,6 +14,7 @@ from crypto_features.graph import inbox
 from crypto_features.graph.candles import candle_config
 from crypto_features.graph.lake import LakeResource
 from crypto_features.settings import Settings
+from crypto_features.tables.catalog import Catalog
 
 TRIES = 3
 """How many runs may fail to take a file of the inbox before it is refused."""
@@ -21,12 +22,13 @@ TRIES = 3
 UNTIL_NEXT = "its rule has until the next look"
 
 
-def sensors(settings: Settings, status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefinition]:
+def sensors(settings: Settings, catalog: Catalog, status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefinition]:
     """All of them."""
-    return [_new_symbols(settings, status), _behind(settings, status), _inbox(settings, status)]
+    raw = catalog.raw.name
+    return [_new_symbols(settings, raw, status), _behind(settings, raw, status), _inbox(settings, raw, status)]
 
 
-def _new_symbols(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def _new_symbols(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(
         name="new_symbols",
         job_name=CANDLES,
@@ -42,12 +44,12 @@ def _new_symbols(settings: Settings, status: dg.DefaultSensorStatus) -> dg.Senso
         if busy := going(context.instance, CANDLES):
             return dg.SkipReason(busy)
         key = f"history of {','.join(added)}, asked for on {at.now:%Y-%m-%d}"
-        return request(key, at.history_of(added), ["candles"], config=candle_config(symbols=added))
+        return request(key, at.history_of(added), [raw], config=candle_config(raw, symbols=added))
 
     return new_symbols
 
 
-def _behind(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def _behind(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(
         name="behind",
         target=dg.AssetSelection.all(),
@@ -70,7 +72,7 @@ def _behind(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefi
             if graph is not None and (check := blocked_by(graph, context.instance, asset)):
                 reasons.append(f"{what} is behind: {_span(months)}; it waits for the check {check}")
                 continue
-            due = at.now >= wait.until and (seen == wait or asset == "candles")
+            due = at.now >= wait.until and (seen == wait or asset == raw)
             if due and request_now is None:
                 request_now = request(f"{what} {_span(months)}, {at.now:%Y-%m-%dT%H:%M}", months, [asset])
                 wait = wait.asked(at.now)
@@ -88,7 +90,7 @@ def _behind(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefi
     return behind
 
 
-def _inbox(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def _inbox(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(
         name="inbox",
         job_name=CANDLES,
@@ -118,7 +120,7 @@ def _inbox(settings: Settings, status: dg.DefaultSensorStatus) -> dg.SensorDefin
         if not found.names:
             return dg.SkipReason(f"refused {', '.join(settled)}; the reasons lie in {folder / 'refused'}")
         asked = {name: (seen[name][0], seen[name][1] + 1) for name in found.names}
-        taken = request(f"inbox {asked}", found.months, ["candles"], config=candle_config(inbox=list(found.names)))
+        taken = request(f"inbox {asked}", found.months, [raw], config=candle_config(raw, inbox=list(found.names)))
         context.update_cursor(json.dumps(seen | asked))
         return taken
 

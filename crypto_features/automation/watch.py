@@ -15,13 +15,14 @@ from crypto_features.errors import CryptoFeaturesError
 from crypto_features.graph.checks.candles import ended_markets
 from crypto_features.graph.checks.finding import SAYS_TODO, TODO
 from crypto_features.graph.checks.remembered import last_evaluations
-from crypto_features.graph.freshness import TABLES, freshness_of
+from crypto_features.graph.freshness import freshness_of
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.materialize import innermost
 from crypto_features.ingest.silence import last_candles, silent_symbols, unexpected
 from crypto_features.lake.table import restoring
 from crypto_features.settings import Settings
 from crypto_features.sources.standing import Standing
+from crypto_features.tables.catalog import Catalog
 
 NAME = "alerts"
 LOOKED_BACK = timedelta(days=1)
@@ -33,7 +34,7 @@ TOLD_OTHERWISE = frozenset({"fresh", "all_current"})
 
 
 def alert_sensor(
-    settings: Settings, checks: Sequence[dg.AssetCheckKey], status: dg.DefaultSensorStatus
+    settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCheckKey], status: dg.DefaultSensorStatus
 ) -> dg.SensorDefinition:
     """The sensor; without a webhook it only says what it would tell."""
 
@@ -52,10 +53,10 @@ def alert_sensor(
             *failed_checks(context.instance, checks, ui),
             *(
                 problem
-                for table, problem in troubled_tables(lake, settings)
+                for table, problem in troubled_tables(lake, catalog, settings)
                 if problem.key in told or not being_made(context.instance, table)
             ),
-            *silent_markets(lake, settings, ended_markets(context.instance)),
+            *silent_markets(lake, settings, ended_markets(context.instance, catalog.raw.name)),
         ]
         notice = due(problems, told, now, settings.alert_repeat)
         if not notice.begun and not notice.ended:
@@ -144,11 +145,12 @@ def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]
         )
 
 
-def troubled_tables(lake: LakeResource, settings: Settings) -> Iterator[tuple[str, Problem]]:
+def troubled_tables(lake: LakeResource, catalog: Catalog, settings: Settings) -> Iterator[tuple[str, Problem]]:
     """Tables whose newest row is older than it may be, or cannot be read; of one the others are told all the same."""
-    for name in TABLES:
+    for table in catalog.timed:
+        name = table.name
         try:
-            states = list(freshness_of(lake, clock.now(), settings.online_grace, [name]))
+            states = list(freshness_of(lake, clock.now(), settings.online_grace, [table]))
         except (CryptoFeaturesError, pl.exceptions.PolarsError, OSError) as error:
             yield (
                 name,
@@ -156,7 +158,7 @@ def troubled_tables(lake: LakeResource, settings: Settings) -> Iterator[tuple[st
                     key=f"damaged:{name}",
                     title=f"Unreadable: {name}",
                     detail=f"{error} What is made from it stays as it was.",
-                    action=restoring(name),
+                    action=restoring(name, raw=table is catalog.raw),
                     url=f"{settings.ui_url}/assets/{name}",
                 ),
             )
@@ -180,8 +182,8 @@ def silent_markets(lake: LakeResource, settings: Settings, ended: Mapping[str, S
     """Symbols that fell silent while others go on; where all did, the table is stale, which is told once."""
     now = clock.now()
     try:
-        last = last_candles(lake.table("candles"))
-        silence = silent_symbols(lake.table("candles"), settings, ended, now)
+        last = last_candles(lake.raw)
+        silence = silent_symbols(lake.raw, settings, ended, now)
     except (CryptoFeaturesError, pl.exceptions.PolarsError, OSError):
         return  # `troubled_tables` tells of what cannot be read.
     if last.keys() <= {one.symbol for one in silence}:
@@ -192,7 +194,7 @@ def silent_markets(lake: LakeResource, settings: Settings, ended: Mapping[str, S
             title=f"{one.symbol} is {one.standing}",
             detail=f"{one.sentence}. The bot reads EXPIRED for it, never an old number; other symbols go on.",
             action=one.todo,
-            url=f"{settings.ui_url}/assets/candles",
+            url=f"{settings.ui_url}/assets/{lake.raw.name}",
         )
 
 

@@ -28,13 +28,15 @@ def fetch(
 ) -> None:
     """Bring the candles of the settings' source and symbols up to date, and show what came of it."""
     from crypto_features import clock
+    from crypto_features.catalogs import current_catalog
     from crypto_features.errors import InputError
     from crypto_features.ingest.ingest import ingest
     from crypto_features.ingest.silence import silent_symbols
-    from crypto_features.lake.table import Table
+    from crypto_features.lake.table import stored
     from crypto_features.settings import Settings
     from crypto_features.sources import source
     from crypto_features.sources.source import by_reason
+    from crypto_features.tables.catalog import QUARANTINE
     from crypto_features.tables.months import month_span, months_between
 
     console, settings, now = Console(), Settings.load(), clock.now()
@@ -48,12 +50,13 @@ def fetch(
             f"there is nothing to fetch: the first month is {start:%Y-%m}, and candles end at {end:%Y-%m-%d %H:%M} "
             "UTC; correct --first and --last, CRYPTO_FEATURES_START or CRYPTO_FEATURES_CLOCK."
         )
-    candles = Table(settings.root, "candles", "open_time")
+    catalog = current_catalog()
+    candles = stored(settings.root, catalog, catalog.raw.name)
     with console.status(market.name) as status:
         report = ingest(
             market,
             candles,
-            Table(settings.root, "quarantine", "open_time"),
+            stored(settings.root, catalog, QUARANTINE),
             months,
             symbols,
             interval=settings.interval,

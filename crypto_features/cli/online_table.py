@@ -5,31 +5,45 @@ from datetime import datetime
 
 from rich.table import Table
 
-from crypto_features.shipped.registry import GROUPS, SERVICES
-from crypto_features.tables.declaration import FeatureService
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.service import FeatureService
 
-SERVICE: FeatureService = SERVICES["trading_features"]
 WITHHELD = ("EXPIRED", "NOT_FOUND")
 """What an old history gives: its rows are too old to be served, or were too old to be published."""
 
 
+def shown(catalog: Catalog) -> FeatureService:
+    """What is shown of a catalog: the service that reads most views, or all features of a catalog without services."""
+    if catalog.services:
+        return max(catalog.services.values(), key=lambda service: len(service.features))
+    return FeatureService("all features", "", {name: group.columns for name, group in catalog.groups.items()})
+
+
 def filled(
     table: Table,
+    features: Mapping[str, Mapping[str, str]],
     symbols: Sequence[str],
     values: Mapping[str, Sequence[object]],
     statuses: Mapping[str, Sequence[str]],
 ) -> Table:
-    """The table with a row for each feature and a column for each symbol."""
+    """The table with a row for each feature and a column for each symbol.
+
+    Args:
+        table: An empty one.
+        features: By view, the unit of each feature.
+        symbols: The symbols that are shown.
+        values: By feature, a value for each symbol.
+        statuses: By feature, a status for each symbol.
+    """
     table.add_column("View")
     table.add_column("Feature")
     for symbol in symbols:
         table.add_column(symbol, justify="right")
     table.add_column("Unit")
-    for view, names in SERVICE.features.items():
-        units = {feature.name: feature.unit for feature in GROUPS[view].features}
-        for position, name in enumerate(names):
+    for view, units in features.items():
+        for position, (name, unit) in enumerate(units.items()):
             cells = map(_cell, values[name], statuses[name])
-            table.add_row("" if position else view, name, *cells, units[name])
+            table.add_row("" if position else view, name, *cells, unit)
     return table
 
 

@@ -79,16 +79,16 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
     os.environ.update(dagster_environment(settings))
     import dagster as dg
 
+    from crypto_features.catalogs import current_catalog
     from crypto_features.definitions import build
     from crypto_features.graph.materialize import QUIET, RunFailedError, cause, command_tags
-    from crypto_features.graph.regime_model import model_config
-    from crypto_features.tables.graph import MODEL
 
+    models = current_catalog().models
     job = build(settings).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
         for first, last, assets in [*ranges(stale), *_publications(settings, stale)]:
             result = job.execute_in_process(
-                run_config=QUIET | (model_config(refit=True) if refit and MODEL in assets else {}),
+                run_config=QUIET | _refits(sorted(models.keys() & assets) if refit else []),
                 instance=instance,
                 tags=command_tags(first, last),
                 asset_selection=[dg.AssetKey(asset.split("/")) for asset in with_registry(assets)],
@@ -98,14 +98,22 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
                 raise RunFailedError(f"{first} to {last}: {cause(result.all_events)}")
 
 
+def _refits(models: "Sequence[str]") -> dict[str, object]:
+    """The run configuration in which these models are fitted again."""
+    from crypto_features.graph.models import model_config
+
+    return {"ops": {name: model_config(refit=True) for name in models}} if models else {}
+
+
 def _publications(settings: "Settings", stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
     """The newest month of every online view, if the registry is applied: a changed view is empty until then."""
+    from crypto_features.catalogs import current_catalog
     from crypto_features.lake.table import Table
-    from crypto_features.shipped.registry import GROUPS
 
+    catalog = current_catalog()
     if any(with_registry(frozenset({item.asset})) - {item.asset} for item in stale):
-        newest = Table(settings.root, "candles").months()[-1]
-        yield newest, newest, frozenset(f"online_store/{view}" for view in GROUPS)
+        newest = Table(settings.root, catalog.raw.name).months()[-1]
+        yield newest, newest, frozenset(f"online_store/{view}" for view in catalog.groups)
 
 
 def with_registry(assets: frozenset[str]) -> frozenset[str]:

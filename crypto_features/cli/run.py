@@ -32,16 +32,16 @@ def run() -> None:
         import dagster as dg
 
         from crypto_features import clock
+        from crypto_features.catalogs import current_catalog
         from crypto_features.cli import online_table
         from crypto_features.definitions import build
         from crypto_features.graph.checks.candles import ended_markets, failed_symbols
         from crypto_features.graph.materialize import materialize_all
         from crypto_features.graph.training import unknown_rows
         from crypto_features.ingest.silence import silent_symbols
-        from crypto_features.lake.table import Table as Lake
+        from crypto_features.lake.table import stored
         from crypto_features.sources import source
         from crypto_features.tables.months import months_between
-        from crypto_features.training.rows import TRAINED
         from feature_repo import get_online_features
 
         market = source(settings)
@@ -54,12 +54,12 @@ def run() -> None:
                 f"there is nothing to build: the first month is {start:%Y-%m}, the last candle of {end:%Y-%m-%d %H:%M} "
                 "UTC; correct CRYPTO_FEATURES_START or CRYPTO_FEATURES_CLOCK."
             )
-        definitions = build(settings)
+        definitions, catalog = build(settings), current_catalog()
     console.print(
         f"[bold]{market.name}[/]: {len(symbols)} symbols, {months[0]} to {months[-1]}, into {settings.root}\n",
         soft_wrap=True,
     )
-    with console.status("candles") as status, dg.DagsterInstance.get() as instance:
+    with console.status(catalog.raw.name) as status, dg.DagsterInstance.get() as instance:
         built = materialize_all(
             definitions,
             instance,
@@ -67,10 +67,13 @@ def run() -> None:
             on_finished=lambda asset: status.update(f"{asset.asset} done"),
             on_message=status.update,
         )
-        failed = failed_symbols(instance)
-        unknown = {service.name: unknown_rows(instance, service.name) for service in TRAINED}
+        failed = failed_symbols(instance, catalog.raw.name)
+        unknown = {one.name: unknown_rows(instance, one) for one in catalog.training}
         silence = silent_symbols(
-            Lake(settings.root, "candles", "open_time"), settings, ended_markets(instance), clock.now()
+            stored(settings.root, catalog, catalog.raw.name),
+            settings,
+            ended_markets(instance, catalog.raw.name),
+            clock.now(),
         )
     console.print(_built_table(built))
     for symbol, why in failed.items():
@@ -79,17 +82,21 @@ def run() -> None:
         console.print(f"[bold yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
     for name in filter(unknown.get, unknown):
         console.print(
-            f"[bold yellow]{unknown[name]:,} rows of training/{name} have no value[/]: their candles came more than "
+            f"[bold yellow]{unknown[name]:,} rows of {name} have no value[/]: their candles came more than "
             "CRYPTO_FEATURES_LATE_WAIT after their close, so they were not known then. get_training_features without "
             "as_of joins what is known now.",
             soft_wrap=True,
         )
     console.print()
     shown, now = [name for name in SHOWN_SYMBOLS if name in symbols] or list(symbols[:2]), clock.now()
-    service = online_table.SERVICE
+    service = online_table.shown(catalog)
+    units = {
+        view: {name: catalog.groups[view].feature(name).unit for name in names}
+        for view, names in service.features.items()
+    }
     answer = get_online_features(shown, [f"{v}:{f}" for v, names in service.features.items() for f in names])
     title = f"Online features at {now:%Y-%m-%d %H:%M} UTC (service {service.name})"
-    console.print(online_table.filled(_table(title), shown, answer, answer.statuses))
+    console.print(online_table.filled(_table(title), units, shown, answer, answer.statuses))
     hint = online_table.why_withheld(answer.statuses, [asset.last for asset in built], now)
     if hint:
         console.print(f"[bold yellow]{hint}[/]", soft_wrap=True)

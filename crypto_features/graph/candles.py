@@ -1,6 +1,5 @@
-"""Raw candles as they were seen, and the daily candles resampled from them."""
+"""Raw candles as they were seen."""
 
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -8,26 +7,21 @@ import polars as pl
 from pydantic import Field
 
 from crypto_features import clock
-from crypto_features.compute.resample import WAITS_UNTIL, resample, waits_until
 from crypto_features.graph import inbox
 from crypto_features.graph.checks.candles import ENDED
 from crypto_features.graph.checks.finding import rows
-from crypto_features.graph.conditions import fills
-from crypto_features.graph.describe import CANDLE_COLUMNS, DAILY_COLUMNS, DAILY_LINEAGE, rows_of
+from crypto_features.graph.describe import RAW_COLUMNS, rows_of
 from crypto_features.graph.freshness import overdue
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import SINGLE_RUN, selected
-from crypto_features.graph.publish import publish
 from crypto_features.ingest.ingest import ingest
 from crypto_features.ingest.missing import gaps_in
-from crypto_features.lake.candles import coverage, current
+from crypto_features.lake.candles import coverage
 from crypto_features.settings import Settings
 from crypto_features.sources import source
 from crypto_features.sources.source import by_reason
-from crypto_features.versions.measured import code_version, definitions, feature_versions
-from crypto_features.versions.provenance import partition_metadata
+from crypto_features.tables.raw import RawTable
 
-DAY = timedelta(days=1)
 COUNTS = ("accepted", "new", "corrected", "rejected")
 
 
@@ -41,33 +35,34 @@ class CandlesConfig(dg.Config):
     again: bool = Field(default=False, description="Ask for candles that are stored or known to be absent, too.")
 
 
-def candle_config(**values: object) -> dict[str, object]:
-    """The run configuration of the asset `candles`, with these values of `CandlesConfig`."""
-    return {"ops": {"candles": {"config": CandlesConfig.model_validate(values).model_dump()}}}
+def candle_config(name: str, **values: object) -> dict[str, object]:
+    """The run configuration of the raw table of that name, with these values of `CandlesConfig`."""
+    return {"ops": {name: {"config": CandlesConfig.model_validate(values).model_dump()}}}
 
 
-def candles(settings: Settings, source_name: str, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def raw_table(
+    settings: Settings, raw: RawTable, source_name: str, months: dg.PartitionsDefinition[str]
+) -> dg.AssetsDefinition:
     """The asset that fetches candles and keeps each as it was first seen, and every correction beside it."""
     minutes = int(settings.interval.total_seconds() // 60)
     length = f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
 
     @dg.asset(
-        name="candles",
+        name=raw.name,
         group_name="market",
-        description=f"Raw candles of {length}, as they were first seen, with every correction as a further "
-        f"row. Source: {source_name}.",
+        description=f"{raw.description} Length: {length}. Source: {source_name}.",
         kinds={"polars", "parquet"},
         owners=["team:market-data"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
-        pool="candles",
+        pool=raw.name,
         freshness_policy=overdue(settings.interval, settings.online_grace),
-        metadata={"dagster/column_schema": CANDLE_COLUMNS, "dagster/table_name": "candles", "source": source_name},
+        metadata={"dagster/column_schema": RAW_COLUMNS, "dagster/table_name": raw.name, "source": source_name},
     )
     def fetched(
         context: dg.AssetExecutionContext, config: CandlesConfig, lake: LakeResource
     ) -> dg.MaterializeResult[None]:
-        table, months = lake.table("candles"), selected(context)
+        table, months = lake.raw, selected(context)
         dropped = [name for name in config.inbox if name in inbox.signatures(lake)]
         if config.inbox and not dropped:
             context.log.info("%s: no longer in the inbox, taken by an earlier run.", ", ".join(config.inbox))
@@ -78,7 +73,7 @@ def candles(settings: Settings, source_name: str, months: dg.PartitionsDefinitio
             report = ingest(
                 offered,
                 table,
-                lake.table("quarantine"),
+                lake.quarantine,
                 months,
                 symbols,
                 interval=lake.interval,
@@ -128,43 +123,3 @@ def candles(settings: Settings, source_name: str, months: dg.PartitionsDefinitio
         )
 
     return fetched
-
-
-def daily_candles(settings: Settings, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    """The asset that resamples the current base candles to the UTC days that are over."""
-
-    @dg.asset(
-        name="daily_candles",
-        group_name="market",
-        description="Daily candles of the UTC days that are over, each symbol by itself, from the base candles that "
-        "exist; `completeness` says how many of a day's candles there were. Nothing is interpolated or filled.",
-        kinds={"polars", "parquet"},
-        owners=["team:market-data"],
-        partitions_def=months,
-        backfill_policy=SINGLE_RUN,
-        automation_condition=fills(),
-        code_version=code_version("daily_candles"),
-        freshness_policy=overdue(DAY, settings.online_grace),
-        deps=["candles"],
-        metadata={
-            "dagster/column_schema": DAILY_COLUMNS,
-            "dagster/column_lineage": DAILY_LINEAGE,
-            "dagster/table_name": "daily_candles",
-        },
-    )
-    def resampled(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
-        raw, daily = lake.table("candles"), lake.table("daily_candles")
-        published = raw.months()
-        now, wait = clock.now(), settings.late_wait
-        fingerprints, defined = feature_versions("daily_candles"), definitions()["daily_candles"]
-        for month in selected(context):
-            if month in published:
-                stored, digest = current(raw.read([month])), raw.digest(month)
-                days = resample(stored, lake.interval, DAY, as_of=now, wait=wait)
-                provenance = partition_metadata(days, fingerprints, {"candles": {month: digest}}, defined)
-                if pending := waits_until(stored, lake.interval, DAY, as_of=now, wait=wait):
-                    provenance[WAITS_UNTIL] = pending.isoformat()
-                publish(context, daily, month, days, provenance=provenance)
-        return dg.MaterializeResult(metadata={"dagster/column_lineage": DAILY_LINEAGE})
-
-    return resampled

@@ -6,9 +6,11 @@ from datetime import datetime
 import dagster as dg
 import polars as pl
 
+from crypto_features.tables.bars import Bars
 from crypto_features.tables.completeness import COMPLETENESS, completeness_columns
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import lineage
+from crypto_features.tables.table import Sources
 
 KEY_COLUMNS = (
     dg.TableColumn("symbol", "string", "Base asset, such as BTC."),
@@ -39,14 +41,15 @@ def _schema(columns: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, kind, text) for name, (kind, text) in columns.items()])
 
 
-CANDLE_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS, **_KNOWN_AT})
-DAILY_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS})
-DAILY_LINEAGE = dg.TableColumnLineage(
-    {
-        **{column: [dg.TableColumnDep(dg.AssetKey("candles"), column)] for column in _CANDLE},
-        "completeness": [dg.TableColumnDep(dg.AssetKey("candles"), name) for name in ("open_time", "completeness")],
-    }
-)
+RAW_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS, **_KNOWN_AT})
+BAR_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS})
+
+
+def lineage_of(bars: Bars) -> dg.TableColumnLineage:
+    """Which columns of the candles each column of longer bars is made from."""
+    sources = {"symbol": ((bars.of.name, "symbol"),), "open_time": ((bars.of.name, "open_time"),), **bars.sources}
+    completeness = tuple((bars.of.name, name) for name in ("open_time", "completeness"))
+    return _lineage({**sources, "completeness": completeness})
 
 
 def feature_columns(group: FeatureGroup) -> dg.TableSchema:
@@ -73,8 +76,11 @@ def _share(column: str) -> str:
 
 def feature_lineage(group: FeatureGroup) -> dg.TableColumnLineage:
     """Which column of which upstream table each feature, and each completeness, is computed from."""
-    bars = ((group.inputs[0].table, COMPLETENESS),)
-    columns = {**dict.fromkeys(completeness_columns(group), bars), **lineage(group)}
+    bars = ((group.bars.name, COMPLETENESS),)
+    return _lineage({**dict.fromkeys(completeness_columns(group), bars), **lineage(group)})
+
+
+def _lineage(columns: Sources) -> dg.TableColumnLineage:
     return dg.TableColumnLineage(
         {
             name: [dg.TableColumnDep(dg.AssetKey(table), column) for table, column in sources]

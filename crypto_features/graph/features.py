@@ -7,28 +7,28 @@ import dagster as dg
 import polars as pl
 from upath import UPath
 
+from crypto_features import clock
+from crypto_features.catalogs import current_catalog
 from crypto_features.errors import InputError
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import feature_columns, feature_lineage
 from crypto_features.graph.freshness import overdue
-from crypto_features.graph.lake import LakeResource, SlidingReader
+from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.leak_gate import leak_check, pass_gate
 from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.graph.pictures import pictures
 from crypto_features.graph.publish import each_kept, publish
-from crypto_features.graph.regime_model import ModelReader
 from crypto_features.graph.source_code import declared_in
 from crypto_features.known.created import with_created
 from crypto_features.known.history import reach
 from crypto_features.known.past import missed
 from crypto_features.lake.history import history
-from crypto_features.lake.models import NAME
+from crypto_features.lake.reading import Reading
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.tables.declaration import FeatureGroup, Input
-from crypto_features.tables.lineage import columns_read
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import month_span
-from crypto_features.tables.partition import compute_partition
+from crypto_features.tables.read import Terms
 from crypto_features.versions.measured import code_version, definitions, feature_versions
 from crypto_features.versions.provenance import partition_metadata
 
@@ -47,8 +47,8 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         automation_condition=follows(),
         code_version=code_version(group.name),
         check_specs=[leak_check(group)],
-        deps=[dg.AssetDep(i.table, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
-        freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),
+        deps=[dg.AssetDep(i.name, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
+        freshness_policy=overdue(group.bar(settings.interval), settings.online_grace),
         metadata={
             **declared_in(group),
             "dagster/column_schema": feature_columns(group),
@@ -59,18 +59,15 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
     )
     def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster reads the bare class.
         gate = pass_gate(context, lake, group)
-        readers = {i.table: _reader(lake, group, i) for i in group.inputs}
+        read = Reading(lake.path, current_catalog(), group)
+        terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
         fingerprints, defined = feature_versions(group.name), definitions()[group.name]
         late = _late(lake.path, group, selected(context), settings)
         with each_kept(context) as done:
             for month in selected(context):
-                inputs = {name: reader.read(month) for name, reader in readers.items()}
-                frame = compute_partition(
-                    group, inputs, month, interval=lake.interval, min_completeness=settings.min_completeness
-                )
+                frame = group.compute(read, month, None, terms)
                 frame = _created(frame, lake.table(group.name), month, group, late)
-                inputs_read = {name: reader.digests() for name, reader in readers.items()}
-                provenance = partition_metadata(frame, fingerprints, inputs_read, defined)
+                provenance = partition_metadata(frame, fingerprints, read.digests(), defined)
                 publish(context, lake.table(group.name), month, frame, provenance=provenance)
                 done.append(month)
         newest = lake.table(group.name).months()[-1:]
@@ -92,11 +89,5 @@ def _created(frame: pl.DataFrame, table: Table, month: str, group: FeatureGroup,
 
 def _late(root: UPath, group: FeatureGroup, months: Sequence[str], settings: Settings) -> pl.DataFrame:
     """What became known late of what these months are computed from."""
-    past = history(root, interval=settings.interval, wait=settings.late_wait)
+    past = history(root, current_catalog(), interval=settings.interval, wait=settings.late_wait)
     return missed(past, [group], past.first_seen.keys(), month_span(months[0])[0], month_span(months[-1])[1])
-
-
-def _reader(lake: LakeResource, group: FeatureGroup, source: Input) -> SlidingReader | ModelReader:
-    if source.table == NAME:
-        return ModelReader(lake.path, source.lookback)
-    return SlidingReader(lake.table(source.table), source.lookback, columns_read(group, source.table))

@@ -8,13 +8,11 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.progress import DAY
-from crypto_features.lake.table import Table
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.lake.table import Table as Stored
 from crypto_features.sources.standing import FORGOTTEN
+from crypto_features.tables.table import Table
 
 SPARE = timedelta(hours=1)
-TABLES = ("candles", "daily_candles", *GROUPS)
 
 
 @dataclass(frozen=True)
@@ -53,24 +51,16 @@ def overdue(bar: timedelta, grace: timedelta) -> dg.FreshnessPolicy:
     return dg.FreshnessPolicy.time_window(fail_window=bar + grace + SPARE, warn_window=bar + grace)
 
 
-def freshness_of(
-    lake: LakeResource, now: datetime, grace: timedelta, tables: Iterable[str] = TABLES
-) -> Iterator[Freshness]:
+def freshness_of(lake: LakeResource, now: datetime, grace: timedelta, tables: Iterable[Table]) -> Iterator[Freshness]:
     """The freshness of every one of these tables that has rows."""
-    for name in tables:
-        table = lake.table(name)
+    for declared in tables:
+        table = lake.table(declared.name)
         if table.months():
-            yield freshness(table, bar(name, lake.interval), now, grace)
-
-
-def bar(name: str, interval: timedelta) -> timedelta:
-    """The length of a table's bars."""
-    hourly = name == "candles" or (name in GROUPS and GROUPS[name].interval is None)
-    return interval if hourly else DAY
+            yield freshness(table, declared.bar(lake.interval), now, grace)
 
 
 def freshness(
-    table: Table,
+    table: Stored,
     length: timedelta,
     now: datetime,
     grace: timedelta,

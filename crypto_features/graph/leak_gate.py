@@ -16,13 +16,13 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
+from crypto_features.catalogs import current_catalog
 from crypto_features.compute.resample import resample
 from crypto_features.errors import PermanentError
 from crypto_features.graph.lake import LakeResource
 from crypto_features.lake.candles import current
 from crypto_features.leak import ADVICE, leak_test, named_market
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.definition import definitions
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.measured import feature_versions
@@ -92,7 +92,7 @@ def stretches(lake: LakeResource) -> pl.DataFrame:
 
     A symbol with fewer than the probe market has, or with candles longer than an hour, gets those of the probe market.
     """
-    table = lake.table("candles")
+    table = lake.raw
     wanted, months, held = timedelta(days=DAYS) // lake.interval, [], pl.DataFrame(schema=_HELD)
     for month in reversed(table.months()):
         candles = current(table.read([month])).select(COLUMNS)
@@ -127,7 +127,9 @@ def _shipped() -> dict[str, str]:
 
 def main() -> None:
     """Leak-test every group and write the list of versions that passed."""
-    passed = {name: tested_version(group) for name, group in GROUPS.items() if leak_test(group).passed}
+    passed = {
+        name: tested_version(group) for name, group in current_catalog().groups.items() if leak_test(group).passed
+    }
     Path(__file__).with_name(LIST).write_text(json.dumps(passed, indent=1) + "\n")
 
 

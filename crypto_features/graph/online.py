@@ -10,7 +10,7 @@ from crypto_features.graph.partitions import SINGLE_RUN, bounds, selected
 from crypto_features.graph.source_code import declared_in
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.measured import code_version
 
 KINDS = {"embedded": "sqlite", "postgres": "postgres", "redis": "redis"}
@@ -34,7 +34,7 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
         pool=f"online_store_{group.name}",
         code_version=code_version(group.name),
         deps=[group.name, "feast_registry"],
-        freshness_policy=overdue(group.interval or settings.interval, settings.online_grace),
+        freshness_policy=overdue(group.bar(settings.interval), settings.online_grace),
         metadata={
             **declared_in(group),
             "dagster/column_schema": feature_columns(group),

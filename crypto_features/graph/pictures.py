@@ -9,7 +9,7 @@ import polars as pl
 from crypto_features.graph import plots
 from crypto_features.graph.lake import LakeResource, read_any
 from crypto_features.lake.candles import current
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def pictures(group: FeatureGroup, lake: LakeResource) -> Mapping[str, dg.Metadat
     }
     if "target_price" in names:
         drawn["signals"] = _picture(
-            lambda: plots.price_with_signals(current(_newest(lake, "candles", 2)), rows, symbol),
+            lambda: plots.price_with_signals(current(_newest(lake, lake.raw.name, 2)), rows, symbol),
             f"{symbol} with signals",
         )
     if "regime_label" in names:

@@ -6,26 +6,29 @@ import dagster as dg
 
 from crypto_features.graph.recompute import plan_of
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.graph import DAILY, MODEL
-from crypto_features.training.rows import TRAINED
+from crypto_features.tables.catalog import Catalog
 from crypto_features.versions.plan import Stale
 
 
-@dg.asset(
-    group_name="features",
-    kinds={"python"},
-    owners=["team:research"],
-    description="Every partition that has to be computed again, with the reason, as `crypto-features plan` lists them; "
-    "empty when a run left nothing behind.",
-    deps=[DAILY, MODEL, *GROUPS, *(["training", service.name] for service in TRAINED)],
-)
-def recompute_plan() -> dg.MaterializeResult[None]:
-    """Compare declarations and published notes, and record what is stale."""
-    stale = plan_of(Settings.load()).stale
-    return dg.MaterializeResult(
-        metadata={"stale": dg.MetadataValue.int(len(stale)), "plan": dg.MetadataValue.md(_markdown(stale))}
+def recompute_plan(catalog: Catalog) -> dg.AssetsDefinition:
+    """The asset that records what is stale, after everything that is computed."""
+
+    @dg.asset(
+        group_name="features",
+        kinds={"python"},
+        owners=["team:research"],
+        description="Every partition that has to be computed again, with the reason, as `crypto-features plan` lists "
+        "them; empty when a run left nothing behind.",
+        deps=[*(t.name for t in catalog.computed), *(["training", t.service.name] for t in catalog.training)],
     )
+    def recompute_plan() -> dg.MaterializeResult[None]:
+        """Compare declarations and published notes, and record what is stale."""
+        stale = plan_of(Settings.load()).stale
+        return dg.MaterializeResult(
+            metadata={"stale": dg.MetadataValue.int(len(stale)), "plan": dg.MetadataValue.md(_markdown(stale))}
+        )
+
+    return recompute_plan
 
 
 def _markdown(stale: Iterable[Stale]) -> str:

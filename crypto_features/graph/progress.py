@@ -6,16 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from crypto_features.catalogs import current_catalog
 from crypto_features.graph.lake import LakeResource
 from crypto_features.lake.table import Table
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.sources.standing import FORGOTTEN
 from crypto_features.tables.lineage import columns_read
 from crypto_features.tables.months import months_between
 from crypto_features.versions.provenance import COLUMNS, INPUTS, input_digest
 
 DAY = timedelta(days=1)
-READ_AS_TABLES = frozenset({"candles", "daily_candles", *GROUPS})
 
 
 def months_to_fetch(
@@ -61,7 +60,7 @@ class _Digests:
     """Digests of what is published now, each read once."""
 
     def __init__(self, lake: LakeResource) -> None:
-        self._lake = lake
+        self._lake, self._catalog = lake, current_catalog()
         self._metadata: dict[tuple[str, str], Mapping[str, str]] = {}
 
     def holds_for(self, table: Table, month: str) -> bool:
@@ -70,7 +69,7 @@ class _Digests:
         return all(
             self._of(table.name, source, past) == digest
             for source, months in noted.items()
-            if source in READ_AS_TABLES
+            if source in self._catalog.tables and source not in self._catalog.models
             for past, digest in months.items()
         )
 
@@ -80,7 +79,7 @@ class _Digests:
             return None
         if (source, month) not in self._metadata:
             self._metadata[source, month] = table.metadata(month)
-        note = self._metadata[source, month].get(COLUMNS)
+        note, groups = self._metadata[source, month].get(COLUMNS), self._catalog.groups
         if note is None:
             return table.digest(month)
-        return input_digest(json.loads(note), columns_read(GROUPS[name], source) if name in GROUPS else None)
+        return input_digest(json.loads(note), columns_read(groups[name], source) if name in groups else None)

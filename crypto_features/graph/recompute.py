@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from functools import cache
 
 from crypto_features import clock
+from crypto_features.catalogs import current_catalog
 from crypto_features.known.history import History
 from crypto_features.lake.folder import Folder
 from crypto_features.lake.history import history
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.graph import RAW, Node, nodes
-from crypto_features.training.rows import TRAINED, training_node
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.node import Node, node_of
+from crypto_features.tables.read import Terms
+from crypto_features.training.rows import training_node
 from crypto_features.versions.forecast import make_plan
 from crypto_features.versions.measured import definitions, versions
 from crypto_features.versions.plan import MISSING, Plan, Reason, Settled, Stale
@@ -28,11 +30,11 @@ def plan_of(settings: Settings, *, confirm: frozenset[Reason] = frozenset(), ref
             `make_plan` takes them.
         refit: From which month on published models are held against a new fit.
     """
-    graph = tables_of(settings)
-    folder = Folder(settings.root, [node.name for node in graph])
+    catalog = current_catalog()
+    graph, folder = tables_of(settings, catalog), Folder(settings.root, catalog)
     published = folder.published()
-    if not published.months(RAW):
-        tables = (RAW, *(node.name for node in graph))
+    if not published.months(catalog.raw.name):
+        tables = (catalog.raw.name, *(node.name for node in graph))
         return Plan(tuple(Stale(name, EVERY_MONTH, Reason.NEVER_BUILT, (MISSING,)) for name in tables))
     return make_plan(
         graph, published, folder.read, now=clock.now(), confirm=confirm, refit=refit, corrected=folder.corrected
@@ -41,26 +43,25 @@ def plan_of(settings: Settings, *, confirm: frozenset[Reason] = frozenset(), ref
 
 def renote(settings: Settings, settled: Sequence[Settled]) -> None:
     """Note of partitions whose content is right by what code and from what inputs it would be computed now."""
-    folder = Folder(settings.root, ())
+    folder = Folder(settings.root, current_catalog())
     for item in settled:
         folder.renote(item)
 
 
-def tables_of(settings: Settings) -> tuple[Node, ...]:
+def tables_of(settings: Settings, catalog: Catalog) -> tuple[Node, ...]:
     """Every table that is computed, each after those that it reads."""
-    interval, wait, least = settings.interval, settings.late_wait, settings.min_completeness
+    terms = Terms(settings.interval, clock.now(), settings.late_wait, settings.min_completeness)
 
     @cache
     def past() -> History:
-        return history(settings.root, interval=interval, wait=wait, min_completeness=least)
+        return history(
+            settings.root,
+            catalog,
+            interval=terms.interval,
+            wait=terms.wait,
+            min_completeness=terms.min_completeness,
+        )
 
-    computed = nodes(
-        GROUPS.values(),
-        versions(),
-        definitions(),
-        interval=interval,
-        now=clock.now(),
-        wait=wait,
-        min_completeness=least,
-    )
-    return (*computed, *(training_node(service, past, versions(), interval) for service in TRAINED))
+    computed = (node_of(table, versions(), definitions(), terms) for table in catalog.computed)
+    trained = (training_node(one, catalog, past, versions(), terms.interval) for one in catalog.training)
+    return (*computed, *trained)

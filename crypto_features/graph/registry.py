@@ -3,30 +3,32 @@
 import dagster as dg
 
 from crypto_features.graph.conditions import fills
-from crypto_features.shipped.registry import GROUPS, SERVICES
 from crypto_features.store import FeastResource
+from crypto_features.tables.catalog import Catalog
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.measured import table_version
 
 
-def _declared() -> str:
-    """What is applied: each view by its behaviour, and each service by what it reads."""
-    views = {name: table_version(name) for name in GROUPS}
-    return combined(views | {f"service {name}": repr(service) for name, service in SERVICES.items()})
+def feast_registry(catalog: Catalog) -> dg.AssetsDefinition:
+    """The asset that applies what the catalog declares to Feast's registry."""
+    # each view by its behaviour, and each service by what it reads.
+    views = {name: table_version(name) for name in catalog.groups}
+    services = {f"service {name}": repr(service) for name, service in catalog.services.items()}
 
-
-@dg.asset(
-    group_name="serving",
-    kinds={"feast"},
-    owners=["team:platform"],
-    description="Feast's registry: `feast apply` of every entity, source, view and service in `feature_repo`.",
-    code_version=_declared(),
-    automation_condition=fills(),
-    pool="feast_registry",
-)
-def feast_registry(feast: FeastResource) -> dg.MaterializeResult[None]:
-    """Apply the definitions and record what the registry holds."""
-    applied = feast.apply()
-    return dg.MaterializeResult(
-        metadata={"registry_version": applied.version, "objects": dg.MetadataValue.json(list(applied.names))}
+    @dg.asset(
+        group_name="serving",
+        kinds={"feast"},
+        owners=["team:platform"],
+        description="Feast's registry: `feast apply` of every entity, source, view and service in `feature_repo`.",
+        code_version=combined(views | services),
+        automation_condition=fills(),
+        pool="feast_registry",
     )
+    def feast_registry(feast: FeastResource) -> dg.MaterializeResult[None]:
+        """Apply the definitions and record what the registry holds."""
+        applied = feast.apply()
+        return dg.MaterializeResult(
+            metadata={"registry_version": applied.version, "objects": dg.MetadataValue.json(list(applied.names))}
+        )
+
+    return feast_registry

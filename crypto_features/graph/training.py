@@ -15,16 +15,15 @@ from crypto_features.graph.partitions import SINGLE_RUN, selected, window
 from crypto_features.graph.publish import publish
 from crypto_features.lake.history import history, models_of
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.store import FeastResource
 from crypto_features.store.offline.known import Knowledge, unknown_then
-from crypto_features.tables.declaration import FeatureService
-from crypto_features.tables.graph import MODEL, RAW
+from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.lineage import KEYS
+from crypto_features.tables.service import FeatureService
+from crypto_features.tables.training import TrainingSet
 from crypto_features.training.rows import reads_of
 from crypto_features.versions.provenance import COLUMNS, FINGERPRINTS, SERVICE, input_digest, partition_metadata
 
-DAY = pl.duration(days=1)
 UNKNOWN = "rows without what came later"
 """Under this name a run notes how many of its rows have a value by what is known now, and none by what was known."""
 ATTEMPTS = 3
@@ -32,9 +31,11 @@ ATTEMPTS = 3
 
 
 def training_set(
-    settings: Settings, service: FeatureService, months: dg.PartitionsDefinition[str]
+    settings: Settings, training: TrainingSet, catalog: Catalog, months: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
-    """The asset that joins a service's features at the close of every daily candle, as they were known then."""
+    """The asset that joins a service's features at the close of every bar, as they were known then."""
+    service, bars = training.service, training.rows
+    length = bars.bar(settings.interval)
 
     @dg.asset(
         key=["training", service.name],
@@ -46,7 +47,7 @@ def training_set(
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
-        deps=["daily_candles", "feast_registry", *service.features],
+        deps=[bars.name, "feast_registry", *service.features],
         metadata={
             "dagster/column_lineage": same_columns(service.features),
             "dagster/column_schema": dg.TableSchema(
@@ -56,7 +57,7 @@ def training_set(
                     *(
                         dg.TableColumn(f.name, str(f.column_type).lower(), f"{f.description} Unit: {f.unit}.")
                         for view, names in service.features.items()
-                        for f in GROUPS[view].features
+                        for f in catalog.groups[view].features
                         if f.name in names
                     ),
                 ]
@@ -67,17 +68,18 @@ def training_set(
     def joined(
         context: dg.AssetExecutionContext, lake: LakeResource, feast: FeastResource
     ) -> dg.MaterializeResult[None]:
-        chosen = [month for month in selected(context) if month in lake.table("daily_candles").months()]
+        chosen = [month for month in selected(context) if month in lake.table(bars.name).months()]
         if not chosen:
-            context.log.info("No day of these months is over yet: there is nothing to join.")
+            context.log.info("No bar of these months is over yet: there is nothing to join.")
             return dg.MaterializeResult()
-        days = lake.table("daily_candles").read(chosen, columns=["symbol", "open_time"])
-        month_of_day = pl.col("event_timestamp").dt.offset_by("-1d").dt.strftime("%Y-%m")
-        entity_rows = days.select("symbol", event_timestamp=pl.col("open_time") + DAY)
+        opened = lake.table(bars.name).read(chosen, columns=["symbol", "open_time"])
+        month_of_bar = (pl.col("event_timestamp") - length).dt.strftime("%Y-%m")
+        entity_rows = opened.select("symbol", event_timestamp=pl.col("open_time") + length)
 
         def join() -> pl.DataFrame:
             past = history(
                 lake.path,
+                catalog,
                 interval=lake.interval,
                 wait=settings.late_wait,
                 min_completeness=settings.min_completeness,
@@ -85,11 +87,11 @@ def training_set(
             rows = feast.training_set(service.name, entity_rows, Knowledge(past))
             return _as_declared(service, rows)
 
-        frame, notes = _joined(lake, service, chosen, join)
+        frame, notes = _joined(lake, training, catalog, chosen, join)
         now = feast.training_set(service.name, entity_rows)
         unknown = unknown_then(frame, now, frame.columns[2:])
-        frame = frame.with_columns(month=month_of_day)
-        table = lake.table(f"training/{service.name}")
+        frame = frame.with_columns(month=month_of_bar)
+        table = lake.table(training.name)
         for month in chosen:
             rows = frame.filter(month=month).drop("month")
             fingerprints, inputs = notes[month]
@@ -103,9 +105,9 @@ def training_set(
     return joined
 
 
-def unknown_rows(instance: dg.DagsterInstance, service: str) -> int:
+def unknown_rows(instance: dg.DagsterInstance, training: TrainingSet) -> int:
     """How many rows of the last run of a training set have no value because their candles came later."""
-    event = instance.get_latest_materialization_event(dg.AssetKey(["training", service]))
+    event = instance.get_latest_materialization_event(dg.AssetKey(training.name.split("/")))
     found = event.asset_materialization.metadata.get(UNKNOWN) if event and event.asset_materialization else None
     return int(found.value or 0) if isinstance(found, dg.IntMetadataValue) else 0
 
@@ -128,31 +130,40 @@ Notes = tuple[dict[str, str], dict[str, dict[str, str]]]
 
 
 def _joined(
-    lake: LakeResource, service: FeatureService, months: Sequence[str], join: Callable[[], pl.DataFrame]
+    lake: LakeResource,
+    training: TrainingSet,
+    catalog: Catalog,
+    months: Sequence[str],
+    join: Callable[[], pl.DataFrame],
 ) -> tuple[pl.DataFrame, Mapping[str, Notes]]:
     """The join and the notes of what it read: a table that is published meanwhile is read again."""
     for _ in range(ATTEMPTS):
-        before = _notes(lake, service, months)
+        before = _notes(lake, training, catalog, months)
         frame = join()
-        if before == _notes(lake, service, months):
+        if before == _notes(lake, training, catalog, months):
             return frame, before
     raise TransientError(
-        f"the tables of {service.name} were published {ATTEMPTS} times while they were read; materialize "
-        f"training/{service.name} again."
+        f"the tables of {training.name} were published {ATTEMPTS} times while they were read; materialize "
+        f"{training.name} again."
     )
 
 
-def _notes(lake: LakeResource, service: FeatureService, months: Sequence[str]) -> dict[str, Notes]:
+def _notes(lake: LakeResource, training: TrainingSet, catalog: Catalog, months: Sequence[str]) -> dict[str, Notes]:
     """What the rows of each month are computed from, as the partitions themselves note it."""
-    reads = reads_of(service, lake.interval)
-    models = {month: fitted[-1].version for month, fitted in models_of(lake.path).items()} if MODEL in reads else {}
-    available = {table: models if table == MODEL else lake.table(table).months() for table in reads}
+    service, reads = training.service, reads_of(training, catalog, lake.interval)
+    models = {
+        name: {month: fitted[-1].version for month, fitted in models_of(lake.path, name).items()}
+        for name in catalog.models.keys() & reads
+    }
+    available = {table: models.get(table) or lake.table(table).months() for table in reads}
     metadata = cache(lambda view, month: lake.table(view).metadata(month) if month in available[view] else {})
-    raw = cache(lake.table(RAW).digest)
+    raw = cache(lake.raw.digest)
 
     def digest(table: str, month: str) -> str:
-        if table in (RAW, MODEL):
-            return raw(month) if table == RAW else models[month]
+        if table == catalog.raw.name:
+            return raw(month)
+        if table in models:
+            return models[table][month]
         columns: dict[str, str] = json.loads(metadata(table, month).get(COLUMNS, "{}"))
         return input_digest(columns, [*KEYS, *service.features.get(table, ())])
 

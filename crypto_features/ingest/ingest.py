@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from crypto_features.durations import timeframe
 from crypto_features.errors import CryptoFeaturesError, InputError
 from crypto_features.ingest.merge import CORRECTED_SCHEMA, STAMP, Merge, merge
 from crypto_features.ingest.missing import Planner, Stored, Window
@@ -22,7 +23,6 @@ from crypto_features.lake.spans import Span, number, opening, spans_of, to_texts
 from crypto_features.lake.table import Table
 from crypto_features.sources.source import PartlyFetchedError, Source
 from crypto_features.tables.months import month_span, months_between
-from crypto_features.tables.timeframe import timeframe
 
 _OUTCOMES = ("accepted", "new", "corrected", "rejected")
 _TALLY = {"month": pl.String, "symbol": pl.String, "outcome": pl.String, "count": pl.Int64}

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from crypto_features.known.knowledge import KEY, model_in_force, with_known
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import MIN_COMPLETENESS
-from crypto_features.tables.declaration import FeatureGroup
-from crypto_features.tables.graph import MODEL, Reader
+from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.read import Reader, Terms
+from crypto_features.tables.table import Table
 
 VERSION = (*KEY, "known_at")
 
@@ -43,7 +44,8 @@ class History:
         read: Reads published tables.
         versions: Reads raw candles.
         first_seen: The least `known_at` of each symbol in all raw candles.
-        models: By month, every version of its model, the one that was published last at the end.
+        models: By model and month, every version of it, the one that was published last at the end.
+        catalog: The tables.
         interval: Length of a candle.
         wait: How long after its close a candle may come and still count as known at its close.
         min_completeness: Share of its candles that a bar needs, of a group that declares none.
@@ -52,7 +54,8 @@ class History:
     read: Reader
     versions: Versions
     first_seen: Mapping[str, datetime]
-    models: Mapping[str, Sequence[FittedVersion]]
+    models: Mapping[str, Mapping[str, Sequence[FittedVersion]]]
+    catalog: Catalog
     interval: timedelta
     wait: timedelta
     min_completeness: float = MIN_COMPLETENESS
@@ -73,21 +76,30 @@ class History:
         both = both.sort(VERSION).select(rows.columns)
         return with_known(both, self.interval, self.wait, self.first_seen).filter(pl.col("open_time") >= start)
 
-    def models_then(self, at: datetime) -> dict[str, FittedVersion]:
-        """By month, the models that were in force at a time and were replaced since."""
+    def models_then(self, at: datetime) -> dict[tuple[str, str], FittedVersion]:
+        """By model and month, the models that were in force at a time and were replaced since."""
         found = {}
-        for month, fitted in self.models.items():
-            then = model_in_force(month, [(one.version, one.published_at) for one in fitted], at)
-            if then is not None and then != fitted[-1].version:
-                found[month] = next(one for one in fitted if one.version == then)
+        for name, months in self.models.items():
+            for month, fitted in months.items():
+                then = model_in_force(month, [(one.version, one.published_at) for one in fitted], at)
+                if then is not None and then != fitted[-1].version:
+                    found[name, month] = next(one for one in fitted if one.version == then)
         return found
 
+    def terms(self, at: datetime) -> Terms:
+        """On which rows are computed at a time."""
+        return Terms(self.interval, at, self.wait, self.min_completeness)
 
-def reach(group: FeatureGroup) -> timedelta:
-    """How long before its month a candle may lie on which a row depends, through all that the group reads."""
-    return max(i.lookback + (reach(GROUPS[i.table]) if i.table in GROUPS else timedelta(0)) for i in group.inputs)
+
+def reach(table: Table) -> timedelta:
+    """How long before its month a candle may lie on which a row depends, through all that is read but fitted models."""
+    none = timedelta(0)
+    return max(
+        (i.lookback + (none if isinstance(i.table, FittedModel) else reach(i.table)) for i in table.inputs),
+        default=none,
+    )
 
 
-def reads_model(group: FeatureGroup) -> bool:
-    """Whether a fitted model reaches the group's values."""
-    return any(i.table == MODEL or (i.table in GROUPS and reads_model(GROUPS[i.table])) for i in group.inputs)
+def reads_model(table: Table) -> bool:
+    """Whether a fitted model reaches the table's values."""
+    return any(isinstance(i.table, FittedModel) or reads_model(i.table) for i in table.inputs)

@@ -16,11 +16,11 @@ import polars as pl
 from crypto_features.known.history import History, reach, reads_model
 from crypto_features.known.knowledge import LATE, TIME, late
 from crypto_features.known.rebuilt import Held, Rebuilt
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.derived import only
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import columns_read
 from crypto_features.tables.months import month_span, months_between
-from crypto_features.tables.upstream import only
 
 PUBLISHED = 0
 """The number of the state in which what is published is what was known."""
@@ -64,7 +64,7 @@ class Past:
         rows: pl.DataFrame,
         as_of: datetime | None = None,
     ) -> None:
-        groups = _with_upstream(wanted)
+        groups = _with_upstream(history.catalog, wanted)
         asked = rows.select("symbol", "time", at=pl.col("time") if as_of is None else pl.lit(as_of, TIME))
         self._missed = _missed(history, groups.values(), asked)
         self.numbers, self.states = _states(asked, self._missed)
@@ -73,7 +73,7 @@ class Past:
 
     def rows(self, group: str, state: State) -> pl.DataFrame:
         """The rows of a group that were known in a state, as far back as one may be joined to a wanted row."""
-        oldest = state.first - GROUPS[group].time_to_live(self._held.history.interval)
+        oldest = state.first - self._held.groups[group].time_to_live(self._held.history.interval)
         found = self._rebuilt(state).rows(group, months_between(oldest - timedelta(microseconds=1), state.at))
         return found.filter(pl.col("event_timestamp").is_between(oldest, state.at))
 
@@ -83,16 +83,16 @@ class Past:
         return Rebuilt(self._held, state.symbol, state.at, missed.to_list())
 
 
-def _with_upstream(wanted: Mapping[str, Sequence[str]]) -> dict[str, FeatureGroup]:
+def _with_upstream(catalog: Catalog, wanted: Mapping[str, Sequence[str]]) -> dict[str, FeatureGroup]:
     """The groups, and those that they read, with the features that are wanted or read of each; upstream first."""
     names = {name: set(features) for name, features in wanted.items()}
     found: dict[str, FeatureGroup] = {}
-    for name in reversed([*GROUPS]):
+    for name in reversed([*catalog.groups]):
         if name in names:
-            found[name] = group = only(GROUPS[name], names[name])
+            found[name] = group = only(catalog.groups[name], names[name])
             for source in group.inputs:
-                if source.table in GROUPS:
-                    names.setdefault(source.table, set()).update(columns_read(group, source.table))
+                if source.name in catalog.groups:
+                    names.setdefault(source.name, set()).update(columns_read(group, source.name))
     return dict(reversed(found.items()))
 
 
@@ -117,7 +117,10 @@ def missed(
     if not any(map(reads_model, groups)):
         return candles
     replaced = [
-        (month_span(month)[0], later.published_at) for month, fitted in history.models.items() for later in fitted[1:]
+        (month_span(month)[0], later.published_at)
+        for model in history.models.values()
+        for month, fitted in model.items()
+        for later in fitted[1:]
     ]
     models = pl.DataFrame(replaced, {"open_time": TIME, "known": TIME}, orient="row").filter(
         pl.col("known") > pl.col("open_time")

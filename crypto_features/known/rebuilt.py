@@ -5,23 +5,22 @@ other month the published rows are taken.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 
 import polars as pl
 
-from crypto_features.compute.resample import resample
 from crypto_features.known.history import History
-from crypto_features.known.knowledge import DAY, TIME, candles_as_known
-from crypto_features.shipped.regime_model import TABLE
+from crypto_features.known.knowledge import TIME, candles_as_known
 from crypto_features.tables.completeness import COMPLETENESS
-from crypto_features.tables.declaration import FeatureGroup
-from crypto_features.tables.graph import DAILY, MODEL, RAW
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import columns_read
-from crypto_features.tables.months import month_of, month_span, months_between
-from crypto_features.tables.partition import compute_partition
+from crypto_features.tables.model import SCHEMA, FittedModel
+from crypto_features.tables.months import month_of, months_between
+from crypto_features.tables.raw import CANDLE
+from crypto_features.tables.table import Table
 
-_CANDLE = ("open", "high", "low", "close", "volume")
+_PRICES = ("open", "high", "low", "close", "volume")
 
 
 class Held:
@@ -35,7 +34,7 @@ class Held:
 
     def __init__(self, history: History, groups: Mapping[str, FeatureGroup], symbols: Sequence[str]) -> None:
         self.history, self.groups, self.symbols = history, groups, symbols
-        self.columns = {table: self._columns(table) for table in (DAILY, *groups)}
+        self.columns = {table: self._columns(table) for table in (*history.catalog.bars, *groups)}
         self._published = cache(self._read)
         self._versions = cache(self._read_versions)
 
@@ -49,11 +48,11 @@ class Held:
 
     def _columns(self, table: str) -> pl.Schema:
         keys: dict[str, pl.DataType] = {"symbol": pl.String()}
-        if table != DAILY:
+        if table in self.groups:
             features = {feature.name: feature.column_type for feature in self.groups[table].features}
             return pl.Schema({**keys, "event_timestamp": TIME, COMPLETENESS: pl.Float64(), **features})
-        read = {name for group in self.groups.values() for name in columns_read(group, DAILY)}
-        values = [name for name in (*_CANDLE, "completeness") if name in read]
+        read = {name for group in self.groups.values() for name in columns_read(group, table)}
+        values = [name for name in CANDLE if name in read]
         return pl.Schema({**keys, "open_time": TIME, **dict.fromkeys(values, pl.Float64())})
 
     def _read(self, table: str, month: str) -> Mapping[str, pl.DataFrame]:
@@ -96,61 +95,50 @@ class Rebuilt:
 
     def _end(self, since: datetime) -> datetime | None:
         """The time after which nothing at all was known: what is published up to it is what was known."""
+        catalog, interval = self.history.catalog, self.history.interval
         for month in months_between(since, self.at):
-            for table, length in ((RAW, self.history.interval), (DAILY, DAY)):
-                closes = self._month(table, month)["open_time"] + length
+            for table in (catalog.raw, *catalog.bars.values()):
+                closes = self._month(table.name, month)["open_time"] + table.bar(interval)
                 if closes.is_between(since, self.at, closed="right").any():
                     return None
         return since
 
-    def _table(self, name: str, months: Iterable[str]) -> pl.DataFrame:
-        return pl.concat([self._month(name, month) for month in months], how="diagonal_relaxed")
+    def _table(self, name: str) -> Table:
+        return self.held.groups.get(name) or self.history.catalog[name]
 
-    def _is_affected(self, table: str, month: str) -> bool:
-        if table in (RAW, DAILY):
+    def _is_affected(self, name: str, month: str) -> bool:
+        table = self._table(name)
+        if isinstance(table, FittedModel):
+            return (name, month) in self.models
+        if not table.inputs:
             return month in self.missed
-        if table == MODEL:
-            return month in self.models
-        inputs = self.held.groups[table].inputs
-        return any(self._affected(i.table, other) for i in inputs for other in _window(month, i.lookback))
+        return any(self._affected(read.table, other) for read in table.reads for other in read.months(month))
 
-    def _rows(self, table: str, month: str) -> pl.DataFrame:
-        if table == RAW:
+    def _rows(self, name: str, month: str) -> pl.DataFrame:
+        table = self._table(name)
+        if isinstance(table, FittedModel):
+            return self._model(name, month)
+        if not table.inputs:
             return self._candles(month)
-        if table == MODEL:
-            return self._model(month)
-        if not self._affected(table, month):
-            return self.held.published(table, month, self.symbol)
-        if table == DAILY:
-            return self._days(month)
-        group = self.held.groups[table]
-        inputs = {i.table: self._table(i.table, _window(month, i.lookback)) for i in group.inputs}
-        history = self.history
-        least = history.min_completeness
-        rows = compute_partition(group, inputs, month, interval=history.interval, min_completeness=least)
-        return rows.select(self.held.columns[table].names())
+        if not self._affected(name, month):
+            return self.held.published(name, month, self.symbol)
+        rows = table.compute(self._read, month, [self.symbol], self.history.terms(self.at))
+        return rows.select(self.held.columns[name].names())
+
+    def _read(self, name: str, months: Sequence[str], _columns: object, _symbols: object) -> pl.DataFrame:
+        return pl.concat([self._month(name, month) for month in months], how="diagonal_relaxed")
 
     def _candles(self, month: str) -> pl.DataFrame:
         versions = self.held.versions(month, self.symbol)
         if versions is None:
-            return pl.DataFrame(schema={"symbol": pl.String, "open_time": TIME, **dict.fromkeys(_CANDLE, pl.Float64)})
+            return pl.DataFrame(schema={"symbol": pl.String, "open_time": TIME, **dict.fromkeys(_PRICES, pl.Float64)})
         return candles_as_known(versions, self.at)
 
-    def _days(self, month: str) -> pl.DataFrame:
-        history = self.history
-        days = resample(self._month(RAW, month), history.interval, DAY, as_of=self.at, wait=history.wait)
-        return days.select(self.held.columns[DAILY].names())
-
-    def _model(self, month: str) -> pl.DataFrame:
-        if month in self.models:
-            then = self.models[month]
-            return pl.DataFrame([(month, then.parameters, then.version)], TABLE, orient="row")
-        return self.history.read(MODEL, [month], None, None)
-
-
-def _window(month: str, lookback: timedelta) -> tuple[str, ...]:
-    start, end = month_span(month)
-    return months_between(start - lookback, end)
+    def _model(self, name: str, month: str) -> pl.DataFrame:
+        then = self.models.get((name, month))
+        if then is not None:
+            return pl.DataFrame([(month, then.parameters, then.version)], SCHEMA, orient="row")
+        return self.history.read(name, [month], None, None)
 
 
 def _by_symbol(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:

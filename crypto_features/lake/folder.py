@@ -1,6 +1,5 @@
 """A data folder as the plan reads it."""
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -12,9 +11,10 @@ from crypto_features.compute.resample import WAITS_UNTIL
 from crypto_features.errors import InputError
 from crypto_features.lake.candles import current
 from crypto_features.lake.models import renote_model, whole_models
-from crypto_features.lake.table import Table
-from crypto_features.shipped.regime_model import TABLE
-from crypto_features.tables.graph import DAILY, MODEL, RAW
+from crypto_features.lake.table import Table, stored
+from crypto_features.tables.artefact import opened
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.model import SCHEMA
 from crypto_features.versions.plan import Published, Settled
 from crypto_features.versions.provenance import PUBLISHED_AT
 
@@ -26,32 +26,36 @@ class Folder:
 
     Args:
         root: The data folder.
-        tables: Names of the tables that are computed, whose notes are read.
+        catalog: The tables.
     """
 
-    def __init__(self, root: UPath, tables: Sequence[str] = ()) -> None:
-        self._root, self._tables = root, tables
+    def __init__(self, root: UPath, catalog: Catalog) -> None:
+        self._root, self._catalog = root, catalog
         self._notes: dict[str, dict[str, dict[str, str]]] = {}
 
     def published(self) -> Published:
         """Notes and digests of every partition; one that is damaged at its ends counts as missing."""
-        raw = self._table(RAW)
-        for name in (name for name in self._tables if name != MODEL):
+        raw, models = self._table(self._catalog.raw.name), self._catalog.models
+        computed = [table.name for table in self._catalog.computed if table.name not in models]
+        for name in (*computed, *(one.name for one in self._catalog.training)):
             table, self._notes[name] = self._table(name), {}
             for month in table.months():
                 with suppress(InputError):
                     self._notes[name][month] = table.metadata(month)
-        models = whole_models(self._root)
-        self._notes[MODEL] = {month: content.get("notes", {}) for month, content in models.items()}
-        versions = {month: str(content["version"]) for month, content in models.items()}
-        return Published(self._notes, {RAW: {m: raw.digest(m) for m in raw.months()}, MODEL: versions})
+        digests = {raw.name: {month: raw.digest(month) for month in raw.months()}}
+        for name in models:
+            fitted = {month: opened(text) for month, text in whole_models(self._root, name).items()}
+            self._notes[name] = {month: dict(one.notes) for month, one in fitted.items()}
+            digests[name] = {month: one.version for month, one in fitted.items()}
+        return Published(self._notes, digests)
 
     def corrected(self, asset: str, month: str) -> tuple[str, ...]:
         """The candles of a month that became known after the asset's month was published."""
         noted = self._notes[asset][month].get(PUBLISHED_AT)
-        if noted is None or month not in self._table(RAW).months():
+        raw = self._table(self._catalog.raw.name)
+        if noted is None or month not in raw.months():
             return ()
-        rows = self._table(RAW).read([month], ["symbol", "open_time", "known_at"])
+        rows = raw.read([month], ["symbol", "open_time", "known_at"])
         rows = rows.with_columns(versions=pl.len().over("symbol", "open_time"))
         later = rows.filter(pl.col("known_at") > datetime.fromisoformat(noted))
         shown = [
@@ -65,10 +69,10 @@ class Folder:
         self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
     ) -> pl.DataFrame:
         """Rows of published months, as the plan asks for them."""
-        if table == MODEL:
-            models = whole_models(self._root)
-            rows = [(m, json.dumps(models[m]), models[m]["version"]) for m in months if m in models]
-            frame = pl.DataFrame(rows, TABLE, orient="row")
+        if table in self._catalog.models:
+            models = whole_models(self._root, table)
+            rows = [(m, models[m], opened(models[m]).version) for m in months if m in models]
+            frame = pl.DataFrame(rows, SCHEMA, orient="row")
             return frame if columns is None else frame.select(name for name in columns if name in frame.columns)
         stored = self._table(table)
         there = [month for month in months if month in stored.months()]
@@ -84,12 +88,12 @@ class Folder:
             names = {*columns, "known_at"}
             lazy = lazy.select(name for name in lazy.collect_schema().names() if name in names)
         frame = stored.collect(lazy)
-        return current(frame) if table == RAW else frame
+        return current(frame) if table == self._catalog.raw.name else frame
 
     def renote(self, item: Settled) -> None:
         """Publish a partition's content as it is, with other notes."""
-        if item.asset == MODEL:
-            renote_model(self._root, item.partition, item.notes)
+        if item.asset in self._catalog.models:
+            renote_model(self._root, item.asset, item.partition, item.notes)
             return
         table = self._table(item.asset)
 
@@ -102,4 +106,4 @@ class Folder:
         table.update(item.partition, change)
 
     def _table(self, name: str) -> Table:
-        return Table(self._root, name, time="open_time" if name in (RAW, DAILY) else "event_timestamp")
+        return stored(self._root, self._catalog, name)

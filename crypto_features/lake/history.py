@@ -1,6 +1,5 @@
 """The history of a real data folder: its tables, its candles in every version, and its models."""
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -14,28 +13,27 @@ from crypto_features.known.history import FittedVersion, History
 from crypto_features.known.knowledge import TIME
 from crypto_features.lake.contract import CANDLE_SCHEMA
 from crypto_features.lake.folder import Folder
-from crypto_features.lake.table import Table
-from crypto_features.shipped.regime_model import RegimeModel
+from crypto_features.lake.models import SUPERSEDED
+from crypto_features.lake.table import Table, stored
+from crypto_features.tables.artefact import opened
+from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import MIN_COMPLETENESS
-from crypto_features.tables.graph import MODEL, RAW
 from crypto_features.versions.provenance import PUBLISHED_AT
-
-SUPERSEDED = "superseded"
-"""Folder below that of the models with those that were replaced: `<month>/<version>.json`."""
 
 
 def history(
-    root: UPath, *, interval: timedelta, wait: timedelta, min_completeness: float = MIN_COMPLETENESS
+    root: UPath, catalog: Catalog, *, interval: timedelta, wait: timedelta, min_completeness: float = MIN_COMPLETENESS
 ) -> History:
     """What a data folder holds, read when it is asked for.
 
     Args:
         root: The data folder.
+        catalog: The tables.
         interval: Length of a base candle.
         wait: How long after its close a candle may come and still count as known at its close.
         min_completeness: Share of its candles that a bar needs, of a group that declares none.
     """
-    raw = Table(root, RAW, time="open_time")
+    raw = stored(root, catalog, catalog.raw.name)
     published = raw.months()
 
     def versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
@@ -45,12 +43,14 @@ def history(
             return empty if columns is None else empty.select(columns)
         return raw.collect(raw.scan(there, columns).filter(pl.col("symbol").is_in(list(symbols))))
 
-    return History(Folder(root).read, versions, _first_seen(raw), models_of(root), interval, wait, min_completeness)
+    models = {name: models_of(root, name) for name in catalog.models}
+    read = Folder(root, catalog).read
+    return History(read, versions, _first_seen(raw), models, catalog, interval, wait, min_completeness)
 
 
-def oldest_close(root: UPath, interval: timedelta) -> datetime | None:
+def oldest_close(root: UPath, catalog: Catalog, interval: timedelta) -> datetime | None:
     """When the oldest candle closed, UTC; none if no candle is stored."""
-    raw = Table(root, RAW, time="open_time")
+    raw = stored(root, catalog, catalog.raw.name)
     if not raw.months():
         return None
     oldest = raw.collect(raw.scan(raw.months()[:1]).select(pl.col("open_time").min())).item()
@@ -64,9 +64,9 @@ def _first_seen(raw: Table) -> Mapping[str, datetime]:
     return dict(raw.collect(first).iter_rows())
 
 
-def models_of(root: UPath) -> Mapping[str, Sequence[FittedVersion]]:
-    """By month, the models of a data folder that were replaced, oldest first, and the one in force."""
-    folder = root / MODEL
+def models_of(root: UPath, name: str) -> Mapping[str, Sequence[FittedVersion]]:
+    """By month, what was replaced of a model, oldest first, and what is in force."""
+    folder = root / name
     if not folder.is_dir():
         return {}
     found = {}
@@ -81,7 +81,7 @@ def _fitted(paths: Iterable[UPath]) -> Iterator[FittedVersion]:
     """The models in some files; one that is not whole counts as missing."""
     for path in paths:
         with suppress(InputError, UnicodeDecodeError):
-            model = RegimeModel.from_json(text := path.read_text(encoding="utf-8"))
-            noted = json.loads(text).get("notes", {}).get(PUBLISHED_AT)
+            model = opened(text := path.read_text(encoding="utf-8"))
+            noted = model.notes.get(PUBLISHED_AT)
             published = as_utc(datetime.fromisoformat(noted)) if noted else datetime.min.replace(tzinfo=UTC)
             yield FittedVersion(model.version, published, text)

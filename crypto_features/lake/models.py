@@ -1,83 +1,83 @@
-"""The published regime models: one JSON file per month, and those that were replaced, in the data folder."""
+"""The published models: one JSON file per month, and those that were replaced, in the data folder."""
 
 import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from upath import UPath
 
 from crypto_features.errors import InputError
-from crypto_features.shipped.regime_model import RegimeModel
+from crypto_features.tables.artefact import Artefact, opened, written
 from crypto_features.versions.provenance import FINGERPRINTS, PUBLISHED_AT
 from crypto_features.whole_file import whole_file
 
-NAME = "regime_model"
+SUPERSEDED = "superseded"
+"""Folder below that of a model with what was replaced: `<month>/<version>.json`."""
 
 
-def model_path(root: UPath, month: str) -> UPath:
-    """Where the parameters of a month are kept."""
-    return root / NAME / f"{month}.json"
+def model_path(root: UPath, name: str, month: str) -> UPath:
+    """Where the parameters of a month of a model are kept."""
+    return root / name / f"{month}.json"
 
 
-def load_model(root: UPath, month: str) -> tuple[str, RegimeModel]:
-    """The artefact of a month, and the model in it.
+def load_model(root: UPath, name: str, month: str) -> str:
+    """The artefact of a month.
 
     Raises:
         InputError: if it is not there, or is not whole.
     """
-    path = model_path(root, month)
-    again = f"materialize {NAME!r} for {month} again."
+    path = model_path(root, name, month)
+    again = f"materialize {name!r} for {month} again."
     try:
         text = path.read_text(encoding="utf-8")
-        return text, RegimeModel.from_json(text)
+        opened(text)
     except OSError as error:
-        raise InputError(f"the regime model {path} cannot be read ({error.strerror}); {again}") from None
+        raise InputError(f"the model {path} cannot be read ({error.strerror}); {again}") from None
     except (UnicodeDecodeError, InputError) as error:
-        raise InputError(f"{path} is no whole regime model ({error}); {again}") from None
+        raise InputError(f"{path} is no whole model ({error}); {again}") from None
+    return text
 
 
-def published_model(root: UPath, month: str, fingerprints: Mapping[str, str]) -> RegimeModel | None:
+def published_model(root: UPath, name: str, month: str, fingerprints: Mapping[str, str]) -> Artefact | None:
     """The model of a month, if it is whole and was fitted by code that behaves as the present one does."""
     try:
-        text, model = load_model(root, month)
+        model = opened(load_model(root, name, month))
     except InputError:
         return None
-    noted = json.loads(json.loads(text).get("notes", {}).get(FINGERPRINTS, "{}"))
-    return model if noted == fingerprints else None
+    return model if json.loads(model.notes.get(FINGERPRINTS, "{}")) == fingerprints else None
 
 
-def whole_models(root: UPath) -> dict[str, dict[str, Any]]:
-    """What the models in force hold, by month; one that is not whole counts as missing."""
-    folder, found = root / NAME, dict[str, dict[str, Any]]()
+def whole_models(root: UPath, name: str) -> dict[str, str]:
+    """The artefacts in force, by month; one that is not whole counts as missing."""
+    folder, found = root / name, dict[str, str]()
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
         with suppress(InputError):
-            found[path.stem] = json.loads(load_model(root, path.stem)[0])
+            found[path.stem] = load_model(root, name, path.stem)
     return found
 
 
-def renote_model(root: UPath, month: str, notes: Mapping[str, str]) -> None:
+def renote_model(root: UPath, name: str, month: str, notes: Mapping[str, str]) -> None:
     """Publish a model as it is, with other notes."""
-    text, model = load_model(root, month)
-    _write(model_path(root, month), model.to_json({**json.loads(text).get("notes", {}), **notes}))
+    model = opened(load_model(root, name, month))
+    _write(model_path(root, name, month), written(model.parameters, model.about, {**model.notes, **notes}))
 
 
-def publish_model(root: UPath, month: str, model: RegimeModel, notes: Mapping[str, str]) -> None:
+def publish_model(root: UPath, name: str, month: str, model: Artefact, notes: Mapping[str, str]) -> None:
     """Replace the model of a month, and keep the one that is replaced if it is another."""
-    path = model_path(root, month)
+    path = model_path(root, name, month)
     with suppress(InputError):
-        text, before = load_model(root, month)
+        before = opened(text := load_model(root, name, month))
         if before.version == model.version:
-            notes = {**notes, PUBLISHED_AT: json.loads(text)["notes"].get(PUBLISHED_AT, notes[PUBLISHED_AT])}
+            notes = {**notes, PUBLISHED_AT: before.notes.get(PUBLISHED_AT, notes[PUBLISHED_AT])}
         else:
-            _write(superseded_path(root, month, before.version), text)
-    _write(path, model.to_json(notes))
+            _write(superseded_path(root, name, month, before.version), text)
+    _write(path, written(model.parameters, model.about, notes))
 
 
-def superseded_path(root: UPath, month: str, version: str) -> UPath:
+def superseded_path(root: UPath, name: str, month: str, version: str) -> UPath:
     """Where a model is kept after another one of its month was published."""
-    return root / NAME / "superseded" / month / f"{version}.json"
+    return root / name / SUPERSEDED / month / f"{version}.json"
 
 
 def _write(path: UPath, text: str) -> None:

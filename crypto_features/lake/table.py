@@ -18,6 +18,7 @@ from upath import UPath
 from crypto_features.errors import InputError, TransientError, UnknownNameError
 from crypto_features.lake.digest import content_digest, in_order
 from crypto_features.lake.names import check_month, check_table_name
+from crypto_features.tables.catalog import QUARANTINE, Catalog
 from crypto_features.tables.months import month_span
 from crypto_features.whole_file import whole_file
 
@@ -25,19 +26,18 @@ LOCK_SECONDS = 600
 """How long a writer waits for another writer of the same partition."""
 
 _UNDIGESTED = ("known_at", "created_timestamp")
-_GAINED: Mapping[str, Mapping[str, float]] = {"candles": {"completeness": 1.0}, "quarantine": {"completeness": 1.0}}
-"""Columns that a table gained, by name, and what a partition written before counts as; its content stays as it is."""
-_RAW = frozenset({"candles", "quarantine"})
+_GAINED: Mapping[str, float] = {"completeness": 1.0}
+"""Columns that raw tables gained, and what a partition written before counts as; its content stays as it is."""
 _MAGIC = b"PAR1"
 _KEY = b"crypto_features"
 _DAMAGED = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """How Polars says that bytes inside a file are not what they were."""
 
 
-def restoring(table: str, month: str = "") -> str:
+def restoring(table: str, month: str = "", *, raw: bool) -> str:
     """What to do about a damaged partition: a raw one is the only record of what was known when."""
     named, again = month or "that month", f"materialize {table.rpartition('/')[2]!r} for {month or 'that month'} again"
-    if table not in _RAW:
+    if not raw:
         return f"Delete the file and {again}."
     return (
         f"Restore the file of {named} from a copy. Without a copy, move it aside, keep it, and {again}: the source "
@@ -57,6 +57,7 @@ class Table:
         root: The data folder or bucket.
         name: Folder of the table below it, such as `daily_candles` or `training/ml_training_features`.
         time: The time column, by which a partition is sorted after `symbol`.
+        raw: Whether it is the only record of what was known when.
         by_symbol: Whether each symbol has a row group of its own, so that its encoded bytes do not depend on others.
 
     Raises:
@@ -66,6 +67,7 @@ class Table:
     root: UPath
     name: str
     time: str = "event_timestamp"
+    raw: bool = False
     by_symbol: bool = False
 
     def __post_init__(self) -> None:
@@ -228,7 +230,7 @@ class Table:
 
     def _scan(self, month: str) -> pl.LazyFrame:
         rows = _scan(self.path(month))
-        gained = _GAINED.get(self.name, {})
+        gained = _GAINED if self.raw else {}
         names = rows.collect_schema().names() if gained else []
         if missing := {name: pl.lit(value) for name, value in gained.items() if name not in names}:
             stamps = [name for name in names if name in _UNDIGESTED]
@@ -248,7 +250,7 @@ class Table:
     def _broken(self, month: str, why: str) -> InputError:
         return InputError(
             f"partition {month} of {self.name!r} is not a whole Parquet file ({why.partition(chr(10))[0]}): "
-            f"{self.path(month)}. {restoring(self.name, month)}"
+            f"{self.path(month)}. {restoring(self.name, month, raw=self.raw)}"
         )
 
     @contextmanager
@@ -343,3 +345,9 @@ def _write_parquet(arrow: pa.Table, sizes: Sequence[int], sink: object) -> None:
         for size in sizes:
             writer.write_table(arrow.slice(offset, size), row_group_size=max(size, 1))
             offset += size
+
+
+def stored(root: UPath, catalog: Catalog, name: str) -> Table:
+    """A table of a catalog as a data folder holds it; it need not exist yet."""
+    raw = name in (catalog.raw.name, QUARANTINE)
+    return Table(root, name, time=catalog.time_of(name), raw=raw)

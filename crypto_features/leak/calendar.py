@@ -16,9 +16,9 @@ import polars as pl
 
 from crypto_features.compute.resample import resample
 from crypto_features.leak.report import Leak
-from crypto_features.leak.subject import Subject, tables_read
-from crypto_features.tables.declaration import Feature
-from crypto_features.tables.partition import DAY
+from crypto_features.leak.subject import Subject, groups_read
+from crypto_features.tables.bars import DAY
+from crypto_features.tables.feature import Feature
 from crypto_features.versions.probe_market import COLUMNS
 
 CALENDAR = datetime(2017, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
@@ -125,22 +125,25 @@ class Course:
 
 
 def courses(subject: Subject, first: datetime, last: datetime) -> Iterator[Course]:
-    """Every raw table that the group reads is altered by itself."""
-    read, interval = tables_read(subject.group), subject.interval
+    """Every table of bars that the group reads is altered by itself."""
+    interval, raw = subject.interval, subject.candles
     candles = calendar_market(first, last, interval)
-    daily = resample(candles, interval, DAY)
-    if "candles" in read:
-        yield _course("candles", candles, daily, pl.col("open_time").dt.time() == pl.time(0), interval)
+    read = {source.name for group in groups_read(subject.group) for source in group.inputs}
+    tables = {raw: candles} | {b.name: resample(candles, interval, b.bar(interval)) for b in subject.bars}
+    if raw in read:
+        yield _course(raw, tables, pl.col("open_time").dt.time() == pl.time(0), interval)
         years = pl.col("open_time").is_between(*EVERY_BAR, closed="left")
-        yield _course("candles", candles.filter(years), daily.filter(years), pl.lit(value=True), interval)
-    if "daily_candles" in read:
-        edges = (pl.col("open_time") - pl.col("open_time").dt.truncate("1d")).is_in([timedelta(0), DAY - interval])
-        few = candles.filter(edges) if "candles" in read else candles.clear()
-        yield _course("daily_candles", few, daily, pl.lit(value=True), DAY)
+        few = {name: frame.filter(years) for name, frame in tables.items()}
+        yield _course(raw, few, pl.lit(value=True), interval)
+    for bars in subject.bars:
+        if bars.name in read:
+            length = bars.bar(interval)
+            since = pl.col("open_time") - pl.col("open_time").dt.truncate(length)
+            edges = candles.filter(since.is_in([timedelta(0), length - interval])) if raw in read else candles.clear()
+            yield _course(bars.name, {**tables, raw: edges}, pl.lit(value=True), length)
 
 
-def _course(table: str, candles: pl.DataFrame, daily: pl.DataFrame, altered: pl.Expr, length: timedelta) -> Course:
-    raw = {"candles": candles, "daily_candles": daily}
+def _course(table: str, raw: Mapping[str, pl.DataFrame], altered: pl.Expr, length: timedelta) -> Course:
     numbers = raw[table].with_row_index("bar").filter(altered)["bar"].to_list()
     return Course(table, raw, [bar for bar in numbers if 0 < bar < len(raw[table]) - 1], length)
 

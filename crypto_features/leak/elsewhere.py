@@ -16,7 +16,7 @@ import polars as pl
 
 from crypto_features.leak.report import Leak, differences
 from crypto_features.leak.subject import Subject
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import evaluate
 
 DAY = 86_400
@@ -119,4 +119,4 @@ def _surroundings(folder: Path) -> dict[str, str]:
 
 
 def _names(group: FeatureGroup) -> list[str]:
-    return [source.table for source in group.inputs]
+    return [source.name for source in group.inputs]

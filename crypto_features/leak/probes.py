@@ -1,6 +1,6 @@
 """The leak test: does a value known at a time change when only what comes later, earlier or elsewhere changes?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,18 +8,18 @@ from functools import cached_property
 
 import polars as pl
 
-from crypto_features.compute.resample import resample_each
 from crypto_features.leak.calendar import CALENDAR, EVERY_BAR, calendar_leaks, calendar_market, courses, turns
 from crypto_features.leak.cuts import cuts
 from crypto_features.leak.elsewhere import Elsewhere
 from crypto_features.leak.named import altered_markets, named_market
 from crypto_features.leak.report import Leak, LeakReport, differences
-from crypto_features.leak.subject import Subject, longest_lookback, tables_read, warm_up
+from crypto_features.leak.subject import Subject, longest_lookback, models_read, warm_up
 from crypto_features.leak.variants import Variant, interrupted, late_starts, named, perturbed, stacked, truncated
-from crypto_features.shipped.regime_model import Fit, fit_regime_model, regime_models
-from crypto_features.tables.declaration import Feature, FeatureGroup
+from crypto_features.tables.derived import only
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import month_span, months_between
-from crypto_features.tables.upstream import ULTRA_5_FEATURES, every_row
 from crypto_features.versions.probe_market import COLUMNS, DAYS, HOUR, START, probe_market
 
 DAY = timedelta(days=1)
@@ -49,24 +49,22 @@ def leak_test(
     *,
     interval: timedelta = HOUR,
     seed: int = 0,
-    fit: Fit = fit_regime_model,
     by_name: pl.DataFrame | None = None,
 ) -> LeakReport:
     """Probe every feature of a group for each kind of leak.
 
     Look-ahead, on any day of many years, at any price and for any symbol; memory of more than the lookback; a warm-up
     that is not as declared; contact between symbols; state that the process keeps; the machine's clock. The tables that
-    the group reads are derived from the candles again for each altered market. The regime model, which all symbols
+    the group reads are derived from the candles again for each altered market. A fitted model, which all symbols
     share, is fitted again where the whole market is altered: every month that had begun by the cut must get the same
     parameters. What no such test can see: a list of symbols chosen with hindsight, candles that were corrected later,
     labels of a model that overlap its features.
 
     Args:
-        group: Any group, shipped or not, that reads `candles`, `daily_candles`, `regime_model` or shipped groups.
+        group: Any group of any catalog.
         candles: `symbol, open_time, open, high, low, close, volume`; the probe market by default.
         interval: Length of a candle.
         seed: Of the random cuts.
-        fit: What fits the regime model of a month from the price features.
         by_name: Candles of symbols that are probed under their own names, such as some months of each symbol of a
             lake; by default `candles`, or the probe market under the names of some coins.
 
@@ -78,7 +76,7 @@ def leak_test(
     if by_name is None:
         by_name = named_market() if candles is None else market
     with closing(_NamedTest(group, by_name.select(COLUMNS), interval, seed)) as names:
-        test = _Test(group, market, interval, seed, fit)
+        test = _Test(group, market, interval, seed)
         leaks, counts, unprobed = test.probed(altered)
         of_calendar, altered_bars = test.on_every_day()
         of_names, more_unprobed = names.probed()
@@ -139,16 +137,19 @@ class _NamedTest:
 
 
 class _Test:
-    def __init__(self, group: FeatureGroup, candles: pl.DataFrame, interval: timedelta, seed: int, fit: Fit) -> None:
-        self.fit, self.candles = fit, candles
+    def __init__(self, group: FeatureGroup, candles: pl.DataFrame, interval: timedelta, seed: int) -> None:
+        self.candles = candles
         self.group, self.interval, self.seed, self.lookback = group, interval, seed, longest_lookback(group)
         self.markets = {part["symbol"][0]: part for part in self.candles.partition_by("symbol", maintain_order=True)}
         times: list[datetime] = self.candles["open_time"].sort().to_list()
         self.first, self.end = times[0], times[-1] + interval
         self.subject = Subject(group, interval)
-        if "regime_model" in tables_read(group):
-            models = regime_models(self._prices(self._as_it_is()), fit=fit)
-            self.subject = Subject(group, interval, models)
+        models: dict[str, pl.DataFrame] = {}
+        for model in reversed(models_read(group)):  # one that another one's rows are computed from comes first.
+            models[model.name] = model.whole(
+                {model.of.name: self._fitted_on(model, self._as_it_is(), models)}, interval
+            )
+        self.subject = Subject(group, interval, models)
         self.whole = self.rows()
 
     def rows(self) -> pl.DataFrame:
@@ -160,7 +161,7 @@ class _Test:
         variants, early, anchored = [*self._futures(altered)], [*self._early_starts()], [*self._anchored_starts()]
         opens = altered["open_time"]
         months = months_between(opens.min(), opens.max() + self.interval)  # type: ignore[operator, arg-type] # times
-        refits = [*self._refits(months)] if self.subject.models is not None else []
+        refits = [*self._refits(months)] if self.subject.models else []
         numbered = [
             *self._compared(variants, self.subject.rows(stacked(variants)), self.whole),
             *self._warmed_up(early),
@@ -202,7 +203,7 @@ class _Test:
         return {leak.feature for leak in differences(self.group, whole, renamed, "")} - {"(rows)"}
 
     def _futures(self, cuttable: pl.DataFrame) -> Iterator[Variant]:
-        bar = self.group.interval or self.interval
+        bar = self.group.bar(self.interval)
         window = max((feature.window for feature in self.group.features), default=1)
         chosen = cuts(cuttable, bar=bar, window=window, interval=self.interval, seed=self.seed)
         for symbol, times in chosen.items():
@@ -234,25 +235,28 @@ class _Test:
     def _as_it_is(self) -> pl.DataFrame:
         return self.candles.with_columns(as_of=pl.lit(self.end))
 
-    def _prices(self, candles: pl.DataFrame) -> pl.DataFrame:
-        days = {"daily_candles": resample_each(candles, self.interval, DAY)}
-        return every_row(ULTRA_5_FEATURES, days, interval=self.interval)
+    def _fitted_on(self, model: FittedModel, candles: pl.DataFrame, models: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        """The rows of these markets that a model is fitted on."""
+        subject = Subject(only(model.of, model.features), self.interval, models)
+        return subject.rows(candles)
 
     def _refitted(self, variants: Sequence[Variant]) -> Iterator[Leak]:
         """Months that had begun by the cut and get other parameters."""
-        if self.subject.models is None:
-            return
+        for model in models_read(self.group):
+            yield from self._refitted_model(model, variants)
+
+    def _refitted_model(self, model: FittedModel, variants: Sequence[Variant]) -> Iterator[Leak]:
         numbers = pl.DataFrame({"symbol": [str(i) for i in range(len(variants))], "name": [v.symbol for v in variants]})
-        prices = self._prices(stacked(variants)).join(numbers, on="symbol")
-        expected = dict(self.subject.models.select("month", "version").iter_rows())
+        rows = self._fitted_on(model, stacked(variants), self.subject.models).join(numbers, on="symbol")
+        expected = dict(self.subject.models[model.name].select("month", "version").iter_rows())
         for first in range(0, len(variants), len(self.markets)):
             variant, market = variants[first], numbers["symbol"][first : first + len(self.markets)]
-            known = prices.filter(pl.col("symbol").is_in(market.implode())).with_columns(symbol="name")
+            known = rows.filter(pl.col("symbol").is_in(market.implode())).with_columns(symbol="name")
             begun = [month for month in expected if month_span(month)[0] <= variant.cut]
-            for month, version in regime_models(known, begun, self.fit).select("month", "version").iter_rows():
+            for month, version in model.fitted(known, begun).select("month", "version").iter_rows():
                 if version != expected[month]:
                     yield Leak(
-                        feature="(regime_model)",
+                        feature=f"({model.name})",
                         probe=variant.probe,
                         symbol="all symbols",
                         cut=variant.cut,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
 
 KINDS: Mapping[str, str] = {
     "start": "memory",
@@ -34,7 +34,7 @@ class Leak:
     """One feature caught by one probe, at the first cut where it showed.
 
     Args:
-        feature: Name of the feature; `(rows)` if a row appeared or vanished, `(regime_model)` if a fit differs.
+        feature: Name of the feature; `(rows)` if a row appeared or vanished, `(<model>)` if a fit differs.
         probe: `truncate`, `perturb`, `gap`, `calendar`, `refit`, `start`, `warm-up`, `isolation`, `permutation`,
             `process` or `clock`.
         symbol: Market in which it showed.

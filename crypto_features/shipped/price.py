@@ -1,7 +1,6 @@
 """Trend, volatility and oscillators of the daily price."""
 
 import math
-from datetime import timedelta
 
 import polars as pl
 
@@ -18,7 +17,9 @@ from crypto_features.compute.indicators import (
 )
 from crypto_features.compute.ta_adapter import ta_indicator
 from crypto_features.compute.windows import window_mean
-from crypto_features.tables.declaration import NOT_NEGATIVE, POSITIVE, Feature, FeatureGroup, Input
+from crypto_features.shipped.market import daily_candles
+from crypto_features.tables.feature import NOT_NEGATIVE, POSITIVE, Feature
+from crypto_features.tables.group import FeatureGroup
 
 MA_5, MA_20, MA_60 = pl.col("ma_5"), pl.col("ma_20"), pl.col("ma_60")
 
@@ -43,9 +44,9 @@ def _moving_average(bars: int) -> Feature:
 price_features = FeatureGroup(
     name="price_features",
     description="Returns, moving averages, volatility and oscillators of daily candles.",
-    interval=timedelta(days=1),
-    ttl=timedelta(days=1),
-    inputs=(Input("daily_candles", lookback=timedelta(days=500)),),
+    bars=daily_candles,
+    lookback="500d",
+    ttl="1d",
     features=(
         _return(1),
         _return(5),

@@ -1,21 +1,32 @@
 """Whether a market rises, falls or goes nowhere, as a filtered probability."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
 from crypto_features.errors import InputError
+from crypto_features.shipped.price import price_features
 from crypto_features.shipped.regime_filter import NAMES, forward_filter
-from crypto_features.shipped.regime_model import ULTRA_5, RegimeModel, bars_of_symbols, calibrated, padded
-from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.shipped.regime_model import (
+    LOOKBACK,
+    ULTRA_5,
+    RegimeModel,
+    bars_of_symbols,
+    calibrated,
+    fit_regime_model,
+    padded,
+    prior_model,
+)
+from crypto_features.tables.artefact import opened
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import MONTH
+from crypto_features.tables.table import Join
 
 LONGEST = 365
 """Days beyond which regime_duration is not counted on: the first row of a window must not show in the last."""
-
-_WINDOW = timedelta(days=500)
 
 _SOURCES = (*(("price_features", name) for name in ULTRA_5), ("regime_model", "parameters"))
 
@@ -68,18 +79,29 @@ def _models(months: pl.Series, table: pl.DataFrame) -> dict[str, RegimeModel]:
             f"price_features has rows of {', '.join(missing)} but regime_model has no parameters for them; "
             "materialize regime_model for these months first."
         )
-    return {month: RegimeModel.from_json(text) for month, text in sorted(parameters.items())}
+    return {month: RegimeModel.from_parameters(opened(text).parameters) for month, text in sorted(parameters.items())}
 
+
+regime_model = FittedModel(
+    "regime_model",
+    of=price_features,
+    features=ULTRA_5,
+    lookback=LOOKBACK,
+    fit=fit_regime_model,
+    about={"labels": NAMES, "features": ULTRA_5},
+    prior=lambda: prior_model().parameters,
+    description="Parameters of the rule-anchored forward filter: Gaussians of the five features for each label "
+    "and the transitions between labels. Those of a month come only from rows known before it began, and stay as "
+    "they were published when candles are corrected or symbols are added later.",
+)
 
 regime_features = FeatureGroup(
     name="regime_features",
     description="Market regime by a forward filter anchored to a trend rule; a description of the past, no forecast.",
-    interval=timedelta(days=1),
-    ttl=timedelta(days=1),
-    inputs=(
-        Input("price_features", lookback=_WINDOW),
-        Input("regime_model", lookback=_WINDOW),
-    ),
+    bars=price_features,
+    lookback="500d",
+    joins=(Join(regime_model, "500d"),),
+    ttl="1d",
     features=(
         Feature(
             "regime_label",

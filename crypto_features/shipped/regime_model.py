@@ -1,10 +1,6 @@
 """The parameters of the regime filter: fitted on the past only, frozen as a JSON artefact with a version."""
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
@@ -23,20 +19,19 @@ from crypto_features.shipped.regime_filter import (
     forward_filter,
     rule_labels,
 )
-from crypto_features.tables.months import MONTH, month_span
+from crypto_features.tables.artefact import opened
+from crypto_features.tables.model import Parameters
 
 ULTRA_5 = ("return_20d", "volatility_20d", "rsi_14", "ma_alignment", "bb_position")
 """The five features that the filter reads."""
 
-LOOKBACK = timedelta(days=1461)
+LOOKBACK = "1461d"
 """How much history a fit uses: four years."""
 
 PRIOR_ROWS = 2000
 """How many rows the prior counts for, against those of the history."""
 
-TABLE = pl.Schema({"month": pl.String, "parameters": pl.String, "version": pl.String})
-"""How models are handed to `regime_features`: the artefact of each month."""
-
+_NAMES = ("rows", "mean", "covariance", "transition", "calibration")
 _RIDGE = 1e-3
 _DIGITS = 9
 _PULL = 5.0
@@ -61,45 +56,26 @@ class RegimeModel:
     transition: tuple[tuple[float, ...], ...]
     calibration: tuple[float, float]
 
-    def to_json(self, notes: Mapping[str, str] | None = None) -> str:
-        """The artefact: the same parameters and notes (where it came from) give the same text."""
-        content = {"labels": NAMES, "features": ULTRA_5, **self._content, "notes": dict(notes or {})}
-        return json.dumps({"version": self.version, **content}, indent=1) + "\n"
-
     @classmethod
-    @lru_cache(maxsize=64)
-    def from_json(cls, text: str) -> "RegimeModel":
-        """The model of an artefact.
+    def from_parameters(cls, parameters: Parameters) -> "RegimeModel":
+        """The model of what a fit gave.
 
         Raises:
-            InputError: if the text is not one, or was edited since it was fitted.
+            InputError: if these are not its parameters.
         """
         try:
-            content = json.loads(text)
-            names = ("rows", "mean", "covariance", "transition", "calibration")
-            model = cls(*(_nested(content[name]) for name in names))
-        except (ValueError, KeyError, TypeError) as error:
+            return cls(*(_nested(parameters[name]) for name in _NAMES))
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not a regime model: {error!r}; materialize regime_model again.") from None
-        if model.version != content.get("version"):
-            raise InputError(
-                f"the regime model says version {content.get('version')}, its parameters are {model.version}: it was "
-                "edited; materialize regime_model again."
-            )
-        return model
 
-    @cached_property
-    def version(self) -> str:
-        """Digest of the parameters."""
-        return hashlib.blake2b(json.dumps(self._content).encode(), digest_size=6).hexdigest()
+    @property
+    def parameters(self) -> Parameters:
+        """What a fit gives, and an artefact keeps."""
+        return {name: getattr(self, name) for name in _NAMES}
 
     def probabilities(self, features: Floats) -> Floats:
         """Filtered probability of each label, `(bars, symbols, labels)`, before calibration."""
         return forward_filter(features, [self.filter_parameters], np.zeros(features.shape[:-1], dtype=np.int64))
-
-    @property
-    def _content(self) -> dict[str, Any]:
-        names = ("rows", "mean", "covariance", "transition", "calibration")
-        return {name: getattr(self, name) for name in names}
 
     @cached_property
     def filter_parameters(self) -> FilterParameters:
@@ -111,10 +87,11 @@ class RegimeModel:
 @lru_cache(maxsize=1)
 def prior_model() -> RegimeModel:
     """What is assumed before there is history: the rule's labels on random walks that know no market."""
-    return RegimeModel.from_json(resources.files(__package__).joinpath("regime_prior.json").read_text())
+    text = resources.files(__package__).joinpath("regime_prior.json").read_text()
+    return RegimeModel.from_parameters(opened(text).parameters)
 
 
-def fit_regime_model(price_features: pl.DataFrame, month: str) -> RegimeModel:
+def fit_regime_model(rows: pl.DataFrame, _month: str) -> Parameters:
     """The parameters for a month, from the four years of rows that were known before it began.
 
     The rule labels each row; for each label the mean and covariance of the five features and the transitions between
@@ -122,33 +99,9 @@ def fit_regime_model(price_features: pl.DataFrame, month: str) -> RegimeModel:
     often the filtered label was the rule's. Without history it is the prior.
 
     Args:
-        price_features: `symbol, event_timestamp` and at least the five features, of all symbols.
-        month: The month for which the parameters are used, such as `"2024-01"`.
+        rows: `symbol` and the five features, sorted by symbol and time, of all symbols.
     """
-    start, _ = month_span(month)
-    time = pl.col("event_timestamp")
-    rows = price_features.filter((time <= start) & (time > start - LOOKBACK)).sort("symbol", time)
-    return fit(padded(rows), prior_model())
-
-
-Fit = Callable[[pl.DataFrame, str], RegimeModel]
-"""`fit(price_features, month)`: the parameters for a month."""
-
-
-def regime_models(
-    price_features: pl.DataFrame, months: Iterable[str] | None = None, fit: Fit = fit_regime_model
-) -> pl.DataFrame:
-    """The table that `regime_features` reads: `month, parameters, version`.
-
-    Args:
-        price_features: `symbol, event_timestamp` and at least the five features, of all symbols.
-        months: The months to fit; by default every month that has rows.
-        fit: What fits a month.
-    """
-    if months is None:
-        months = price_features.select(MONTH).to_series().unique().sort()
-    models = [(month, fit(price_features, month)) for month in months]
-    return pl.DataFrame([(month, model.to_json(), model.version) for month, model in models], TABLE, orient="row")
+    return fit(padded(rows), prior_model()).parameters
 
 
 def padded(rows: pl.DataFrame) -> Floats:

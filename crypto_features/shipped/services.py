@@ -1,7 +1,9 @@
 """Which features are read together, by whom."""
 
+from crypto_features.shipped.market import daily_candles
 from crypto_features.shipped.regime_model import ULTRA_5
-from crypto_features.tables.declaration import FeatureService
+from crypto_features.tables.service import FeatureService
+from crypto_features.tables.training import TrainingSet
 
 ml_training_features = FeatureService(
     "ml_training_features",
@@ -23,3 +25,4 @@ regime_classification_features = FeatureService(
     "The five features that the regime model reads (Ultra-5).",
     {"price_features": ULTRA_5},
 )
+training_set = TrainingSet(ml_training_features, rows=daily_candles)

@@ -10,7 +10,11 @@ import polars as pl
 
 from crypto_features.compute.indicators import CLOSE, ROUNDING, exceeds
 from crypto_features.compute.windows import window_mean
-from crypto_features.tables.declaration import POSITIVE, Feature, FeatureGroup, Input
+from crypto_features.shipped.market import candles, daily_candles
+from crypto_features.shipped.price import price_features
+from crypto_features.tables.feature import POSITIVE, Feature
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.table import Join
 
 K = 0.5
 """Share of yesterday's range that the price must rise above today's open."""
@@ -42,12 +46,10 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
     return FeatureGroup(
         name="trading_signals",
         description="Volatility breakout after Larry Williams, for each base candle; a description, no advice.",
-        interval=None,
-        ttl=None,
-        inputs=(
-            Input("candles", lookback=timedelta(0)),
-            Input("daily_candles", lookback=timedelta(days=1 if k is not None else 40), columns=noise),
-            Input("price_features", lookback=timedelta(days=7)),
+        bars=candles,
+        joins=(
+            Join(daily_candles, "1d" if k is not None else "40d", noise),
+            Join(price_features, "7d"),
         ),
         features=(
             Feature(

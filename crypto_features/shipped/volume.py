@@ -1,19 +1,19 @@
 """Volume and money flow of the day."""
 
-from datetime import timedelta
-
 import polars as pl
 
 from crypto_features.compute.indicators import VOLUME, chaikin_money_flow, money_flow_index, typical_price
 from crypto_features.compute.windows import window_mean
-from crypto_features.tables.declaration import NOT_NEGATIVE, Feature, FeatureGroup, Input
+from crypto_features.shipped.market import daily_candles
+from crypto_features.tables.feature import NOT_NEGATIVE, Feature
+from crypto_features.tables.group import FeatureGroup
 
 volume_features = FeatureGroup(
     name="volume_features",
     description="Volume, its trend and money flow of daily candles.",
-    interval=timedelta(days=1),
-    ttl=timedelta(days=1),
-    inputs=(Input("daily_candles", lookback=timedelta(days=500)),),
+    bars=daily_candles,
+    lookback="500d",
+    ttl="1d",
     features=(
         Feature(
             "volume_ma_20",

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 
 import polars as pl
 
+from crypto_features.durations import timeframe
 from crypto_features.errors import CryptoFeaturesError, PermanentError, SettingsError, TransientError
 from crypto_features.lake.contract import CANDLE_SCHEMA
 from crypto_features.sources.kline_zip import klines
@@ -18,7 +19,6 @@ from crypto_features.sources.pace import Pace
 from crypto_features.sources.source import PartlyFetchedError
 from crypto_features.sources.web import Web, without_password
 from crypto_features.tables.months import month_span, months_between
-from crypto_features.tables.timeframe import timeframe
 
 _DAY = timedelta(days=1)
 _INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")

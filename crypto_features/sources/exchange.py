@@ -12,6 +12,7 @@ import polars as pl
 import requests
 from pydantic import SecretStr
 
+from crypto_features.durations import timeframe
 from crypto_features.errors import CryptoFeaturesError, SettingsError, UnknownNameError
 from crypto_features.lake.contract import CANDLE_SCHEMA, in_candle_schema
 from crypto_features.sources.bounded import TooLongError
@@ -23,7 +24,6 @@ from crypto_features.sources.source import PartlyFetchedError
 from crypto_features.sources.standing import Standing
 from crypto_features.sources.web import credentials
 from crypto_features.tables.months import month_of, month_span
-from crypto_features.tables.timeframe import timeframe
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 500

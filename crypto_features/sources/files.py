@@ -14,6 +14,7 @@ from upath import UPath
 
 from crypto_features import clock
 from crypto_features.compute.resample import resample
+from crypto_features.durations import timeframe
 from crypto_features.errors import CryptoFeaturesError, InputError, UnknownNameError
 from crypto_features.lake.contract import CANDLE_SCHEMA, in_candle_schema, validate
 from crypto_features.sources.folder import Listing, listing, market_of, state
@@ -23,7 +24,6 @@ from crypto_features.sources.source import Shorter, Source
 from crypto_features.sources.vendor import Choices, Span, VendorFile, open_file
 from crypto_features.sources.vendor.filename import parse
 from crypto_features.sources.vendor.markets import OWN
-from crypto_features.tables.timeframe import timeframe
 
 _VALUES = tuple(name for name in CANDLE_SCHEMA.names() if name not in ("symbol", "completeness"))
 _DAY = timedelta(days=1)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from crypto_features.durations import timeframe
 from crypto_features.errors import InputError
 from crypto_features.sources.vendor import Span
-from crypto_features.tables.timeframe import timeframe
 
 
 @dataclass(frozen=True)

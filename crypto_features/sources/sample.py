@@ -7,11 +7,11 @@ import polars as pl
 
 from crypto_features import clock
 from crypto_features.compute.resample import resample
+from crypto_features.durations import timeframe
 from crypto_features.errors import SettingsError, UnknownNameError
 from crypto_features.lake.contract import in_candle_schema
 from crypto_features.sources.source import Source
 from crypto_features.sources.synthetic import ASSETS, EPOCH, HOUR, SEED, Asset, candles
-from crypto_features.tables.timeframe import timeframe
 
 
 class SampleSource(Source):

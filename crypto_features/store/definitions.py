@@ -11,11 +11,12 @@ from feast import types as feast_types
 from feast.data_format import ParquetFormat
 from upath import UPath
 
+from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
-from crypto_features.shipped import registry
 from crypto_features.store.completeness import LEAST
 from crypto_features.tables.completeness import COMPLETENESS, least, lowest_columns
-from crypto_features.tables.declaration import FeatureGroup, FeatureService
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.service import FeatureService
 from crypto_features.versions.measured import feature_versions, table_version
 
 SYMBOL = "symbol"
@@ -69,7 +70,8 @@ def definitions(root: UPath, interval: timedelta) -> Definitions:
         value_type=ValueType.STRING,
         description="Base asset of a spot market against the quote currency, such as BTC.",
     )
-    groups = registry.GROUPS
+    catalog = current_catalog()
+    groups = catalog.groups
     sources = {name: _source(root, group) for name, group in groups.items()}
     views = {name: _view(entity, sources[name], group, interval) for name, group in groups.items()}
     services = {
@@ -80,7 +82,7 @@ def definitions(root: UPath, interval: timedelta) -> Definitions:
                 part for group, names in service.features.items() for part in _parts(service, views[group], names)
             ],
         )
-        for name, service in registry.SERVICES.items()
+        for name, service in catalog.services.items()
     }
     return Definitions(entity, sources, views, services)
 

@@ -1,7 +1,7 @@
 """The kill switch: stop serving a view or a symbol in every process within a second."""
 
+from crypto_features.catalogs import current_catalog
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.store import names, session, tables
 from crypto_features.store.errors import NotAppliedError, OutdatedTableError, UnreadableTableError
 from crypto_features.store.online.backend import Backend
@@ -66,7 +66,7 @@ def _names() -> tuple[set[str], bool]:
     try:
         views = names.all_views(store)
     except (NotAppliedError, SQLAlchemyError):
-        return set(GROUPS), False
+        return set(current_catalog().groups), False
     known = {view.name for view in views}
     for view in views:
         known |= {str(key) for key in online_frame(store, view)["symbol"]}

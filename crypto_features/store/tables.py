@@ -5,8 +5,8 @@ from datetime import datetime
 
 from upath import UPath
 
+from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.store import names, session
 from crypto_features.store.errors import MissingTableError, NotAppliedError
 
@@ -21,7 +21,7 @@ def require_own_tables(views: Sequence[str]) -> None:
     from crypto_features.store.offline import source as files
 
     store, root = session.applied_store(), Settings.load().root
-    for name in {view.partition("@")[0] for view in views} & GROUPS.keys():
+    for name in {view.partition("@")[0] for view in views} & current_catalog().groups.keys():
         read, own = files.resolve(names.view_named(store, name).batch_source, store.config.repo_path), root / name
         if _real(read) != _real(own):
             raise NotAppliedError(

@@ -4,9 +4,9 @@ A partition is always computed from the same anchored window `[month start − l
 run, a backfill and the live path give the same bits.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -18,19 +18,21 @@ from crypto_features.tables.completeness import (
     least,
     with_lowest,
 )
-from crypto_features.tables.declaration import FeatureGroup, Input
 from crypto_features.tables.dtypes import held
-from crypto_features.tables.months import month_of, month_span
+from crypto_features.tables.months import month_of, month_span, months_between
+from crypto_features.tables.table import Join
+
+if TYPE_CHECKING:  # a group computes itself by this module.
+    from crypto_features.tables.group import FeatureGroup
 
 KEYS = ("symbol", "event_timestamp")
 TIME = pl.Datetime("us", "UTC")
-DAY = timedelta(days=1)
 _NONE = timedelta(0)
 _INSTANT = timedelta.resolution
 
 
 def compute_partition(
-    group: FeatureGroup,
+    group: "FeatureGroup",
     inputs: Mapping[str, pl.DataFrame],
     month: str,
     *,
@@ -59,18 +61,16 @@ def compute_partition(
     start, end = month_span(month)
     trimmed = {}
     for source in group.inputs:
-        if source.table not in inputs:
-            raise UnknownNameError(f"input of {group.name}", source.table, inputs)
-        joined = source is not group.inputs[0]
-        trimmed[source.table] = _trim(
-            source, inputs[source.table], month, _length(source, interval) if joined else _NONE
-        )
+        if source.name not in inputs:
+            raise UnknownNameError(f"input of {group.name}", source.name, inputs)
+        length = source.table.bar(interval) if source.table is not group.bars else _NONE
+        trimmed[source.name] = _trim(source, inputs[source.name], month, length)
     rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
     return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
 
 
 def evaluate(
-    group: FeatureGroup,
+    group: "FeatureGroup",
     inputs: Mapping[str, pl.DataFrame],
     *,
     interval: timedelta,
@@ -90,7 +90,24 @@ def evaluate(
     return _typed(group, pl.concat(parts) if parts else _computed(bars, layers), limit)
 
 
-def _layers(group: FeatureGroup) -> Iterator[list[pl.Expr]]:
+def every_row(
+    group: "FeatureGroup",
+    inputs: Mapping[str, pl.DataFrame],
+    *,
+    interval: timedelta,
+    months: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """A group's rows over all its bars: expressions at once, a function month by month, of these months only."""
+    if group.function is None:
+        return evaluate(group, inputs, interval=interval)
+    bars = inputs[group.bars.name]
+    time = bars["event_timestamp" if "event_timestamp" in bars.columns else "open_time"]
+    own = months_between(time.min(), time.max() + interval)  # type: ignore[operator, arg-type] # times
+    wanted = own if months is None else [month for month in own if month in months]
+    return pl.concat(compute_partition(group, inputs, month, interval=interval) for month in wanted)
+
+
+def _layers(group: "FeatureGroup") -> Iterator[list[pl.Expr]]:
     """The expressions in an order in which each finds the features that it reads."""
     waiting = {f.name: f.expression for f in group.features if f.expression is not None}
     while waiting:
@@ -108,17 +125,17 @@ def _computed(bars: pl.DataFrame, layers: list[list[pl.Expr]]) -> pl.DataFrame:
 
 
 def _with_completeness(
-    group: FeatureGroup, rows: pl.DataFrame, inputs: Mapping[str, pl.DataFrame], interval: timedelta
+    group: "FeatureGroup", rows: pl.DataFrame, inputs: Mapping[str, pl.DataFrame], interval: timedelta
 ) -> pl.DataFrame:
     """The rows of a function, with the completeness of the bars of the first input."""
-    bars = _known(replace(group.inputs[0], columns={}), inputs, interval).rename({"known": "event_timestamp"})
+    bars = _known(group.inputs[0], inputs, interval).rename({"known": "event_timestamp"})
     known = with_lowest(group, bars)
     columns = completeness_columns(group)
     rows = rows.drop(columns, strict=False)
     return rows.join(known.select(*KEYS, *columns), on=KEYS, how="left") if {*KEYS} <= {*rows.columns} else rows
 
 
-def _trim(source: Input, frame: pl.DataFrame, month: str, length: timedelta) -> pl.DataFrame:
+def _trim(source: Join, frame: pl.DataFrame, month: str, length: timedelta) -> pl.DataFrame:
     """The rows of the anchored window: bars that open in it; of a joined table rows that were known in it.
 
     Args:
@@ -136,20 +153,15 @@ def _trim(source: Input, frame: pl.DataFrame, month: str, length: timedelta) -> 
         return frame.filter(late_enough & (pl.col("open_time") < end))
     if "event_timestamp" in frame.columns:
         return frame.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
-    raise InputError(f"{source.table} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}.")
+    raise InputError(f"{source.name} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}.")
 
 
-def _length(source: Input, interval: timedelta) -> timedelta:
-    return DAY if source.table == "daily_candles" else interval
-
-
-def _joined(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
+def _joined(group: "FeatureGroup", inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
     """The bars of the first input, with the columns of the others as they were known when each bar began."""
-    first, *others = group.inputs
-    bars = _known(first, inputs, interval).rename({"known": "event_timestamp"})
-    for other in others:
+    bars = _known(group.inputs[0], inputs, interval).rename({"known": "event_timestamp"})
+    for other in group.joins:
         rows = _known(other, inputs, interval)
-        rows = rows.rename({name: f"{other.table}.{name}" for name in rows.columns if name not in ("symbol", "known")})
+        rows = rows.rename({name: f"{other.name}.{name}" for name in rows.columns if name not in ("symbol", "known")})
         bars = bars.join_asof(
             rows,
             left_on="open_time",
@@ -162,19 +174,19 @@ def _joined(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], interval: t
     return bars
 
 
-def _known(source: Input, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
+def _known(source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
     """A table's rows by symbol and time, with its computed columns and, in `known`, when each row became known."""
-    frame = inputs[source.table]
+    frame = inputs[source.name]
     if "event_timestamp" in frame.columns:
         frame = frame.rename({"event_timestamp": "known"})
     else:
-        frame = frame.with_columns(known=pl.col("open_time").cast(TIME) + _length(source, interval))
+        frame = frame.with_columns(known=pl.col("open_time").cast(TIME) + source.table.bar(interval))
     frame = frame.sort("symbol", "known")
     twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col("known") == pl.col("known").shift()))
     if len(twice):
         symbol, time = twice.row(0, named=True)["symbol"], twice["known"][0]
         raise InputError(
-            f"{source.table} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current candles only."
+            f"{source.name} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current candles only."
         )
     if not source.columns:
         return frame
@@ -182,7 +194,7 @@ def _known(source: Input, inputs: Mapping[str, pl.DataFrame], interval: timedelt
     return pl.concat(part.with_columns(added) for part in frame.partition_by("symbol")) if len(frame) else frame
 
 
-def _typed(group: FeatureGroup, rows: pl.DataFrame, limit: float) -> pl.DataFrame:
+def _typed(group: "FeatureGroup", rows: pl.DataFrame, limit: float) -> pl.DataFrame:
     wanted = [*KEYS, *(feature.name for feature in group.features)]
     if missing := [name for name in wanted if name not in rows.columns]:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The rows of a training set: what was known at the close of each day, from readers alone."""
+"""The rows of a training set: what was known at the close of each bar, from readers alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -6,36 +6,36 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.known.history import History, reach, reads_model
-from crypto_features.shipped.registry import GROUPS, SERVICES
+from crypto_features.known.history import History, reach
 from crypto_features.store.offline.join import FeatureTable
 from crypto_features.store.offline.known import Knowledge, join_as_known
-from crypto_features.tables.declaration import FeatureService
-from crypto_features.tables.graph import DAILY, MODEL, RAW, Node, Read, Reader, Versions
+from crypto_features.tables.catalog import Catalog, upstream
 from crypto_features.tables.lineage import KEYS
+from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.node import Node, Versions
+from crypto_features.tables.read import Read, Reader
+from crypto_features.tables.training import TrainingSet
 
-DAY = timedelta(days=1)
 TIME = "event_timestamp"
 
 
-TRAINED = (SERVICES["ml_training_features"],)
-"""The services of which training sets are kept."""
-
-
 def training_node(
-    service: FeatureService, past: Callable[[], History], versions: Versions, interval: timedelta
+    training: TrainingSet, catalog: Catalog, past: Callable[[], History], versions: Versions, interval: timedelta
 ) -> Node:
     """A training set as the plan sees it.
 
     Args:
-        service: Which features are joined.
+        training: The training set.
+        catalog: The tables.
         past: The history of the data folder, asked for when a month is computed.
         versions: The behaviour of each column, by table.
         interval: Length of a base candle.
     """
-    columns = {view: (*KEYS, *names) for view, names in service.features.items()} | {DAILY: KEYS}
-    reads = tuple(Read(table, back, columns.get(table)) for table, back in reads_of(service, interval).items())
+    service = training.service
+    columns = {view: (*KEYS, *names) for view, names in service.features.items()} | {training.rows.name: KEYS}
+    back = reads_of(training, catalog, interval)
+    reads = tuple(Read(table, lookback, columns.get(table)) for table, lookback in back.items())
     named = [(view, name) for view, names in service.features.items() for name in names]
 
     def rows(read: Reader, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
@@ -44,10 +44,10 @@ def training_node(
         ) -> pl.DataFrame:
             return read(table, months, columns, symbols if only is None else only)
 
-        return training_rows(service, month, replace(past(), read=read_some))
+        return training_rows(training, month, replace(past(), read=read_some))
 
     return Node(
-        f"training/{service.name}",
+        training.name,
         reads,
         rows,
         fingerprints={f"{view}:{name}": versions[view][name] for view, name in named},
@@ -55,41 +55,43 @@ def training_node(
     )
 
 
-def training_rows(service: FeatureService, month: str, history: History) -> pl.DataFrame:
-    """One month of a service's training set: a row for each daily candle that opens in the month.
+def training_rows(training: TrainingSet, month: str, history: History) -> pl.DataFrame:
+    """One month of a training set: a row for each of its bars that opens in the month.
 
     Args:
-        service: Which features are joined.
+        training: The training set.
         month: The partition, such as `"2024-01"`.
         history: Reads what is published, and every version of the candles.
 
     Returns:
-        `symbol`, `event_timestamp` (the close of the day, UTC) and the features as they were known then, sorted by
+        `symbol`, `event_timestamp` (the close of the bar, UTC) and the features as they were known then, sorted by
         both keys. A correction that became known later changes no row.
     """
-    days = history.read(DAILY, [month], ["symbol", "open_time"], None)
-    rows = days.sort("symbol", "open_time").select("symbol", (pl.col("open_time") + DAY).alias(TIME))
+    bars, service = training.rows, training.service
+    opened = history.read(bars.name, [month], ["symbol", "open_time"], None)
+    close = (pl.col("open_time") + bars.bar(history.interval)).alias(TIME)
+    rows = opened.sort("symbol", "open_time").select("symbol", close)
     tables = [(view, _table(view, names, month, history)) for view, names in service.features.items()]
     return join_as_known(rows, TIME, tables, Knowledge(history))
 
 
-def reads_of(service: FeatureService, interval: timedelta) -> Mapping[str, timedelta]:
+def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Mapping[str, timedelta]:
     """The tables on which a month of a training set depends, and how long before the month each is read.
 
     Args:
-        service: Which features are joined.
+        training: The training set.
+        catalog: The tables.
         interval: Length of a base candle.
     """
-    groups = [GROUPS[view] for view in service.features]
-    found = {DAILY: timedelta(0), **{group.name: group.time_to_live(interval) for group in groups}}
-    found[RAW] = max(group.time_to_live(interval) + reach(group) for group in groups)
-    if any(reads_model(group) for group in groups):
-        found[MODEL] = found[RAW]
-    return found
+    groups = [catalog.groups[view] for view in training.service.features]
+    found = {training.rows.name: timedelta(0), **{group.name: group.time_to_live(interval) for group in groups}}
+    longest = max(group.time_to_live(interval) + reach(group) for group in groups)
+    models = {table.name for group in groups for table in upstream(group) if isinstance(table, FittedModel)}
+    return found | {catalog.raw.name: longest} | dict.fromkeys(sorted(models), longest)
 
 
 def _table(view: str, names: tuple[str, ...], month: str, history: History) -> FeatureTable:
     start, end = month_span(month)
-    ttl = GROUPS[view].time_to_live(history.interval)
+    ttl = history.catalog.groups[view].time_to_live(history.interval)
     frame = history.read(view, months_between(start - ttl, end), ["symbol", TIME, *names], None)
     return FeatureTable(frame, {"symbol": "symbol"}, TIME, None, {name: name for name in names}, ttl)

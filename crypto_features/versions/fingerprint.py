@@ -8,18 +8,20 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 
 import polars as pl
 
 from crypto_features.compute.resample import resample
-from crypto_features.shipped.regime_model import prior_model, regime_models
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.bars import DAY, Bars
+from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import least
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import MONTH, months_between
-from crypto_features.tables.partition import DAY, compute_partition
-from crypto_features.tables.upstream import every_row, tables
+from crypto_features.tables.partition import compute_partition
+from crypto_features.tables.raw import RawTable
+from crypto_features.tables.table import Table
 from crypto_features.versions.probe_market import HOUR, interrupted_market, probe_history, probe_market
 
 DIGITS = 6
@@ -28,10 +30,9 @@ _OFFSET = 0.381966
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 
 
-def table_fingerprints() -> dict[str, Mapping[str, str]]:
+def table_fingerprints(catalog: Catalog) -> dict[str, Mapping[str, str]]:
     """The version of each column of every table that is computed, by table."""
-    fingerprints = {"daily_candles": daily_fingerprints(), "regime_model": {"parameters": regime_model_fingerprint()}}
-    return fingerprints | {name: feature_fingerprints(group) for name, group in GROUPS.items()}
+    return {table.name: column_fingerprints(table) for table in catalog.computed}
 
 
 def fingerprint(group: FeatureGroup) -> str:
@@ -44,11 +45,22 @@ def combined(fingerprints: Mapping[str, str]) -> str:
     return _digest(f"{name}={value}" for name, value in sorted(fingerprints.items()))
 
 
+def column_fingerprints(table: Table) -> Mapping[str, str]:
+    """The version of each column of a computed table."""
+    if isinstance(table, FeatureGroup):
+        return feature_fingerprints(table)
+    if isinstance(table, FittedModel):
+        return {"parameters": _fit_fingerprint(table)}
+    if isinstance(table, Bars):
+        return _bar_fingerprints(table)
+    raise TypeError(type(table))
+
+
 def feature_fingerprints(group: FeatureGroup) -> Mapping[str, str]:
     """Each feature's version."""
-    inputs = tables(group, probe_market(), interval=HOUR, given=_shared())
+    inputs = {source.name: _on_probes(source.table) for source in group.inputs}
     rows = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in _months())
-    lookback = ",".join(f"{i.table}:{i.lookback}" for i in group.inputs)
+    lookback = ",".join(f"{i.name}:{i.lookback}" for i in group.inputs)
     return {
         f.name: _behaviour(
             rows, f.name, "event_timestamp", f"{f.dtype} {least(group)} {lookback if f.recursive else ''}"
@@ -57,28 +69,31 @@ def feature_fingerprints(group: FeatureGroup) -> Mapping[str, str]:
     }
 
 
-def daily_fingerprints() -> Mapping[str, str]:
-    """The version of each column of the daily candles, resampled while a day is not over."""
-    days = resample(interrupted_market(), HOUR, DAY)
-    names = [name for name in days.columns if name not in ("symbol", "open_time")]
-    return {name: _behaviour(days, name, "open_time", str(days.schema[name])) for name in names}
+def _bar_fingerprints(bars: Bars) -> Mapping[str, str]:
+    """The version of each column of resampled bars, while one of them is not over."""
+    rows = resample(interrupted_market(), HOUR, bars.bar(HOUR))
+    return {name: _behaviour(rows, name, "open_time", str(rows.schema[name])) for name in bars.columns}
 
 
-def regime_model_fingerprint() -> str:
-    """The version of the fit: the parameters that it finds on the probe market, month by month."""
-    models = _shared()["regime_model"].filter(pl.col("month").is_in(_months()))["parameters"]
-    return _digest(_NUMBER.sub(_rounded, text.partition(",")[2]) for text in models)
+def _fit_fingerprint(model: FittedModel) -> str:
+    """The version of a fit: the parameters that it finds on the probe market, month by month."""
+    fitted = _on_probes(model).filter(pl.col("month").is_in(_months()))["parameters"]
+    return _digest(_NUMBER.sub(_rounded, text.partition(",")[2]) for text in fitted)
 
 
-@lru_cache(maxsize=1)
-def _shared() -> Mapping[str, pl.DataFrame]:
-    """What groups read of the probe market; the regime models of months without a fingerprint are the prior."""
-    days = pl.concat([probe_history(), resample(probe_market(), HOUR, DAY)]).sort("symbol", "open_time")
-    prices = every_row(GROUPS["price_features"], {"daily_candles": days}, interval=HOUR)
-    earlier = prices.select(MONTH.unique().sort()).to_series().to_list()
-    fitted = regime_models(prices, _months())
-    prior = regime_models(prices, sorted({*earlier} - {*_months()}), lambda *_: prior_model())
-    return {"daily_candles": days, "price_features": prices, "regime_model": pl.concat([prior, fitted])}
+@cache
+def _on_probes(table: Table) -> pl.DataFrame:
+    """A table on the probe market; a model's months without a fingerprint are assumed, not fitted."""
+    if isinstance(table, RawTable):
+        return probe_market()
+    if isinstance(table, Bars):
+        bars = resample(_on_probes(table.of), HOUR, table.bar(HOUR))
+        return pl.concat([probe_history(), bars]).sort("symbol", "open_time") if table.bar(HOUR) == DAY else bars
+    if isinstance(table, FittedModel):
+        rows = _on_probes(table.of)
+        earlier = sorted({*rows.select(MONTH.unique()).to_series()} - {*_months()})
+        return pl.concat([table.assumed(rows, earlier), table.fitted(rows, _months())])
+    return table.whole({source.name: _on_probes(source.table) for source in table.inputs}, HOUR)
 
 
 def _months() -> tuple[str, ...]:

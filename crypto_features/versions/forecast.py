@@ -8,8 +8,9 @@ from datetime import datetime
 import polars as pl
 
 from crypto_features.compute.resample import WAITS_UNTIL
-from crypto_features.tables.graph import RAW, Node, Read, Reader
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.node import Node
+from crypto_features.tables.read import Read, Reader
 from crypto_features.versions.difference import difference
 from crypto_features.versions.plan import (
     MISSING,
@@ -59,7 +60,8 @@ def make_plan(
         corrected: Names the candles of a month that became known after an asset's month was built.
     """
     forecast = _Forecast(published, read, now, confirm, refit, corrected)
-    months = sorted(published.months(RAW))
+    raw = {read.table for node in graph for read in node.inputs} - {node.name for node in graph}
+    months = sorted({month for table in raw for month in published.months(table)})
     for node in graph:
         forecast.nodes[node.name] = node
         for month in months:
@@ -143,13 +145,13 @@ class _Forecast:
         else:
             code = own or inherited or redefined(node, note)
             all_symbols = code or bar_over(note, self.now) or not node.by_symbol
-            self._confirm(node, month, None if all_symbols else _concerned(differing), reason, details)
+            self._confirm(node, month, None if all_symbols else self._concerned(differing), reason, details)
 
     def _verdict(
         self, node: Node, note: Mapping[str, str], own: set[str], inherited: set[str], differing: Sequence[_Input]
     ) -> tuple[Reason, tuple[str, ...]] | None:
         """The first reason that applies, and its details."""
-        upstream = tuple(f"{i.read.table} {i.month}" for i in differing if i.read.table != RAW)
+        upstream = tuple(f"{i.read.table} {i.month}" for i in differing if i.read.table in self.nodes)
         if own or (inherited and not upstream):
             return Reason.FEATURE_CHANGED, tuple(sorted(own or inherited))
         if upstream:
@@ -263,8 +265,8 @@ class _Forecast:
 
     def _has_rows(self, read: Read, month: str) -> bool:
         key = (read.table, month)
-        if read.table == RAW or key in self.missing:
-            return key in self.missing or month in self.published.months(RAW)
+        if read.table not in self.nodes or key in self.missing:
+            return key in self.missing or month in self.published.months(read.table)
         change = self.changes.get(key)
         if change is not None and not change.known:
             return True
@@ -284,7 +286,7 @@ class _Forecast:
     def _rows(
         self, table: str, month: str, columns: Sequence[str] | None, symbols: Sequence[str] | None
     ) -> pl.DataFrame:
-        only = symbols if table == RAW or self.nodes[table].by_symbol else None
+        only = symbols if table not in self.nodes or self.nodes[table].by_symbol else None
         change = self._change(table, month)
         if change is None or change.rows is None:
             return self._published_rows(table, month, columns, only)
@@ -301,13 +303,12 @@ class _Forecast:
     ) -> pl.DataFrame:
         return self.read(table, [month], columns, symbols).drop(_VERSIONS, strict=False)
 
-
-def _concerned(differing: Iterable[_Input]) -> tuple[str, ...] | None:
-    """The symbols whose inputs differ; `None` if that is not known, or all of them."""
-    found: set[str] = set()
-    for item in differing:
-        if item.symbols is None or item.read.table == RAW:
-            return None
-        if item.read.touches(item.columns):
-            found |= item.symbols
-    return tuple(sorted(found))
+    def _concerned(self, differing: Iterable[_Input]) -> tuple[str, ...] | None:
+        """The symbols whose inputs differ; `None` if that is not known, or all of them."""
+        found: set[str] = set()
+        for item in differing:
+            if item.symbols is None or item.read.table not in self.nodes:
+                return None
+            if item.read.touches(item.columns):
+                found |= item.symbols
+        return tuple(sorted(found))

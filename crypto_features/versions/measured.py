@@ -13,8 +13,9 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import MIN_COMPLETENESS
 from crypto_features.versions.definition import Reader, table_definitions
 from crypto_features.versions.fingerprint import combined, table_fingerprints
@@ -22,7 +23,7 @@ from crypto_features.whole_file import whole_file
 
 
 def table_version(table: str) -> str:
-    """The version of a computed table: of a feature group, of `daily_candles` or of `regime_model`."""
+    """The version of a computed table."""
     return combined(feature_versions(table))
 
 
@@ -39,29 +40,29 @@ def feature_versions(table: str) -> Mapping[str, str]:
 
 def versions() -> Mapping[str, Mapping[str, str]]:
     """The version of each column, by table, at the completeness that the settings ask of a bar."""
-    return _versions(Settings.load().min_completeness)
+    return _versions(current_catalog(), Settings.load().min_completeness)
 
 
 @cache
-def _versions(min_completeness: float) -> Mapping[str, Mapping[str, str]]:
+def _versions(catalog: Catalog, min_completeness: float) -> Mapping[str, Mapping[str, str]]:
     """Each version is measured at `MIN_COMPLETENESS`; at another it is another."""
     if min_completeness == MIN_COMPLETENESS:
-        return measured()
-    settled = {table for table in measured() if table not in GROUPS or GROUPS[table].completeness is not None}
+        return measured(catalog)
+    asks = {name for name, group in catalog.groups.items() if group.completeness is None}
     return {
-        table: columns if table in settled else {name: f"{mark}@{min_completeness}" for name, mark in columns.items()}
-        for table, columns in measured().items()
+        table: {name: f"{mark}@{min_completeness}" for name, mark in columns.items()} if table in asks else columns
+        for table, columns in measured(catalog).items()
     }
 
 
 @cache
-def measured() -> Mapping[str, Mapping[str, str]]:
+def measured(catalog: Catalog) -> Mapping[str, Mapping[str, str]]:
     """The version of each column, by table, as it was measured on the probe market."""
-    path = _folder() / f"versions-{_reader().digest(table_fingerprints)}.json"
+    path = _folder() / f"versions-{_reader().digest(table_fingerprints, catalog.tables)}.json"
     with suppress(OSError, ValueError):
         stored: dict[str, dict[str, str]] = json.loads(path.read_text())
         return stored
-    found = table_fingerprints()
+    found = table_fingerprints(catalog)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
@@ -69,10 +70,14 @@ def measured() -> Mapping[str, Mapping[str, str]]:
     return found
 
 
-@cache
 def definitions() -> Mapping[str, Mapping[str, str]]:
     """The definition of each column, by table: the tables and columns of `versions()`."""
-    return table_definitions(_reader())
+    return _definitions(current_catalog())
+
+
+@cache
+def _definitions(catalog: Catalog) -> Mapping[str, Mapping[str, str]]:
+    return table_definitions(catalog, _reader())
 
 
 @cache

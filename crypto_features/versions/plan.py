@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import Enum
 
 from crypto_features.compute.resample import WAITS_UNTIL
-from crypto_features.tables.graph import Node, Read
+from crypto_features.tables.node import Node
+from crypto_features.tables.read import Read
 from crypto_features.versions.provenance import COLUMNS, DEFINITIONS, FINGERPRINTS, INPUTS, input_digest
 
 MISSING, WITHOUT_NOTES = "missing", "published without notes"

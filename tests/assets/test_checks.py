@@ -14,7 +14,7 @@ from crypto_features.graph.checks.finding import Finding
 from crypto_features.graph.freshness import Freshness, freshness
 from crypto_features.lake.candles import gaps
 from crypto_features.lake.table import Table
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.sources.standing import Silent, Standing
 from crypto_features.store import Difference, ParityReport
 from crypto_features.tables.completeness import completeness_columns
@@ -43,7 +43,7 @@ def candles(hours: int = 48, without: tuple[int, ...] = (), symbol: str = "BTC")
 
 def signals(hours: int = 48, **values: float | None) -> pl.DataFrame:
     """Rows of `trading_signals` for hourly candles."""
-    group = GROUPS["trading_signals"]
+    group = catalog.groups["trading_signals"]
     columns = {f.name: pl.Series([values.get(f.name, 1)] * hours, dtype=f.column_type) for f in group.features}
     close = pl.Series([START + (i + 1) * HOUR for i in range(hours)], dtype=STAMP)
     shares = dict.fromkeys(completeness_columns(group), 1.0)
@@ -120,7 +120,7 @@ def test_a_symbol_that_fell_silent_is_named_with_what_to_do() -> None:
 
 
 def test_rows_of_bars_that_are_not_complete_enough_may_be_empty() -> None:
-    group, first = GROUPS["trading_signals"], {"BTC": START - 600 * DAY}
+    group, first = catalog.groups["trading_signals"], {"BTC": START - 600 * DAY}
     rows = signals(96)
     fragment = pl.col("event_timestamp") > START + 80 * HOUR
     empty = rows.with_columns(pl.when(~fragment).then(f.name).alias(f.name) for f in group.features)
@@ -138,7 +138,7 @@ def test_a_missing_or_invented_day_is_found() -> None:
 
 
 def test_a_changed_column_is_named() -> None:
-    group = GROUPS["trading_signals"]
+    group = catalog.groups["trading_signals"]
     assert feature_checks.schema(signals(), group).passed
     assert failed(feature_checks.schema(signals().drop("can_buy"), group), "can_buy")
     assert failed(
@@ -147,7 +147,7 @@ def test_a_changed_column_is_named() -> None:
 
 
 def test_missing_double_and_invented_rows_are_counted() -> None:
-    group, rows = GROUPS["trading_signals"], signals()
+    group, rows = catalog.groups["trading_signals"], signals()
     assert feature_checks.row_count(rows, candles(), group, HOUR).passed
     assert failed(feature_checks.row_count(rows.head(47), candles(), group, HOUR), "1 missing")
     assert failed(feature_checks.row_count(rows, candles(47), group, HOUR), "1 without a bar")
@@ -171,7 +171,7 @@ def test_missing_double_and_invented_rows_are_counted() -> None:
     ],
 )
 def test_a_value_out_of_range_is_named_with_its_place(group: str, feature: str, value: float) -> None:
-    declared = GROUPS[group]
+    declared = catalog.groups[group]
     dtype = declared.feature(feature).column_type
     good = pl.DataFrame(
         {"symbol": ["BTC"], "event_timestamp": pl.Series([START], dtype=STAMP), feature: pl.Series([1], dtype=dtype)}
@@ -182,7 +182,7 @@ def test_a_value_out_of_range_is_named_with_its_place(group: str, feature: str, 
 
 
 def test_nulls_count_only_after_the_warm_up() -> None:
-    group = GROUPS["volume_features"]
+    group = catalog.groups["volume_features"]
     days = pl.Series([START + i * DAY for i in range(100)], dtype=STAMP)
     rows = pl.DataFrame({"symbol": ["BTC"] * 100, "event_timestamp": days})
     rows = rows.with_columns(

@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 
 from crypto_features.definitions import defs
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-TABLES = [*GROUPS, *(f"online_store/{name}" for name in GROUPS), "training/ml_training_features"]
+TABLES = [*catalog.groups, *(f"online_store/{name}" for name in catalog.groups), "training/ml_training_features"]
 
 
 @pytest.mark.parametrize("asset", sorted(SPECS))

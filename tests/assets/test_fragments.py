@@ -15,7 +15,7 @@ from crypto_features.graph.checks.candles import ended_markets
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.training import unknown_rows
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.tables.partition import evaluate
 from feature_repo import get_online_features
 from feature_repo.online import OnlineFeatures
@@ -85,7 +85,7 @@ def test_a_symbol_that_lacks_its_last_hours_is_waited_for_and_served_once_they_c
     desk.run(MIDNIGHT + timedelta(minutes=41))
     assert desk.days("ETH") == desk.days("BTC")
     late = served("rsi_14")
-    prices = evaluate(GROUPS["price_features"], {"daily_candles": resample(whole, HOUR, DAY)}, interval=HOUR)
+    prices = evaluate(catalog.groups["price_features"], {"daily_candles": resample(whole, HOUR, DAY)}, interval=HOUR)
     assert late.statuses["rsi_14"] == ["PRESENT", "PRESENT"]
     assert late["rsi_14"] == [early["rsi_14"][0], prices["rsi_14"][-1]]
     assert late.completeness["rsi_14"] == [1.0, 1.0]

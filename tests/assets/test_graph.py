@@ -9,7 +9,7 @@ from upath import UPath
 
 from crypto_features.graph.materialize import Built
 from crypto_features.lake.table import Table
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 
 MONTHS = ("2024-01", "2024-02", "2024-03")
 NOW = datetime(2024, 3, 10, 5, 30, tzinfo=UTC)
@@ -39,7 +39,7 @@ def test_one_run_builds_every_asset(built: list[Built]) -> None:
     ]
 
 
-@pytest.mark.parametrize("table", ["candles", "daily_candles", *GROUPS, "training/ml_training_features"])
+@pytest.mark.parametrize("table", ["candles", "daily_candles", *catalog.groups, "training/ml_training_features"])
 def test_every_table_has_one_file_a_month(platform: Path, table: str) -> None:
     assert sorted(path.name for path in (platform / table).glob("*.parquet")) == [f"{m}.parquet" for m in MONTHS]
 

@@ -14,12 +14,12 @@ from crypto_features.graph import leak_gate
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.leak_gate import LeakError, pass_gate
 from crypto_features.leak import Leak, LeakReport
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.versions.fingerprint import feature_fingerprints
 from crypto_features.versions.measured import feature_versions
 from tests.features.markets import DAY, HOUR, START, bars
 
-GROUP = GROUPS["price_features"]
+GROUP = catalog.groups["price_features"]
 
 
 def run(lake: LakeResource, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
@@ -41,7 +41,7 @@ def lake(tmp_path: UPath) -> LakeResource:
 
 def test_the_versions_that_ship_are_on_the_list() -> None:
     """If this fails, a declaration changed: `python -m crypto_features.graph.leak_gate` leak-tests it and lists it."""
-    assert leak_gate._shipped() == {name: leak_gate.tested_version(group) for name, group in GROUPS.items()}
+    assert leak_gate._shipped() == {name: leak_gate.tested_version(group) for name, group in catalog.groups.items()}
 
 
 def test_a_version_that_looks_ahead_is_not_published_and_the_check_says_why(

@@ -10,7 +10,7 @@ import pytest
 from crypto_features.definitions import build
 from crypto_features.graph.materialize import Built
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.tables.completeness import completeness_columns
 from crypto_features.tables.lineage import lineage
 
@@ -38,12 +38,12 @@ def test_the_run_and_every_asset_of_it_is_told(
         assert {one["name"] for one in event["inputs"]} == {key.to_user_string() for key in parents}
 
 
-@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+@pytest.mark.parametrize("group", catalog.groups.values(), ids=catalog.groups)
 def test_every_feature_is_told_with_the_columns_that_it_comes_from(outputs: dict[str, Any], group: Any) -> None:
     (table,) = outputs[group.name]["outputs"]
     fields = table["facets"]["columnLineage"]["fields"]
     found = {name: {(one["name"], one["field"]) for one in field["inputFields"]} for name, field in fields.items()}
-    shares = {name: {(group.inputs[0].table, "completeness")} for name in completeness_columns(group)}
+    shares = {name: {(group.bars.name, "completeness")} for name in completeness_columns(group)}
     assert found == shares | {feature: set(sources) for feature, sources in lineage(group).items()}
 
 

@@ -15,7 +15,7 @@ from crypto_features.graph import plots
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.pictures import pictures
 from crypto_features.graph.plots import style
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 WHITE, DAGSTER_DARK = "#ffffff", "#0f1317"
@@ -177,7 +177,7 @@ def test_a_picture_that_cannot_be_drawn_is_a_text_beside_the_others(
     def broken(*_: object) -> Figure:
         raise RuntimeError("no font")
 
-    group = GROUPS["volume_features"]
+    group = catalog.groups["volume_features"]
     lake = LakeResource(root=str(tmp_path), interval_minutes=60)
     names = ["symbol", "event_timestamp", *(feature.name for feature in group.features)]
     rows = pl.DataFrame([["BTC", START + timedelta(days=1), *range(len(group.features))]], names, orient="row")

@@ -15,7 +15,7 @@ from crypto_features.graph.features import feature_table
 from crypto_features.graph.lake import LakeResource
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.tables.months import months_between
 from crypto_features.tables.partition import compute_partition
 
@@ -55,7 +55,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def run(lake: LakeResource, instance: dg.DagsterInstance, last: str = MONTHS[-1]) -> dg.ExecuteInProcessResult:
     """`price_features` from the first month to the last, in one run."""
     months = dg.MonthlyPartitionsDefinition(START, end_date=END, fmt="%Y-%m")
-    asset = feature_table(Settings.load(), GROUPS["price_features"], months)
+    asset = feature_table(Settings.load(), catalog.groups["price_features"], months)
     return dg.materialize(
         [asset],
         instance=instance,

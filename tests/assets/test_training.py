@@ -21,8 +21,8 @@ from crypto_features.lake.digest import content_digest
 from crypto_features.lake.history import history
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.shipped import catalog
 from crypto_features.shipped.regime_model import ULTRA_5
-from crypto_features.shipped.registry import GROUPS, SERVICES
 from crypto_features.store import FeastResource
 from crypto_features.training.rows import training_rows
 from crypto_features.versions.measured import feature_versions
@@ -34,16 +34,16 @@ READ = {"price_features": ULTRA_5, "volume_features": ("volume_ratio",), "daily_
 
 def test_a_training_set_notes_its_service_its_fingerprints_and_the_digests_of_what_it_read(platform: Path) -> None:
     note = Table(UPath(platform), "training/ml_training_features").metadata("2024-03")
-    service = SERVICES["ml_training_features"]
+    service = catalog.services["ml_training_features"]
     assert json.loads(note["service"]) == {
         "name": "ml_training_features",
         "features": {view: list(names) for view, names in service.features.items()},
         "versions": {},
     }
     assert json.loads(note["fingerprints"]) == {
-        f"{view}:{name}": feature_versions(view)[name] for view in GROUPS for name in READ.get(view, ())
+        f"{view}:{name}": feature_versions(view)[name] for view in catalog.groups for name in READ.get(view, ())
     }
-    months = {table: ("2024-02", "2024-03") if table in GROUPS else ("2024-03",) for table in READ}
+    months = {table: ("2024-02", "2024-03") if table in catalog.groups else ("2024-03",) for table in READ}
     candles = Table(UPath(platform), "candles", time="open_time")
     assert json.loads(note["inputs"]) == {
         "candles": {month: content_digest(candles.read([month]).drop("known_at")) for month in candles.months()},
@@ -69,7 +69,7 @@ def test_the_published_rows_are_those_that_the_readers_alone_give(platform: Path
     table = Table(UPath(platform), "training/ml_training_features")
     past = history(UPath(platform), interval=timedelta(hours=1), wait=timedelta(hours=1))
     for month in table.months():
-        assert training_rows(SERVICES["ml_training_features"], month, past).equals(table.read([month]))
+        assert training_rows(catalog.services["ml_training_features"], month, past).equals(table.read([month]))
 
 
 def test_a_later_correction_changes_features_and_no_training_row(
@@ -119,10 +119,10 @@ def run(root: UPath) -> None:
     """Compute the tables of a training set anew, all months of them."""
     settings = Settings.load()
     months = monthly(datetime(2024, 1, 1, tzinfo=UTC))
-    service = SERVICES["ml_training_features"]
+    service = catalog.services["ml_training_features"]
     assets = [
         daily_candles(settings, months),
-        *(feature_table(settings, GROUPS[view], months) for view in service.features),
+        *(feature_table(settings, catalog.groups[view], months) for view in service.features),
         training_set(settings, service, months),
     ]
     resources = {"lake": LakeResource(root=str(root), interval_minutes=60), "feast": FeastResource()}

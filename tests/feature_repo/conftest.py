@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.store import FeastResource
 from crypto_features.tables.completeness import completeness_columns
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
 
 NOW = datetime(2024, 3, 1, 0, 30, tzinfo=UTC)
 SYMBOLS = ("BTC", "ETH")
@@ -19,7 +19,7 @@ DAYS = 50
 
 def rows(group: FeatureGroup) -> pl.DataFrame:
     """A row a bar and symbol up to midnight; the first feature is the number of days since 1970."""
-    step = group.interval or timedelta(hours=1)
+    step = group.bar(timedelta(hours=1))
     midnight = NOW.replace(hour=0, minute=0)
     times = pl.datetime_range(midnight - timedelta(days=DAYS), midnight, step, time_unit="us", eager=True)
     frame = pl.DataFrame({"symbol": SYMBOLS}).join(pl.DataFrame({"event_timestamp": times}), how="cross")
@@ -48,12 +48,12 @@ def build(folder: Path, patch: pytest.MonkeyPatch, *, apply: bool, publish: bool
     """Write every table below a folder and make it the data folder; apply and publish them as asked."""
     patch.setenv("CRYPTO_FEATURES_DATA", str(folder))
     patch.setenv("CRYPTO_FEATURES_CLOCK", NOW.isoformat())
-    for group in GROUPS.values():
+    for group in catalog.groups.values():
         write(folder, group)
     resource = FeastResource()
     if apply:
         resource.apply()
-    for name in GROUPS if publish else ():
+    for name in catalog.groups if publish else ():
         resource.materialize(name, NOW, NOW)
     return resource
 

@@ -19,7 +19,7 @@ from crypto_features.known.history import FittedVersion, reach
 from crypto_features.known.past import missed
 from crypto_features.lake.history import history
 from crypto_features.lake.table import Table
-from crypto_features.shipped.registry import GROUPS, SERVICES
+from crypto_features.shipped import catalog
 from crypto_features.store import FeastResource, NotAppliedError, OtherVersionError, UnknownThenWarning, session
 from crypto_features.tables.months import MONTH, month_span
 from crypto_features.training.rows import training_rows
@@ -74,7 +74,7 @@ def write(root: Path, market: Market) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(json.loads(one.parameters) | {"notes": {"published_at": str(one.published_at)}}))
     past = history(folder, interval=HOUR, wait=WAIT)
-    for name, group in GROUPS.items():
+    for name, group in catalog.groups.items():
         for month, rows in by_month(now.tables[name], MONTH):
             start, end = month_span(month)
             late = missed(past, [group], SYMBOLS, start, end)
@@ -121,7 +121,7 @@ def expected(then: Replay, asked: pl.DataFrame, features: Mapping[str, Sequence[
 
 @pytest.mark.parametrize("service", ["ml_training_features", "trading_features"])
 def test_a_training_set_as_of_a_time_is_that_of_a_platform_built_then(market: Market, service: str) -> None:
-    wanted = SERVICES[service].features
+    wanted = catalog.services[service].features
     names = [name for part in wanted.values() for name in part]
     asked = rows()
     for as_of in (AS_OF, AS_OF.isoformat(), AS_OF.replace(tzinfo=None)):
@@ -133,7 +133,7 @@ def test_a_training_set_as_of_a_time_is_that_of_a_platform_built_then(market: Ma
 
 
 def test_a_training_set_as_of_its_rows_knows_of_each_what_was_known_then(market: Market) -> None:
-    wanted = SERVICES["trading_features"].features
+    wanted = catalog.services["trading_features"].features
     names = [name for part in wanted.values() for name in part]
     asked = rows()
     got = features(get_training_features(asked.drop("row"), "trading_features", as_of="row"), names)
@@ -178,7 +178,7 @@ def test_regimes_as_of_a_time_are_those_of_then(market: Market) -> None:
 
 
 def test_the_rows_of_a_training_set_are_the_same_from_readers_alone(market: Market) -> None:
-    service = SERVICES["ml_training_features"]
+    service = catalog.services["ml_training_features"]
     past = history(UPath(market.root), interval=HOUR, wait=WAIT)
     for month in ("2024-01", "2024-03"):
         got = training_rows(service, month, past)

@@ -14,7 +14,7 @@ import pytest
 
 import feature_repo as repo
 from crypto_features.errors import CryptoFeaturesError, InputError, SettingsError, UnknownNameError
-from crypto_features.shipped.registry import GROUPS, SERVICES
+from crypto_features.shipped import catalog
 from crypto_features.store import (
     FeastResource,
     MissingTableError,
@@ -42,7 +42,7 @@ def test_an_entity_frame_is_every_symbol_at_every_time_both_ends_included() -> N
 
 
 def test_a_row_is_known_from_its_close_and_not_a_second_earlier(published: FeastResource) -> None:
-    first = GROUPS["trading_signals"].features[0].name
+    first = catalog.groups["trading_signals"].features[0].name
     times = [CLOSE - timedelta(seconds=1), CLOSE]
     frame = repo.get_training_features(pd.DataFrame({"symbol": "BTC", "event_timestamp": times}), "trading_features")
     day = (CLOSE - datetime(1970, 1, 1)).days  # noqa: DTZ001 - both naive.
@@ -56,7 +56,7 @@ def test_order_duplicates_and_further_columns_of_the_entity_frame_are_kept(publi
     joined = repo.get_training_features(frame)
     assert joined["label"].tolist() == [3, 1, 2]
     assert joined["symbol"].tolist() == ["ETH", "BTC", "ETH"]
-    names = [name for features in SERVICES["ml_training_features"].features.values() for name in features]
+    names = [name for features in catalog.services["ml_training_features"].features.values() for name in features]
     assert list(joined.columns) == ["symbol", "event_timestamp", "label", *names]
 
 
@@ -150,7 +150,7 @@ def damage(root: Path, what: str) -> None:
         for file in root.glob("registry.db*"):
             file.write_bytes(b"no database" * 100)
         return
-    for group in GROUPS:
+    for group in catalog.groups:
         for file in (root / group).iterdir():
             if what == "missing":
                 file.unlink()
@@ -187,7 +187,7 @@ def test_the_kill_switch_needs_no_registry(own: FeastResource, tmp_path: Path) -
 
 
 def test_what_is_published_equals_the_tables_to_the_bit(published: FeastResource) -> None:
-    for name in GROUPS:
+    for name in catalog.groups:
         report = parity(name)
         assert report.equal, report.differences
         assert report.rows == len(SYMBOLS)
@@ -196,7 +196,7 @@ def test_what_is_published_equals_the_tables_to_the_bit(published: FeastResource
 def test_applying_twice_is_the_same_registry(own: FeastResource) -> None:
     once = own.apply()
     assert own.apply() == once
-    assert {"symbol", *GROUPS, *SERVICES} <= set(once.names)
+    assert {"symbol", *catalog.groups, *catalog.services} <= set(once.names)
     fields = session.feature_store().get_feature_view("price_features").features
     assert all(field.tags["behaviour"] and field.tags["unit"] and field.description for field in fields)
 

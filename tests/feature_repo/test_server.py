@@ -15,7 +15,7 @@ from schemathesis.checks import not_a_server_error
 from typer.testing import CliRunner
 
 from crypto_features.cli import app as command_line
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.store import FeastResource, StoreUnreachableError, names, server, session
 
 BTC = {"features": ["price_features:rsi_14"], "entities": {"symbol": ["BTC", "NEW"]}}
@@ -107,7 +107,7 @@ def test_a_request_of_too_many_values_is_refused_with_the_limit(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MOST_VALUES", 6)
-    refs = [f"price_features:{feature.name}" for feature in GROUPS["price_features"].features[:3]]
+    refs = [f"price_features:{feature.name}" for feature in catalog.groups["price_features"].features[:3]]
     for rows, status in ((2, 200), (3, 422)):
         answer = client.post("/get-online-features", json={"features": refs, "entities": {"symbol": ["BTC"] * rows}})
         assert answer.status_code == status
@@ -116,7 +116,7 @@ def test_a_request_of_too_many_values_is_refused_with_the_limit(
 
 def test_the_requests_that_are_remembered_stay_few(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "_MOST_REQUESTS", 3)
-    fields = GROUPS["price_features"].features
+    fields = catalog.groups["price_features"].features
     for feature in fields:
         names.resolved(session.feature_store(), [f"price_features:{feature.name}"])
         assert len(session.feature_store()._crypto_features_resolved) <= 3

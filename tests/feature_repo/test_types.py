@@ -13,12 +13,14 @@ import feature_repo as repo
 from crypto_features.errors import InputError
 from crypto_features.lake.digest import content_digest
 from crypto_features.lake.table import Table
-from crypto_features.shipped import registry
-from crypto_features.shipped.registry import GROUPS, SERVICES
+from crypto_features.shipped import catalog, registry
 from crypto_features.store import FeastResource, definitions, parity
-from crypto_features.tables.declaration import Feature, FeatureGroup, FeatureService, Input
 from crypto_features.tables.dtypes import SCALARS
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import compute_partition
+from crypto_features.tables.service import FeatureService
+from crypto_features.tables.table import Join
 from crypto_features.versions.fingerprint import feature_fingerprints
 from crypto_features.versions.provenance import column_digests
 
@@ -63,9 +65,9 @@ def test_every_type_has_one_value_in_the_table_in_training_and_online(
     assert dict(table.schema)["Datetime_list"] == pl.List(pl.Datetime("us", "UTC"))
     monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", NOW.isoformat())
     names = tuple(feature.name for feature in group.features)
-    monkeypatch.setattr(registry, "GROUPS", {**GROUPS, "typed": group})
+    monkeypatch.setattr(registry, "GROUPS", {**catalog.groups, "typed": group})
     service = FeatureService("all_types", "", {"typed": names})
-    monkeypatch.setattr(registry, "SERVICES", {**SERVICES, "all_types": service})
+    monkeypatch.setattr(registry, "SERVICES", {**catalog.services, "all_types": service})
     monkeypatch.setattr(definitions, "feature_versions", lambda _: dict.fromkeys([*names, *_names()], "1"))
     monkeypatch.setattr(definitions, "table_version", lambda _: "1")
     data = tmp_path / "data"
@@ -90,7 +92,7 @@ def plain(value: object) -> object:
 
 
 def _names() -> list[str]:
-    return [feature.name for group in GROUPS.values() for feature in group.features]
+    return [feature.name for group in catalog.groups.values() for feature in group.features]
 
 
 def test_a_table_of_every_type_has_digests_that_tell_values_apart() -> None:

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import feature_repo as repo
-from crypto_features.shipped import registry
-from crypto_features.shipped.registry import GROUPS, SERVICES
+from crypto_features.shipped import catalog, registry
 from crypto_features.store import FeastResource, OtherVersionError, definitions, session
-from crypto_features.tables.declaration import FeatureGroup, FeatureService
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.service import FeatureService
 from crypto_features.versions.measured import feature_versions
 
 from .conftest import NOW
@@ -21,8 +21,8 @@ REF = "price_features:rsi_14"
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, group: FeatureGroup, *services: FeatureService) -> None:
-    monkeypatch.setattr(registry, "GROUPS", {**GROUPS, group.name: group})
-    monkeypatch.setattr(registry, "SERVICES", {**SERVICES, **{service.name: service for service in services}})
+    monkeypatch.setattr(registry, "GROUPS", {**catalog.groups, group.name: group})
+    monkeypatch.setattr(registry, "SERVICES", {**catalog.services, **{service.name: service for service in services}})
 
 
 def versions() -> list[int]:
@@ -37,7 +37,7 @@ def status() -> str:
 
 
 def test_other_words_or_another_ttl_make_no_new_version(own: FeastResource, monkeypatch: pytest.MonkeyPatch) -> None:
-    group = GROUPS["price_features"]
+    group = catalog.groups["price_features"]
     fields = tuple(replace(one, description=f"{one.description} Reworded.", unit="x") for one in group.features)
     for other in (
         replace(group, description="Reworded."),
@@ -53,7 +53,7 @@ def test_other_words_or_another_ttl_make_no_new_version(own: FeastResource, monk
 
 
 def test_a_service_keeps_reading_the_version_that_it_pins(own: FeastResource, monkeypatch: pytest.MonkeyPatch) -> None:
-    group = GROUPS["price_features"]
+    group = catalog.groups["price_features"]
     changed = {feature.name: "changed" for feature in group.features}
     monkeypatch.setattr(
         definitions, "feature_versions", lambda name: changed if name == group.name else feature_versions(name)
@@ -82,7 +82,7 @@ def test_a_version_trains_on_what_it_serves_as_long_as_the_table_holds_it(
     own: FeastResource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The notes of the months decide, not what is declared now."""
-    group = GROUPS["price_features"]
+    group = catalog.groups["price_features"]
     old = feature_versions(group.name)
     for file in (tmp_path / "data" / group.name).iterdir():
         notes = {"crypto_features": json.dumps({"fingerprints": json.dumps(dict(old))})}

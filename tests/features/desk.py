@@ -111,7 +111,9 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.table import Join
 from desk import helpers
 from desk.helpers import PAIR, POWER, SCALER, Scaler, Side, by_symbol, late, limited, remembered, scaled, weights
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import months_between
 from crypto_features.tables.partition import compute_partition, evaluate
 

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
+from crypto_features.tables.graph import MODEL, RAW, Node, nodes
 
 from crypto_features.compute.resample import WAITS_UNTIL
 from crypto_features.known.history import FittedVersion, History
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.graph import MODEL, RAW, Node, nodes
+from crypto_features.shipped import catalog
 from crypto_features.tables.months import months_between
 from crypto_features.training.rows import TRAINED, training_node
 from crypto_features.versions.definition import table_definitions
@@ -25,14 +25,14 @@ Key = tuple[str, str]
 class MemoryLake:
     """Partitions by asset and month, with the notes that a real lake keeps in its files."""
 
-    behaviour, defined = table_fingerprints(), table_definitions()
+    behaviour, defined = table_fingerprints(catalog), table_definitions(catalog)
 
     def __init__(self, candles: pl.DataFrame) -> None:
         self.candles = candles
         self.raw: pl.DataFrame | None = None
         """Every version of the candles with `known_at`; by default each candle was known at its close."""
         self.clock: datetime | None = None
-        self.groups = dict(GROUPS)
+        self.groups = dict(catalog.groups)
         self.versions: dict[str, Mapping[str, str]] = dict(self.behaviour)
         self.definitions: dict[str, Mapping[str, str]] = dict(self.defined)
         self.frames: dict[Key, pl.DataFrame] = {}

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.table import Join
 
 DAY = timedelta(days=1)
 

@@ -10,8 +10,8 @@ import polars as pl
 
 from crypto_features.compute.resample import resample
 from crypto_features.known.history import FittedVersion, History
+from crypto_features.shipped import catalog
 from crypto_features.shipped.regime_model import TABLE, regime_models
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.partition import compute_partition
 from crypto_features.versions.probe_market import START, probe_market
@@ -117,7 +117,7 @@ class Replay:
         for month, fitted in models.items():
             rows += [(month, one.parameters, one.version) for one in fitted[1:] if one.published_at <= at]
         tables["regime_model"] = pl.DataFrame(rows, TABLE, orient="row").unique("month", keep="last").sort("month")
-        for name, group in GROUPS.items():
+        for name, group in catalog.groups.items():
             inputs = {i.table: tables[i.table] for i in group.inputs}
             tables[name] = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in months)
         return cls(tables)
@@ -138,7 +138,7 @@ class Replay:
             table.sort("event_timestamp"),
             on="event_timestamp",
             by="symbol",
-            tolerance=GROUPS[view].time_to_live(HOUR),
+            tolerance=catalog.groups[view].time_to_live(HOUR),
             check_sortedness=False,
         )
         return met.sort("row").select(*features)
@@ -164,7 +164,7 @@ def models_with_a_past(draw: random.Random, versions: Sequence[Version]) -> dict
 def compute_all_prices(candles: pl.DataFrame) -> pl.DataFrame:
     days = resample(candles, HOUR, DAY, as_of=FOREVER)
     months = months_between(START, END)
-    group = GROUPS["price_features"]
+    group = catalog.groups["price_features"]
     return pl.concat(compute_partition(group, {"daily_candles": days}, month, interval=HOUR) for month in months)
 
 

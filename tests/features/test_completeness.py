@@ -5,15 +5,17 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
+from crypto_features.tables.graph import nodes
 
 from crypto_features.compute.indicators import CLOSE
 from crypto_features.compute.windows import window_mean
 from crypto_features.errors import InputError
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.tables.completeness import completeness_columns, lowest_columns
-from crypto_features.tables.declaration import Feature, FeatureGroup, Input
-from crypto_features.tables.graph import nodes
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import evaluate
+from crypto_features.tables.table import Join
 from tests.features.markets import DAY, HOUR, START, bars
 
 SHARES = [1.0, 0.74, 1.0, 0.75, 1.0, 1.0]
@@ -60,10 +62,10 @@ def test_the_worst_bar_of_one_symbol_is_not_that_of_another() -> None:
 
 
 def test_a_joined_row_counts_with_its_own_completeness() -> None:
-    signals = GROUPS["trading_signals"]
+    signals = catalog.groups["trading_signals"]
     hours = bars([10.0] * 72, step=HOUR)
     days = bars([10.0] * 3).with_columns(completeness=pl.Series([0.5, 1.0, 1.0]))
-    prices = evaluate(GROUPS["price_features"], {"daily_candles": days}, interval=HOUR)
+    prices = evaluate(catalog.groups["price_features"], {"daily_candles": days}, interval=HOUR)
     inputs = {"candles": hours, "daily_candles": days, "price_features": prices}
     rows = evaluate(signals, inputs, interval=HOUR)
     assert rows["completeness"].to_list() == [1.0] * 72

@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
+from crypto_features.tables.names import check_names
 
 from crypto_features.errors import InputError
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.declaration import Feature, FeatureGroup, Input
-from crypto_features.tables.names import check_names
+from crypto_features.shipped import catalog
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.table import Join
 from tests.features.markets import DAY, HOUR
 
 CLOSE = pl.col("close")
@@ -45,7 +47,7 @@ def test_the_bars_of_a_group_of_groups_are_those_of_the_first_group() -> None:
     with pytest.raises(
         InputError, match="mine declares interval=None, and price_features, its first input, has bars of 1"
     ):
-        check_names({**GROUPS, "mine": hourly}, (), ("price_features", ()))
+        check_names({**catalog.groups, "mine": hourly}, (), ("price_features", ()))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_the_hours_of_a_day_may_be_a_group_of_base_candles() -> None:
 def test_a_value_lives_for_a_bar_unless_it_is_declared_to_live_longer() -> None:
     assert group(ttl=None).time_to_live(HOUR) == DAY
     assert group(ttl=3 * DAY).time_to_live(HOUR) == 3 * DAY
-    signals = GROUPS["trading_signals"]
+    signals = catalog.groups["trading_signals"]
     assert [signals.time_to_live(bar) for bar in (HOUR, 4 * HOUR, DAY)] == [HOUR, 4 * HOUR, DAY]
 
 

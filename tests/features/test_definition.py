@@ -15,8 +15,10 @@ import polars as pl
 import pytest
 
 from crypto_features.errors import InputError
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.shipped import catalog
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.table import Join
 from crypto_features.versions.definition import Reader, definitions, libraries, reader, table_definitions
 from tests.features.desk import desk
 from tests.features.edits import Edit, edited
@@ -139,7 +141,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from crypto_features.versions.definition import definitions, table_definitions
 from desk import groups
-print(json.dumps([table_definitions(), [dict(definitions(g)) for g in (groups.expressions, groups.function)]]))
+print(json.dumps([table_definitions(catalog), [dict(definitions(g)) for g in (groups.expressions, groups.function)]]))
 """
 
 
@@ -162,7 +164,7 @@ def elsewhere(folder: Path, python: str = sys.executable, **environment: str) ->
 @pytest.fixture
 def here(tmp_path: Path) -> object:
     with desk(tmp_path / "here") as groups:
-        return [table_definitions(), [dict(definitions(getattr(groups, name))) for name in ALL]]
+        return [table_definitions(catalog), [dict(definitions(getattr(groups, name))) for name in ALL]]
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
@@ -264,7 +266,7 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
 
 
 def own_changes(edit: Edit, *more: Edit) -> set[str]:
-    before = table_definitions()
+    before = table_definitions(catalog)
     with edited(edit, *more):
         from crypto_features.versions.definition import table_definitions as edited_definitions
 
@@ -295,7 +297,7 @@ def test_an_edit_that_changes_values_changes_their_definition(count: Callable[..
     missed = {}
     for name in chosen:
         edits, changed = CHANGED[name]
-        first = next(table for table in ("daily_candles", "regime_model", *GROUPS) if table in changed)
+        first = next(table for table in ("daily_candles", "regime_model", *catalog.groups) if table in changed)
         table = "price_features" if first == "regime_model" and "price_features" in changed else first
         missed[name] = changed[table] - own_changes(*edits)
     assert missed == {name: set() for name in chosen}

@@ -4,13 +4,14 @@ import math
 
 import pytest
 
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.declaration import POSITIVE, Feature, FeatureGroup
-from crypto_features.tables.upstream import every_row, tables
+from crypto_features.shipped import catalog
+from crypto_features.tables.derived import every_row, tables
+from crypto_features.tables.feature import POSITIVE, Feature
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import HOUR, bars, values
 
-PRICE, VOLUME = GROUPS["price_features"], GROUPS["volume_features"]
+PRICE, VOLUME = catalog.groups["price_features"], catalog.groups["volume_features"]
 RISING = [float(n) for n in range(1, 121)]
 
 
@@ -152,7 +153,7 @@ def test_a_spike_leaves_no_trace_after_it_has_left_the_window() -> None:
         assert values(PRICE, feature, bars(spiked))[-1] == values(PRICE, feature, bars(calm))[-1]
 
 
-@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+@pytest.mark.parametrize("group", catalog.groups.values(), ids=catalog.groups)
 def test_every_value_of_the_probe_market_lies_within_the_declared_bounds(group: FeatureGroup) -> None:
     inputs = tables(group, probe_market(), interval=HOUR)
     rows = every_row(group, inputs, interval=HOUR)
@@ -165,7 +166,7 @@ def test_every_value_of_the_probe_market_lies_within_the_declared_bounds(group: 
 
 
 def test_every_feature_but_labels_and_differences_declares_bounds() -> None:
-    unbounded = {f.name for group in GROUPS.values() for f in group.features if f.bounds is None}
+    unbounded = {f.name for group in catalog.groups.values() for f in group.features if f.bounds is None}
     assert unbounded == {"macd_diff", "regime_label", "signal_strength"}
 
 

@@ -19,9 +19,9 @@ PYTHONS = "FINGERPRINT_PYTHONS"
 PROGRAM = """
 import json
 from crypto_features.versions.fingerprint import table_fingerprints
-print(json.dumps(table_fingerprints()))
+print(json.dumps(table_fingerprints(catalog)))
 """
-HERE = table_fingerprints()
+HERE = table_fingerprints(catalog)
 
 
 def fingerprints(python: str, **environment: str) -> dict[str, dict[str, str]]:

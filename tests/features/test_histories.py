@@ -15,8 +15,8 @@ from crypto_features.cli.plan import ranges
 from crypto_features.errors import InputError
 from crypto_features.ingest.merge import merge
 from crypto_features.lake.candles import current
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.shipped import catalog
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.plan import Reason, Stale
 from crypto_features.versions.probe_market import START, probe_market
 from crypto_features.versions.provenance import column_digests
@@ -186,7 +186,7 @@ class Histories(RuleBasedStateMachine):
 
     def _describe(self) -> None:
         """The lake's code: groups, behaviour and definitions after the edits."""
-        groups, seen = dict(GROUPS), {name: dict(columns) for name, columns in MemoryLake.behaviour.items()}
+        groups, seen = dict(catalog.groups), {name: dict(columns) for name, columns in MemoryLake.behaviour.items()}
         defined = {name: dict.fromkeys(columns, "as shipped") for name, columns in seen.items()}
         for name, times in self.edits.items():
             group, feature, edit, visible = EDITS[name]

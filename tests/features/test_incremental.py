@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from crypto_features.compute.resample import resample
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.tables.partition import compute_partition, evaluate
 from crypto_features.versions.probe_market import START, probe_market
 from crypto_features.versions.provenance import column_digests
@@ -70,7 +70,7 @@ def test_every_schedule_of_events_ends_in_the_tables_of_a_single_full_build(coun
 @pytest.mark.parametrize("name", ["price_features", "volume_features", "trading_signals"])
 def test_a_single_new_bar_has_the_bits_of_the_batch(full: MemoryLake, name: str) -> None:
     """The live path: the newest rows computed with nothing after them."""
-    group = GROUPS[name]
+    group = catalog.groups[name]
     for hours in (1, 23, 24, 25, 24 * 9 + 5):
         now = START + 100 * DAY + hours * HOUR
         candles = full.candles.filter(now > OPEN)
@@ -88,7 +88,7 @@ def test_a_single_new_bar_has_the_bits_of_the_batch(full: MemoryLake, name: str)
 
 def test_the_naive_way_of_starting_where_the_new_rows_start_does_not_give_the_same_tables(full: MemoryLake) -> None:
     """The control: without an anchored window before them, the same new rows get other values."""
-    group = GROUPS["price_features"]
+    group = catalog.groups["price_features"]
     new = full.read("daily_candles", full.months, None, None).filter(OPEN >= START + 91 * DAY)
     naive = evaluate(group, {"daily_candles": new}, interval=HOUR).filter(
         pl.col("event_timestamp") <= START + 121 * DAY

@@ -3,15 +3,15 @@
 import pytest
 
 from crypto_features.leak import leak_test
-from crypto_features.leak.honest import DAILY, HOURLY
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.shipped.signals import volatility_breakout
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
+from tests.features.honest import DAILY, HOURLY
 
-SHIPPED = [*GROUPS.values(), volatility_breakout(k=None)]
+SHIPPED = [*catalog.groups.values(), volatility_breakout(k=None)]
 
 
-@pytest.mark.parametrize("group", SHIPPED, ids=[*GROUPS, "trading_signals with noise k"])
+@pytest.mark.parametrize("group", SHIPPED, ids=[*catalog.groups, "trading_signals with noise k"])
 def test_no_shipped_feature_raises_an_alarm(group: FeatureGroup) -> None:
     report = leak_test(group)
     assert report.passed, str(report)

@@ -3,11 +3,11 @@
 import pytest
 
 from crypto_features.leak import leak_test
-from crypto_features.leak.zoo import FITS
+from crypto_features.shipped import catalog
 from crypto_features.shipped.regime_model import Fit
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.versions.probe_market import probe_market
 from tests.features.zoo import ZOO, caught, missed
+from tests.features.zoo_common import FITS
 
 
 @pytest.mark.parametrize("group", [name for name, group in ZOO.items() if group.function is not None])
@@ -32,5 +32,5 @@ def test_state_that_was_kept_before_the_test_is_seen() -> None:
 
 @pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 def test_a_fit_that_knows_its_own_month_is_caught(fit: Fit) -> None:
-    leaks = leak_test(GROUPS["regime_features"], probe_market(), fit=fit).leaks
+    leaks = leak_test(catalog.groups["regime_features"], probe_market(), fit=fit).leaks
     assert {leak.probe for leak in leaks if leak.feature == "(regime_model)"} == {"truncate", "perturb", "gap"}

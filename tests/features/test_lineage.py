@@ -4,12 +4,12 @@ import polars as pl
 import pytest
 
 from crypto_features.compute.resample import resample
+from crypto_features.shipped import catalog
 from crypto_features.shipped.regime_model import ULTRA_5, RegimeModel
-from crypto_features.shipped.registry import GROUPS, SERVICES
 from crypto_features.shipped.signals import volatility_breakout
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.derived import every_row, tables
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import lineage
-from crypto_features.tables.upstream import every_row, tables
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, HOUR
 
@@ -41,7 +41,9 @@ def measured(group: FeatureGroup) -> dict[str, set[tuple[str, str]]]:
     return found
 
 
-@pytest.mark.parametrize("group", [*GROUPS.values(), volatility_breakout(k=None)], ids=[*GROUPS, "noise k"])
+@pytest.mark.parametrize(
+    "group", [*catalog.groups.values(), volatility_breakout(k=None)], ids=[*catalog.groups, "noise k"]
+)
 def test_declared_lineage_is_the_measured_one(group: FeatureGroup) -> None:
     assert {name: set(sources) for name, sources in lineage(group).items()} == measured(group)
 
@@ -56,11 +58,11 @@ def test_each_column_of_a_daily_candle_comes_from_that_column_of_the_candles() -
 
 
 def test_services_choose_features_that_exist_in_the_order_of_the_design() -> None:
-    for service in SERVICES.values():
+    for service in catalog.services.values():
         for group, names in service.features.items():
-            assert set(names) <= {feature.name for feature in GROUPS[group].features}
-    assert SERVICES["regime_classification_features"].features == {"price_features": ULTRA_5}
-    assert SERVICES["ml_training_features"].features == {
+            assert set(names) <= {feature.name for feature in catalog.groups[group].features}
+    assert catalog.services["regime_classification_features"].features == {"price_features": ULTRA_5}
+    assert catalog.services["ml_training_features"].features == {
         "price_features": ULTRA_5,
         "volume_features": ("volume_ratio",),
     }
@@ -68,6 +70,6 @@ def test_services_choose_features_that_exist_in_the_order_of_the_design() -> Non
 
 def test_groups_come_after_those_that_they_read() -> None:
     seen: set[str] = set()
-    for group in GROUPS.values():
+    for group in catalog.groups.values():
         assert {source.table for source in group.inputs} - {"candles", "daily_candles", "regime_model"} <= seen
         seen.add(group.name)

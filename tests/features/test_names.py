@@ -8,12 +8,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from crypto_features.tables.names import check_names
 
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.shipped import catalog
 from crypto_features.shipped.regime_model import ULTRA_5
-from crypto_features.shipped.registry import GROUPS, SERVICES
-from crypto_features.tables.declaration import Feature, FeatureGroup, FeatureService
-from crypto_features.tables.names import check_names
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.service import FeatureService
 from tests.features.edits import Edit, edited
 from tests.features.planted import daily_feature
 
@@ -25,7 +27,9 @@ def renamed(group: FeatureGroup, old: str, new: str) -> FeatureGroup:
 
 
 def check(groups: dict[str, FeatureGroup] | None = None, services: Iterator[FeatureService] | None = None) -> None:
-    check_names({**GROUPS, **(groups or {})}, services or SERVICES.values(), ("price_features", ULTRA_5))
+    check_names(
+        {**catalog.groups, **(groups or {})}, services or catalog.services.values(), ("price_features", ULTRA_5)
+    )
 
 
 def test_what_ships_reads_names_that_exist() -> None:
@@ -43,11 +47,11 @@ def test_what_ships_reads_names_that_exist() -> None:
 )
 def test_a_renamed_feature_names_who_reads_it(feature: str, new: str, reader: str) -> None:
     with pytest.raises(UnknownNameError, match=reader):
-        check({"price_features": renamed(GROUPS["price_features"], feature, new)})
+        check({"price_features": renamed(catalog.groups["price_features"], feature, new)})
 
 
 def test_a_feature_that_only_the_regime_model_reads_is_missed_by_it() -> None:
-    groups = {name: GROUPS[name] for name in ("price_features", "volume_features")}
+    groups = {name: catalog.groups[name] for name in ("price_features", "volume_features")}
     groups["price_features"] = renamed(groups["price_features"], "rsi_14", "rsi")
     with pytest.raises(UnknownNameError, match=r"'rsi_14' \(did you mean 'rsi'\?\).*by the regime model \(ULTRA_5\)"):
         check_names(groups, (), ("price_features", ULTRA_5))

@@ -10,7 +10,7 @@ import pytest
 import ta
 import talib
 
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.tables.partition import evaluate
 from tests.features.markets import HOUR, bars, monthly, values
 
@@ -23,7 +23,7 @@ LOOSE = {"bb_width": 1e-8, "bb_position": 1e-8}
 """Bollinger: both libraries subtract running sums of squares; the next test shows the exact value and who is off."""
 TA_IS_WRONG = {("TRX", "mfi_14")}
 """It takes the rounding of two equal typical prices for a rise: a test below shows the definition and TA-Lib."""
-PRICE, VOLUME = GROUPS["price_features"], GROUPS["volume_features"]
+PRICE, VOLUME = catalog.groups["price_features"], catalog.groups["volume_features"]
 
 
 def _talib(d: pl.DataFrame) -> dict[str, np.ndarray]:

@@ -8,15 +8,17 @@ import pytest
 
 from crypto_features.compute.resample import resample
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.tables.completeness import completeness_columns
-from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import compute_partition
+from crypto_features.tables.table import Join
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, HOUR, START, TIME, bars
 from tests.features.planted import daily_feature
 
-PRICE = GROUPS["price_features"]
+PRICE = catalog.groups["price_features"]
 DAILY = resample(probe_market(), HOUR, DAY)
 
 

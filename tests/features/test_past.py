@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from crypto_features.known.history import History
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.store.offline.join import FeatureTable
 from crypto_features.store.offline.known import Knowledge, join_as_known
 from crypto_features.versions.probe_market import START, probe_market
@@ -37,7 +37,7 @@ QUARTER = HOUR / 4
 
 
 def ttl(view: str) -> timedelta:
-    return GROUPS[view].time_to_live(HOUR)
+    return catalog.groups[view].time_to_live(HOUR)
 
 
 def joined(now: Replay, history: History, rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:

@@ -6,7 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.regime_prior import random_walk_prior
+from benchmarks.regime_study import study_regime
 from crypto_features.errors import InputError
+from crypto_features.shipped import catalog
 from crypto_features.shipped.regime import LONGEST
 from crypto_features.shipped.regime_filter import (
     BEAR,
@@ -26,15 +29,12 @@ from crypto_features.shipped.regime_model import (
     prior_model,
     regime_models,
 )
-from crypto_features.shipped.regime_prior import random_walk_prior
-from crypto_features.shipped.regime_study import study_regime
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.tables.derived import every_row, tables
 from crypto_features.tables.partition import compute_partition
-from crypto_features.tables.upstream import every_row, tables
 from crypto_features.versions.probe_market import START, probe_market
 from tests.features.markets import DAY, HOUR
 
-INPUTS = tables(GROUPS["regime_features"], probe_market(), interval=HOUR)
+INPUTS = tables(catalog.groups["regime_features"], probe_market(), interval=HOUR)
 PRICES = INPUTS["price_features"]
 
 
@@ -127,7 +127,7 @@ def test_an_edited_or_foreign_artefact_is_refused() -> None:
 
 
 def test_label_probability_and_duration_belong_together() -> None:
-    rows = every_row(GROUPS["regime_features"], INPUTS, interval=HOUR)
+    rows = every_row(catalog.groups["regime_features"], INPUTS, interval=HOUR)
     known = rows.drop_nulls()
     assert set(known["regime_label"]) == {"BULL", "BEAR", "SIDEWAYS"}
     assert known["regime_probability"].is_between(0, 1).all()
@@ -148,7 +148,9 @@ def days_since_the_label_began(published: pl.DataFrame) -> list[int]:
 
 def test_a_duration_counts_published_labels_across_months() -> None:
     published = (
-        every_row(GROUPS["regime_features"], INPUTS, interval=HOUR).drop_nulls().sort("symbol", "event_timestamp")
+        every_row(catalog.groups["regime_features"], INPUTS, interval=HOUR)
+        .drop_nulls()
+        .sort("symbol", "event_timestamp")
     )
     assert published["regime_duration"].to_list() == days_since_the_label_began(published)
     over_a_border = published.filter(pl.col("regime_duration") >= pl.col("event_timestamp").dt.day())
@@ -158,7 +160,9 @@ def test_a_duration_counts_published_labels_across_months() -> None:
 def test_on_real_candles_a_duration_counts_published_labels_across_months(real_prices: pl.DataFrame) -> None:
     inputs = {"price_features": real_prices, "regime_model": regime_models(real_prices)}
     published = (
-        every_row(GROUPS["regime_features"], inputs, interval=HOUR).drop_nulls().sort("symbol", "event_timestamp")
+        every_row(catalog.groups["regime_features"], inputs, interval=HOUR)
+        .drop_nulls()
+        .sort("symbol", "event_timestamp")
     )
     assert published["regime_duration"].to_list() == days_since_the_label_began(published)
 
@@ -166,7 +170,9 @@ def test_on_real_candles_a_duration_counts_published_labels_across_months(real_p
 def test_a_month_without_parameters_is_named() -> None:
     models = INPUTS["regime_model"].filter(pl.col("month") != "2024-03")
     with pytest.raises(InputError, match=r"price_features has rows of 2024-03 but regime_model has no parameters"):
-        compute_partition(GROUPS["regime_features"], {**INPUTS, "regime_model": models}, "2024-04", interval=HOUR)
+        compute_partition(
+            catalog.groups["regime_features"], {**INPUTS, "regime_model": models}, "2024-04", interval=HOUR
+        )
 
 
 def test_on_real_candles_refits_hardly_change_the_past_and_probabilities_hold(real_prices: pl.DataFrame) -> None:

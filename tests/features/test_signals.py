@@ -5,13 +5,13 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.shipped.signals import volatility_breakout
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import compute_partition
 from tests.features.markets import DAY, HOUR, START, TIME, bars
 
-SIGNALS = GROUPS["trading_signals"]
+SIGNALS = catalog.groups["trading_signals"]
 DAY_15 = START + 14 * DAY
 HOURS = [100.0, 101.0, 104.0, 106.0, *[103.0] * 18, 98.0, 99.0]
 """Closes of 15 January; the open of each hour is the close of the hour before, and the day opens at 100."""

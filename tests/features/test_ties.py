@@ -8,9 +8,9 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
+from crypto_features.tables.derived import every_row
 from crypto_features.tables.partition import compute_partition, evaluate
-from crypto_features.tables.upstream import every_row
 from tests.features.markets import DAY, HOUR, START, TIME
 
 TICKS = ("0.01", "0.00001", "0.00000001")
@@ -24,7 +24,7 @@ def frame(rows: Sequence[tuple[object, ...]], columns: list[str]) -> pl.DataFram
 
 def signals(candles: pl.DataFrame, daily: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
     inputs = {"candles": candles, "daily_candles": daily, "price_features": prices}
-    return compute_partition(GROUPS["trading_signals"], inputs, "2024-01", interval=HOUR)
+    return compute_partition(catalog.groups["trading_signals"], inputs, "2024-01", interval=HOUR)
 
 
 @pytest.mark.parametrize("tick", TICKS)
@@ -66,7 +66,7 @@ def test_a_mean_that_equals_a_price_or_another_mean_is_not_above_it(tick: str) -
         for i, close in enumerate(prices)
     ]
     bars = ["symbol", "open_time", "open", "high", "low", "close", "volume"]
-    prices = evaluate(GROUPS["price_features"], {"daily_candles": frame(days, bars)}, interval=HOUR)
+    prices = evaluate(catalog.groups["price_features"], {"daily_candles": frame(days, bars)}, interval=HOUR)
     means = {symbol: sum(prices[-5:], Decimal(0)) / 5 for symbol, prices in closes.items()}
     hours = [
         (symbol, TODAY + hour * HOUR, *[float(mean + (hour - 1) * unit)] * 4, 1.0)
@@ -82,7 +82,7 @@ def test_every_real_tie_with_the_target_is_decided_as_decimals_decide_it(
     real_candles: pl.DataFrame, real_daily: pl.DataFrame, real_prices: pl.DataFrame
 ) -> None:
     inputs = {"candles": real_candles, "daily_candles": real_daily, "price_features": real_prices}
-    rows = every_row(GROUPS["trading_signals"], inputs, interval=HOUR)
+    rows = every_row(catalog.groups["trading_signals"], inputs, interval=HOUR)
     hours = real_candles.sort("symbol", "open_time").with_columns(day=pl.col("open_time").dt.truncate("1d"))
     days = real_daily.select("symbol", "high", "low", day=pl.col("open_time") + DAY)
     trends = real_prices.select("symbol", "ma_5", "ma_20", open_time="event_timestamp").sort("open_time")

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from tests.features.edits import Edit, edited
 
 Changed = dict[str, set[str]]
-PRICE, VOLUME, REGIME, SIGNALS = GROUPS
+PRICE, VOLUME, REGIME, SIGNALS = catalog.groups
 DAILY, MODEL = "daily_candles", "regime_model"
 LABELS = {"regime_label", "regime_probability", "regime_duration"}
 FITTED = {REGIME: LABELS, MODEL: {"parameters"}}
@@ -318,7 +318,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
     ),
     "a day's mean volume": (
         (("compute.resample", 'pl.col("volume").sum()', 'pl.col("volume").mean()'),),
-        {DAILY: {"volume"}, VOLUME: {f.name for f in GROUPS[VOLUME].features}},
+        {DAILY: {"volume"}, VOLUME: {f.name for f in catalog.groups[VOLUME].features}},
     ),
     "a completeness a thousandth off": (
         (("compute.resample", 'bars["present"].to_numpy() /', 'bars["present"].to_numpy() * 1.001 /'),),
@@ -326,7 +326,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
     ),
     "bars that need more of their candles": (
         (("shipped.volume", "    name=", "    completeness=0.8,\n    name="),),
-        {VOLUME: {f.name for f in GROUPS[VOLUME].features}},
+        {VOLUME: {f.name for f in catalog.groups[VOLUME].features}},
     ),
 }
 
@@ -334,7 +334,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
 def versions() -> dict[str, dict[str, str]]:
     from crypto_features.versions.fingerprint import table_fingerprints
 
-    return {table: dict(fingerprints) for table, fingerprints in table_fingerprints().items()}
+    return {table: dict(fingerprints) for table, fingerprints in table_fingerprints(catalog).items()}
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from functools import cache
 
 from crypto_features.leak import leak_test
 from crypto_features.leak.report import Leak
-from crypto_features.leak.zoo import zoo
+from tests.features.zoo_common import zoo
 
 ZOO = {group.name: group for group in zoo()}
 

@@ -19,7 +19,7 @@ from crypto_features.graph.progress import last_close
 from crypto_features.ingest.ingest import ingest
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.sources import source
 from crypto_features.sources.standing import Standing
 from crypto_features.tables.months import months_between
@@ -67,7 +67,7 @@ HOURLY = {"candles", "trading_signals", "online_store/trading_signals"}
 def test_one_run_fetches_and_publishes_what_is_due(world: World) -> None:
     """Each hour the hourly tables, after midnight all; a platform that was never built is left to the rules."""
     midnight = datetime(2024, 3, 1, tzinfo=UTC)
-    every = {"daily_candles", "regime_model", *GROUPS, *(f"online_store/{name}" for name in GROUPS)}
+    every = {"daily_candles", "regime_model", *catalog.groups, *(f"online_store/{name}" for name in catalog.groups)}
     world.at(midnight - 2 * HOUR)
     world.store_candles(midnight - 2 * HOUR)
     world.store_days("2024-01", "2024-02")
@@ -102,8 +102,8 @@ def test_in_normal_operation_no_minute_of_a_day_is_without_a_value(world: World,
     settings, day = Settings.load(), datetime(2024, 3, 10, tzinfo=UTC)
     runs = schedule_execution_time_iterator((day - timedelta(days=2)).timestamp(), cron(settings.interval), "UTC")
     ends = [tick + timedelta(seconds=seconds) for tick in islice(runs, 3 * 24)]
-    for group in GROUPS.values():
-        length = group.interval or settings.interval
+    for group in catalog.groups.values():
+        length = group.bar(settings.interval)
         lasts = group.time_to_live(settings.interval) + settings.online_grace
         served = [(end, last_close(end - timedelta(seconds=seconds), length) + lasts) for end in ends]
         for moment in (day + timedelta(seconds=s) for s in range(0, 86400, 15)):
@@ -121,7 +121,7 @@ def test_a_day_whose_last_candle_is_late_is_not_over(world: World) -> None:
 
 def test_a_day_that_was_waited_for_is_made_with_the_next_candles_or_the_next_day(world: World) -> None:
     midnight = datetime(2024, 3, 10, tzinfo=UTC)
-    every = {"daily_candles", "regime_model", *GROUPS, *(f"online_store/{name}" for name in GROUPS)}
+    every = {"daily_candles", "regime_model", *catalog.groups, *(f"online_store/{name}" for name in catalog.groups)}
     for asset in every:
         world.record(asset, "2024-03")
     world.store_candles(midnight - 4 * HOUR)

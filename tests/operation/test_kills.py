@@ -16,14 +16,14 @@ import pytest
 from upath import UPath
 
 from crypto_features.lake.table import Table
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.sources.sample import SampleSource
 from crypto_features.tables.months import months_between
 from tests.operation.simulation import KINDS, ROOT, idle, platform
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-TABLES = ("candles", "daily_candles", *GROUPS, "training/ml_training_features")
+TABLES = ("candles", "daily_candles", *catalog.groups, "training/ml_training_features")
 
 
 def table(data: Path, name: str) -> Table:
@@ -164,13 +164,13 @@ def digests(data: Path) -> dict[str, dict[str, str]]:
 def differences(data: Path, environment: dict[str, str]) -> list[str]:
     """What differs, to the bit, between the online rows of a view and the newest offline rows of the listed symbols."""
     code = (
-        "from crypto_features.store import parity; from crypto_features.shipped.registry import GROUPS\n"
-        "for view in GROUPS: print(parity(view).rows, parity(view).differences)"
+        "from crypto_features.store import parity; from crypto_features.shipped import catalog\n"
+        "for view in catalog.groups: print(parity(view).rows, parity(view).differences)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, env=environment, cwd=ROOT, capture_output=True, text=True
     )
     listed = table(data, "candles").read(columns=["symbol"])["symbol"].n_unique()
     lines = done.stdout.splitlines()
-    assert len(lines) == len(GROUPS)
+    assert len(lines) == len(catalog.groups)
     return [line for line in lines if line != f"{listed} ()"]

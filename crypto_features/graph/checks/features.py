@@ -8,9 +8,9 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.graph.checks.finding import Finding, rows
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.tables.completeness import COMPLETENESS, MIN_COMPLETENESS, completeness_columns, least
-from crypto_features.tables.declaration import Feature, FeatureGroup
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
 
 SLACK = 1e-9
 """How far a rounding may carry a value past its bounds, as a share of what lies between them."""
@@ -51,7 +51,7 @@ def row_count(table: pl.DataFrame, bars: pl.DataFrame, group: FeatureGroup, leng
         passed=absent.is_empty() and extra.is_empty() and not twice,
         text=f"{table.height} rows for {expected.height} bars: {absent.height} missing, {extra.height} without a bar, "
         f"{twice} double.",
-        todo=f"materialize {group.name} for these months, after {group.inputs[0].table}.",
+        todo=f"materialize {group.name} for these months, after {group.bars.name}.",
         facts={"missing": rows(absent.sort(keys)), "without a bar": rows(extra.select(keys))}
         if absent.height or extra.height
         else {},
@@ -134,6 +134,6 @@ def filled(
 
 def _upstream(group: FeatureGroup, interval: timedelta) -> timedelta:
     """The warm-up of the feature tables that a group reads."""
-    read = [GROUPS[i.table] for i in group.inputs if i.table in GROUPS]
-    own = [max(f.window for f in g.features) * (g.interval or interval) + _upstream(g, interval) for g in read]
+    read = [i.table for i in group.inputs if isinstance(i.table, FeatureGroup)]
+    own = [max(f.window for f in g.features) * g.bar(interval) + _upstream(g, interval) for g in read]
     return max(own, default=timedelta(0))

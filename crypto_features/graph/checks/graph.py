@@ -21,28 +21,31 @@ from crypto_features.ingest.silence import declared_ends, silent_symbols, unexpe
 from crypto_features.lake.candles import current
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.sources.standing import FORGOTTEN
 from crypto_features.store import FeastResource, parity
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.bars import Bars
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.raw import RawTable
+from crypto_features.tables.table import Table as Declared
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 Asked = Mapping[str, tuple[bool, str]]
 """By name of a check: whether it blocks what follows, and what it asks."""
 
 
-def every_check(settings: Settings) -> Sequence[dg.AssetChecksDefinition]:
+def every_check(settings: Settings, catalog: Catalog) -> Sequence[dg.AssetChecksDefinition]:
     """All checks of the graph."""
     return [
-        _candles(settings),
-        _daily(settings),
-        *(_table(settings, group) for group in GROUPS.values()),
-        *(_online(settings, group) for group in GROUPS.values()),
-        _registry(),
+        _candles(settings, catalog.raw),
+        *(_bars(settings, bars) for bars in catalog.bars.values()),
+        *(_table(settings, group) for group in catalog.groups.values()),
+        *(_online(settings, group, catalog) for group in catalog.groups.values()),
+        _registry(catalog),
     ]
 
 
-def _candles(settings: Settings) -> dg.AssetChecksDefinition:
+def _candles(settings: Settings, raw: RawTable) -> dg.AssetChecksDefinition:
     asked = {
         "contract": (True, "Every stored candle keeps the contract."),
         "quarantine": (True, "The share of rejected candles is small enough to trust the rest."),
@@ -52,14 +55,14 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
         "all_current": (False, "No symbol fell silent without being declared as ended."),
     }
 
-    @dg.multi_asset_check(name="candles_checks", specs=_specs("candles", asked), can_subset=True)
+    @dg.multi_asset_check(name=f"{raw.name}_checks", specs=_specs(raw.name, asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        now, table, rejected = clock.now(), lake.table("candles"), lake.table("quarantine")
+        now, table, rejected = clock.now(), lake.raw, lake.quarantine
         if not table.months():
-            yield from _nothing_yet(context, "candles", asked)
+            yield from _nothing_yet(context, raw.name, asked)
             return
 
-        silence = silent_symbols(table, settings, candle_checks.ended_markets(context.instance), now)
+        silence = silent_symbols(table, settings, candle_checks.ended_markets(context.instance, raw.name), now)
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
             stored = current(_read(table, months))
@@ -68,9 +71,9 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
                 "contract": candle_checks.contract(stored, lake.interval, now),
                 "quarantine": candle_checks.quarantined(quarantine, stored, settings.max_rejected),
                 "gaps": candle_checks.complete(stored, lake.interval, _gaps(table, months, lake.interval)),
-                "fresh": _fresh(table, settings, now),
+                "fresh": _fresh(table, raw, settings, now),
                 "all_current": candle_checks.all_current(silence, unexpected(silence, settings, now)),
-                "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance)),
+                "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance, raw.name)),
             }
 
         yield from _judged(context, table, asked, look)
@@ -78,25 +81,25 @@ def _candles(settings: Settings) -> dg.AssetChecksDefinition:
     return checks
 
 
-def _daily(settings: Settings) -> dg.AssetChecksDefinition:
+def _bars(settings: Settings, bars: Bars) -> dg.AssetChecksDefinition:
     asked = {
-        "row_count": (True, "One row for each symbol and day that has a candle and is over."),
-        "fresh": (False, "The newest day of each symbol ended no longer ago than one day and the grace."),
+        "row_count": (True, "One row for each symbol and bar that has a candle and is over."),
+        "fresh": (False, "The newest bar of each symbol closed no longer ago than one bar and the grace."),
     }
 
-    @dg.multi_asset_check(name="daily_candles_checks", specs=_specs("daily_candles", asked), can_subset=True)
+    @dg.multi_asset_check(name=f"{bars.name}_checks", specs=_specs(bars.name, asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        table, raw = lake.table("daily_candles"), lake.table("candles")
+        table, raw = lake.table(bars.name), lake.table(bars.of.name)
         if not table.months():
-            yield from _nothing_yet(context, "daily_candles", asked)
+            yield from _nothing_yet(context, bars.name, asked)
             return
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
             counted = same_inputs(lake, table.name, months)  # a candle may arrive while the run goes on.
-            daily, stored = _read(table, counted), current(_read(raw, counted))
+            made, stored = _read(table, counted), current(_read(raw, counted))
             return {
-                "row_count": candle_checks.days_counted(daily, stored, lake.interval),
-                "fresh": _fresh(table, settings, clock.now()),
+                "row_count": candle_checks.bars_counted(made, stored, bars, lake.interval),
+                "fresh": _fresh(table, bars, settings, clock.now()),
             }
 
         yield from _judged(context, table, asked, look)
@@ -115,11 +118,11 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=f"{group.name}_checks", specs=_specs(group.name, asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        table, source = lake.table(group.name), lake.table(group.inputs[0].table)
+        table, source = lake.table(group.name), lake.table(group.bars.name)
         if not table.months():
             yield from _nothing_yet(context, group.name, asked)
             return
-        length = group.interval or lake.interval
+        length = group.bar(lake.interval)
         first = dict(table.collect(table.scan(columns=["symbol", table.time]).group_by("symbol").min()).iter_rows())
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
@@ -132,7 +135,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
                 "row_count": feature_checks.row_count(made, bars, group, length),
                 "in_range": feature_checks.in_range(rows, group),
                 "filled": feature_checks.filled(rows, group, first, length, settings.min_completeness),
-                "fresh": _fresh(table, settings, clock.now()),
+                "fresh": _fresh(table, group, settings, clock.now()),
             }
 
         yield from _judged(context, table, asked, look)
@@ -140,8 +143,9 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
     return checks
 
 
-def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
+def _online(settings: Settings, group: FeatureGroup, catalog: Catalog) -> dg.AssetChecksDefinition:
     key = f"online_store/{group.name}"
+    shows_ages = group is min(catalog.groups.values(), key=lambda other: other.bar(settings.interval))
     asked = {
         "parity": (True, "Every online row equals the newest offline row to the bit."),
         "fresh": (False, "The online store can serve every symbol now."),
@@ -163,7 +167,7 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
         served = expected.height - expired.height
         text = f"{served} of {expected.height} symbols have a row that is served; {ttl} is its time to live."
         text += f" Expired: {names}." if names else ""
-        todo = f"look at what is stale upstream: materialize candles, then {group.name} and {key}."
+        todo = f"look at what is stale upstream: materialize {catalog.raw.name}, then {group.name} and {key}."
         yield from _results(
             context,
             key,
@@ -172,9 +176,9 @@ def _online(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition
                 "parity": serving.equal(parity(group.name, as_of=until)),
                 # One view shows the ages of all tables: the one that ages fastest.
                 "fresh": Finding(
-                    served > 0 and not names, text, todo, {} if group.interval else _ages(lake, settings, now)
+                    served > 0 and not names, text, todo, _ages(lake, catalog, settings, now) if shows_ages else {}
                 ),
-                "enabled": serving.enabled(group.name, feast.disabled()),
+                "enabled": serving.enabled(group.name, feast.disabled(), catalog.groups),
             },
         )
 
@@ -189,12 +193,12 @@ def _published_until(context: dg.AssetCheckExecutionContext, key: str) -> Sequen
     return [datetime.fromtimestamp(end.value, UTC)] if isinstance(end, dg.TimestampMetadataValue) else []
 
 
-def _registry() -> dg.AssetChecksDefinition:
+def _registry(catalog: Catalog) -> dg.AssetChecksDefinition:
     asked = {"agrees_with_code": (True, "The registry holds the views that the code declares.")}
 
     @dg.multi_asset_check(name="feast_registry_checks", specs=_specs("feast_registry", asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, feast: FeastResource) -> Iterator[dg.AssetCheckResult]:
-        declared = {name: [f.name for f in group.features] for name, group in GROUPS.items()}
+        declared = {name: [f.name for f in group.features] for name, group in catalog.groups.items()}
         yield from _results(
             context, "feast_registry", asked, {"agrees_with_code": serving.registered(declared, feast.views())}
         )
@@ -208,11 +212,10 @@ def _gaps(table: Table, months: Sequence[str], interval: timedelta) -> pl.DataFr
     return gaps_in(table, table.months(), interval).filter(pl.any_horizontal(ends))
 
 
-def _fresh(table: Table, settings: Settings, now: datetime) -> Finding:
-    bar = freshness.bar(table.name, settings.interval)
+def _fresh(table: Table, declared: Declared, settings: Settings, now: datetime) -> Finding:
     state = freshness.freshness(
         table,
-        bar,
+        declared.bar(settings.interval),
         now,
         settings.online_grace,
         wait=settings.late_wait,
@@ -230,9 +233,9 @@ def _fresh(table: Table, settings: Settings, now: datetime) -> Finding:
     )
 
 
-def _ages(lake: LakeResource, settings: Settings, now: datetime) -> Mapping[str, dg.MetadataValue]:
+def _ages(lake: LakeResource, catalog: Catalog, settings: Settings, now: datetime) -> Mapping[str, dg.MetadataValue]:
     """A picture of how old every table is."""
-    states = list(freshness.freshness_of(lake, now, settings.online_grace))
+    states = list(freshness.freshness_of(lake, now, settings.online_grace, catalog.timed))
     newest = pl.DataFrame(
         {
             "table": [s.table for s in states],

@@ -1,11 +1,10 @@
 """What is asked of what is served: online equals offline to the bit, and the registry says what the code says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import dagster as dg
 
 from crypto_features.graph.checks.finding import Finding
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.store import ParityReport
 
 
@@ -40,14 +39,15 @@ def registered(declared: Mapping[str, Sequence[str]], found: Mapping[str, Sequen
     )
 
 
-def enabled(view: str, disabled: Mapping[str, str]) -> Finding:
+def enabled(view: str, disabled: Mapping[str, str], views: Container[str]) -> Finding:
     """Neither the view nor a symbol is switched off.
 
     Args:
         view: Name of the view.
         disabled: Why each view or symbol that is switched off is, by its name.
+        views: The names of all views.
     """
-    mine = {name: why for name, why in disabled.items() if name == view or name not in GROUPS}
+    mine = {name: why for name, why in disabled.items() if name == view or name not in views}
     return Finding(
         passed=not mine,
         text=f"{', '.join(f'{name} ({why})' for name, why in mine.items()) or 'Nothing'} is switched off.",

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from crypto_features.durations import timeframe
 from crypto_features.errors import InputError
-from crypto_features.tables.timeframe import timeframe
 
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1) // _MICROSECOND

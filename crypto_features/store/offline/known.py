@@ -12,7 +12,6 @@ import polars as pl
 from crypto_features.errors import InputError
 from crypto_features.known.history import History
 from crypto_features.known.past import PUBLISHED, Past
-from crypto_features.shipped.registry import GROUPS
 from crypto_features.store.offline.join import FeatureTable, point_in_time_join, utc
 
 _STATE = "__state"
@@ -83,7 +82,7 @@ def join_as_known(
         return Past(knowledge.history, wanted, rows, knowledge.as_of)
 
     for group, table in tables:
-        if group not in GROUPS or [*table.keys.values()] != ["symbol"]:
+        if group not in knowledge.history.catalog.groups or [*table.keys.values()] != ["symbol"]:
             raise InputError(
                 f"what was known of {group} cannot be told: it is not computed here from candles by symbol. Ask for it "
                 "without as_of."

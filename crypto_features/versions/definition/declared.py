@@ -1,16 +1,16 @@
-"""The definitions of what is declared: of a group's features, of the daily candles and of the regime fit."""
+"""The definitions of what is declared: of features, of resampled bars and of fits."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crypto_features.compute.resample import resample
-from crypto_features.shipped.regime_model import regime_models
-from crypto_features.shipped.registry import GROUPS
-from crypto_features.tables.declaration import FeatureGroup
+from crypto_features.tables.bars import DAY, Bars
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.group import SHORTEST, FeatureGroup
+from crypto_features.tables.model import FittedModel
 from crypto_features.tables.partition import compute_partition
+from crypto_features.tables.table import Table
 from crypto_features.versions.definition.reader import Reader, hashed
-
-_DAY = ("open", "high", "low", "close", "volume", "completeness")
 
 
 def definitions(group: FeatureGroup, reader: Reader | None = None) -> Mapping[str, str]:
@@ -31,25 +31,32 @@ def definitions(group: FeatureGroup, reader: Reader | None = None) -> Mapping[st
     return {name: hashed(*computed, *(own[other] for other in sorted(_read(group, name)))) for name in own}
 
 
-def table_definitions(reader: Reader | None = None) -> dict[str, Mapping[str, str]]:
+def table_definitions(catalog: Catalog, reader: Reader | None = None) -> dict[str, Mapping[str, str]]:
     """The definition of each column of every table that is computed, by table."""
     reader = reader or Reader()
-    return {
-        "daily_candles": dict.fromkeys(_DAY, reader.digest(resample)),
-        "regime_model": {"parameters": reader.digest(regime_models)},
-        **{name: definitions(group, reader) for name, group in GROUPS.items()},
-    }
+    return {table.name: _definitions(table, reader) for table in catalog.computed}
+
+
+def _definitions(table: Table, reader: Reader) -> Mapping[str, str]:
+    if isinstance(table, FeatureGroup):
+        return definitions(table, reader)
+    if isinstance(table, FittedModel):
+        own = table.fit, table.of.name, table.features, table.inputs[0].lookback
+        return {"parameters": reader.digest(FittedModel.fitted, *own)}
+    if isinstance(table, Bars):
+        return dict.fromkeys(table.columns, reader.digest(resample, table.of.name, table.bar(DAY)))
+    raise TypeError(type(table))
 
 
 def _bars_and_joins(group: FeatureGroup, name: str) -> Iterator[Any]:
     """What is declared of the inputs that the feature reads: bars, lookbacks, columns computed before a join."""
-    yield group.interval
+    yield group.bar(SHORTEST)
     roots = _roots(group, name)
     for number, source in enumerate(group.inputs):
-        prefix = f"{source.table}." if number else ""
+        prefix = f"{source.name}." if number else ""
         columns = {c: e for c, e in source.columns.items() if roots is None or f"{prefix}{c}" in roots}
         if not number or roots is None or any(root.startswith(prefix) for root in roots):
-            yield source.table, source.lookback, columns
+            yield source.name, source.lookback, columns
 
 
 def _read(group: FeatureGroup, name: str) -> set[str]:

@@ -10,9 +10,9 @@ import polars as pl
 from crypto_features.shipped.regime import regime_features
 from crypto_features.shipped.regime_filter import UNKNOWN, Floats, Labels, rule_labels
 from crypto_features.shipped.regime_model import RegimeModel, bars_of_symbols, padded, regime_models, trend_strength
+from crypto_features.tables.derived import every_row
 from crypto_features.tables.months import month_span
 from crypto_features.tables.partition import DAY
-from crypto_features.tables.upstream import every_row
 
 BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 

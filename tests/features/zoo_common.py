@@ -14,12 +14,14 @@ import ta
 
 from crypto_features.compute.indicators import CLOSE, HIGH, LOW, OPEN, VOLUME, price_return
 from crypto_features.compute.windows import window_mean
-from crypto_features.leak.zoo_rare import DAILY, HOURLY
-from crypto_features.leak.zoo_state import CLOCK, STATE, machine_clock, process_state
 from crypto_features.shipped.regime_model import Fit, RegimeModel, fit_regime_model
 from crypto_features.shipped.signals import K
-from crypto_features.tables.declaration import Feature, FeatureGroup, Input
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import MONTH, month_of, month_span
+from crypto_features.tables.table import Join
+from tests.features.zoo_rare import DAILY, HOURLY
+from tests.features.zoo_state import CLOCK, STATE, machine_clock, process_state
 
 _DAY = timedelta(days=1)
 _DATE = pl.col("open_time").dt.truncate("1d")

@@ -1,4 +1,4 @@
-"""How the committed prior is made: `python -m crypto_features.shipped.regime_prior` prints it.
+"""How the committed prior is made: `python -m benchmarks.regime_prior` prints it.
 
 The rule and the five features are run on driftless random walks with 4 % daily volatility, so the prior knows what the
 rule's labels look like, and nothing of any market.
@@ -11,6 +11,7 @@ import polars as pl
 
 from crypto_features.shipped.price import price_features
 from crypto_features.shipped.regime_model import RegimeModel, fit, padded
+from crypto_features.tables.artefact import written
 from crypto_features.tables.partition import evaluate
 
 _WALKS, _DAYS, _VOLATILITY = 16, 1500, 0.04
@@ -34,4 +35,4 @@ def random_walk_prior(seed: int = 20240101) -> RegimeModel:
 
 
 if __name__ == "__main__":
-    print(random_walk_prior().to_json(), end="")  # noqa: T201 - a command's output.
+    print(written(random_walk_prior().parameters, regime_model.about), end="")  # noqa: T201 - a command's output.

@@ -1,0 +1,36 @@
+"""Lengths of time as exchanges and people write them: `15m`, `4h`, `1d`."""
+
+import re
+from datetime import timedelta
+
+LONGEST = timedelta(days=36_500)
+"""A duration that is longer than a century is a slip of the pen."""
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
+
+
+def duration(text: str) -> timedelta:
+    """The duration that a text names.
+
+    >>> duration("4h") / duration("90m")
+    2.6666666666666665
+
+    Raises:
+        ValueError: if it names none, or more than a century.
+    """
+    match = re.fullmatch(r"(\d+)\s*([smhd])", text)
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; expected a number and s, m, h or d, such as 1h")
+    count, unit = int(match[1]), _UNITS[match[2]]
+    if count > LONGEST // unit:
+        raise ValueError(f"{text!r} is too long; expected at most {LONGEST.days}d")
+    return count * unit
+
+
+def timeframe(interval: timedelta) -> str:
+    """The largest unit that divides an interval, with its count.
+
+    >>> timeframe(timedelta(hours=4)), timeframe(timedelta(minutes=90))
+    ('4h', '90m')
+    """
+    unit, length = next((unit, length) for unit, length in _UNITS.items() if not interval % length)
+    return f"{interval // length}{unit}"

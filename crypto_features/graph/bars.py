@@ -1,0 +1,57 @@
+"""Tables of longer bars, resampled from the current candles."""
+
+import dagster as dg
+
+from crypto_features import clock
+from crypto_features.catalogs import current_catalog
+from crypto_features.compute.resample import WAITS_UNTIL
+from crypto_features.graph.conditions import fills
+from crypto_features.graph.describe import BAR_COLUMNS, lineage_of
+from crypto_features.graph.freshness import overdue
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.partitions import SINGLE_RUN, selected
+from crypto_features.graph.publish import publish
+from crypto_features.lake.reading import Reading
+from crypto_features.settings import Settings
+from crypto_features.tables.bars import Bars
+from crypto_features.tables.read import Terms
+from crypto_features.versions.measured import code_version, definitions, feature_versions
+from crypto_features.versions.provenance import partition_metadata
+
+
+def bar_table(settings: Settings, bars: Bars, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """The asset that resamples the current candles to the bars that are over."""
+    lineage = lineage_of(bars)
+
+    @dg.asset(
+        name=bars.name,
+        group_name="market",
+        description=bars.description,
+        kinds={"polars", "parquet"},
+        owners=["team:market-data"],
+        partitions_def=months,
+        backfill_policy=SINGLE_RUN,
+        automation_condition=fills(),
+        code_version=code_version(bars.name),
+        freshness_policy=overdue(bars.bar(settings.interval), settings.online_grace),
+        deps=[bars.of.name],
+        metadata={
+            "dagster/column_schema": BAR_COLUMNS,
+            "dagster/column_lineage": lineage,
+            "dagster/table_name": bars.name,
+        },
+    )
+    def resampled(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+        table, published = lake.table(bars.name), lake.table(bars.of.name).months()
+        terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
+        read = Reading(lake.path, current_catalog(), bars)
+        for month in selected(context):
+            if month in published:
+                rows = bars.compute(read, month, None, terms)
+                notes = partition_metadata(rows, feature_versions(bars.name), read.digests(), definitions()[bars.name])
+                if pending := bars.due(read, month, terms):
+                    notes[WAITS_UNTIL] = pending.isoformat()
+                publish(context, table, month, rows, provenance=notes)
+        return dg.MaterializeResult(metadata={"dagster/column_lineage": lineage})
+
+    return resampled

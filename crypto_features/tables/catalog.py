@@ -1,0 +1,177 @@
+"""A catalog: the tables, services and training sets of one project, in an order in which each finds its inputs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.tables.bars import Bars
+from crypto_features.tables.completeness import COMPLETENESS
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.lineage import KEYS, lineage
+from crypto_features.tables.model import FittedModel
+from crypto_features.tables.raw import RawTable
+from crypto_features.tables.service import FeatureService
+from crypto_features.tables.table import Table
+from crypto_features.tables.training import TrainingSet
+
+QUARANTINE = "quarantine"
+"""The table of the raw rows that break their contract."""
+T = TypeVar("T", bound=Table)
+Declared = Table | FeatureService | TrainingSet
+
+
+class Catalog:
+    """What a project declares.
+
+    A table brings the tables that it reads; a training set brings its service.
+
+    Args:
+        *declared: Tables, services and training sets, in any order.
+
+    Raises:
+        InputError: if two tables have one name, or there is not exactly one raw table.
+        UnknownNameError: naming who reads what does not exist.
+
+    Attributes:
+        tables: Every table by name, each after those that it reads.
+        raw: The raw table.
+    """
+
+    def __init__(self, *declared: "Declared | Catalog") -> None:
+        parts = [part for item in declared for part in (item.declared if isinstance(item, Catalog) else (item,))]
+        found: dict[str, Table] = {}
+        for part in parts:
+            if isinstance(part, Table):
+                _add(part, found)
+        self.training: tuple[TrainingSet, ...] = tuple(dict.fromkeys(p for p in parts if isinstance(p, TrainingSet)))
+        for one in self.training:
+            _add(one.rows, found)
+        services = [p for p in parts if isinstance(p, FeatureService)] + [one.service for one in self.training]
+        self.services: Mapping[str, FeatureService] = MappingProxyType(_by_name(services))
+        self.tables: Mapping[str, Table] = MappingProxyType(found)
+        raws = [*self._kind(RawTable)]
+        if len(raws) != 1:
+            raise InputError(
+                f"a catalog has exactly one raw table of candles, and this one has {len(raws)}"
+                f"{''.join(f' ({name})' for name in raws)}; declare bars and groups of one."
+            )
+        self.raw: RawTable = next(iter(self._kind(RawTable).values()))
+        self._check()
+
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        """Everything, as another catalog takes it."""
+        return (*self.tables.values(), *self.services.values(), *self.training)
+
+    @property
+    def computed(self) -> tuple[Table, ...]:
+        """The tables that are computed from others, each after those that it reads."""
+        return tuple(table for table in self.tables.values() if not isinstance(table, RawTable))
+
+    @property
+    def timed(self) -> tuple[Table, ...]:
+        """The tables whose rows have a time of their own: all but fitted models."""
+        return tuple(table for table in self.tables.values() if not isinstance(table, FittedModel))
+
+    @property
+    def bars(self) -> Mapping[str, Bars]:
+        """The resampled bars by name."""
+        return self._kind(Bars)
+
+    @property
+    def groups(self) -> Mapping[str, FeatureGroup]:
+        """The feature groups by name: each is a Feast view."""
+        return self._kind(FeatureGroup)
+
+    @property
+    def models(self) -> Mapping[str, FittedModel]:
+        """The fitted models by name."""
+        return self._kind(FittedModel)
+
+    def __getitem__(self, name: str) -> Table:
+        """The table of that name.
+
+        Raises:
+            UnknownNameError: if there is none.
+        """
+        if name not in self.tables:
+            raise UnknownNameError("table", name, self.tables)
+        return self.tables[name]
+
+    def time_of(self, name: str) -> str:
+        """The column that orders a table's rows, of a training set's too; what is rejected is a raw row."""
+        if name == QUARANTINE:
+            return self.raw.time
+        return self.tables[name].time if name in self.tables else Table.time
+
+    def __repr__(self) -> str:
+        return f"Catalog({', '.join(self.tables)})"
+
+    def _kind(self, kind: type[T]) -> dict[str, T]:
+        return {name: table for name, table in self.tables.items() if isinstance(table, kind)}
+
+    def _check(self) -> None:
+        """Every column that a group, a model or a service reads by its name."""
+        for name, group in self.groups.items():
+            for feature, sources in lineage(group).items():
+                reader = f"{name}.{feature}"
+                for table, column in sources:
+                    _known("table", table, [i.name for i in group.inputs], reader)
+                    _known(f"column of {table}", column, (*self[table].columns, COMPLETENESS, *KEYS), reader)
+        for model in self.models.values():
+            for column in model.features:
+                _known(f"feature of {model.of.name}", column, self[model.of.name].columns, f"the model {model.name}")
+        for service in self.services.values():
+            self._check_service(service)
+
+    def _check_service(self, service: FeatureService) -> None:
+        reader = f"the service {service.name}"
+        for view, features in service.features.items():
+            _known("feature view", view, self.groups, reader)
+            for feature in features:
+                _known(f"feature of {view}", feature, self[view].columns, reader)
+        for view in service.versions:
+            if view not in service.features:
+                hint = f"The service {service.name} pins its version."
+                raise UnknownNameError("feature view", view, service.features, hint)
+
+
+def _add(table: Table, found: dict[str, Table]) -> None:
+    """The table after those that it reads."""
+    if found.get(table.name) is table:
+        return
+    if table.name in found:
+        raise InputError(f"two tables of the catalog are named {table.name!r}; give one of them another name.")
+    for source in table.inputs:
+        _add(source.table, found)
+    found[table.name] = table
+
+
+def _by_name(services: Iterable[FeatureService]) -> dict[str, FeatureService]:
+    found: dict[str, FeatureService] = {}
+    for service in services:
+        if found.setdefault(service.name, service) is not service:
+            raise InputError(f"two services of the catalog are named {service.name!r}; give one of them another name.")
+    return found
+
+
+def _known(kind: str, name: str, available: Iterable[str], reader: str) -> None:
+    names = tuple(available)
+    if name not in names:
+        hint = f"It is read by this name by {reader}: change it there too, or keep the name."
+        raise UnknownNameError(kind, name, names, hint)
+
+
+def clock_of(table: Table) -> Table:
+    """The raw table or the bars that give a table its times."""
+    while table.inputs and not isinstance(table, Bars):
+        table = table.inputs[0].table
+    return table
+
+
+def upstream(table: Table) -> Iterator[Table]:
+    """The table and every table that it reads, directly or not, nearest first; one that is read twice comes twice."""
+    yield table
+    for source in table.inputs:
+        yield from upstream(source.table)

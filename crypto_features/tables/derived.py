@@ -1,0 +1,65 @@
+"""Every table that a table reads, derived from candles alone: for probes, tests and notebooks, without a lake."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import polars as pl
+
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.lineage import columns_read
+from crypto_features.tables.model import FittedModel
+from crypto_features.tables.raw import RawTable
+from crypto_features.tables.table import Table
+
+
+def inputs_of(
+    table: Table, candles: pl.DataFrame, *, interval: timedelta, given: Mapping[str, pl.DataFrame] | None = None
+) -> dict[str, pl.DataFrame]:
+    """The input tables of a table, and what they are computed from in turn.
+
+    Args:
+        table: The table whose inputs are wanted: of a group that it reads, only the features that it reads.
+        candles: `symbol, open_time, open, high, low, close, volume`.
+        interval: Length of a candle.
+        given: Tables that are taken as they are.
+    """
+    found = dict(given or {})
+    _derive(table, found, candles, interval)
+    return found
+
+
+def _derive(table: Table, found: dict[str, pl.DataFrame], candles: pl.DataFrame, interval: timedelta) -> None:
+    for source in table.inputs:
+        if isinstance(source.table, RawTable):
+            found.setdefault(source.name, candles)
+            continue
+        upstream = _read_part(table, source.table)
+        have = found[source.name].columns if source.name in found else []
+        if have and {*upstream.columns} <= {*have}:
+            continue
+        if have and isinstance(source.table, FeatureGroup):
+            upstream = only(source.table, {*upstream.columns, *have} & {*source.table.columns})
+        _derive(upstream, found, candles, interval)
+        found[source.name] = upstream.whole(found, interval)
+
+
+def only(group: FeatureGroup, names: Iterable[str]) -> FeatureGroup:
+    """The group with those of its features, and the features that these read."""
+    if group.function is not None:
+        return group
+    read = {f.name: f.expression.meta.root_names() for f in group.features if f.expression is not None}
+    wanted: set[str] = set()
+    more = set(names)
+    while more:
+        wanted |= more
+        more = {root for name in more for root in read.get(name, ())} - wanted
+    return replace(group, features=tuple(f for f in group.features if f.name in wanted))
+
+
+def _read_part(reader: Table, table: Table) -> Table:
+    if not isinstance(table, FeatureGroup):
+        return table
+    if isinstance(reader, FittedModel):
+        return only(table, reader.features)
+    return only(table, columns_read(reader, table.name)) if isinstance(reader, FeatureGroup) else table

@@ -1,0 +1,79 @@
+"""What a feature is: a function from the candles known at a time to one value at that time.
+
+Everything else about a feature (its table column, Feast field, Dagster metadata, lineage, version and tests) is derived
+from the declaration.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from crypto_features.tables.dtypes import Dtype, column_type
+
+Bounds = tuple[float, float]
+POSITIVE: Bounds = (math.ulp(0.0), math.inf)
+"""More than 0, as a price is."""
+NOT_NEGATIVE: Bounds = (0.0, math.inf)
+"""0 or more, as an amount is."""
+RESERVED = frozenset(
+    {"symbol", "open_time", "event_timestamp", "created_timestamp", "known_at", "month"}
+    | {"open", "high", "low", "close", "volume", "completeness"}
+)
+"""Columns of the bars and of every feature table, which no feature may be named."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a feature table.
+
+    Args:
+        name: Column name, unique in its group.
+        expression: A Polars expression over one symbol's input rows in time order; `None` for a group that declares a
+            function. A column of the first input goes by its name, one of a joined input by `"<table>.<column>"`,
+            another feature of the group by its name.
+        description: Its definition, as documentation shows it.
+        unit: Unit of the value: `"ratio"`, `"quote currency"`, `"days"`, ...
+        dtype: Type of the column: a number, truth value, text, bytes, date or time that Feast holds, or a list of them.
+        window: Bars of the first input that a value needs: it is null until there are so many.
+        lookback: How far back it reads by the calendar, if its window is no number of bars (month to date, 20 calendar
+            days): bars that closed within this time before it decide its value, however few they are.
+        recursive: The value keeps a fading trace of bars before its window (exponential smoothing); the trace is gone
+            after the group's lookback.
+        bounds: Least and greatest value that its definition can give, both included; `None` if it has none. They are
+            checked before anything downstream is published, and are no part of its version.
+        sources: What a group's function reads to compute it, as `(table, column)`; expressions tell it themselves.
+
+    Raises:
+        InputError: if Feast holds no values of the type.
+    """
+
+    name: str
+    expression: pl.Expr | None
+    description: str
+    unit: str
+    dtype: Dtype = pl.Float64
+    window: int = 1
+    recursive: bool = False
+    bounds: Bounds | None = None
+    sources: tuple[tuple[str, str], ...] = ()
+    lookback: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        column_type(self.name, self.dtype)
+
+    @property
+    def column_type(self) -> pl.DataType:
+        """Type of the column in full, such as `Datetime("us", "UTC")` of `pl.Datetime`."""
+        return column_type(self.name, self.dtype)
+
+    @property
+    def range(self) -> str:
+        """Its bounds as documentation shows them; empty without any."""
+        if self.bounds is None:
+            return ""
+        low, high = self.bounds
+        if high < math.inf:
+            return f"{low:g} to {high:g}"
+        return "more than 0" if self.bounds == POSITIVE else f"{low:g} or more"

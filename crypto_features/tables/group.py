@@ -1,0 +1,165 @@
+"""A feature group: the features that share bars, joined tables and a time to live."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.tables.completeness import COMPLETENESS
+from crypto_features.tables.cross_sections import refuse_cross_sections
+from crypto_features.tables.feature import Feature
+from crypto_features.tables.lineage import columns_read, lineage
+from crypto_features.tables.partition import compute_partition, every_row
+from crypto_features.tables.read import Read, Reader, Terms
+from crypto_features.tables.table import Join, Sources, Table, length
+
+SHORTEST = timedelta(minutes=1)
+"""The shortest base candle."""
+RESERVED = frozenset(
+    {"symbol", "open_time", "event_timestamp", "created_timestamp", "known_at", "month"}
+    | {"open", "high", "low", "close", "volume", "completeness"}
+)
+"""Columns of the bars and of every feature table, which no feature may be named."""
+Compute = Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FeatureGroup(Table):
+    """The features that share bars, joined tables and a time to live: one table, one Feast view, one asset.
+
+    Args:
+        name: Name of the table, the view and the asset.
+        description: What the group is for.
+        bars: The table that gives a row for each of its rows.
+        features: Its columns.
+        lookback: How long before the start of a partition bars are needed, such as `"40d"`. A symbol that was away for
+            longer begins anew: its values are null until their windows are full.
+        joins: Further tables. For expressions they are joined to the bars as of the bar's open: what was known when the
+            bar began.
+        ttl: How old a value may be when it is used; `None` for the length of a bar.
+        function: Computes `symbol`, `event_timestamp` and every column of the group from the input tables, in place of
+            expressions.
+        completeness: Share of its candles, 0 to 1, that a bar needs: the row of a bar with less has no values. `None`
+            for what CRYPTO_FEATURES_MIN_COMPLETENESS says.
+
+    Raises:
+        InputError: if two features have one name, one has that of a column of the bars, or one has neither an
+            expression nor, in a group with a function, its sources; if a joined table has no lookback, a value would be
+            too old before the next one comes, an expression compares symbols, or `completeness` is not a share.
+    """
+
+    name: str
+    description: str = ""
+    _: KW_ONLY
+    bars: Table
+    features: Sequence[Feature]
+    lookback: timedelta | str = timedelta(0)
+    joins: Sequence[Join] = ()
+    ttl: timedelta | str | None = None
+    function: Compute | None = None
+    completeness: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.completeness is not None and not 0 <= self.completeness <= 1:
+            raise InputError(f"{self.name} declares completeness={self.completeness}; expected a share, 0 to 1.")
+        names = [feature.name for feature in self.features]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{self.name} declares two features {twice[0]!r}; give one of them another name.")
+        if taken := sorted(name for name in names if name in RESERVED or re.fullmatch(r"completeness_\d+", name)):
+            raise InputError(
+                f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
+                f"such as {taken[0]}_value."
+            )
+        if self.bar(SHORTEST) == self.bar(2 * SHORTEST):  # else it is as long as the base candle, which is not known.
+            self.time_to_live(SHORTEST)
+        for f in self.features:
+            if f.expression is not None:
+                refuse_cross_sections(f"{self.name}.{f.name}", f.expression, self.bar(SHORTEST))
+        for join in self.joins:
+            for column, expression in join.columns.items():
+                refuse_cross_sections(f"{self.name}'s {join.name}.{column}", expression, join.table.bar(SHORTEST))
+        self._check_sources()
+        if without := [join.name for join in self.joins if join.lookback <= timedelta(0)]:
+            raise InputError(
+                f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
+            )
+
+    @property
+    def inputs(self) -> tuple[Join, ...]:
+        """The bars and the joined tables."""
+        return (Join(self.bars, self.lookback), *self.joins)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its features."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """The columns of its inputs that reach a feature."""
+        return tuple(Read(i.name, i.lookback, columns_read(self, i.name)) for i in self.inputs)
+
+    @property
+    def sources(self) -> Sources:
+        """What each feature is computed from, and the completeness of its bar, by which a value is withheld."""
+        complete = (self.bars.name, COMPLETENESS)
+        return {name: (*columns, complete) for name, columns in lineage(self).items()}
+
+    def bar(self, base: timedelta) -> timedelta:
+        """Length of its bars."""
+        return self.bars.bar(base)
+
+    def compute(self, read: Reader, month: str, symbols: Sequence[str] | None, terms: Terms) -> pl.DataFrame:
+        """The rows of the bars that open in a month."""
+        inputs = {i.table: i.rows(read, month, symbols) for i in self.reads}
+        least = terms.min_completeness
+        return compute_partition(self, inputs, month, interval=terms.interval, min_completeness=least)
+
+    def whole(self, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
+        """Its rows over all the bars."""
+        return every_row(self, inputs, interval=interval)
+
+    def _check_sources(self) -> None:
+        for feature in self.features:
+            if feature.expression is None and self.function is None:
+                raise InputError(
+                    f"{self.name}.{feature.name} has no expression, and {self.name} declares no function: give it an "
+                    "expression."
+                )
+            if feature.expression is None and not feature.sources:
+                raise InputError(
+                    f"{self.name}.{feature.name} is computed by a function and does not say from what; declare its "
+                    f'sources, such as sources=(("{self.bars.name}", "close"),): lineage and the plan read them.'
+                )
+
+    def time_to_live(self, interval: timedelta) -> timedelta:
+        """How old a value may be when it is used.
+
+        Args:
+            interval: Length of a base candle.
+
+        Raises:
+            InputError: if a value would be too old before the next one comes.
+        """
+        bar = self.bar(interval)
+        ttl = bar if self.ttl is None else length(self.ttl, f"the ttl of {self.name}")
+        if timedelta(0) != ttl < bar:
+            raise InputError(
+                f"{self.name} declares ttl={self.ttl}, shorter than its bars of {bar}: a value would expire before the "
+                "next one comes. Declare ttl=None for the length of a bar, or a longer time."
+            )
+        return ttl
+
+    def feature(self, name: str) -> Feature:
+        """The feature of that name.
+
+        Raises:
+            UnknownNameError: if the group has none.
+        """
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise UnknownNameError(f"feature of {self.name}", name, (f.name for f in self.features))

@@ -1,0 +1,114 @@
+"""A table: a declared function from what was known at a time to its rows at that time."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+import polars as pl
+
+from crypto_features.durations import duration
+from crypto_features.errors import InputError
+from crypto_features.tables.read import Read, Reader, Terms
+
+Sources = Mapping[str, tuple[tuple[str, str], ...]]
+"""By column, the `(table, column)` pairs that it is computed from."""
+
+
+class Table:
+    """What every kind of table answers. A kind is a frozen dataclass that inherits it.
+
+    Attributes:
+        name: Name of the table, of its folder and of its asset.
+        description: What it holds, as documentation shows it.
+        time: The column that orders its rows.
+        fact: Whether a partition stays as it was published when its inputs change, as a fitted model does.
+        by_symbol: Whether the rows of a symbol can be computed without those of others.
+    """
+
+    name: str
+    description: str
+    time: ClassVar[str] = "event_timestamp"
+    fact: ClassVar[bool] = False
+    by_symbol: ClassVar[bool] = True
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    @property
+    def inputs(self) -> tuple["Join", ...]:
+        """The tables that it reads, each with how far back; the first one gives its bars."""
+        return ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that another table may read by name, beside those that tell rows apart."""
+        raise NotImplementedError
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """What it reads of each input, by names."""
+        return tuple(Read(i.name, i.lookback) for i in self.inputs)
+
+    @property
+    def sources(self) -> Sources:
+        """What each of its columns is computed from."""
+        return {}
+
+    def bar(self, base: timedelta) -> timedelta:
+        """How long before a row's time its bar opened.
+
+        Args:
+            base: Length of a base candle.
+        """
+        raise NotImplementedError
+
+    def compute(self, read: Reader, month: str, symbols: Sequence[str] | None, terms: Terms) -> pl.DataFrame:
+        """The rows of a month, of some symbols or of all (`None`)."""
+        raise NotImplementedError
+
+    def whole(self, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
+        """Every row of the table from whole input tables, for probes and notebooks.
+
+        Args:
+            inputs: The input tables by name.
+            interval: Length of a base candle.
+        """
+        raise NotImplementedError
+
+    def due(self, read: Reader, month: str, terms: Terms) -> datetime | None:  # noqa: ARG002 - kinds that wait override it.
+        """When the same inputs will give a month other rows, because bars are over by then that are waited for now."""
+        return None
+
+
+class Join:
+    """A table that another one reads, and how.
+
+    Args:
+        table: The table.
+        lookback: How long before the start of a partition its rows are needed, such as `"40d"`. A joined row is always
+            younger. A symbol that was away for longer begins anew: its values are null until their windows are full.
+        columns: Columns computed from the table's own rows of one symbol, in time order, before it is joined.
+    """
+
+    def __init__(self, table: Table, lookback: timedelta | str, columns: Mapping[str, pl.Expr] | None = None) -> None:
+        self.table, self.columns = table, dict(columns or {})
+        self.lookback = length(lookback, f"the lookback of {table.name}")
+
+    @property
+    def name(self) -> str:
+        """Name of the table."""
+        return self.table.name
+
+
+def length(value: timedelta | str, what: str) -> timedelta:
+    """A duration that a declaration gives as such or as a text.
+
+    Raises:
+        InputError: if it is a text that names none.
+    """
+    if isinstance(value, timedelta):
+        return value
+    try:
+        return duration(value)
+    except ValueError as error:
+        raise InputError(f"{what}: {error}.") from None
