@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from crypto_features.tables.artefact import version_of, written
+from crypto_features.tables.dtypes import TIME
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import MONTH, month_span
 from crypto_features.tables.read import Read, Reader, Terms
@@ -106,10 +107,16 @@ class FittedModel(Table):
         return self._table((month, parameters) for month in months)
 
     def _seen(self, rows: pl.DataFrame, month: str) -> pl.DataFrame:
+        rows = rows if rows.width else self._none()
         start, _ = month_span(month)
         time = pl.col("event_timestamp")
         known = (time <= start) & (time > start - length(self.lookback, f"the lookback of {self.name}"))
         return self._ordered(rows.filter(known))
+
+    def _none(self) -> pl.DataFrame:
+        """No rows, of a table that was never published."""
+        types = {name: self.of.feature(name).column_type for name in self.features}
+        return pl.DataFrame(schema={"symbol": pl.String(), "event_timestamp": TIME, **types})
 
     def _ordered(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.select("symbol", "event_timestamp", *self.features).sort("symbol", "event_timestamp")
