@@ -1,13 +1,15 @@
-"""Which catalog this process works on: the one that a setting names, or the one that an installed package offers."""
+"""Which catalog this process works on: that of a setting, of the project around it, or of an installed package."""
 
 import sys
+import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from crypto_features.errors import CryptoFeaturesError, SettingsError
-from crypto_features.settings import Settings
+from crypto_features.settings import Settings, project_root
 from crypto_features.tables.catalog import Catalog
 
 GROUP = "crypto_features.catalogs"
@@ -17,28 +19,42 @@ SHIPPED = "shipped"
 
 
 def current_catalog() -> Catalog:
-    """The catalog of the setting `CRYPTO_FEATURES_CATALOG`, else that of the one package that offers one.
+    """The catalog of the setting `CRYPTO_FEATURES_CATALOG`, else of this project's `pyproject.toml`, else of a package.
 
     Raises:
         SettingsError: if it cannot be loaded, is no catalog, or several packages offer one.
     """
-    return _load(Settings.load().catalog or _offered())
+    return _load(Settings.load().catalog or _declared(project_root() / "pyproject.toml") or _offered())
+
+
+@cache
+def _declared(pyproject: Path) -> str | None:
+    """The entry point that a project on disk declares, installed or not; an installed one is as old as its install."""
+    try:
+        project = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("project", {})
+    except (OSError, ValueError):
+        return None
+    return _only(project.get("entry-points", {}).get(GROUP, {}))
 
 
 def _offered() -> str:
-    offered = {entry.name: entry.value for entry in _entries()}
-    own = sorted(offered.keys() - {SHIPPED})
-    if len(own) > 1:
-        raise SettingsError(
-            f"several installed packages offer a catalog ({', '.join(own)}); set CRYPTO_FEATURES_CATALOG to the one of "
-            f"this project, such as {offered[own[0]]}."
-        )
-    if not offered:
+    found = _only({entry.name: entry.value for entry in _entries()})
+    if found is None:
         raise SettingsError(
             "no installed package offers a catalog, not even crypto-features: install it again, or set "
             "CRYPTO_FEATURES_CATALOG, such as crypto_features.shipped:catalog."
         )
-    return offered[own[0] if own else SHIPPED]
+    return found
+
+
+def _only(offered: Mapping[str, str]) -> str | None:
+    own = sorted(offered.keys() - {SHIPPED})
+    if len(own) > 1:
+        raise SettingsError(
+            f"several catalogs are offered ({', '.join(own)}); set CRYPTO_FEATURES_CATALOG to the one of this project, "
+            f"such as {offered[own[0]]}."
+        )
+    return offered[own[0]] if own else offered.get(SHIPPED)
 
 
 @cache
@@ -51,8 +67,9 @@ def _load(where: str) -> Catalog:
     module, _, name = where.partition(":")
     if not name:
         raise SettingsError(f"CRYPTO_FEATURES_CATALOG={where!r}; expected module:name, such as my_desk:catalog.")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    root = str(project_root())
+    if root not in sys.path:  # a project need not be installed.
+        sys.path.append(root)
     try:
         found = getattr(import_module(module), name)
     except CryptoFeaturesError:
@@ -60,7 +77,7 @@ def _load(where: str) -> Catalog:
     except (ImportError, AttributeError) as error:
         raise SettingsError(
             f"the catalog {where} cannot be loaded ({error}); expected a module that can be imported from "
-            f"{Path.cwd()} or is installed, with a Catalog of that name."
+            f"{root} or is installed, with a Catalog of that name."
         ) from error
     if not isinstance(found, Catalog):
         raise SettingsError(f"{where} is a {type(found).__name__}; expected a crypto_features.Catalog.")
