@@ -35,4 +35,4 @@ def random_walk_prior(seed: int = 20240101) -> RegimeModel:
 
 
 if __name__ == "__main__":
-    print(written(random_walk_prior().parameters, regime_model.about), end="")  # noqa: T201 - a command's output.
+    print(written(random_walk_prior().parameters, regime_model.about), end="")

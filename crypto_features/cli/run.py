@@ -101,7 +101,7 @@ def run() -> None:
     if hint:
         console.print(f"[bold yellow]{hint}[/]", soft_wrap=True)
     console.print(
-        f"\n{len(built)} assets in {time.perf_counter() - began:.0f} s. `make dev` shows how they hang together."
+        f"\n{len(built)} assets in {time.perf_counter() - began:.0f} s. `crypto-features dev` shows their graph."
     )
 
 

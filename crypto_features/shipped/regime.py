@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from crypto_features.errors import InputError
+from crypto_features.shipped.plots import regime_ribbon
 from crypto_features.shipped.price import price_features
 from crypto_features.shipped.regime_filter import NAMES, forward_filter
 from crypto_features.shipped.regime_model import (
@@ -102,6 +103,7 @@ regime_features = FeatureGroup(
     lookback="500d",
     joins=(Join(regime_model, "500d"),),
     ttl="1d",
+    plots={"regimes": regime_ribbon},
     features=(
         Feature(
             "regime_label",

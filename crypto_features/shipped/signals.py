@@ -11,6 +11,7 @@ import polars as pl
 from crypto_features.compute.indicators import CLOSE, ROUNDING, exceeds
 from crypto_features.compute.windows import window_mean
 from crypto_features.shipped.market import candles, daily_candles
+from crypto_features.shipped.plots import price_with_signals
 from crypto_features.shipped.price import price_features
 from crypto_features.tables.feature import POSITIVE, Feature
 from crypto_features.tables.group import FeatureGroup
@@ -51,6 +52,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
             Join(daily_candles, "1d" if k is not None else "40d", noise),
             Join(price_features, "7d"),
         ),
+        plots={"signals": price_with_signals},
         features=(
             Feature(
                 "target_price",

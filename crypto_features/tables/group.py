@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -16,6 +17,9 @@ from crypto_features.tables.partition import compute_partition, every_row
 from crypto_features.tables.read import Read, Reader, Terms
 from crypto_features.tables.table import Join, Sources, Table, length
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SHORTEST = timedelta(minutes=1)
 """The shortest base candle."""
 RESERVED = frozenset(
@@ -24,6 +28,8 @@ RESERVED = frozenset(
 )
 """Columns of the bars and of every feature table, which no feature may be named."""
 Compute = Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame]
+Plot = Callable[[pl.DataFrame, pl.DataFrame, str], "Figure"]
+"""`plot(bars, rows, symbol)`: a matplotlib figure of the newest bars and rows of the table."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,6 +50,7 @@ class FeatureGroup(Table):
             expressions.
         completeness: Share of its candles, 0 to 1, that a bar needs: the row of a bar with less has no values. `None`
             for what CRYPTO_FEATURES_MIN_COMPLETENESS says.
+        plots: Pictures of the table beside those that every table has, by name.
 
     Raises:
         InputError: if two features have one name, one has that of a column of the bars, or one has neither an
@@ -61,6 +68,7 @@ class FeatureGroup(Table):
     ttl: timedelta | str | None = None
     function: Compute | None = None
     completeness: float | None = None
+    plots: Mapping[str, Plot] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.completeness is not None and not 0 <= self.completeness <= 1:

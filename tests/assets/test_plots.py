@@ -11,11 +11,13 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from crypto_features.graph import plots
+from crypto_features import plots
+from crypto_features.graph import inline as inlined
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.pictures import pictures
-from crypto_features.graph.plots import style
+from crypto_features.plots import style
 from crypto_features.shipped import catalog
+from crypto_features.shipped.plots import price_with_signals, regime_ribbon
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 WHITE, DAGSTER_DARK = "#ffffff", "#0f1317"
@@ -64,8 +66,8 @@ def draw(name: str, count: int = 24 * 400) -> Figure:
     )
     rejected = pl.DataFrame({"rule": ["high_low"] * 3 + ["on_grid"]})
     figures: dict[str, Callable[[], Figure]] = {
-        "price": lambda: plots.price_with_signals(candles, signals, "BTC"),
-        "regime": lambda: plots.regime_ribbon(daily, regimes, "BTC"),
+        "price": lambda: price_with_signals(candles, signals, "BTC"),
+        "regime": lambda: regime_ribbon(daily, regimes, "BTC"),
         "distributions": lambda: plots.feature_distributions(features, names),
         "nulls": lambda: plots.null_heat_map(features, names),
         "quarantine": lambda: plots.quarantine_by_rule(rejected),
@@ -78,14 +80,14 @@ def draw(name: str, count: int = 24 * 400) -> Figure:
 def test_each_plot_is_small_and_drawn_alike_twice(name: str) -> None:
     first, second = (plots.png(draw(name)) for _ in range(2))
     assert first == second
-    assert 2_000 < len(first) <= plots.MAX_BYTES
+    assert 2_000 < len(first) <= inlined.MAX_BYTES
 
 
 def test_an_empty_table_still_draws() -> None:
     candles, signals, daily, regimes = (frame.clear() for frame in market(96))
     for drawn in (
-        plots.price_with_signals(candles, signals, "BTC"),
-        plots.regime_ribbon(daily, regimes, "BTC"),
+        price_with_signals(candles, signals, "BTC"),
+        regime_ribbon(daily, regimes, "BTC"),
         plots.feature_distributions(signals, ["target_price"]),
         plots.null_heat_map(signals, ["target_price"]),
         plots.quarantine_by_rule(pl.DataFrame(schema={"rule": pl.String})),
@@ -96,7 +98,7 @@ def test_an_empty_table_still_draws() -> None:
 def test_a_signal_is_drawn_where_it_begins_and_at_the_close_of_its_own_candle() -> None:
     candles, signals, _, _ = market(48)
     signals = signals.with_columns(can_buy=pl.Series([0] * 40 + [1] * 8), should_sell=pl.lit(0))
-    (axes,) = plots.price_with_signals(candles, signals, "BTC").axes
+    (axes,) = price_with_signals(candles, signals, "BTC").axes
     buys = axes.collections[0].get_offsets()
     assert np.asarray(buys)[:, 1].tolist() == [candles["close"][40]]
 
@@ -129,7 +131,7 @@ def test_inks_have_a_contrast_of_three_or_more_on_white_and_on_black() -> None:
 
 
 def test_inline_metadata_is_markdown_that_holds_the_picture() -> None:
-    text = plots.inline(draw("quarantine"), "quarantine by rule").value
+    text = inlined.inline(draw("quarantine"), "quarantine by rule").value
     assert text is not None
     assert text.startswith("![quarantine by rule](data:image/png;base64,")
     assert base64.b64decode(text.split("base64,")[1].rstrip(")")).startswith(b"\x89PNG")
@@ -157,7 +159,7 @@ def nulls(symbols: int, months: int) -> pl.DataFrame:
 def test_a_heat_map_of_500_symbols_and_36_months_shows_the_40_with_most_nulls_and_stays_small() -> None:
     table = nulls(500, 36)
     drawn = plots.null_heat_map(table, [f"f{i}" for i in range(8)])
-    assert len(plots.png(drawn)) <= plots.MAX_BYTES
+    assert len(plots.png(drawn)) <= inlined.MAX_BYTES
     assert drawn.get_suptitle() == "Share of null values by month and symbol: the 40 of 500 symbols with most"
     shown = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
     assert len(shown) == 40
@@ -166,7 +168,7 @@ def test_a_heat_map_of_500_symbols_and_36_months_shows_the_40_with_most_nulls_an
 
 def test_a_plot_that_is_too_large_is_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(style, "MAX_BYTES", 100)
-    text = plots.inline(draw("price", 96), "BTC with signals").value or ""
+    text = inlined.inline(draw("price", 96), "BTC with signals").value or ""
     assert text.startswith("No picture of BTC with signals: it has ")
     assert text.endswith(" bytes, more than 100.")
 

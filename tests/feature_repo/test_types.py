@@ -20,7 +20,6 @@ from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import compute_partition
 from crypto_features.tables.service import FeatureService
-from crypto_features.tables.table import Join
 from crypto_features.versions.fingerprint import feature_fingerprints
 from crypto_features.versions.provenance import column_digests
 

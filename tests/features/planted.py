@@ -6,7 +6,6 @@ import polars as pl
 
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.tables.table import Join
 
 DAY = timedelta(days=1)
 

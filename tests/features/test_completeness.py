@@ -15,7 +15,6 @@ from crypto_features.tables.completeness import completeness_columns, lowest_col
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import evaluate
-from crypto_features.tables.table import Join
 from tests.features.markets import DAY, HOUR, START, bars
 
 SHARES = [1.0, 0.74, 1.0, 0.75, 1.0, 1.0]

@@ -10,7 +10,6 @@ from crypto_features.errors import InputError
 from crypto_features.shipped import catalog
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.tables.table import Join
 from tests.features.markets import DAY, HOUR
 
 CLOSE = pl.col("close")

@@ -18,7 +18,6 @@ from crypto_features.errors import InputError
 from crypto_features.shipped import catalog
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.tables.table import Join
 from crypto_features.versions.definition import Reader, definitions, libraries, reader, table_definitions
 from tests.features.desk import desk
 from tests.features.edits import Edit, edited

@@ -14,7 +14,6 @@ from crypto_features.errors import InputError
 from crypto_features.leak import leak_test
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.tables.table import Join
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, bars
 from tests.features.planted import daily_feature, daily_features

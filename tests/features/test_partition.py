@@ -13,7 +13,6 @@ from crypto_features.tables.completeness import completeness_columns
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import compute_partition
-from crypto_features.tables.table import Join
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, HOUR, START, TIME, bars
 from tests.features.planted import daily_feature

@@ -19,7 +19,6 @@ from crypto_features.shipped.signals import K
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import MONTH, month_of, month_span
-from crypto_features.tables.table import Join
 from tests.features.zoo_rare import DAILY, HOURLY
 from tests.features.zoo_state import CLOCK, STATE, machine_clock, process_state
 

@@ -7,9 +7,10 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.graph.checks.finding import Finding, rows
-from crypto_features.graph.plots import inline, quarantine_by_rule
+from crypto_features.graph.inline import inline
 from crypto_features.lake.candles import coverage
 from crypto_features.lake.contract import KEY, validate
+from crypto_features.plots import quarantine_by_rule
 from crypto_features.sources.standing import Silent, Standing
 from crypto_features.tables.bars import Bars
 

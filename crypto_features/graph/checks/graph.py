@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import polars as pl
 
-from crypto_features import clock
-from crypto_features.graph import freshness, plots
+from crypto_features import clock, plots
+from crypto_features.graph import freshness
 from crypto_features.graph.checks import candles as candle_checks
 from crypto_features.graph.checks import features as feature_checks
 from crypto_features.graph.checks import serving
 from crypto_features.graph.checks.finding import Finding
 from crypto_features.graph.checks.remembered import Look, judged
+from crypto_features.graph.inline import inline
 from crypto_features.graph.lake import LakeResource, read_any
 from crypto_features.graph.partitions import months_of_run
 from crypto_features.graph.progress import same_inputs
@@ -243,7 +244,7 @@ def _ages(lake: LakeResource, catalog: Catalog, settings: Settings, now: datetim
             "allowed": [s.allowed for s in states],
         }
     )
-    return {"ages": plots.inline(plots.freshness(newest, now), "age of the newest row of each table")}
+    return {"ages": inline(plots.freshness(newest, now), "age of the newest row of each table")}
 
 
 def _specs(asset: str, asked: Asked) -> Sequence[dg.AssetCheckSpec]:

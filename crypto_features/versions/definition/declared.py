@@ -50,7 +50,7 @@ def _definitions(table: Table, reader: Reader) -> Mapping[str, str]:
 
 def _bars_and_joins(group: FeatureGroup, name: str) -> Iterator[Any]:
     """What is declared of the inputs that the feature reads: bars, lookbacks, columns computed before a join."""
-    yield group.bar(SHORTEST)
+    yield group.bar(SHORTEST), group.completeness
     roots = _roots(group, name)
     for number, source in enumerate(group.inputs):
         prefix = f"{source.name}." if number else ""

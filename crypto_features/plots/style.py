@@ -3,19 +3,13 @@
 Matplotlib is imported where it is used: loading the code location does not pay for it.
 """
 
-import base64
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-MAX_BYTES = 150_000
-"""Upper limit of one inline picture: metadata is stored with the event and sent to every browser that opens it."""
 
 INK = "#797979"
 """Text and axes: a contrast of 4.2 or better with white and with Dagster's dark background."""
@@ -70,16 +64,3 @@ def png(drawn: "Figure") -> bytes:
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", transparent=True, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
     return buffer.getvalue()
-
-
-def inline(drawn: "Figure", alt: str) -> dg.MarkdownMetadataValue:
-    """The figure as metadata that Dagster's UI shows in place; a text if it is larger than `MAX_BYTES`."""
-    picture = png(drawn)
-    if len(picture) > MAX_BYTES:
-        return left_out(alt, f"it has {len(picture):,} bytes, more than {MAX_BYTES:,}")
-    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(picture).decode()})")
-
-
-def left_out(alt: str, why: str) -> dg.MarkdownMetadataValue:
-    """What stands in the place of a picture that cannot be shown."""
-    return dg.MetadataValue.md(f"No picture of {alt}: {why}.")

@@ -1,11 +1,11 @@
-"""Prices over time: with the signals that were given, and above the regime that was in force."""
+"""Pictures of the shipped groups: prices with the signals that were given, and above the regime that was in force."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from crypto_features.graph.plots.style import ACCENT, BAD, GOOD, INK, LINE, REGIMES, dates, figure, legend
+from crypto_features.plots.style import ACCENT, BAD, GOOD, INK, LINE, REGIMES, dates, figure, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

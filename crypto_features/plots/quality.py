@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from crypto_features.graph.plots.style import ACCENT, BAD, GOOD, INK, figure
+from crypto_features.plots.style import ACCENT, BAD, GOOD, INK, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

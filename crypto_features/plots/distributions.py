@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from crypto_features.graph.plots.style import ACCENT, INK, LINE, figure
+from crypto_features.plots.style import ACCENT, INK, LINE, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
