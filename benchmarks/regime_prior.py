@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from crypto_features.shipped.price import price_features
-from crypto_features.shipped.regime_model import RegimeModel, fit, padded
+from crypto_features.shipped.regime_filter import NAMES
+from crypto_features.shipped.regime_model import ULTRA_5, RegimeModel, fit, padded
 from crypto_features.tables.artefact import written
 from crypto_features.tables.partition import evaluate
 
@@ -35,4 +36,4 @@ def random_walk_prior(seed: int = 20240101) -> RegimeModel:
 
 
 if __name__ == "__main__":
-    print(written(random_walk_prior().parameters, regime_model.about), end="")
+    print(written(random_walk_prior().parameters, {"labels": NAMES, "features": ULTRA_5}), end="")

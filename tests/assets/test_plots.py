@@ -167,7 +167,7 @@ def test_a_heat_map_of_500_symbols_and_36_months_shows_the_40_with_most_nulls_an
 
 
 def test_a_plot_that_is_too_large_is_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(style, "MAX_BYTES", 100)
+    monkeypatch.setattr(inlined, "MAX_BYTES", 100)
     text = inlined.inline(draw("price", 96), "BTC with signals").value or ""
     assert text.startswith("No picture of BTC with signals: it has ")
     assert text.endswith(" bytes, more than 100.")
