@@ -49,6 +49,7 @@ def plan(
         month_span(refit)
     asked = {
         Reason.DEFINITION_CHANGED: run or exact,
+        Reason.OLDER_VERSION: run or exact,
         Reason.FEATURE_CHANGED: exact,
         Reason.LAST_BITS: last_bits,
     }

@@ -14,6 +14,8 @@ from crypto_features.errors import SettingsError
 
 if TYPE_CHECKING:
     from crypto_features.graph.materialize import Built
+    from crypto_features.settings import Settings
+    from crypto_features.tables.catalog import Catalog
 
 SHOWN_SYMBOLS = ("BTC", "ETH")
 
@@ -33,7 +35,6 @@ def run() -> None:
 
         from crypto_features import clock
         from crypto_features.catalogs import current_catalog
-        from crypto_features.cli import online_table
         from crypto_features.definitions import build
         from crypto_features.graph.checks.candles import ended_markets, failed_symbols
         from crypto_features.graph.materialize import materialize_all
@@ -42,7 +43,6 @@ def run() -> None:
         from crypto_features.lake.table import stored
         from crypto_features.sources import source
         from crypto_features.tables.months import months_between
-        from feature_repo import get_online_features
 
         market = source(settings)
         symbols = settings.symbols or market.symbols()
@@ -59,6 +59,7 @@ def run() -> None:
         f"[bold]{market.name}[/]: {len(symbols)} symbols, {months[0]} to {months[-1]}, into {settings.root}\n",
         soft_wrap=True,
     )
+    _tell_of_older(console, settings)
     with console.status(catalog.raw.name) as status, dg.DagsterInstance.get() as instance:
         built = materialize_all(
             definitions,
@@ -88,6 +89,18 @@ def run() -> None:
             soft_wrap=True,
         )
     console.print()
+    _show_online(console, catalog, built, symbols)
+    console.print(
+        f"\n{len(built)} assets in {time.perf_counter() - began:.0f} s. `crypto-features dev` shows their graph."
+    )
+
+
+def _show_online(console: Console, catalog: "Catalog", built: "Sequence[Built]", symbols: "Sequence[str]") -> None:
+    """The newest features of some symbols, or why there are none."""
+    from crypto_features import clock
+    from crypto_features.cli import online_table
+    from feature_repo import get_online_features
+
     shown, now = [name for name in SHOWN_SYMBOLS if name in symbols] or list(symbols[:2]), clock.now()
     service = online_table.shown(catalog)
     units = {
@@ -100,9 +113,20 @@ def run() -> None:
     hint = online_table.why_withheld(answer.statuses, [asset.last for asset in built], now)
     if hint:
         console.print(f"[bold yellow]{hint}[/]", soft_wrap=True)
-    console.print(
-        f"\n{len(built)} assets in {time.perf_counter() - began:.0f} s. `crypto-features dev` shows their graph."
-    )
+
+
+def _tell_of_older(console: Console, settings: "Settings") -> None:
+    """What becomes of a folder that version 0.1 wrote."""
+    from crypto_features.graph.recompute import plan_of
+    from crypto_features.versions.plan import Reason
+
+    older = [item for item in plan_of(settings).stale if item.reason is Reason.OLDER_VERSION]
+    if older:
+        console.print(
+            f"{len(older)} partitions were written by version 0.1. Their values are computed again; candles, when each "
+            "was known, and published models stay as they are.\n",
+            soft_wrap=True,
+        )
 
 
 def _built_table(built: "Sequence[Built]") -> Table:

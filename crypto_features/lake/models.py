@@ -9,7 +9,7 @@ from upath import UPath
 
 from crypto_features.errors import InputError
 from crypto_features.tables.artefact import Artefact, opened, written
-from crypto_features.versions.provenance import FINGERPRINTS, PUBLISHED_AT
+from crypto_features.versions.provenance import DEFINITIONS, FINGERPRINTS, PUBLISHED_AT
 from crypto_features.whole_file import whole_file
 
 SUPERSEDED = "superseded"
@@ -45,7 +45,8 @@ def published_model(root: UPath, name: str, month: str, fingerprints: Mapping[st
         model = opened(load_model(root, name, month))
     except InputError:
         return None
-    return model if json.loads(model.notes.get(FINGERPRINTS, "{}")) == fingerprints else None
+    older = DEFINITIONS not in model.notes  # version 0.1 measured behaviour otherwise; its models stay.
+    return model if older or json.loads(model.notes.get(FINGERPRINTS, "{}")) == fingerprints else None
 
 
 def whole_models(root: UPath, name: str) -> dict[str, str]:

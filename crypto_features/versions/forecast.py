@@ -23,6 +23,7 @@ from crypto_features.versions.plan import (
     bar_over,
     behaviour,
     inputs_noted,
+    is_older,
     redefined,
 )
 from crypto_features.versions.provenance import DEFINITIONS, FINGERPRINTS, INPUTS, column_digests, input_digest
@@ -30,7 +31,9 @@ from crypto_features.versions.provenance import DEFINITIONS, FINGERPRINTS, INPUT
 Key = tuple[str, str]
 """A table and a month."""
 _VERSIONS = ("created_timestamp", "known_at")
-_CODE = frozenset({Reason.FEATURE_CHANGED, Reason.DEFINITION_CHANGED})
+_UNSURE = frozenset({Reason.DEFINITION_CHANGED, Reason.OLDER_VERSION})
+"""Reasons of which values are taken for equal until they are confirmed."""
+_CODE = _UNSURE | {Reason.FEATURE_CHANGED}
 """Whoever changes code knows that tables have to be built: they are computed in memory only if that is asked for."""
 
 
@@ -134,10 +137,12 @@ class _Forecast:
         if verdict is None:
             return
         reason, details = verdict
-        if node.fact and not own | inherited and not (self.refit and self.refit <= month):
+        if node.fact and reason is Reason.OLDER_VERSION:
+            self.settled.append(Settled(node.name, month, self._notes(node, month)))
+        elif node.fact and not own | inherited and not (self.refit and self.refit <= month):
             self.kept += [Stale(node.name, month, reason, details)]
         elif reason in _CODE - self.confirm or not all(i.known for i in differing):
-            if reason is not Reason.DEFINITION_CHANGED:  # its values are taken for equal until they are confirmed.
+            if reason not in _UNSURE:
                 reached = frozenset(own | inherited).union(*(node.reached(i.read, i.columns) for i in differing))
                 every = any(i.columns is None for i in differing)
                 self.changes[node.name, month] = _Change(columns=None if every else reached)
@@ -151,6 +156,8 @@ class _Forecast:
         self, node: Node, note: Mapping[str, str], own: set[str], inherited: set[str], differing: Sequence[_Input]
     ) -> tuple[Reason, tuple[str, ...]] | None:
         """The first reason that applies, and its details."""
+        if is_older(note):
+            return Reason.OLDER_VERSION, ("its completeness is not stored",)
         upstream = tuple(f"{i.read.table} {i.month}" for i in differing if i.read.table in self.nodes)
         if own or (inherited and not upstream):
             return Reason.FEATURE_CHANGED, tuple(sorted(own or inherited))

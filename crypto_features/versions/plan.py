@@ -30,6 +30,7 @@ class Reason(Enum):
     BAR_OVER = "a bar is over"
     DEFINITION_CHANGED = "definition changed, values to be confirmed"
     LAST_BITS = "definition changed, last bits of values differ"
+    OLDER_VERSION = "written by version 0.1, values to be confirmed"
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,15 @@ def noted(note: Mapping[str, str], key: str) -> dict[str, str]:
     return found
 
 
+def is_older(note: Mapping[str, str]) -> bool:
+    """Whether version 0.1 published the partition: it noted no definitions, and measured behaviour otherwise."""
+    return DEFINITIONS not in note
+
+
 def behaviour(node: Node, note: Mapping[str, str], changed: Mapping[str, set[str]]) -> tuple[set[str], set[str]]:
     """Columns that behave otherwise than noted by their own definition, and because of changed columns they read."""
+    if is_older(note):
+        return set(), set()
     now, before = node.fingerprints, noted(note, FINGERPRINTS)
     differ = {name for name in now.keys() | before.keys() if now.get(name) != before.get(name)}
     inherited = {
@@ -126,9 +134,9 @@ def behaviour(node: Node, note: Mapping[str, str], changed: Mapping[str, set[str
 
 
 def redefined(node: Node, note: Mapping[str, str]) -> tuple[str, ...]:
-    """Columns whose definition is not the noted one. Version 0.1 noted none: its partitions count as unchanged."""
+    """Columns whose definition is not the noted one."""
     before = noted(note, DEFINITIONS)
-    return tuple(sorted(n for n, d in node.definitions.items() if before and before.get(n) != d))
+    return tuple(sorted(n for n, d in node.definitions.items() if before.get(n) != d))
 
 
 def inputs_noted(note: Mapping[str, str]) -> dict[str, dict[str, str]]:
