@@ -49,6 +49,12 @@ def published_model(root: UPath, name: str, month: str, fingerprints: Mapping[st
     return model if older or json.loads(model.notes.get(FINGERPRINTS, "{}")) == fingerprints else None
 
 
+def model_months(root: UPath, name: str) -> list[str]:
+    """The months of a model that are published, whole or not, oldest first."""
+    folder = root / name
+    return sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
+
+
 def whole_models(root: UPath, name: str) -> dict[str, str]:
     """The artefacts in force, by month; one that is not whole counts as missing."""
     folder, found = root / name, dict[str, str]()

@@ -8,7 +8,7 @@ from upath import UPath
 
 from crypto_features.errors import InputError
 from crypto_features.lake.candles import current
-from crypto_features.lake.models import load_model, whole_models
+from crypto_features.lake.models import load_model, model_months
 from crypto_features.lake.table import Table as Stored
 from crypto_features.lake.table import stored
 from crypto_features.tables.artefact import opened
@@ -64,7 +64,7 @@ class Reading:
         return {name: {month: digest for month, (_, digest) in held.items()} for name, held in self._held.items()}
 
     def _published(self, name: str) -> Sequence[str]:
-        return [*whole_models(self._root, name)] if name in self._catalog.models else self._stored(name).months()
+        return model_months(self._root, name) if name in self._catalog.models else self._stored(name).months()
 
     def _stored(self, name: str) -> Stored:
         return stored(self._root, self._catalog, name)

@@ -48,7 +48,7 @@ def market(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Market]:
 def test_a_symbol_that_fails_is_named_while_the_others_go_on(market: Market) -> None:
     run = market.fetch("2024-01", FEBRUARY)
     assert run.success
-    failed = failed_symbols(market.instance)
+    failed = failed_symbols(market.instance, "candles")
     assert list(failed) == ["NOPE"]
     assert "unknown market of binance for NOPE 'NOPE/USDT'" in failed["NOPE"]
     (check,) = [one for one in run.get_asset_check_evaluations() if one.check_name == "all_fetched"]

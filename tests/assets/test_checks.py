@@ -14,7 +14,7 @@ from crypto_features.graph.checks.finding import Finding
 from crypto_features.graph.freshness import Freshness, freshness
 from crypto_features.lake.candles import gaps
 from crypto_features.lake.table import Table
-from crypto_features.shipped import catalog
+from crypto_features.shipped import catalog, daily_candles
 from crypto_features.sources.standing import Silent, Standing
 from crypto_features.store import Difference, ParityReport
 from crypto_features.tables.completeness import completeness_columns
@@ -107,8 +107,8 @@ def test_a_hole_over_the_end_of_a_month_is_seen_from_both_sides() -> None:
 def test_each_symbol_is_held_to_the_days_of_its_own_candles() -> None:
     stored = pl.concat([candles(48), candles(30, symbol="ETH")])
     daily = pl.concat([candles(48), candles(24, symbol="ETH")]).gather_every(24)
-    assert candle_checks.days_counted(daily, stored, HOUR).passed
-    assert failed(candle_checks.days_counted(daily.head(2), stored, HOUR), "1 are missing", "missing")
+    assert candle_checks.bars_counted(daily, stored, daily_candles, HOUR).passed
+    assert failed(candle_checks.bars_counted(daily.head(2), stored, daily_candles, HOUR), "1 are missing", "missing")
 
 
 def test_a_symbol_that_fell_silent_is_named_with_what_to_do() -> None:
@@ -131,10 +131,10 @@ def test_rows_of_bars_that_are_not_complete_enough_may_be_empty() -> None:
 
 def test_a_missing_or_invented_day_is_found() -> None:
     daily = candles(48).gather_every(24)
-    assert candle_checks.days_counted(daily, candles(48), HOUR).passed
-    assert candle_checks.days_counted(daily, candles(60), HOUR).passed
-    assert failed(candle_checks.days_counted(daily.head(1), candles(48), HOUR), "1 are missing")
-    assert failed(candle_checks.days_counted(daily, candles(24), HOUR), "1 have no candle")
+    assert candle_checks.bars_counted(daily, candles(48), daily_candles, HOUR).passed
+    assert candle_checks.bars_counted(daily, candles(60), daily_candles, HOUR).passed
+    assert failed(candle_checks.bars_counted(daily.head(1), candles(48), daily_candles, HOUR), "1 are missing")
+    assert failed(candle_checks.bars_counted(daily, candles(24), daily_candles, HOUR), "1 have no candle")
 
 
 def test_a_changed_column_is_named() -> None:
@@ -200,8 +200,8 @@ def test_parity_registry_and_switches() -> None:
     assert failed(serving.equal(ParityReport("price_features", 8, (different,))), "1 differences")
     assert serving.registered({"a": ["x"]}, {"a": ["x"]}).passed
     assert failed(serving.registered({"a": ["x"], "b": ["y"]}, {"a": ["x", "z"]}), "a, b")
-    assert serving.enabled("price_features", {"volume_features": "late"}).passed
-    assert failed(serving.enabled("price_features", {"BTC": "hard fork"}), "BTC (hard fork)")
+    assert serving.enabled("price_features", {"volume_features": "late"}, catalog.groups).passed
+    assert failed(serving.enabled("price_features", {"BTC": "hard fork"}, catalog.groups), "BTC (hard fork)")
 
 
 def test_freshness_is_measured_from_the_close_of_the_newest_bar() -> None:

@@ -15,7 +15,8 @@ from crypto_features.graph.checks.candles import ended_markets
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.training import unknown_rows
 from crypto_features.settings import Settings
-from crypto_features.shipped import catalog
+from crypto_features.shipped import candles as raw
+from crypto_features.shipped import catalog, training_set
 from crypto_features.tables.partition import evaluate
 from feature_repo import get_online_features
 from feature_repo.online import OnlineFeatures
@@ -107,9 +108,9 @@ def test_a_symbol_that_stopped_is_named_and_its_fragment_is_not_served(desk: Des
     assert failing == {"candles:all_current", "candles:fresh"}
     assert sentence in (checks["candles:all_current"].description or "")
     settings = Settings.load()
-    (problem,) = silent_markets(desk.lake, settings, ended_markets(desk.instance))
+    (problem,) = silent_markets(desk.lake, settings, ended_markets(desk.instance, raw.name))
     assert (problem.title, sentence in problem.detail) == ("ETH is late", True)
-    assert not list(troubled_tables(desk.lake, settings))
+    assert not list(troubled_tables(desk.lake, catalog, settings))
     assert not list(failed_checks(desk.instance, [], ""))
 
 
@@ -143,4 +144,4 @@ def test_training_rows_hold_nothing_of_a_downtime_and_their_number_is_known(desk
     desk.put("BTC", MIDNIGHT + 3 * DAY)
     desk.run(MIDNIGHT + 3 * DAY + timedelta(minutes=1), training)
     assert ratios(training)[-2:] == [None, None]
-    assert unknown_rows(desk.instance, "ml_training_features") == 2
+    assert unknown_rows(desk.instance, training_set) == 2

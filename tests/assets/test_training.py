@@ -11,17 +11,17 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from crypto_features.graph.candles import daily_candles
+from crypto_features.graph.bars import bar_table
 from crypto_features.graph.features import feature_table
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.materialize import range_tags
 from crypto_features.graph.partitions import monthly
-from crypto_features.graph.training import training_set
+from crypto_features.graph.training import training_set as training_table
 from crypto_features.lake.digest import content_digest
 from crypto_features.lake.history import history
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.shipped import catalog
+from crypto_features.shipped import catalog, daily_candles, training_set
 from crypto_features.shipped.regime_model import ULTRA_5
 from crypto_features.store import FeastResource
 from crypto_features.training.rows import training_rows
@@ -67,9 +67,9 @@ def test_the_noted_digest_is_that_of_the_content(platform: Path) -> None:
 
 def test_the_published_rows_are_those_that_the_readers_alone_give(platform: Path) -> None:
     table = Table(UPath(platform), "training/ml_training_features")
-    past = history(UPath(platform), interval=timedelta(hours=1), wait=timedelta(hours=1))
+    past = history(UPath(platform), catalog, interval=timedelta(hours=1), wait=timedelta(hours=1))
     for month in table.months():
-        assert training_rows(catalog.services["ml_training_features"], month, past).equals(table.read([month]))
+        assert training_rows(training_set, month, past).equals(table.read([month]))
 
 
 def test_a_later_correction_changes_features_and_no_training_row(
@@ -119,11 +119,10 @@ def run(root: UPath) -> None:
     """Compute the tables of a training set anew, all months of them."""
     settings = Settings.load()
     months = monthly(datetime(2024, 1, 1, tzinfo=UTC))
-    service = catalog.services["ml_training_features"]
     assets = [
-        daily_candles(settings, months),
-        *(feature_table(settings, catalog.groups[view], months) for view in service.features),
-        training_set(settings, service, months),
+        bar_table(settings, daily_candles, months),
+        *(feature_table(settings, catalog.groups[view], months) for view in training_set.service.features),
+        training_table(settings, training_set, catalog, months),
     ]
     resources = {"lake": LakeResource(root=str(root), interval_minutes=60), "feast": FeastResource()}
     assert dg.materialize(assets, resources=resources, tags=range_tags("2024-01", "2024-03")).success

@@ -19,7 +19,7 @@ from crypto_features.known.history import FittedVersion, reach
 from crypto_features.known.past import missed
 from crypto_features.lake.history import history
 from crypto_features.lake.table import Table
-from crypto_features.shipped import catalog
+from crypto_features.shipped import catalog, training_set
 from crypto_features.store import FeastResource, NotAppliedError, OtherVersionError, UnknownThenWarning, session
 from crypto_features.tables.months import MONTH, month_span
 from crypto_features.training.rows import training_rows
@@ -73,7 +73,7 @@ def write(root: Path, market: Market) -> None:
             path = root / "regime_model" / (f"superseded/{month}/{one.version}.json" if i else f"{month}.json")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(json.loads(one.parameters) | {"notes": {"published_at": str(one.published_at)}}))
-    past = history(folder, interval=HOUR, wait=WAIT)
+    past = history(folder, catalog, interval=HOUR, wait=WAIT)
     for name, group in catalog.groups.items():
         for month, rows in by_month(now.tables[name], MONTH):
             start, end = month_span(month)
@@ -178,11 +178,12 @@ def test_regimes_as_of_a_time_are_those_of_then(market: Market) -> None:
 
 
 def test_the_rows_of_a_training_set_are_the_same_from_readers_alone(market: Market) -> None:
-    service = catalog.services["ml_training_features"]
-    past = history(UPath(market.root), interval=HOUR, wait=WAIT)
+    past = history(UPath(market.root), catalog, interval=HOUR, wait=WAIT)
     for month in ("2024-01", "2024-03"):
-        got = training_rows(service, month, past)
-        through_feast = get_training_features(got.select("symbol", "event_timestamp"), service.name, as_of="row")
+        got = training_rows(training_set, month, past)
+        through_feast = get_training_features(
+            got.select("symbol", "event_timestamp"), training_set.service.name, as_of="row"
+        )
         assert got.drop("symbol", "event_timestamp").equals(features(through_feast, got.columns[2:]))
 
 

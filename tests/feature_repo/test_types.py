@@ -1,5 +1,6 @@
 """A feature of every type that Feast holds has one value: in its table, in training and online."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import feature_repo as repo
 from crypto_features.errors import InputError
 from crypto_features.lake.digest import content_digest
 from crypto_features.lake.table import Table
-from crypto_features.shipped import catalog, registry
+from crypto_features.shipped import catalog, daily_candles
 from crypto_features.store import FeastResource, definitions, parity
 from crypto_features.tables.dtypes import SCALARS
 from crypto_features.tables.feature import Feature
@@ -22,6 +23,7 @@ from crypto_features.tables.partition import compute_partition
 from crypto_features.tables.service import FeatureService
 from crypto_features.versions.fingerprint import feature_fingerprints
 from crypto_features.versions.provenance import column_digests
+from tests.redeclared import use
 
 from .conftest import NOW
 
@@ -47,7 +49,7 @@ def typed() -> FeatureGroup:
         Feature(f"{name}_list", pl.concat_list(expression, expression), "", "", dtype=pl.List(dtype))
         for name, dtype, expression, _ in declared
     ]
-    return FeatureGroup("typed", "", DAY, DAY, (Input("daily_candles", 2 * DAY),), (*scalars, *lists))
+    return FeatureGroup("typed", bars=daily_candles, lookback=2 * DAY, ttl=DAY, features=(*scalars, *lists))
 
 
 def rows() -> pl.DataFrame:
@@ -64,9 +66,7 @@ def test_every_type_has_one_value_in_the_table_in_training_and_online(
     assert dict(table.schema)["Datetime_list"] == pl.List(pl.Datetime("us", "UTC"))
     monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", NOW.isoformat())
     names = tuple(feature.name for feature in group.features)
-    monkeypatch.setattr(registry, "GROUPS", {**catalog.groups, "typed": group})
-    service = FeatureService("all_types", "", {"typed": names})
-    monkeypatch.setattr(registry, "SERVICES", {**catalog.services, "all_types": service})
+    use(monkeypatch, group, FeatureService("all_types", "", {"typed": names}))
     monkeypatch.setattr(definitions, "feature_versions", lambda _: dict.fromkeys([*names, *_names()], "1"))
     monkeypatch.setattr(definitions, "table_version", lambda _: "1")
     data = tmp_path / "data"
@@ -117,7 +117,7 @@ def test_every_type_has_a_version_that_follows_its_values() -> None:
     assert len(versions) == 2 * len(SCALARS)
     other = Feature("Float64_list", pl.concat_list(pl.col("close"), pl.col("open")), "", "", dtype=pl.List(pl.Float64))
     group = typed()
-    changed = FeatureGroup(**{**vars(group), "features": (*group.features[:9], other, *group.features[10:])})
+    changed = replace(group, features=(*group.features[:9], other, *group.features[10:]))
     assert {n for n, v in feature_fingerprints(changed).items() if v != versions[n]} == {"Float64_list"}
 
 

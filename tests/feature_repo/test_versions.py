@@ -9,20 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import feature_repo as repo
-from crypto_features.shipped import catalog, registry
+from crypto_features.shipped import catalog
 from crypto_features.store import FeastResource, OtherVersionError, definitions, session
-from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.service import FeatureService
 from crypto_features.versions.measured import feature_versions
+from tests.redeclared import use
 
 from .conftest import NOW
 
 REF = "price_features:rsi_14"
-
-
-def declare(monkeypatch: pytest.MonkeyPatch, group: FeatureGroup, *services: FeatureService) -> None:
-    monkeypatch.setattr(registry, "GROUPS", {**catalog.groups, group.name: group})
-    monkeypatch.setattr(registry, "SERVICES", {**catalog.services, **{service.name: service for service in services}})
 
 
 def versions() -> list[int]:
@@ -44,7 +39,7 @@ def test_other_words_or_another_ttl_make_no_new_version(own: FeastResource, monk
         replace(group, ttl=timedelta(days=2)),
         replace(group, features=fields),
     ):
-        declare(monkeypatch, other)
+        use(monkeypatch, other)
         own.apply()
         assert versions() == [0]
         assert status() == "PRESENT"
@@ -60,7 +55,7 @@ def test_a_service_keeps_reading_the_version_that_it_pins(own: FeastResource, mo
     )
     pinned = FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
     newest = FeatureService("newest", "New.", {group.name: ("rsi_14",)})
-    declare(monkeypatch, group, pinned, newest)
+    use(monkeypatch, group, pinned, newest)
     own.apply()
     assert versions() == [0, 1]
     assert status() == "NOT_FOUND", "nothing of the new version was published yet"
@@ -89,7 +84,7 @@ def test_a_version_trains_on_what_it_serves_as_long_as_the_table_holds_it(
         pq.write_table(pq.read_table(file).replace_schema_metadata(notes), file)
     monkeypatch.setattr(definitions, "feature_versions", lambda name: {**feature_versions(name), "rsi_14": "changed"})
     pinned = FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
-    declare(monkeypatch, group, pinned)
+    use(monkeypatch, group, pinned)
     own.apply()
     frame = repo.create_entity_df(["BTC"], NOW, NOW)
     served = repo.get_online_features(["BTC"], "pinned")["rsi_14"]

@@ -146,7 +146,7 @@ def test_a_silent_symbol_is_a_problem_while_others_go_on(world: World) -> None:
     assert (problem.key, problem.title) == ("silent:ETH", "ETH is halted")
     assert "28 h ago" in problem.detail
     assert "other symbols go on" in problem.detail
-    assert not list(troubled_tables(world.lake, settings))
+    assert not list(troubled_tables(world.lake, catalog, settings))
 
 
 def test_a_new_symbol_is_backfilled_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,9 +160,9 @@ def test_a_new_symbol_is_backfilled_alone(world: World, monkeypatch: pytest.Monk
 
 def test_a_stale_table_is_a_problem_that_says_what_the_bot_reads(world: World) -> None:
     world.store_candles(NOW)
-    assert not list(troubled_tables(world.lake, Settings.load()))
+    assert not list(troubled_tables(world.lake, catalog, Settings.load()))
     world.at(NOW + 3 * HOUR)
-    ((table, problem),) = troubled_tables(world.lake, Settings.load())
+    ((table, problem),) = troubled_tables(world.lake, catalog, Settings.load())
     assert table == "candles"
     assert problem.key == "stale:candles"
     assert "closed at 2024-03-10 12:00 UTC, 3 h ago; 65 min is allowed" in problem.detail
@@ -174,7 +174,7 @@ def test_a_table_that_cannot_be_read_is_a_problem_and_hides_no_other(world: Worl
     world.store_days("2024-02")
     damaged = world.folder / "candles" / "2024-03.parquet"
     damaged.write_bytes(damaged.read_bytes()[:3000])
-    found = {problem.key: problem for _, problem in troubled_tables(world.lake, Settings.load())}
+    found = {problem.key: problem for _, problem in troubled_tables(world.lake, catalog, Settings.load())}
     assert list(found) == ["damaged:candles", "stale:daily_candles"]
     assert "2024-03" in found["damaged:candles"].detail
     assert "Restore the file of that month from a copy" in found["damaged:candles"].action

@@ -9,7 +9,9 @@ from crypto_features.automation.lagging import Lag, lagging
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.graph.recompute import plan_of
 from crypto_features.settings import Settings
+from crypto_features.shipped import regime_model
 from crypto_features.shipped.regime_model import prior_model
+from crypto_features.tables.artefact import written
 from crypto_features.versions.measured import definitions, feature_versions
 from crypto_features.versions.provenance import partition_metadata
 from tests.market.market import HOUR
@@ -125,7 +127,7 @@ def test_a_regime_model_that_is_not_whole_is_stale(world: World) -> None:
     folder.mkdir()
     code = feature_versions("regime_model"), definitions()["regime_model"]
     notes = partition_metadata(pl.DataFrame(), code[0], {"price_features": {}}, code[1])
-    (folder / "2024-01.json").write_text(prior_model().to_json(notes))
+    (folder / "2024-01.json").write_text(written(prior_model().parameters, regime_model.about, notes))
     (folder / "2024-02.json").touch()
     assert stale("regime_model") == ["2024-02", "2024-03"]
 

@@ -1,14 +1,13 @@
 """`crypto-features plan` on a data folder: what it lists, as table and as JSON, and that --run computes just that."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import dagster as dg
 import polars as pl
 import pytest
-from crypto_features.graph.regime_model import ModelReader
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 from upath import UPath
@@ -19,10 +18,12 @@ from crypto_features.definitions import build
 from crypto_features.errors import InputError
 from crypto_features.graph.materialize import command_tags
 from crypto_features.graph.plan import recompute_plan
+from crypto_features.lake.reading import Reading
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.shipped import catalog
+from crypto_features.shipped import catalog, regime_features, regime_model
 from crypto_features.shipped.regime_model import prior_model
+from crypto_features.tables.artefact import written
 from crypto_features.tables.months import months_between
 from crypto_features.versions.measured import feature_versions
 from crypto_features.versions.provenance import FINGERPRINTS, INPUTS
@@ -102,7 +103,7 @@ def test_what_is_listed_is_computed_and_nothing_else(platform: Path) -> None:
     }
     details = json.loads(run("plan", "--json"))[0]["details"]
     assert details == ["BTC 2024-02-10 23:00 corrected"]
-    shown = dg.materialize([recompute_plan]).asset_materializations_for_node("recompute_plan")[0].metadata
+    shown = dg.materialize([recompute_plan(catalog)]).asset_materializations_for_node("recompute_plan")[0].metadata
     assert shown["stale"].value == 4
     assert "| daily_candles | 2024-02 | input corrected | BTC 2024-02-10 23:00 corrected |" in str(shown["plan"].value)
     run("plan", "--run")
@@ -123,14 +124,18 @@ def test_a_regime_model_that_is_not_whole_is_missing_and_is_made_again(platform:
     month = platform / "regime_model" / "2024-02.json"
     month.parent.mkdir()
     other = month.with_name("2024-01.json")
-    other.write_text(prior_model().to_json({INPUTS: "{}", FINGERPRINTS: json.dumps(feature_versions("regime_model"))}))
+    notes = {INPUTS: "{}", FINGERPRINTS: json.dumps(feature_versions("regime_model"))}
+    other.write_text(written(prior_model().parameters, regime_model.about, notes))
     fetch_candles()
     month.write_bytes(content)
     stale = [(month, reason) for asset, month, reason in listed() if asset == "regime_model"]
     assert ("2024-02", "never built") in stale
     assert ("2024-01", "never built") not in stale
-    with pytest.raises(InputError, match=r"2024-02\.json is no whole regime model .*'regime_model' for 2024-02 again"):
-        ModelReader(UPath(platform), timedelta(days=62)).read("2024-02")
+    prices = pl.DataFrame({"symbol": "BTC", "event_timestamp": [datetime(2024, 2, 10, tzinfo=UTC)]})
+    Table(UPath(platform), "price_features").publish("2024-02", prices)
+    read = Reading(UPath(platform), catalog, regime_features)
+    with pytest.raises(InputError, match=r"2024-02\.json is no whole model .*'regime_model' for 2024-02 again"):
+        read("regime_model", ["2024-01", "2024-02"], None, None)
 
 
 def test_a_damaged_partition_ends_in_one_line_that_names_it(platform: Path) -> None:
