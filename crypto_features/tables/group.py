@@ -10,7 +10,7 @@ import polars as pl
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.tables.completeness import COMPLETENESS
 from crypto_features.tables.cross_sections import refuse_cross_sections
-from crypto_features.tables.feature import Feature
+from crypto_features.tables.feature import RESERVED, Feature
 from crypto_features.tables.lineage import columns_read, lineage
 from crypto_features.tables.partition import compute_partition, every_row
 from crypto_features.tables.read import Read, Reader, Terms
@@ -18,11 +18,6 @@ from crypto_features.tables.table import Join, Sources, Table, length
 
 SHORTEST = timedelta(minutes=1)
 """The shortest base candle."""
-RESERVED = frozenset(
-    {"symbol", "open_time", "event_timestamp", "created_timestamp", "known_at", "month"}
-    | {"open", "high", "low", "close", "volume", "completeness"}
-)
-"""Columns of the bars and of every feature table, which no feature may be named."""
 Compute = Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame]
 
 
@@ -73,6 +68,9 @@ class FeatureGroup(Table):
                 f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
                 f"such as {taken[0]}_value."
             )
+        length(self.lookback, f"the lookback of {self.name}")
+        if self.ttl is not None:
+            length(self.ttl, f"the ttl of {self.name}")
         if self.bar(SHORTEST) == self.bar(2 * SHORTEST):  # else it is as long as the base candle, which is not known.
             self.time_to_live(SHORTEST)
         for f in self.features:
