@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from crypto_features.shipped.price import price_features
+from crypto_features.shipped import price_features, regime_model
 from crypto_features.shipped.regime_model import RegimeModel, fit, padded
 from crypto_features.tables.artefact import written
 from crypto_features.tables.partition import evaluate
@@ -35,4 +35,4 @@ def random_walk_prior(seed: int = 20240101) -> RegimeModel:
 
 
 if __name__ == "__main__":
-    print(written(random_walk_prior().parameters, regime_model.about), end="")  # noqa: T201 - a command's output.
+    print(written(random_walk_prior().parameters, regime_model.about), end="")

@@ -68,11 +68,7 @@ class FeatureGroup(Table):
                 f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
                 f"such as {taken[0]}_value."
             )
-        length(self.lookback, f"the lookback of {self.name}")
-        if self.ttl is not None:
-            length(self.ttl, f"the ttl of {self.name}")
-        if self.bar(SHORTEST) == self.bar(2 * SHORTEST):  # else it is as long as the base candle, which is not known.
-            self.time_to_live(SHORTEST)
+        self._check_lengths()
         for f in self.features:
             if f.expression is not None:
                 refuse_cross_sections(f"{self.name}.{f.name}", f.expression, self.bar(SHORTEST))
@@ -80,10 +76,6 @@ class FeatureGroup(Table):
             for column, expression in join.columns.items():
                 refuse_cross_sections(f"{self.name}'s {join.name}.{column}", expression, join.table.bar(SHORTEST))
         self._check_sources()
-        if without := [join.name for join in self.joins if join.lookback <= timedelta(0)]:
-            raise InputError(
-                f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
-            )
 
     @property
     def inputs(self) -> tuple[Join, ...]:
@@ -119,6 +111,17 @@ class FeatureGroup(Table):
     def whole(self, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
         """Its rows over all the bars."""
         return every_row(self, inputs, interval=interval)
+
+    def _check_lengths(self) -> None:
+        length(self.lookback, f"the lookback of {self.name}")
+        if self.ttl is not None:
+            length(self.ttl, f"the ttl of {self.name}")
+        if self.bar(SHORTEST) == self.bar(2 * SHORTEST):  # else it is as long as the base candle, which is not known.
+            self.time_to_live(SHORTEST)
+        if without := [join.name for join in self.joins if join.lookback <= timedelta(0)]:
+            raise InputError(
+                f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
+            )
 
     def _check_sources(self) -> None:
         for feature in self.features:

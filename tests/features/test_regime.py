@@ -132,7 +132,7 @@ def test_an_edited_or_foreign_artefact_is_refused() -> None:
     with pytest.raises(InputError, match=r"it was edited; materialize it again"):
         opened(text.replace('"rows": [\n  ', '"rows": [\n  1'))
     for foreign in ("{}", "[]", "1", '"version"', "no JSON", ""):
-        with pytest.raises(InputError, match="not a fitted model: .*; materialize it again"):
+        with pytest.raises(InputError, match=r"not a fitted model: .*; materialize it again"):
             opened(foreign)
     with pytest.raises(InputError, match=r"not a regime model: .*; materialize regime_model again"):
         RegimeModel.from_parameters(opened(written({"mean": 1.0}, {})).parameters)
