@@ -49,7 +49,7 @@ def _entries() -> tuple[EntryPoint, ...]:
 @cache
 def _load(where: str) -> Catalog:
     module, _, name = where.partition(":")
-    if not name:
+    if not name or not all(part.isidentifier() for part in module.split(".")):
         raise SettingsError(f"CRYPTO_FEATURES_CATALOG={where!r}; expected module:name, such as my_desk:catalog.")
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
