@@ -7,26 +7,26 @@ import polars as pl
 
 from crypto_features.leak import leak_test
 from crypto_features.shipped import catalog
-from crypto_features.shipped.regime_model import Fit, fit_regime_model, regime_models
 from crypto_features.shipped.signals import volatility_breakout
-from crypto_features.tables.derived import every_row, tables
+from crypto_features.tables.derived import inputs_of
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.partition import every_row
 from crypto_features.versions.probe_market import DAYS, HOUR, START, probe_market
 from tests.features.honest import DAILY, HOURLY
-from tests.features.zoo_common import FITS, zoo
+from tests.features.zoo_common import fitted_zoo, zoo
 
 CUTS = 20
 PROBES = ("truncate", "perturb", "gap", "calendar", "start", "warm-up", "isolation", "permutation", "process", "clock")
 
 
-def caught_by_last_rows(group: FeatureGroup, fit: Fit = fit_regime_model) -> set[str]:
+def caught_by_last_rows(group: FeatureGroup) -> set[str]:
     """Features whose last row changes when the market is cut at twenty times, as freqtrade's analysis does."""
     market = probe_market()
-    whole = computed(group, market, fit)
+    whole = computed(group, market)
     caught: set[str] = set()
     for number in range(1, CUTS + 1):
         past = market.filter(pl.col("open_time") < START + number * DAYS * 24 * HOUR / (CUTS + 1))
-        rows = computed(group, past, fit)
+        rows = computed(group, past)
         last = rows.group_by("symbol").last().join(whole, on=["symbol", "event_timestamp"], suffix="_whole")
         for feature in group.features:
             if last.filter(pl.col(feature.name).ne_missing(pl.col(f"{feature.name}_whole"))).height:
@@ -34,12 +34,9 @@ def caught_by_last_rows(group: FeatureGroup, fit: Fit = fit_regime_model) -> set
     return caught
 
 
-def computed(group: FeatureGroup, candles: pl.DataFrame, fit: Fit) -> pl.DataFrame:
-    """The group's rows, with regime models by that fit."""
-    inputs = tables(group, candles, interval=HOUR)
-    if "regime_model" in inputs:
-        inputs["regime_model"] = regime_models(inputs["price_features"], fit=fit)
-    return every_row(group, inputs, interval=HOUR)
+def computed(group: FeatureGroup, candles: pl.DataFrame) -> pl.DataFrame:
+    """The group's rows, from candles alone."""
+    return every_row(group, inputs_of(group, candles, interval=HOUR), interval=HOUR)
 
 
 def main() -> None:
@@ -55,10 +52,9 @@ def main() -> None:
             last = feature.name in last_rows
             print(f"| {feature.description} | {' | '.join(marks)} | {'x' if last else ''} |")
             total, found, by_last_rows = total + 1, found + bool(probes), by_last_rows + last
-    for name, fit in FITS.items():
-        leaks = leak_test(catalog.groups["regime_features"], fit=fit).leaks
-        last = bool(caught_by_last_rows(catalog.groups["regime_features"], fit))
-        probes = {leak.probe for leak in leaks}
+    for name, group in fitted_zoo().items():
+        last = bool(caught_by_last_rows(group))
+        probes = {leak.probe for leak in leak_test(group).leaks}
         print(f"| {name} | {' | '.join('x' if p in probes else '' for p in PROBES)} | {'x' if last else ''} |")
         total, found, by_last_rows = total + 1, found + bool(probes), by_last_rows + last
     print(f"\nCaught: {found} of {total}; by last rows: {by_last_rows} of {total}.\n")

@@ -10,23 +10,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import polars as pl
-from crypto_features.tables.graph import DAILY, MODEL, RAW
 from upath import UPath
 
 from crypto_features import clock
 from crypto_features.graph.recompute import plan_of, tables_of
 from crypto_features.lake.folder import Folder
-from crypto_features.lake.table import Table
+from crypto_features.lake.models import publish_model
+from crypto_features.lake.table import Table, stored
 from crypto_features.settings import Settings
 from crypto_features.shipped import catalog
 from crypto_features.shipped.regime_model import prior_model
+from crypto_features.tables.artefact import opened, written
 from crypto_features.tables.months import month_span, months_between
 from crypto_features.versions.forecast import make_plan
 from crypto_features.versions.plan import Published
-from crypto_features.versions.provenance import partition_metadata
+from crypto_features.versions.provenance import PUBLISHED_AT, partition_metadata
 
 SYMBOLS = [f"S{n:03}" for n in range(500)]
 MONTHS = months_between(datetime(2014, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC))
@@ -44,13 +44,13 @@ def rows(month: str, time_column: str, columns: list[str]) -> pl.DataFrame:
 def publish(root: UPath) -> None:
     """A data folder with full notes: what a complete build would leave behind."""
     ohlcv = ["open", "high", "low", "close", "volume"]
-    columns = {RAW: ohlcv, DAILY: ohlcv, **{g.name: [f.name for f in g.features] for g in catalog.groups.values()}}
-    raw = Table(root, RAW, time="open_time", by_symbol=True)
+    raw = Table(root, catalog.raw.name, time=catalog.raw.time, by_symbol=True)
     for month in MONTHS:
-        raw.publish(month, rows(month, "open_time", ohlcv))
-    model, notes = prior_model(), dict[str, dict[str, dict[str, str]]]()
-    digests = {RAW: {m: raw.digest(m) for m in MONTHS}, MODEL: dict.fromkeys(MONTHS, model.version)}
-    for node in tables_of(Settings.load()):
+        raw.publish(month, rows(month, catalog.raw.time, ohlcv))
+    model, notes = opened(written(prior_model().parameters, {})), dict[str, dict[str, dict[str, str]]]()
+    fitted = dict.fromkeys(catalog.models, dict.fromkeys(MONTHS, model.version))
+    digests = {catalog.raw.name: {m: raw.digest(m) for m in MONTHS}, **fitted}
+    for node in tables_of(Settings.load(), catalog):
         notes[node.name] = {}
         state = Published(notes, digests)
         for month in MONTHS:
@@ -58,16 +58,13 @@ def publish(root: UPath) -> None:
                 read.table: {m: state.digest(read, m) or "" for m in MONTHS if read.covers(month, m)}
                 for read in node.inputs
             }
-            stamp = "open_time" if node.name == DAILY else "event_timestamp"
-            named = columns.get(node.name) or [name.partition(":")[2] for name in node.fingerprints]
-            frame = pl.DataFrame() if node.name == MODEL else rows(month, stamp, named)
-            notes[node.name][month] = partition_metadata(frame, node.fingerprints, inputs, node.definitions)
-            if node.name == MODEL:
-                path = Path(str(root)) / MODEL / f"{month}.json"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(model.to_json(notes[node.name][month]))
+            named = [name.rpartition(":")[2] for name in node.fingerprints]
+            frame = pl.DataFrame() if node.fact else rows(month, catalog.time_of(node.name), named)
+            notes[node.name][month] = note = partition_metadata(frame, node.fingerprints, inputs, node.definitions)
+            if node.fact:
+                publish_model(root, node.name, month, model, {**note, PUBLISHED_AT: clock.now().isoformat()})
             else:
-                Table(root, node.name, time=stamp).publish(month, frame, notes[node.name][month])
+                stored(root, catalog, node.name).publish(month, frame, note)
 
 
 @contextmanager
@@ -84,11 +81,11 @@ def main() -> None:
         os.environ["CRYPTO_FEATURES_DATA"] = folder
         root = UPath(folder)
         publish(root)
-        print(f"{len(MONTHS)} months, {len(SYMBOLS)} symbols, {len(tables_of(Settings.load())) + 1} tables\n")
+        print(f"{len(MONTHS)} months, {len(SYMBOLS)} symbols, {len(tables_of(Settings.load(), catalog)) + 1} tables\n")
         print("| step | seconds | CPU seconds |\n| --- | --- | --- |")
         with timed("versions of the code"):
-            graph = tables_of(Settings.load())
-        lake = Folder(root, [node.name for node in graph])
+            graph = tables_of(Settings.load(), catalog)
+        lake = Folder(root, catalog)
         with timed("notes of every partition"):
             state = lake.published()
         with timed("comparison"):

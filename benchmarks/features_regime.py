@@ -13,9 +13,9 @@ import polars as pl
 
 from benchmarks.regime_study import study_regime
 from crypto_features.compute.resample import resample
-from crypto_features.shipped import catalog
-from crypto_features.tables.derived import every_row
-from crypto_features.tables.partition import DAY
+from crypto_features.shipped import price_features
+from crypto_features.tables.bars import DAY
+from crypto_features.tables.partition import every_row
 
 HOUR = timedelta(hours=1)
 
@@ -30,7 +30,7 @@ def read(folder: Path) -> pl.DataFrame:
 def main(folder: Path) -> None:
     """Print the figures as Markdown."""
     daily = resample(read(folder), HOUR, DAY)
-    prices = every_row(catalog.groups["price_features"], {"daily_candles": daily}, interval=HOUR)
+    prices = every_row(price_features, {"daily_candles": daily}, interval=HOUR)
     study = study_regime(prices)
     shares = {month: changed / (of or 1) for month, (changed, of) in study.changed.items()}
     worst = max(shares, key=shares.__getitem__)

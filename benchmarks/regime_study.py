@@ -7,12 +7,13 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from crypto_features.shipped.regime import regime_features
+from crypto_features.shipped import regime_features, regime_model
 from crypto_features.shipped.regime_filter import UNKNOWN, Floats, Labels, rule_labels
-from crypto_features.shipped.regime_model import RegimeModel, bars_of_symbols, padded, regime_models, trend_strength
-from crypto_features.tables.derived import every_row
+from crypto_features.shipped.regime_model import RegimeModel, bars_of_symbols, padded, trend_strength
+from crypto_features.tables.artefact import opened
+from crypto_features.tables.bars import DAY
 from crypto_features.tables.months import month_span
-from crypto_features.tables.partition import DAY
+from crypto_features.tables.partition import every_row
 
 BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
@@ -43,8 +44,9 @@ def study_regime(price_features: pl.DataFrame) -> RegimeStudy:
         price_features: Every row of the price features.
     """
     prices = price_features.sort("symbol", "event_timestamp")
-    table = regime_models(prices)
-    models = {month: RegimeModel.from_json(text) for month, text in table.select("month", "parameters").iter_rows()}
+    table = regime_model.whole({"price_features": prices}, DAY)
+    artefacts = {month: opened(text) for month, text in table.select("month", "parameters").iter_rows()}
+    models = {month: RegimeModel.from_parameters(one.parameters) for month, one in artefacts.items()}
     changed = {month: _changed(prices, month, models[before], models[month]) for before, month in pairwise(models)}
     labels = every_row(regime_features, {"price_features": prices, "regime_model": table}, interval=DAY).drop_nulls()
     runs = labels.with_columns(run=pl.col("regime_label").rle_id().over("symbol")).group_by("symbol", "run").len()

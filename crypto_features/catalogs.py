@@ -65,7 +65,7 @@ def _entries() -> tuple[EntryPoint, ...]:
 @cache
 def _load(where: str) -> Catalog:
     module, _, name = where.partition(":")
-    if not name:
+    if not name or not all(part.isidentifier() for part in module.split(".")):
         raise SettingsError(f"CRYPTO_FEATURES_CATALOG={where!r}; expected module:name, such as my_desk:catalog.")
     root = str(project_root())
     if root not in sys.path:  # a project need not be installed.

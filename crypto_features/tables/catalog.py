@@ -18,6 +18,7 @@ from crypto_features.tables.training import TrainingSet
 QUARANTINE = "quarantine"
 """The table of the raw rows that break their contract."""
 T = TypeVar("T", bound=Table)
+N = TypeVar("N", FeatureService, TrainingSet)
 Declared = Table | FeatureService | TrainingSet
 
 
@@ -30,7 +31,8 @@ class Catalog:
         *declared: Tables, services and training sets, in any order.
 
     Raises:
-        InputError: if two tables have one name, or there is not exactly one raw table.
+        InputError: if two tables, services or training sets have one name, a table has that of the rejected candles, or
+            there is not exactly one raw table.
         UnknownNameError: naming who reads what does not exist.
 
     Attributes:
@@ -44,11 +46,12 @@ class Catalog:
         for part in parts:
             if isinstance(part, Table):
                 _add(part, found)
-        self.training: tuple[TrainingSet, ...] = tuple(dict.fromkeys(p for p in parts if isinstance(p, TrainingSet)))
+        sets = _by_name("training sets", (part for part in parts if isinstance(part, TrainingSet)))
+        self.training: tuple[TrainingSet, ...] = tuple(sets.values())
         for one in self.training:
             _add(one.rows, found)
         services = [p for p in parts if isinstance(p, FeatureService)] + [one.service for one in self.training]
-        self.services: Mapping[str, FeatureService] = MappingProxyType(_by_name(services))
+        self.services: Mapping[str, FeatureService] = MappingProxyType(_by_name("services", services))
         self.tables: Mapping[str, Table] = MappingProxyType(found)
         raws = [*self._kind(RawTable)]
         if len(raws) != 1:
@@ -141,18 +144,19 @@ def _add(table: Table, found: dict[str, Table]) -> None:
     """The table after those that it reads."""
     if found.get(table.name) is table:
         return
-    if table.name in found:
-        raise InputError(f"two tables of the catalog are named {table.name!r}; give one of them another name.")
+    if table.name == QUARANTINE:
+        raise InputError(f"{table!r} has the name of the table of rejected candles; give it another name.")
     for source in table.inputs:
         _add(source.table, found)
-    found[table.name] = table
+    if found.setdefault(table.name, table) is not table:
+        raise InputError(f"two tables of the catalog are named {table.name!r}; give one of them another name.")
 
 
-def _by_name(services: Iterable[FeatureService]) -> dict[str, FeatureService]:
-    found: dict[str, FeatureService] = {}
-    for service in services:
-        if found.setdefault(service.name, service) is not service:
-            raise InputError(f"two services of the catalog are named {service.name!r}; give one of them another name.")
+def _by_name(kind: str, declared: Iterable[N]) -> dict[str, N]:
+    found: dict[str, N] = {}
+    for one in declared:
+        if found.setdefault(one.name, one) is not one:
+            raise InputError(f"two {kind} of the catalog are named {one.name!r}; give one of them another name.")
     return found
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.tables.completeness import COMPLETENESS
 from crypto_features.tables.cross_sections import refuse_cross_sections
-from crypto_features.tables.feature import Feature
+from crypto_features.tables.feature import RESERVED, Feature
 from crypto_features.tables.lineage import columns_read, lineage
 from crypto_features.tables.partition import compute_partition, every_row
 from crypto_features.tables.read import Read, Reader, Terms
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
 SHORTEST = timedelta(minutes=1)
 """The shortest base candle."""
-RESERVED = frozenset(
-    {"symbol", "open_time", "event_timestamp", "created_timestamp", "known_at", "month"}
-    | {"open", "high", "low", "close", "volume", "completeness"}
-)
-"""Columns of the bars and of every feature table, which no feature may be named."""
 Compute = Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame]
 Plot = Callable[[pl.DataFrame, pl.DataFrame, str], "Figure"]
 """`plot(bars, rows, symbol)`: a matplotlib figure of the newest bars and rows of the table."""
@@ -81,8 +76,7 @@ class FeatureGroup(Table):
                 f"{self.name} declares a feature {taken[0]!r}, which is a column of its bars; give it another name, "
                 f"such as {taken[0]}_value."
             )
-        if self.bar(SHORTEST) == self.bar(2 * SHORTEST):  # else it is as long as the base candle, which is not known.
-            self.time_to_live(SHORTEST)
+        self._check_lengths()
         for f in self.features:
             if f.expression is not None:
                 refuse_cross_sections(f"{self.name}.{f.name}", f.expression, self.bar(SHORTEST))
@@ -90,10 +84,6 @@ class FeatureGroup(Table):
             for column, expression in join.columns.items():
                 refuse_cross_sections(f"{self.name}'s {join.name}.{column}", expression, join.table.bar(SHORTEST))
         self._check_sources()
-        if without := [join.name for join in self.joins if join.lookback <= timedelta(0)]:
-            raise InputError(
-                f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
-            )
 
     @property
     def inputs(self) -> tuple[Join, ...]:
@@ -129,6 +119,17 @@ class FeatureGroup(Table):
     def whole(self, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
         """Its rows over all the bars."""
         return every_row(self, inputs, interval=interval)
+
+    def _check_lengths(self) -> None:
+        length(self.lookback, f"the lookback of {self.name}")
+        if self.ttl is not None:
+            length(self.ttl, f"the ttl of {self.name}")
+        if self.bar(SHORTEST) == self.bar(2 * SHORTEST):  # else it is as long as the base candle, which is not known.
+            self.time_to_live(SHORTEST)
+        if without := [join.name for join in self.joins if join.lookback <= timedelta(0)]:
+            raise InputError(
+                f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
+            )
 
     def _check_sources(self) -> None:
         for feature in self.features:

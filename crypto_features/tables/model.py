@@ -53,6 +53,9 @@ class FittedModel(Table):
     fact: ClassVar[bool] = True
     by_symbol: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        length(self.lookback, f"the lookback of {self.name}")
+
     @property
     def inputs(self) -> tuple[Join, ...]:
         """The rows that are fitted."""
@@ -98,12 +101,9 @@ class FittedModel(Table):
 
     def assumed(self, rows: pl.DataFrame, months: Sequence[str]) -> pl.DataFrame:
         """The prior for each of some months; without one the parameters that all the rows give."""
-        if self.prior is not None:
-            parameters = self.prior()
-        else:
-            parameters = self.fit(
-                rows.select(self.reads[0].columns or ()).sort("symbol", "event_timestamp"), months[-1]
-            )
+        if not months:
+            return self._table(())
+        parameters = self.prior() if self.prior is not None else self.fit(self._ordered(rows), months[-1])
         return self._table((month, parameters) for month in months)
 
     def _seen(self, rows: pl.DataFrame, month: str) -> pl.DataFrame:

@@ -191,7 +191,8 @@ def _known(source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta
     if not source.columns:
         return frame
     added = [expression.alias(name) for name, expression in source.columns.items()]
-    return pl.concat(part.with_columns(added) for part in frame.partition_by("symbol")) if len(frame) else frame
+    parts = frame.partition_by("symbol") or [frame]
+    return pl.concat(part.with_columns(added) for part in parts)
 
 
 def _typed(group: "FeatureGroup", rows: pl.DataFrame, limit: float) -> pl.DataFrame:

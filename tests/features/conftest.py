@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from crypto_features.compute.resample import resample
-from crypto_features.shipped import catalog
-from crypto_features.tables.derived import every_row
+from crypto_features.shipped import price_features
+from crypto_features.tables.partition import every_row
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -29,4 +29,4 @@ def real_daily(real_candles: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def real_prices(real_daily: pl.DataFrame) -> pl.DataFrame:
-    return every_row(catalog.groups["price_features"], {"daily_candles": real_daily}, interval=HOUR)
+    return every_row(price_features, {"daily_candles": real_daily}, interval=HOUR)

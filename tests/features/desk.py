@@ -107,10 +107,9 @@ PAIR = lambda x: x + 1, lambda x: x + 2
 ''',
     "later.py": "def doubled(values):\n    return values * 2\n",
     "groups.py": '''
-from datetime import timedelta
-
 import polars as pl
 
+from crypto_features.shipped import daily_candles, price_features
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.table import Join
@@ -136,11 +135,11 @@ def feature(name, expression, **declared):
 
 
 expressions = FeatureGroup(
-    "expressions", "", timedelta(days=1), timedelta(days=1),
-    inputs=(
-        Input("daily_candles", timedelta(days=40)),
-        Input("price_features", timedelta(days=7), columns={"twice": pl.col("ma_5") * 2}),
-    ),
+    "expressions",
+    bars=daily_candles,
+    lookback="40d",
+    joins=(Join(price_features, "7d", columns={"twice": pl.col("ma_5") * 2}),),
+    ttl="1d",
     features=(
         feature("plain", CLOSE * 2),
         feature("of_plain", pl.col("plain") + 1),
@@ -171,8 +170,10 @@ def filled(inputs):
 
 
 function = FeatureGroup(
-    "function", "", timedelta(days=1), timedelta(days=1),
-    inputs=(Input("daily_candles", timedelta(days=40)),),
+    "function",
+    bars=daily_candles,
+    lookback="40d",
+    ttl="1d",
     features=(feature("value", None, sources=(("daily_candles", "close"),)),),
     function=filled,
 )

@@ -9,7 +9,12 @@ from types import CodeType, ModuleType
 
 ROOM = "crypto_features"
 EDITABLE = tuple(f"crypto_features.{room}." for room in ("compute", "known", "leak", "shipped", "tables", "versions"))
-READERS = ("crypto_features.training.rows.", "crypto_features.store.offline.known.", "tests.features.memory_lake.")
+READERS = (
+    "crypto_features.catalogs.",
+    "crypto_features.training.rows.",
+    "crypto_features.store.offline.known.",
+    "tests.features.memory_lake.",
+)
 """Further modules that hold on to what the rooms declare."""
 Edit = tuple[str, str, str]
 """Module below the package, text, and the text in its place."""

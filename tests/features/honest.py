@@ -6,6 +6,7 @@ import polars as pl
 
 from crypto_features.compute.indicators import CLOSE, HIGH, LOW, OPEN, VOLUME, price_return, rsi
 from crypto_features.compute.windows import window_mean
+from crypto_features.shipped import candles, daily_candles
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 
@@ -28,10 +29,10 @@ def _slope(bars: int) -> pl.Expr:
 DAILY = FeatureGroup(
     "honest_days",
     "honest",
-    DAY,
-    DAY,
-    (Input("daily_candles", timedelta(days=500)),),
-    (
+    bars=daily_candles,
+    lookback="500d",
+    ttl="1d",
+    features=(
         _feature("weekday of the bar", OPEN_TIME.dt.weekday().cast(pl.Float64)),
         _feature("month of the bar as a sine", (OPEN_TIME.dt.month() * 0.5235987755982988).sin()),
         _feature("last day of a month by its own date", CLOSE_TIME.dt.day() == 1, dtype=pl.Boolean),
@@ -87,13 +88,11 @@ DAILY = FeatureGroup(
 HOURLY = FeatureGroup(
     "honest_hours",
     "honest",
-    None,
-    DAY,
-    (
-        Input("candles", timedelta(days=7)),
-        Input("daily_candles", timedelta(days=40), {"ma_20": window_mean(CLOSE, 20)}),
-    ),
-    (
+    bars=candles,
+    lookback="7d",
+    joins=(Join(daily_candles, "40d", {"ma_20": window_mean(CLOSE, 20)}),),
+    ttl="1d",
+    features=(
         _feature("hour of the bar", OPEN_TIME.dt.hour().cast(pl.Float64)),
         _feature("New York's hour", OPEN_TIME.dt.convert_time_zone("America/New_York").dt.hour().cast(pl.Float64)),
         _feature(

@@ -3,15 +3,20 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 import polars as pl
-from crypto_features.tables.graph import MODEL, RAW, Node, nodes
 
 from crypto_features.compute.resample import WAITS_UNTIL
 from crypto_features.known.history import FittedVersion, History
-from crypto_features.shipped import catalog
+from crypto_features.shipped import catalog as shipped
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.completeness import MIN_COMPLETENESS
 from crypto_features.tables.months import months_between
-from crypto_features.training.rows import TRAINED, training_node
+from crypto_features.tables.node import Node, node_of
+from crypto_features.tables.read import Terms
+from crypto_features.tables.table import Table
+from crypto_features.training.rows import training_node
 from crypto_features.versions.definition import table_definitions
 from crypto_features.versions.fingerprint import table_fingerprints
 from crypto_features.versions.forecast import make_plan
@@ -22,19 +27,35 @@ from tests.features.markets import HOUR
 Key = tuple[str, str]
 
 
+@cache
+def behaviour(catalog: Catalog) -> Mapping[str, Mapping[str, str]]:
+    """The version of each column of a catalog, by table."""
+    return table_fingerprints(catalog)
+
+
+@cache
+def defined(catalog: Catalog) -> Mapping[str, Mapping[str, str]]:
+    """The definition of each column of a catalog, by table."""
+    return table_definitions(catalog)
+
+
 class MemoryLake:
-    """Partitions by asset and month, with the notes that a real lake keeps in its files."""
+    """Partitions by asset and month, with the notes that a real lake keeps in its files.
 
-    behaviour, defined = table_fingerprints(catalog), table_definitions(catalog)
+    Args:
+        candles: The candles of now.
+        catalog: The tables.
+    """
 
-    def __init__(self, candles: pl.DataFrame) -> None:
-        self.candles = candles
+    def __init__(self, candles: pl.DataFrame, catalog: Catalog = shipped) -> None:
+        self.candles, self.catalog = candles, catalog
         self.raw: pl.DataFrame | None = None
         """Every version of the candles with `known_at`; by default each candle was known at its close."""
         self.clock: datetime | None = None
-        self.groups = dict(catalog.groups)
-        self.versions: dict[str, Mapping[str, str]] = dict(self.behaviour)
-        self.definitions: dict[str, Mapping[str, str]] = dict(self.defined)
+        self.replaced: Mapping[str, Table] = {}
+        """Tables that are computed in place of those of the catalog, by name."""
+        self.versions: Mapping[str, Mapping[str, str]] = behaviour(catalog)
+        self.definitions: Mapping[str, Mapping[str, str]] = defined(catalog)
         self.frames: dict[Key, pl.DataFrame] = {}
         self.notes: dict[str, dict[str, dict[str, str]]] = {}
 
@@ -58,8 +79,11 @@ class MemoryLake:
 
     @property
     def graph(self) -> tuple[Node, ...]:
-        tables = nodes(self.groups.values(), self.versions, self.definitions, interval=HOUR, now=self.now, wait=HOUR)
-        return (*tables, *(training_node(service, self.past, self.versions, HOUR) for service in TRAINED))
+        terms = Terms(HOUR, self.now, HOUR, MIN_COMPLETENESS)
+        tables = (self.replaced.get(table.name, table) for table in self.catalog.computed)
+        computed = (node_of(table, self.versions, self.definitions, terms) for table in tables)
+        sets = self.catalog.training
+        return (*computed, *(training_node(one, self.catalog, self.past, self.versions, HOUR) for one in sets))
 
     def past(self) -> History:
         """Every version of what the tables are computed from."""
@@ -73,12 +97,12 @@ class MemoryLake:
             return rows.drop("month") if columns is None else rows.select(columns)
 
         first = dict(known.group_by("symbol").agg(pl.col("known_at").min()).iter_rows())
-        fitted = {
-            month: [FittedVersion(frame["version"][0], datetime.min.replace(tzinfo=UTC), frame["parameters"][0])]
-            for (asset, month), frame in self.frames.items()
-            if asset == MODEL
-        }
-        return History(self.read, versions, first, fitted, HOUR, HOUR)
+        fitted: dict[str, dict[str, list[FittedVersion]]] = {name: {} for name in self.catalog.models}
+        for (asset, month), frame in self.frames.items():
+            if asset in fitted:
+                version, parameters = frame.select("version", "parameters").row(0)
+                fitted[asset][month] = [FittedVersion(version, datetime.min.replace(tzinfo=UTC), parameters)]
+        return History(self.read, versions, first, fitted, self.catalog, HOUR, HOUR)
 
     @property
     def now(self) -> datetime:
@@ -96,9 +120,9 @@ class MemoryLake:
         return first, last + HOUR
 
     def _without_tables(self) -> "MemoryLake":
-        other = type(self)(self.candles)
+        other = type(self)(self.candles, self.catalog)
         other.raw, other.clock = self.raw, self.clock
-        other.groups, other.versions, other.definitions = self.groups, self.versions, self.definitions
+        other.replaced, other.versions, other.definitions = self.replaced, self.versions, self.definitions
         return other
 
     def build(self, wanted: Iterable[Key] | None = None) -> None:
@@ -122,9 +146,10 @@ class MemoryLake:
         return make_plan(self.graph, self.published(), self.read, now=self.now, confirm=confirm)
 
     def published(self) -> Published:
-        raw = {month: self._raw_digest(month) for month in self.months}
-        models = {m: frame["version"][0] for (asset, m), frame in self.frames.items() if asset == MODEL}
-        return Published(self.notes, {RAW: raw, MODEL: models})
+        digests = {self.catalog.raw.name: {month: self._raw_digest(month) for month in self.months}}
+        for name in self.catalog.models:
+            digests[name] = {m: frame["version"][0] for (asset, m), frame in self.frames.items() if asset == name}
+        return Published(self.notes, digests)
 
     def renote(self, settled: Iterable[Settled]) -> None:
         """Renew the notes of partitions that hold what they should."""
@@ -136,7 +161,8 @@ class MemoryLake:
     def read(
         self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
     ) -> pl.DataFrame:
-        found = [self._month_of_candles(m) if table == RAW else self.frames.get((table, m)) for m in months]
+        raw = table == self.catalog.raw.name
+        found = [self._month_of_candles(m) if raw else self.frames.get((table, m)) for m in months]
         frame = pl.concat([f for f in found if f is not None] or [self._empty(table)])
         if symbols is not None and frame.width:
             frame = frame.filter(pl.col("symbol").is_in(list(symbols)))
@@ -161,7 +187,8 @@ class MemoryLake:
         digests = {}
         for read in node.inputs:
             covered = [m for m in self.months if read.covers(month, m)]
-            there = [m for m in covered if read.table == RAW or (read.table, m) in self.frames]
+            raw = read.table == self.catalog.raw.name
+            there = [m for m in covered if raw or (read.table, m) in self.frames]
             digests[read.table] = {m: self._digest(read.table, m, read.columns) for m in there}
         frame = node.compute(self.read, month, None)
         if frame.is_empty() and (node.name, month) not in self.frames:
@@ -173,10 +200,11 @@ class MemoryLake:
         self.notes.setdefault(node.name, {})[month] = note | ({WAITS_UNTIL: due.isoformat()} if due else {})
 
     def _digest(self, table: str, month: str, columns: Sequence[str] | None) -> str:
-        if table == RAW:
+        if table == self.catalog.raw.name:
             return self._raw_digest(month)
         frame = self.frames[table, month]
-        return frame["version"][0] if table == MODEL else input_digest(column_digests(frame), columns)
+        model = table in self.catalog.models
+        return frame["version"][0] if model else input_digest(column_digests(frame), columns)
 
     def _stays(self, node: Node, month: str) -> bool:
         """A fact that was published by the present code."""

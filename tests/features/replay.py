@@ -10,8 +10,8 @@ import polars as pl
 
 from crypto_features.compute.resample import resample
 from crypto_features.known.history import FittedVersion, History
-from crypto_features.shipped import catalog
-from crypto_features.shipped.regime_model import TABLE, regime_models
+from crypto_features.shipped import catalog, regime_model
+from crypto_features.tables.model import SCHEMA
 from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.partition import compute_partition
 from crypto_features.versions.probe_market import START, probe_market
@@ -116,9 +116,9 @@ class Replay:
         rows = [(m, one.parameters, one.version) for m, fitted in models.items() for one in fitted[:1]]
         for month, fitted in models.items():
             rows += [(month, one.parameters, one.version) for one in fitted[1:] if one.published_at <= at]
-        tables["regime_model"] = pl.DataFrame(rows, TABLE, orient="row").unique("month", keep="last").sort("month")
+        tables["regime_model"] = pl.DataFrame(rows, SCHEMA, orient="row").unique("month", keep="last").sort("month")
         for name, group in catalog.groups.items():
-            inputs = {i.table: tables[i.table] for i in group.inputs}
+            inputs = {i.name: tables[i.name] for i in group.inputs}
             tables[name] = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in months)
         return cls(tables)
 
@@ -154,7 +154,7 @@ def models_with_a_past(draw: random.Random, versions: Sequence[Version]) -> dict
         published = start + draw.randrange(-5, 40) * DAY
         for _ in range(draw.choice([1, 1, 2, 3])):
             some = prices.filter(pl.col("event_timestamp").hash(draw.randrange(99)) % 3 > 0)
-            model = regime_models(some, [month]).row(0, named=True)
+            model = regime_model.fitted(some, [month]).row(0, named=True)
             fitted.append(FittedVersion(model["version"], published, model["parameters"]))
             published += draw.randrange(1, 40) * DAY
         found[month] = fitted
@@ -179,4 +179,4 @@ def history_of(versions: Sequence[Version], models: Mapping[str, Sequence[Fitted
         return chosen if columns is None else chosen.select(columns)
 
     first = dict(rows.group_by("symbol").agg(pl.col("known_at").min()).iter_rows())
-    return History(now.read, read_versions, first, models, HOUR, WAIT)
+    return History(now.read, read_versions, first, {"regime_model": models}, catalog, HOUR, WAIT)

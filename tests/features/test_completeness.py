@@ -1,20 +1,20 @@
 """A bar with too many holes has no features, later windows read it as it is, and every value shows its worst bar."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import polars as pl
 import pytest
-from crypto_features.tables.graph import nodes
 
 from crypto_features.compute.indicators import CLOSE
 from crypto_features.compute.windows import window_mean
 from crypto_features.errors import InputError
-from crypto_features.shipped import catalog
+from crypto_features.shipped import daily_candles, price_features, trading_signals
 from crypto_features.tables.completeness import completeness_columns, lowest_columns
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.node import node_of
 from crypto_features.tables.partition import evaluate
+from crypto_features.tables.read import Terms
 from tests.features.markets import DAY, HOUR, START, bars
 
 SHARES = [1.0, 0.74, 1.0, 0.75, 1.0, 1.0]
@@ -26,8 +26,8 @@ def group(**declared: object) -> FeatureGroup:
         Feature("close_now", CLOSE, "Close.", "quote currency"),
         Feature("ma_3", window_mean(CLOSE, 3), "Mean of three.", "quote currency", window=3),
     )
-    inputs = (Input("daily_candles", timedelta(days=3)),)
-    return replace(FeatureGroup("own", "A group.", DAY, DAY, inputs, features), **declared)  # type: ignore[arg-type] # fields
+    own = FeatureGroup("own", "A group.", bars=daily_candles, lookback="3d", features=features)
+    return replace(own, **declared)  # type: ignore[arg-type] # fields
 
 
 def test_a_bar_below_the_limit_has_no_values_and_later_windows_read_it_as_it_is() -> None:
@@ -61,12 +61,11 @@ def test_the_worst_bar_of_one_symbol_is_not_that_of_another() -> None:
 
 
 def test_a_joined_row_counts_with_its_own_completeness() -> None:
-    signals = catalog.groups["trading_signals"]
     hours = bars([10.0] * 72, step=HOUR)
     days = bars([10.0] * 3).with_columns(completeness=pl.Series([0.5, 1.0, 1.0]))
-    prices = evaluate(catalog.groups["price_features"], {"daily_candles": days}, interval=HOUR)
+    prices = evaluate(price_features, {"daily_candles": days}, interval=HOUR)
     inputs = {"candles": hours, "daily_candles": days, "price_features": prices}
-    rows = evaluate(signals, inputs, interval=HOUR)
+    rows = evaluate(trading_signals, inputs, interval=HOUR)
     assert rows["completeness"].to_list() == [1.0] * 72
     assert rows["completeness_1"].to_list() == [1.0] * 24 + [0.5] * 24 + [1.0] * 24
 
@@ -100,7 +99,7 @@ def test_a_feature_takes_no_name_of_a_column_of_completeness(name: str) -> None:
 
 
 def test_a_plan_follows_completeness_to_every_feature() -> None:
-    read = {name: {"own": "1"} for name in ("daily_candles", "own")}
-    (_, node) = nodes([group()], read, {}, interval=HOUR, now=START, wait=HOUR)
+    node = node_of(group(), {"own": {"close_now": "1", "ma_3": "1"}}, {}, Terms(HOUR, START, HOUR, 0.75))
+    assert node.sources.keys() == {"close_now", "ma_3"}
     assert all(("daily_candles", "completeness") in columns for columns in node.sources.values())
     assert "completeness" in (node.inputs[0].columns or ())

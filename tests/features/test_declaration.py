@@ -1,52 +1,68 @@
 """A declaration that would compute something else than it says is refused where it is made."""
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
 import pytest
-from crypto_features.tables.names import check_names
 
 from crypto_features.errors import InputError
-from crypto_features.shipped import catalog
+from crypto_features.shipped import candles, daily_candles, price_features, regime_model, trading_signals
+from crypto_features.tables.bars import Bars
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.table import Join, Table
 from tests.features.markets import DAY, HOUR
 
 CLOSE = pl.col("close")
-CANDLES, DAYS = Input("candles", timedelta(0)), Input("daily_candles", 40 * DAY)
 
 
 def group(
-    expression: pl.Expr = CLOSE,
-    *inputs: Input,
-    interval: timedelta | None = DAY,
-    ttl: timedelta | None = None,
+    expression: pl.Expr = CLOSE, *joins: Join, bars: Table = daily_candles, ttl: timedelta | str | None = None
 ) -> FeatureGroup:
-    return FeatureGroup("mine", "", interval, ttl, inputs or (DAYS,), (Feature("x", expression, "", ""),))
+    feature = Feature("x", expression, "", "")
+    return FeatureGroup("mine", bars=bars, lookback="40d", joins=joins, features=(feature,), ttl=ttl)
 
 
-@pytest.mark.parametrize(
-    ("first", "interval", "expected"),
-    [
-        (CANDLES, 4 * HOUR, r"declares interval=4:00:00, and candles, .* has bars of the base interval.*interval=None"),
-        (CANDLES, HOUR, "interval=None"),
-        (DAYS, None, "bars of 1 day"),
-        (DAYS, 7 * DAY, "bars of 1 day"),
-    ],
-)
-def test_the_bars_are_as_long_as_those_of_the_first_input(
-    first: Input, interval: timedelta | None, expected: str
-) -> None:
-    with pytest.raises(InputError, match=expected):
-        group(CLOSE, first, interval=interval)
+@pytest.mark.parametrize("base", [HOUR, 4 * HOUR])
+def test_bars_of_a_group_are_those_of_its_table_whatever_the_base_interval(base: timedelta) -> None:
+    assert group(bars=candles).bar(base) == base
+    assert group().bar(base) == DAY
+    assert group(bars=Bars("quarters", of=candles, every="6h")).bar(base) == 6 * HOUR
+    assert group(pl.col("ma_5"), bars=price_features).bar(base) == DAY
+    assert group(pl.col("x"), bars=group(bars=candles)).bar(base) == base
 
 
-def test_the_bars_of_a_group_of_groups_are_those_of_the_first_group() -> None:
-    hourly = group(pl.col("ma_5"), Input("price_features", 40 * DAY), interval=None)
-    with pytest.raises(
-        InputError, match="mine declares interval=None, and price_features, its first input, has bars of 1"
-    ):
-        check_names({**catalog.groups, "mine": hourly}, (), ("price_features", ()))
+@pytest.mark.parametrize("every", ["5h", "36h", "2d", "0h", timedelta(hours=7), -HOUR])
+def test_bars_that_do_not_begin_with_each_day_are_refused(every: str | timedelta) -> None:
+    with pytest.raises(InputError, match=r"^odd declares every=.*, which does not divide a day; expected such as 4h"):
+        Bars("odd", of=candles, every=every)
+
+
+@pytest.mark.parametrize(("every", "length"), [("1d", DAY), ("4h", 4 * HOUR), ("90m", 1.5 * HOUR), (HOUR, HOUR)])
+def test_bars_that_divide_a_day_are_taken(every: str | timedelta, length: timedelta) -> None:
+    assert Bars("even", of=candles, every=every).bar(HOUR) == length
+
+
+@pytest.mark.parametrize("text", ["a day", "4 hours", "1.5h", "-1d", "", "1w"])
+def test_a_length_that_is_not_one_is_refused_with_what_it_is_the_length_of(text: str) -> None:
+    why = f"{re.escape(repr(text))} is not a duration; expected a number and s, m, h or d, such as 1h"
+    with pytest.raises(InputError, match=f"^the length of odd: {why}"):
+        Bars("odd", of=candles, every=text)
+    with pytest.raises(InputError, match=f"^the lookback of daily_candles: {why}"):
+        Join(daily_candles, text)
+    with pytest.raises(InputError, match=f"^the lookback of mine: {why}"):
+        replace(group(bars=candles), lookback=text)
+    with pytest.raises(InputError, match=f"^the ttl of mine: {why}"):
+        group(bars=candles, ttl=text)
+    with pytest.raises(InputError, match=f"^the lookback of regime_model: {why}"):
+        replace(regime_model, lookback=text)
+
+
+def test_a_length_of_more_than_a_century_is_refused() -> None:
+    with pytest.raises(InputError, match="the lookback of candles: '99999d' is too long; expected at most 36500d"):
+        Join(candles, "99999d")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +85,7 @@ def test_an_expression_that_compares_symbols_is_refused(expression: pl.Expr) -> 
     ):
         group(expression)
     with pytest.raises(InputError, match=r"^mine's daily_candles\.before .* one symbol at a time"):
-        group(CLOSE, CANDLES, Input("daily_candles", DAY, columns={"before": expression}), interval=None)
+        group(CLOSE, Join(daily_candles, "1d", columns={"before": expression}), bars=candles)
 
 
 @pytest.mark.parametrize(
@@ -88,20 +104,19 @@ def test_an_expression_over_the_bars_of_one_symbol_is_taken(expression: pl.Expr)
 
 
 def test_the_hours_of_a_day_may_be_a_group_of_base_candles() -> None:
-    assert group(CLOSE.first().over(pl.col("open_time").dt.truncate("1d")), CANDLES, interval=None).features
+    assert group(CLOSE.first().over(pl.col("open_time").dt.truncate("1d")), bars=candles).features
 
 
 def test_a_value_lives_for_a_bar_unless_it_is_declared_to_live_longer() -> None:
     assert group(ttl=None).time_to_live(HOUR) == DAY
     assert group(ttl=3 * DAY).time_to_live(HOUR) == 3 * DAY
-    signals = catalog.groups["trading_signals"]
-    assert [signals.time_to_live(bar) for bar in (HOUR, 4 * HOUR, DAY)] == [HOUR, 4 * HOUR, DAY]
+    assert [trading_signals.time_to_live(bar) for bar in (HOUR, 4 * HOUR, DAY)] == [HOUR, 4 * HOUR, DAY]
 
 
 def test_a_value_that_expires_before_the_next_one_comes_is_refused() -> None:
     with pytest.raises(InputError, match="mine declares ttl=1:00:00, shorter than its bars of 1 day"):
         group(ttl=HOUR)
-    hourly = group(CLOSE, CANDLES, interval=None, ttl=HOUR)
+    hourly = group(CLOSE, bars=candles, ttl=HOUR)
     assert hourly.time_to_live(HOUR) == HOUR
     with pytest.raises(InputError, match="shorter than its bars of 4:00:00"):
         hourly.time_to_live(4 * HOUR)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +14,7 @@ import polars as pl
 import pytest
 
 from crypto_features.errors import InputError
-from crypto_features.shipped import catalog
+from crypto_features.shipped import catalog, daily_candles
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.definition import Reader, definitions, libraries, reader, table_definitions
@@ -24,7 +23,6 @@ from tests.features.edits import Edit, edited
 from tests.features.test_fingerprint import PYTHONS, others
 from tests.features.test_versions import CHANGED, SAME
 
-DAY = timedelta(days=1)
 ALL = ("expressions", "function")
 SCALED = {"rolled", "rolling", "fold", "value"}
 
@@ -63,7 +61,7 @@ def changed(folder: Path, *edits: Edit) -> set[str]:
         (("later.py", "values * 2", "values * 3"), {"value"}),
         (("groups.py", "CLOSE * 2", "CLOSE * 2.5"), {"plain", "of_plain"}),
         (("groups.py", 'pl.col("ma_5") * 2', 'pl.col("ma_5") * 3'), {"joined"}),
-        (("groups.py", "timedelta(days=7)", "timedelta(days=8)"), {"joined"}),
+        (("groups.py", '"7d"', '"8d"'), {"joined"}),
         (("groups.py", "CLOSE > 1e7", "CLOSE > 2e7"), {"when"}),
         (("groups.py", "rolled(5)", "rolled(6)"), {"rolled"}),
         (("groups.py", "times=2.0", "times=3.0"), {"rolled"}),
@@ -104,7 +102,8 @@ def test_a_change_of_code_or_constant_changes_the_definition_of_what_uses_it(
         [("constants.py", "FACTOR = 1.0", "FACTOR = 0.5 + 0.5")],
         [("notes.txt", "nothing", "nobody")],
         [("groups.py", '    """A docstring."""\n', "")],
-        [("groups.py", "timedelta(days=1), timedelta(days=1)", "timedelta(days=1), timedelta(days=2)")],
+        [("groups.py", 'ttl="1d"', 'ttl="2d"')],
+        [("groups.py", 'lookback="40d"', 'lookback="960h"')],
         [("groups.py", 'Feature(name, expression, "", "",', 'Feature(name, expression, "described", "unit",')],
     ],
     ids=lambda edits: edits[0][2][:30],
@@ -138,6 +137,7 @@ def test_a_file_that_was_edited_after_its_import_is_not_taken_for_the_code_that_
 PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
+from crypto_features.shipped import catalog
 from crypto_features.versions.definition import definitions, table_definitions
 from desk import groups
 print(json.dumps([table_definitions(catalog), [dict(definitions(g)) for g in (groups.expressions, groups.function)]]))
@@ -267,9 +267,10 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
 def own_changes(edit: Edit, *more: Edit) -> set[str]:
     before = table_definitions(catalog)
     with edited(edit, *more):
+        from crypto_features.shipped import catalog as edited_catalog
         from crypto_features.versions.definition import table_definitions as edited_definitions
 
-        after = edited_definitions()
+        after = edited_definitions(edited_catalog)
     return {name for table, columns in before.items() for name in columns if columns[name] != after[table].get(name)}
 
 
@@ -302,9 +303,8 @@ def test_an_edit_that_changes_values_changes_their_definition(count: Callable[..
     assert missed == {name: set() for name in chosen}
 
 
-def group(expression: pl.Expr, **declared: object) -> FeatureGroup:
-    inputs = (Input("daily_candles", DAY),)
-    return FeatureGroup("g", "", DAY, DAY, inputs, (Feature("x", expression, "", ""),), **declared)  # type: ignore[arg-type] # a function.
+def group(expression: pl.Expr) -> FeatureGroup:
+    return FeatureGroup("g", bars=daily_candles, lookback="1d", features=(Feature("x", expression, "", ""),))
 
 
 def typed_in(source: str) -> pl.Expr:

@@ -5,9 +5,10 @@ import math
 import pytest
 
 from crypto_features.shipped import catalog
-from crypto_features.tables.derived import every_row, tables
+from crypto_features.tables.derived import inputs_of
 from crypto_features.tables.feature import POSITIVE, Feature
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.partition import every_row
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import HOUR, bars, values
 
@@ -155,7 +156,7 @@ def test_a_spike_leaves_no_trace_after_it_has_left_the_window() -> None:
 
 @pytest.mark.parametrize("group", catalog.groups.values(), ids=catalog.groups)
 def test_every_value_of_the_probe_market_lies_within_the_declared_bounds(group: FeatureGroup) -> None:
-    inputs = tables(group, probe_market(), interval=HOUR)
+    inputs = inputs_of(group, probe_market(), interval=HOUR)
     rows = every_row(group, inputs, interval=HOUR)
     for feature in group.features:
         if feature.bounds is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from crypto_features.shipped import catalog
 from crypto_features.versions.fingerprint import table_fingerprints
 from crypto_features.versions.probe_market import probe_history, probe_market
 from crypto_features.versions.provenance import column_digests, input_digest
@@ -18,6 +19,7 @@ PYTHONS = "FINGERPRINT_PYTHONS"
 
 PROGRAM = """
 import json
+from crypto_features.shipped import catalog
 from crypto_features.versions.fingerprint import table_fingerprints
 print(json.dumps(table_fingerprints(catalog)))
 """

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 import polars as pl
 import pytest
@@ -15,13 +16,15 @@ from crypto_features.cli.plan import ranges
 from crypto_features.errors import InputError
 from crypto_features.ingest.merge import merge
 from crypto_features.lake.candles import current
-from crypto_features.shipped import catalog
+from crypto_features.shipped import catalog as shipped
+from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.plan import Reason, Stale
 from crypto_features.versions.probe_market import START, probe_market
 from crypto_features.versions.provenance import column_digests
 from tests.features.markets import DAY, HOUR
-from tests.features.memory_lake import Key, MemoryLake
+from tests.features.memory_lake import Key, MemoryLake, behaviour
+from tests.features.other_catalog import catalog as other
 
 DAYS = 45
 OPEN, MINUTE = pl.col("open_time"), timedelta(minutes=1)
@@ -47,7 +50,9 @@ def for_added(expression: pl.Expr) -> pl.Expr:
     return pl.when(pl.col("symbol") == "ADDED").then(expression * 1.5).otherwise(expression)
 
 
-EDITS: Mapping[str, tuple[str, str, Callable[[pl.Expr], pl.Expr], bool]] = {
+CodeEdit = tuple[str, str, Callable[[pl.Expr], pl.Expr], bool]
+"""Group, feature, edit, and whether the probe market sees it: a special case for a symbol that it lacks it does not."""
+EDITS: Mapping[str, CodeEdit] = {
     "another volume ratio": ("volume_features", "volume_ratio", lambda e: e * 1.01, True),
     "another signal": ("trading_signals", "signal_strength", lambda e: e + 1, True),
     "a return of one symbol": ("price_features", "return_20d", for_added, False),
@@ -55,11 +60,20 @@ EDITS: Mapping[str, tuple[str, str, Callable[[pl.Expr], pl.Expr], bool]] = {
     "the same, written otherwise": ("price_features", "ma_20", lambda e: e + 0, False),
     "another algebra": ("volume_features", "volume_ma_20", lambda e: e / 3 * 3, False),
 }
-"""Group, feature, edit, and whether the probe market sees it: a special case for a symbol that it lacks it does not."""
+OTHER_EDITS: Mapping[str, CodeEdit] = {
+    "another momentum": ("momentum", "rise", lambda e: e * 1.01, True),
+    "a range of one symbol": ("momentum", "mean_range", for_added, False),
+    "another entry": ("entries", "above", lambda e: e + 1, True),
+    "the same momentum, written otherwise": ("momentum", "mean_range", lambda e: e + 0, False),
+    "another algebra of momentum": ("momentum", "mean_range", lambda e: e / 3 * 3, False),
+}
 
 
 class Histories(RuleBasedStateMachine):
     """A lake, what happens to its market, its code and its processes, and the law."""
+
+    catalog: ClassVar[Catalog] = shipped
+    code: ClassVar[Mapping[str, CodeEdit]] = EDITS
 
     @initialize(day=st.integers(25, 38), without=st.sampled_from(["nobody", "TINY"]))
     def begin(self, day: int, without: str) -> None:
@@ -70,7 +84,7 @@ class Histories(RuleBasedStateMachine):
             dict[str, int](),
         )
         self.listed, self.edits = {"HUGE", "TINY"} - {without}, dict[str, int]()
-        self.lake = MemoryLake(MARKET)
+        self.lake = MemoryLake(MARKET, self.catalog)
         self._fetch()
         self._describe()
         self.lake.build()
@@ -113,7 +127,10 @@ class Histories(RuleBasedStateMachine):
         self.listed ^= {symbol}
         self._fetch()
 
-    @rule(name=st.sampled_from(list(EDITS)))
+    @rule(number=st.integers(0, len(EDITS) - 1))
+    def edit_some(self, number: int) -> None:
+        self.edit([*self.code][number % len(self.code)])
+
     def edit(self, name: str) -> None:
         self.edits[name] = self.edits.get(name, 0) + 1
         self._describe()
@@ -186,16 +203,17 @@ class Histories(RuleBasedStateMachine):
 
     def _describe(self) -> None:
         """The lake's code: groups, behaviour and definitions after the edits."""
-        groups, seen = dict(catalog.groups), {name: dict(columns) for name, columns in MemoryLake.behaviour.items()}
+        replaced = dict[str, FeatureGroup]()
+        seen = {name: dict(columns) for name, columns in behaviour(self.catalog).items()}
         defined = {name: dict.fromkeys(columns, "as shipped") for name, columns in seen.items()}
         for name, times in self.edits.items():
-            group, feature, edit, visible = EDITS[name]
+            group, feature, edit, visible = self.code[name]
             if times % 2:
-                groups[group] = edited(groups[group], feature, edit)
+                replaced[group] = edited(replaced.get(group, self.catalog.groups[group]), feature, edit)
                 defined[group][feature] += f", {name}"
                 if visible:
                     seen[group][feature] += f", {name}"
-        self.lake.groups, self.lake.versions, self.lake.definitions = groups, dict(seen), dict(defined)
+        self.lake.replaced, self.lake.versions, self.lake.definitions = replaced, seen, defined
 
     def _truth(self) -> Mapping[Key, Mapping[str, str]]:
         """What a full build gives, remembered by all that it depends on."""
@@ -252,8 +270,7 @@ CORRECT: Step = "correct", {"day": 20, "hour": 12, "symbol": "HUGE", "up": True}
 CORRECT_AN_OPEN: Step = "correct", {"day": 30, "hour": 0, "symbol": "TINY", "up": False}
 DAYS_OF_JANUARY: Step = "materialize_one", {"table": 0, "month": 0}
 TICK: Step = "tick", {}
-SHORT: Mapping[str, Sequence[Step]] = {
-    **{name: [ADD, RUN, ("edit", {"name": name})] for name in EDITS},
+LATE: Mapping[str, Sequence[Step]] = {
     "a correction, and a run that is killed": [CORRECT, ("run_the_plan_and_be_killed", {"steps": 1})],
     "days made by hand, and a correction that prices do not read": [CORRECT, DAYS_OF_JANUARY, CORRECT_AN_OPEN],
     "a symbol, downtime and a tick": [ADD, ("append", {"hours": 200, "minutes": 0}), TICK],
@@ -263,22 +280,46 @@ SHORT: Mapping[str, Sequence[Step]] = {
 """Histories that tell a wrong plan from a right one, each in a few steps."""
 
 
-@pytest.mark.parametrize("name", SHORT)
-def test_the_plan_of_a_short_history_equals_what_a_full_build_changes(name: str) -> None:
-    history = Histories()
+class OtherHistories(Histories):
+    """Those of a catalog that is not ours."""
+
+    catalog = other
+    code = OTHER_EDITS
+
+
+def short(code: Mapping[str, CodeEdit]) -> Mapping[str, Sequence[Step]]:
+    """`LATE`, and each edit of the code after a symbol was added."""
+    return {**{name: [ADD, RUN, ("edit", {"name": name})] for name in code}, **LATE}
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    [
+        pytest.param(kind, steps, id=f"{name}{of}")
+        for kind, of in ((Histories, ""), (OtherHistories, ", of another catalog"))
+        for name, steps in short(kind.code).items()
+    ],
+)
+def test_the_plan_of_a_short_history_equals_what_a_full_build_changes(
+    kind: type[Histories], steps: Sequence[Step]
+) -> None:
+    history = kind()
     history.begin(36, "nobody")
-    for step, arguments in SHORT[name]:
+    for step, arguments in steps:
         getattr(history, step)(**arguments)
         history.law()
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
-def test_the_plan_equals_what_a_full_build_changes(count: Callable[..., int]) -> None:
+@pytest.mark.parametrize(("kind", "few", "many"), [(Histories, 50, 500), (OtherHistories, 10, 200)])
+def test_the_plan_equals_what_a_full_build_changes(
+    kind: type[Histories], few: int, many: int, count: Callable[..., int]
+) -> None:
     run_state_machine_as_test(
-        Histories,
+        kind,
         settings=settings(
-            max_examples=count(ci=50, proof=500),
+            max_examples=count(ci=few, proof=many),
             stateful_step_count=10,
             deadline=None,
             database=None,

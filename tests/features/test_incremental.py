@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from crypto_features.compute.resample import resample
-from crypto_features.shipped import catalog
+from crypto_features.shipped import catalog, price_features
 from crypto_features.tables.partition import compute_partition, evaluate
 from crypto_features.versions.probe_market import START, probe_market
 from crypto_features.versions.provenance import column_digests
@@ -88,9 +88,8 @@ def test_a_single_new_bar_has_the_bits_of_the_batch(full: MemoryLake, name: str)
 
 def test_the_naive_way_of_starting_where_the_new_rows_start_does_not_give_the_same_tables(full: MemoryLake) -> None:
     """The control: without an anchored window before them, the same new rows get other values."""
-    group = catalog.groups["price_features"]
     new = full.read("daily_candles", full.months, None, None).filter(OPEN >= START + 91 * DAY)
-    naive = evaluate(group, {"daily_candles": new}, interval=HOUR).filter(
+    naive = evaluate(price_features, {"daily_candles": new}, interval=HOUR).filter(
         pl.col("event_timestamp") <= START + 121 * DAY
     )
     anchored = full.frames["price_features", "2024-04"]

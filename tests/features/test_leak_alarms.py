@@ -7,8 +7,10 @@ from crypto_features.shipped import catalog
 from crypto_features.shipped.signals import volatility_breakout
 from crypto_features.tables.group import FeatureGroup
 from tests.features.honest import DAILY, HOURLY
+from tests.features.other_catalog import catalog as other
 
 SHIPPED = [*catalog.groups.values(), volatility_breakout(k=None)]
+HONEST = [DAILY, HOURLY, *other.groups.values()]
 
 
 @pytest.mark.parametrize("group", SHIPPED, ids=[*catalog.groups, "trading_signals with noise k"])
@@ -20,7 +22,7 @@ def test_no_shipped_feature_raises_an_alarm(group: FeatureGroup) -> None:
     assert report.cuts["calendar"] > 4000
 
 
-@pytest.mark.parametrize("group", [DAILY, HOURLY], ids=lambda group: group.name)
+@pytest.mark.parametrize("group", HONEST, ids=lambda group: group.name)
 def test_no_honest_feature_raises_an_alarm(group: FeatureGroup) -> None:
     report = leak_test(group)
     assert report.passed, str(report)

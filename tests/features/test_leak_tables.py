@@ -3,11 +3,10 @@
 import pytest
 
 from crypto_features.leak import leak_test
-from crypto_features.shipped import catalog
-from crypto_features.shipped.regime_model import Fit
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.probe_market import probe_market
 from tests.features.zoo import ZOO, caught, missed
-from tests.features.zoo_common import FITS
+from tests.features.zoo_common import fitted_zoo
 
 
 @pytest.mark.parametrize("group", [name for name, group in ZOO.items() if group.function is not None])
@@ -30,7 +29,7 @@ def test_state_that_was_kept_before_the_test_is_seen() -> None:
     assert again == {leak.feature for leak in caught("process state")}
 
 
-@pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
-def test_a_fit_that_knows_its_own_month_is_caught(fit: Fit) -> None:
-    leaks = leak_test(catalog.groups["regime_features"], probe_market(), fit=fit).leaks
+@pytest.mark.parametrize("group", fitted_zoo().values(), ids=fitted_zoo())
+def test_a_fit_that_finds_other_parameters_in_the_same_rows_is_caught(group: FeatureGroup) -> None:
+    leaks = leak_test(group, probe_market()).leaks
     assert {leak.probe for leak in leaks if leak.feature == "(regime_model)"} == {"truncate", "perturb", "gap"}

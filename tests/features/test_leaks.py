@@ -13,10 +13,9 @@ from crypto_features.compute.windows import window_mean
 from crypto_features.errors import InputError
 from crypto_features.leak import leak_test
 from crypto_features.tables.feature import Feature
-from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, bars
-from tests.features.planted import daily_feature, daily_features
+from tests.features.planted import daily_feature, daily_features, daily_group
 
 CLOSE = pl.col("close")
 
@@ -36,9 +35,8 @@ def test_a_group_that_no_other_process_can_compute_is_reported_as_not_probed() -
         with lock:
             return inputs["daily_candles"].with_columns(event_timestamp=pl.col("open_time") + DAY, planted=CLOSE)
 
-    inputs = (Input("daily_candles", timedelta(days=500)),)
     feature = Feature("planted", None, "Made for a test.", "none", sources=(("daily_candles", "close"),))
-    report = leak_test(FeatureGroup("planted_features", "Made for a test.", DAY, DAY, inputs, (feature,), function))
+    report = leak_test(daily_group(feature, function=function))
     assert report.passed
     assert "not probed: process and clock need a fresh process that computes the group: " in str(report)
 
@@ -118,15 +116,14 @@ def test_a_window_by_the_calendar_reads_no_further_back_than_declared(
         Feature(name, expression, "Made for a test.", "none", lookback=timedelta(days=days))
         for name, (expression, days, _) in declared.items()
     ]
-    inputs = (Input("daily_candles", timedelta(days=of_input)),)
-    report = leak_test(FeatureGroup("planted_features", "Made for a test.", DAY, DAY, inputs, tuple(features)))
+    report = leak_test(daily_group(*features, lookback=f"{of_input}d"))
     for name, (_, _, kinds) in declared.items():
         assert {leak.kind for leak in report.leaks if leak.feature == name} == kinds, str(report)
 
 
 def test_a_function_says_what_its_features_are_computed_from() -> None:
-    feature, inputs = Feature("planted", None, "Made for a test.", "none"), (Input("daily_candles", DAY),)
+    feature = Feature("planted", None, "Made for a test.", "none")
     with pytest.raises(InputError, match=r"planted_features.planted is computed by a function .* declare its sources"):
-        FeatureGroup("planted_features", "Made for a test.", DAY, DAY, inputs, (feature,), lambda tables: tables["x"])
+        daily_group(feature, function=lambda tables: tables["x"])
     with pytest.raises(InputError, match="has no expression, and planted_features declares no function"):
-        FeatureGroup("planted_features", "Made for a test.", DAY, DAY, inputs, (feature,))
+        daily_group(feature)

@@ -1,17 +1,23 @@
 """Declared lineage equals the measured one: change one source column and see which features move."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 
 from crypto_features.compute.resample import resample
 from crypto_features.shipped import catalog
-from crypto_features.shipped.regime_model import ULTRA_5, RegimeModel
+from crypto_features.shipped.regime_model import ULTRA_5
 from crypto_features.shipped.signals import volatility_breakout
-from crypto_features.tables.derived import every_row, tables
+from crypto_features.tables.artefact import opened, written
+from crypto_features.tables.derived import inputs_of
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import lineage
+from crypto_features.tables.partition import every_row
+from crypto_features.tables.table import Table
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, HOUR
+from tests.features.other_catalog import catalog as other
 
 KEYS = {"symbol", "open_time", "event_timestamp", "month", "version", "completeness", "known_at"}
 
@@ -19,17 +25,20 @@ KEYS = {"symbol", "open_time", "event_timestamp", "month", "version", "completen
 def moved(name: str, column: pl.DataFrame, source: str) -> pl.DataFrame:
     """The table with one column changed, differently from row to row."""
     if source == "parameters":
-        model = RegimeModel.from_json(column["parameters"][0])
-        shifted = tuple(tuple(value * 1.2 + 0.01 for value in mean) for mean in model.mean)
-        other = RegimeModel(model.rows, shifted, model.covariance, model.transition, (0.1, 0.5)).to_json()
-        return column.with_columns(parameters=pl.lit(other))
+        model = opened(column["parameters"][0]).parameters
+        other = {**model, "mean": _shifted(model["mean"]), "calibration": (0.1, 0.5)}
+        return column.with_columns(parameters=pl.lit(written(other, {})))
     shaken = pl.col(source) * (1 + 0.9 * (pl.int_range(pl.len()) * 1.7).sin())
     return column.with_columns(shaken.alias(source))
 
 
+def _shifted(mean: Any) -> Any:
+    return [_shifted(part) for part in mean] if isinstance(mean, list) else mean * 1.2 + 0.01
+
+
 def measured(group: FeatureGroup) -> dict[str, set[tuple[str, str]]]:
-    inputs = tables(group, probe_market(), interval=HOUR)
-    inputs = {source.table: inputs[source.table] for source in group.inputs}
+    inputs = inputs_of(group, probe_market(), interval=HOUR)
+    inputs = {source.name: inputs[source.name] for source in group.inputs}
     before = every_row(group, inputs, interval=HOUR)
     found: dict[str, set[tuple[str, str]]] = {feature.name: set() for feature in group.features}
     for table, frame in inputs.items():
@@ -42,7 +51,9 @@ def measured(group: FeatureGroup) -> dict[str, set[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize(
-    "group", [*catalog.groups.values(), volatility_breakout(k=None)], ids=[*catalog.groups, "noise k"]
+    "group",
+    [*catalog.groups.values(), volatility_breakout(k=None), *other.groups.values()],
+    ids=[*catalog.groups, "noise k", *other.groups],
 )
 def test_declared_lineage_is_the_measured_one(group: FeatureGroup) -> None:
     assert {name: set(sources) for name, sources in lineage(group).items()} == measured(group)
@@ -68,8 +79,9 @@ def test_services_choose_features_that_exist_in_the_order_of_the_design() -> Non
     }
 
 
-def test_groups_come_after_those_that_they_read() -> None:
-    seen: set[str] = set()
-    for group in catalog.groups.values():
-        assert {source.table for source in group.inputs} - {"candles", "daily_candles", "regime_model"} <= seen
-        seen.add(group.name)
+def test_tables_come_after_those_that_they_read() -> None:
+    assert {*catalog.tables.values()} > {*catalog.groups.values()}
+    seen: set[Table] = set()
+    for table in (*catalog.tables.values(), *other.tables.values()):
+        assert {source.table for source in table.inputs} <= seen
+        seen.add(table)

@@ -1,28 +1,30 @@
 """One month is computed from its anchored window, and from nothing else."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
 import pytest
 
 from crypto_features.compute.resample import resample
+from crypto_features.compute.windows import window_mean
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.shipped import catalog
+from crypto_features.shipped import candles, daily_candles, price_features
 from crypto_features.tables.completeness import completeness_columns
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import compute_partition
+from crypto_features.tables.table import Join, Table
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, HOUR, START, TIME, bars
 from tests.features.planted import daily_feature
 
-PRICE = catalog.groups["price_features"]
 DAILY = resample(probe_market(), HOUR, DAY)
 
 
 def price(daily: pl.DataFrame, month: str) -> pl.DataFrame:
-    return compute_partition(PRICE, {"daily_candles": daily}, month, interval=HOUR)
+    return compute_partition(price_features, {"daily_candles": daily}, month, interval=HOUR)
 
 
 def test_a_month_holds_the_bars_that_open_in_it_stamped_with_their_close() -> None:
@@ -34,8 +36,8 @@ def test_a_month_holds_the_bars_that_open_in_it_stamped_with_their_close() -> No
 
 def test_columns_and_types_are_the_declared_ones() -> None:
     rows = price(DAILY, "2024-03")
-    shares = dict.fromkeys(completeness_columns(PRICE), pl.Float64)
-    features = {f.name: f.column_type for f in PRICE.features}
+    shares = dict.fromkeys(completeness_columns(price_features), pl.Float64)
+    features = {f.name: f.column_type for f in price_features.features}
     expected = {"symbol": pl.String, "event_timestamp": TIME, **shares, **features}
     assert dict(rows.schema) == expected
     assert price(DAILY.clear(), "2024-03").schema == rows.schema
@@ -44,7 +46,7 @@ def test_columns_and_types_are_the_declared_ones() -> None:
 
 def test_rows_outside_the_window_change_nothing() -> None:
     group = daily_feature(pl.col("close").ewm_mean(alpha=0.01))
-    narrow = FeatureGroup(**{**vars(group), "inputs": (Input("daily_candles", timedelta(days=40)),)})
+    narrow = replace(group, lookback="40d")
     whole = compute_partition(narrow, {"daily_candles": DAILY}, "2024-03", interval=HOUR)
     inside = DAILY.filter(pl.col("open_time").is_between(START + 20 * DAY, START + 91 * DAY, closed="left"))
     assert compute_partition(narrow, {"daily_candles": inside}, "2024-03", interval=HOUR).equals(whole)
@@ -71,17 +73,17 @@ def test_a_missing_day_is_not_invented() -> None:
 
 
 @pytest.mark.parametrize("lookback", [timedelta(days=3), timedelta(hours=60)])
-@pytest.mark.parametrize("table", ["daily_candles", "price_features"])
-def test_a_joined_row_is_younger_than_the_lookback_on_every_day(table: str, lookback: timedelta) -> None:
-    inputs = (Input("candles", timedelta(0)), Input(table, lookback))
-    joined = FeatureGroup("joined", "", None, HOUR, inputs, (Feature("x", pl.col(f"{table}.close"), "", ""),))
+@pytest.mark.parametrize("table", [daily_candles, price_features], ids=lambda table: table.name)
+def test_a_joined_row_is_younger_than_the_lookback_on_every_day(table: Table, lookback: timedelta) -> None:
+    feature = Feature("x", pl.col(f"{table.name}.close"), "", "")
+    joined = FeatureGroup("joined", bars=candles, joins=(Join(table, lookback),), features=(feature,))
     days = bars([1.0], start=START + 20 * DAY)
     known = START + 21 * DAY
-    rows = days if table == "daily_candles" else days.drop("open_time").with_columns(event_timestamp=pl.lit(known))
+    rows = days if table is daily_candles else days.drop("open_time").with_columns(event_timestamp=pl.lit(known))
     hours = bars([1.0] * 24 * 45, step=HOUR)
     for shift in range(20):  # the last shifts move the oldest join over the beginning of February.
         moved = pl.col("^(open_time|event_timestamp)$") + shift * DAY
-        frames = {"candles": hours, table: rows.with_columns(moved)}
+        frames = {"candles": hours, table.name: rows.with_columns(moved)}
         found = pl.concat(compute_partition(joined, frames, month, interval=HOUR) for month in ("2024-01", "2024-02"))
         opens = found.filter(x=1.0)["event_timestamp"] - HOUR
         last = known + shift * DAY + lookback - HOUR
@@ -89,14 +91,23 @@ def test_a_joined_row_is_younger_than_the_lookback_on_every_day(table: str, look
 
 
 def test_a_joined_input_needs_a_lookback() -> None:
-    inputs = (Input("candles", timedelta(0)), Input("daily_candles", timedelta(0)))
-    with pytest.raises(InputError, match="joins daily_candles with a lookback of 0"):
-        FeatureGroup("joined", "", None, HOUR, inputs, ())
+    with pytest.raises(InputError, match="joined joins daily_candles with a lookback of 0"):
+        FeatureGroup("joined", bars=candles, joins=(Join(daily_candles, "0d"),), features=())
+
+
+def test_a_joined_table_without_rows_yet_leaves_its_computed_columns_null() -> None:
+    mean = Join(daily_candles, "40d", columns={"mean": window_mean(pl.col("close"), 20)})
+    feature = Feature("x", pl.col("daily_candles.mean"), "", "")
+    joined = FeatureGroup("joined", bars=candles, joins=(mean,), features=(feature,))
+    frames = {"candles": bars([1.0] * 5, step=HOUR), "daily_candles": DAILY.clear()}
+    assert compute_partition(joined, frames, "2024-01", interval=HOUR)["x"].to_list() == [None] * 5
+    nothing = {name: frame.clear() for name, frame in frames.items()}
+    assert compute_partition(joined, nothing, "2024-01", interval=HOUR).height == 0
 
 
 def test_an_unknown_input_says_what_there_is() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown input of price_features 'daily_candles'.*available: candles"):
-        compute_partition(PRICE, {"candles": DAILY}, "2024-03", interval=HOUR)
+        compute_partition(price_features, {"candles": DAILY}, "2024-03", interval=HOUR)
 
 
 def test_a_missing_column_is_named() -> None:
@@ -121,7 +132,7 @@ def test_a_month_must_be_a_month() -> None:
 
 def test_features_that_read_each_other_are_refused() -> None:
     features = (Feature("a", pl.col("b"), "", ""), Feature("b", pl.col("a"), "", ""))
-    group = FeatureGroup("loop", "", DAY, DAY, PRICE.inputs, features)
+    group = FeatureGroup("loop", bars=daily_candles, features=features)
     with pytest.raises(InputError, match="a, b read each other"):
         compute_partition(group, {"daily_candles": DAILY}, "2024-03", interval=HOUR)
 
@@ -132,7 +143,7 @@ def test_a_declared_column_that_the_function_does_not_return_is_named() -> None:
 
     close = (("daily_candles", "close"),)
     features = (Feature("rise", None, "", "", sources=close), Feature("fall", None, "", "", sources=close))
-    group = FeatureGroup("moves", "", DAY, DAY, PRICE.inputs, features, function)
+    group = FeatureGroup("moves", bars=daily_candles, features=features, function=function)
     message = "moves declares fall, which its function does not return; it returns symbol, event_timestamp, rise"
     with pytest.raises(InputError, match=message):
         compute_partition(group, {"daily_candles": DAILY}, "2024-03", interval=HOUR)

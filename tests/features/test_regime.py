@@ -9,7 +9,7 @@ import pytest
 from benchmarks.regime_prior import random_walk_prior
 from benchmarks.regime_study import study_regime
 from crypto_features.errors import InputError
-from crypto_features.shipped import catalog
+from crypto_features.shipped import regime_features, regime_model
 from crypto_features.shipped.regime import LONGEST
 from crypto_features.shipped.regime_filter import (
     BEAR,
@@ -24,18 +24,23 @@ from crypto_features.shipped.regime_filter import (
 from crypto_features.shipped.regime_model import (
     ULTRA_5,
     RegimeModel,
-    fit_regime_model,
     padded,
     prior_model,
-    regime_models,
 )
-from crypto_features.tables.derived import every_row, tables
-from crypto_features.tables.partition import compute_partition
+from crypto_features.tables.artefact import opened, written
+from crypto_features.tables.derived import inputs_of
+from crypto_features.tables.partition import compute_partition, every_row
 from crypto_features.versions.probe_market import START, probe_market
 from tests.features.markets import DAY, HOUR
 
-INPUTS = tables(catalog.groups["regime_features"], probe_market(), interval=HOUR)
+INPUTS = inputs_of(regime_features, probe_market(), interval=HOUR)
 PRICES = INPUTS["price_features"]
+
+
+def fitted(rows: pl.DataFrame, month: str) -> RegimeModel:
+    """The model of a month, as the framework hands its rows to the fit."""
+    (text,) = regime_model.fitted(rows, [month])["parameters"]
+    return RegimeModel.from_parameters(opened(text).parameters)
 
 
 def labels(*strength: float) -> list[int]:
@@ -72,7 +77,7 @@ def test_the_filter_equals_the_sum_over_all_paths() -> None:
 
 
 def test_each_bar_is_read_by_the_parameters_in_force() -> None:
-    first, second = (fit_regime_model(PRICES, month).filter_parameters for month in ("2024-03", "2024-05"))
+    first, second = (fitted(PRICES, month).filter_parameters for month in ("2024-03", "2024-05"))
     x = padded(PRICES.filter(symbol="HUGE"))[60:70]
     in_force = np.repeat([0, 1], 5)[:, None]
     before = forward_filter(x[:5], [first], in_force[:5])
@@ -94,16 +99,16 @@ def test_a_fit_knows_nothing_of_its_own_month_or_later() -> None:
     altered = PRICES.with_columns(
         pl.when(pl.col("event_timestamp") > START + 121 * DAY).then(pl.col(ULTRA_5) * 3).otherwise(pl.col(ULTRA_5))
     )
-    model = fit_regime_model(PRICES, "2024-05")
-    assert fit_regime_model(known, "2024-05") == fit_regime_model(altered, "2024-05") == model
+    model = fitted(PRICES, "2024-05")
+    assert fitted(known, "2024-05") == fitted(altered, "2024-05") == model
     # the row stamped with the month's first instant is known when the month begins.
     before = PRICES.filter(pl.col("event_timestamp") < START + 121 * DAY)
-    assert fit_regime_model(before, "2024-05") != model
+    assert fitted(before, "2024-05") != model
 
 
 def test_without_history_it_is_the_committed_prior() -> None:
-    assert fit_regime_model(PRICES, "2024-01") == prior_model()
-    assert fit_regime_model(PRICES.clear(), "2024-04") == prior_model()
+    assert fitted(PRICES, "2024-01") == prior_model()
+    assert fitted(PRICES.clear(), "2024-04") == prior_model()
 
 
 def test_the_committed_prior_is_the_one_of_random_walks() -> None:
@@ -113,21 +118,28 @@ def test_the_committed_prior_is_the_one_of_random_walks() -> None:
 
 
 def test_an_artefact_comes_back_as_it_was_written() -> None:
-    model = fit_regime_model(PRICES, "2024-05")
-    assert RegimeModel.from_json(model.to_json({"run_id": "1"})) == model
-    assert fit_regime_model(PRICES.sample(fraction=1, shuffle=True, seed=1), "2024-05").to_json() == model.to_json()
+    model = fitted(PRICES, "2024-05")
+    artefact = opened(written(model.parameters, regime_model.about, {"run_id": "1"}))
+    assert RegimeModel.from_parameters(artefact.parameters) == model
+    assert artefact.notes == {"run_id": "1"}
+    assert artefact.about == {"labels": ["BULL", "BEAR", "SIDEWAYS"], "features": [*ULTRA_5]}
+    shuffled = PRICES.sample(fraction=1, shuffle=True, seed=1)
+    assert regime_model.fitted(shuffled, ["2024-05"]).equals(regime_model.fitted(PRICES, ["2024-05"]))
 
 
 def test_an_edited_or_foreign_artefact_is_refused() -> None:
-    text = fit_regime_model(PRICES, "2024-05").to_json()
-    with pytest.raises(InputError, match=r"it was edited; materialize regime_model again"):
-        RegimeModel.from_json(text.replace('"rows": [\n  ', '"rows": [\n  1'))
-    with pytest.raises(InputError, match="not a regime model"):
-        RegimeModel.from_json("{}")
+    text = written(fitted(PRICES, "2024-05").parameters, regime_model.about)
+    with pytest.raises(InputError, match=r"it was edited; materialize it again"):
+        opened(text.replace('"rows": [\n  ', '"rows": [\n  1'))
+    for foreign in ("{}", "[]", "1", '"version"', "no JSON", ""):
+        with pytest.raises(InputError, match=r"not a fitted model: .*; materialize it again"):
+            opened(foreign)
+    with pytest.raises(InputError, match=r"not a regime model: .*; materialize regime_model again"):
+        RegimeModel.from_parameters(opened(written({"mean": 1.0}, {})).parameters)
 
 
 def test_label_probability_and_duration_belong_together() -> None:
-    rows = every_row(catalog.groups["regime_features"], INPUTS, interval=HOUR)
+    rows = every_row(regime_features, INPUTS, interval=HOUR)
     known = rows.drop_nulls()
     assert set(known["regime_label"]) == {"BULL", "BEAR", "SIDEWAYS"}
     assert known["regime_probability"].is_between(0, 1).all()
@@ -147,32 +159,22 @@ def days_since_the_label_began(published: pl.DataFrame) -> list[int]:
 
 
 def test_a_duration_counts_published_labels_across_months() -> None:
-    published = (
-        every_row(catalog.groups["regime_features"], INPUTS, interval=HOUR)
-        .drop_nulls()
-        .sort("symbol", "event_timestamp")
-    )
+    published = every_row(regime_features, INPUTS, interval=HOUR).drop_nulls().sort("symbol", "event_timestamp")
     assert published["regime_duration"].to_list() == days_since_the_label_began(published)
     over_a_border = published.filter(pl.col("regime_duration") >= pl.col("event_timestamp").dt.day())
     assert over_a_border.height > 20
 
 
 def test_on_real_candles_a_duration_counts_published_labels_across_months(real_prices: pl.DataFrame) -> None:
-    inputs = {"price_features": real_prices, "regime_model": regime_models(real_prices)}
-    published = (
-        every_row(catalog.groups["regime_features"], inputs, interval=HOUR)
-        .drop_nulls()
-        .sort("symbol", "event_timestamp")
-    )
+    inputs = {"price_features": real_prices, "regime_model": regime_model.whole({"price_features": real_prices}, HOUR)}
+    published = every_row(regime_features, inputs, interval=HOUR).drop_nulls().sort("symbol", "event_timestamp")
     assert published["regime_duration"].to_list() == days_since_the_label_began(published)
 
 
 def test_a_month_without_parameters_is_named() -> None:
     models = INPUTS["regime_model"].filter(pl.col("month") != "2024-03")
     with pytest.raises(InputError, match=r"price_features has rows of 2024-03 but regime_model has no parameters"):
-        compute_partition(
-            catalog.groups["regime_features"], {**INPUTS, "regime_model": models}, "2024-04", interval=HOUR
-        )
+        compute_partition(regime_features, {**INPUTS, "regime_model": models}, "2024-04", interval=HOUR)
 
 
 def test_on_real_candles_refits_hardly_change_the_past_and_probabilities_hold(real_prices: pl.DataFrame) -> None:

@@ -9,8 +9,7 @@ import polars.selectors as cs
 import pytest
 
 from crypto_features.shipped import catalog
-from crypto_features.tables.derived import every_row
-from crypto_features.tables.partition import compute_partition, evaluate
+from crypto_features.tables.partition import compute_partition, evaluate, every_row
 from tests.features.markets import DAY, HOUR, START, TIME
 
 TICKS = ("0.01", "0.00001", "0.00000001")

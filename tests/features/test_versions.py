@@ -52,7 +52,7 @@ SAME: dict[str, tuple[Edit, ...]] = {
     "features in another order": (
         ("shipped.price", "        _return(1),\n        _return(5),\n", "        _return(5),\n        _return(1),\n"),
     ),
-    "a longer time to live": (("shipped.price", "ttl=timedelta(days=1)", "ttl=timedelta(days=2)"),),
+    "a longer time to live": (("shipped.price", 'ttl="1d"', 'ttl="2d"'),),
     "a return written as a difference": (
         ("compute.indicators", "CLOSE / CLOSE.shift(bars) - 1", "(CLOSE - CLOSE.shift(bars)) / CLOSE.shift(bars)"),
     ),
@@ -184,7 +184,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         price("volatility_20d", "volatility_60d", "bb_width", "bb_position") | FITTED,
     ),
     "a shorter lookback": (
-        (("shipped.price", "lookback=timedelta(days=500)", "lookback=timedelta(days=40)"),),
+        (("shipped.price", 'lookback="500d"', 'lookback="40d"'),),
         price(
             "ma_60", "ma_20_60_ratio", "volatility_60d", "ma_alignment", "rsi_14", "atr_14", "atr_ratio", "macd_diff"
         ),
@@ -274,17 +274,17 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         (("shipped.regime", "LONGEST = 365", "LONGEST = 366"),),
         {REGIME: {"regime_duration"}},
     ),
-    "a shorter regime window": ((("shipped.regime", "timedelta(days=500)", "timedelta(days=499)"),), {REGIME: LABELS}),
+    "a shorter regime window": ((("shipped.regime", '"500d"', '"499d"'),), {REGIME: LABELS}),
     "a fit of a day less": (
-        (("shipped.regime_model", "LOOKBACK = timedelta(days=1461)", "LOOKBACK = timedelta(days=1460)"),),
+        (("shipped.regime_model", 'LOOKBACK = "1461d"', 'LOOKBACK = "1460d"'),),
         {MODEL: {"parameters"}, REGIME: {"regime_probability"}},
     ),
     "a fit of a day more": (
-        (("shipped.regime_model", "LOOKBACK = timedelta(days=1461)", "LOOKBACK = timedelta(days=1462)"),),
+        (("shipped.regime_model", 'LOOKBACK = "1461d"', 'LOOKBACK = "1462d"'),),
         {MODEL: {"parameters"}, REGIME: {"regime_probability"}},
     ),
     "a fit that knows its month": (
-        (("shipped.regime_model", "(time <= start)", "(time <= start + timedelta(days=20))"),),
+        (("tables.model", "(time <= start)", "(time <= start + timedelta(days=20))"),),
         FITTED,
     ),
     "joined rows of any age": (
@@ -292,11 +292,11 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         {SIGNALS: {"should_sell"}},
     ),
     "joined rows of eight days": (
-        (("shipped.signals", "lookback=timedelta(days=7)", "lookback=timedelta(days=8)"),),
+        (("shipped.signals", 'price_features, "7d"', 'price_features, "8d"'),),
         {SIGNALS: {"should_sell", "signal_strength"}},
     ),
     "joined rows of one day": (
-        (("shipped.signals", "lookback=timedelta(days=7)", "lookback=timedelta(days=1)"),),
+        (("shipped.signals", 'price_features, "7d"', 'price_features, "1d"'),),
         {SIGNALS: {"should_sell", "signal_strength"}},
     ),
     "an unfinished day resampled": (
@@ -332,9 +332,10 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
 
 
 def versions() -> dict[str, dict[str, str]]:
+    from crypto_features.shipped import catalog as present
     from crypto_features.versions.fingerprint import table_fingerprints
 
-    return {table: dict(fingerprints) for table, fingerprints in table_fingerprints(catalog).items()}
+    return {table: dict(fingerprints) for table, fingerprints in table_fingerprints(present).items()}
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ which probe.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -14,13 +15,13 @@ import ta
 
 from crypto_features.compute.indicators import CLOSE, HIGH, LOW, OPEN, VOLUME, price_return
 from crypto_features.compute.windows import window_mean
-from crypto_features.shipped.regime_model import Fit, RegimeModel, fit_regime_model
+from crypto_features.shipped import candles, daily_candles, regime_features, regime_model
 from crypto_features.shipped.signals import K
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.tables.months import MONTH, month_of, month_span
+from crypto_features.tables.table import Join
 from tests.features.zoo_rare import DAILY, HOURLY
-from tests.features.zoo_state import CLOCK, STATE, machine_clock, process_state
+from tests.features.zoo_state import CLOCK, FITS, STATE, machine_clock, process_state
 
 _DAY = timedelta(days=1)
 _DATE = pl.col("open_time").dt.truncate("1d")
@@ -55,8 +56,16 @@ def _leak(name: str, mistake: str | None = None, table: str = "daily_candles") -
 
 
 def _group(name: str, table: str, features: tuple[Feature, ...], function: _Function | None = None) -> FeatureGroup:
-    interval = None if table == "candles" else _DAY
-    return FeatureGroup(name, name, interval, _DAY, (Input(table, timedelta(days=500)),), features, function)
+    bars = {one.name: one for one in (candles, daily_candles)}[table]
+    return FeatureGroup(name, name, bars=bars, features=features, lookback="500d", ttl="1d", function=function)
+
+
+def fitted_zoo() -> Mapping[str, FeatureGroup]:
+    """Groups that join a planted fit, by the mistake."""
+    return {
+        name: replace(regime_features, joins=(Join(replace(regime_model, fit=fit), "500d"),))
+        for name, fit in FITS.items()
+    }
 
 
 def _whole(function: Callable[[pl.Series], npt.NDArray[np.float64]]) -> pl.Expr:
@@ -201,21 +210,6 @@ def _more_than_three(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     bars = -1 if days["symbol"].n_unique() > _FEW else 1
     return days.with_columns(leak=CLOSE.shift(bars).over("symbol") / CLOSE - 1)
 
-
-def _own_month(price_features: pl.DataFrame, month: str) -> RegimeModel:
-    return fit_regime_model(price_features, month_of(month_span(month)[1]))
-
-
-def _whole_sample(price_features: pl.DataFrame, _month: str) -> RegimeModel:
-    last = price_features.select(MONTH.max()).item()
-    return _own_month(price_features, last)
-
-
-FITS: Mapping[str, Fit] = {
-    "regime model fitted on its own month": _own_month,
-    "regime model fitted on the whole sample": _whole_sample,
-}
-"""Fits of the regime model that know what comes after the month's first instant."""
 
 _TABLES: dict[str, tuple[str, _Function]] = {
     "interpolated gap": ("candles", _interpolated),

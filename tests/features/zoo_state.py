@@ -14,6 +14,8 @@ import polars as pl
 
 from crypto_features import clock
 from crypto_features.compute.indicators import CLOSE
+from crypto_features.shipped.regime_model import fit_regime_model
+from crypto_features.tables.model import Fit, Parameters
 
 _SCALER: dict[str, float] = {}
 _MEANS: dict[str, float] = {}
@@ -61,6 +63,17 @@ CLOCK: Mapping[str, Callable[[pl.DataFrame], pl.Expr]] = {
     "hour in the machine's time zone": _local_hour,
     "the day of the import": lambda _: (pl.lit(_IMPORTED) - _OPEN_TIME).dt.total_days(),
 }
+
+
+def _shifted(rows: pl.DataFrame, month: str, by: float) -> Parameters:
+    return {**fit_regime_model(rows, month), "calibration": (by, 1.0)}
+
+
+FITS: Mapping[str, Fit] = {
+    "regime model that counts its fits": lambda rows, month: _shifted(rows, month, next(_CALLS) / 1000),
+    "regime model with unseeded noise": lambda rows, month: _shifted(rows, month, random.random()),
+}
+"""Fits that give other parameters when they are called with the same rows again; no fit is handed a later row."""
 
 
 def process_state(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

@@ -1,0 +1,101 @@
+"""Which catalog a process works on: that of the setting, else of the one package that offers one, else the shipped."""
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from crypto_features import catalogs
+from crypto_features.catalogs import GROUP, current_catalog
+from crypto_features.errors import InputError, SettingsError
+from crypto_features.shipped import catalog as shipped
+from tests.features.other_catalog import catalog as other
+
+OTHER = "tests.features.other_catalog:catalog"
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Nothing that an earlier test found is remembered, and the current folder is empty."""
+    catalogs._load.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    yield
+    catalogs._load.cache_clear()
+
+
+def offered(monkeypatch: pytest.MonkeyPatch, **entries: str) -> None:
+    """These packages are installed, and no others."""
+    found = tuple(EntryPoint(name, value, GROUP) for name, value in entries.items())
+    monkeypatch.setattr(catalogs, "_entries", lambda: found)
+
+
+def test_without_any_other_it_is_the_shipped_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert current_catalog() is shipped
+    offered(monkeypatch, shipped="crypto_features.shipped:catalog")
+    assert current_catalog() is shipped
+
+
+def test_the_one_package_that_offers_a_catalog_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered(monkeypatch, shipped="crypto_features.shipped:catalog", desk=OTHER)
+    assert current_catalog() is other
+
+
+def test_the_setting_is_taken_before_any_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered(monkeypatch, shipped="crypto_features.shipped:catalog", desk="nowhere:catalog")
+    monkeypatch.setenv("CRYPTO_FEATURES_CATALOG", OTHER)
+    assert current_catalog() is other
+
+
+def test_several_packages_need_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered(monkeypatch, shipped="crypto_features.shipped:catalog", desk=OTHER, bot="bot:catalog")
+    with pytest.raises(
+        SettingsError,
+        match=r"several installed packages offer a catalog \(bot, desk\).*CRYPTO_FEATURES_CATALOG.*",
+    ):
+        current_catalog()
+
+
+def test_without_any_package_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered(monkeypatch)
+    with pytest.raises(SettingsError, match=r"no installed package offers a catalog.*CRYPTO_FEATURES_CATALOG, such as"):
+        current_catalog()
+
+
+def test_a_module_of_the_current_folder_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "desk_of_a_test.py").write_text("from tests.features.other_catalog import catalog as mine\n")
+    monkeypatch.setenv("CRYPTO_FEATURES_CATALOG", "desk_of_a_test:mine")
+    assert current_catalog() is other
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("my_desk", "CRYPTO_FEATURES_CATALOG='my_desk'; expected module:name, such as my_desk:catalog"),
+        ("my_desk:", "CRYPTO_FEATURES_CATALOG='my_desk:'; expected module:name"),
+        (".my_desk:catalog", r"CRYPTO_FEATURES_CATALOG='\.my_desk:catalog'; expected module:name"),
+        ("my/desk.py:catalog", "CRYPTO_FEATURES_CATALOG='my/desk.py:catalog'; expected module:name"),
+        (":catalog", "CRYPTO_FEATURES_CATALOG=':catalog'; expected module:name"),
+        (
+            "no_such_desk:catalog",
+            r"no_such_desk:catalog cannot be loaded \(No module named 'no_such_desk'\)",
+        ),
+        ("crypto_features.shipped:catalogue", "cannot be loaded .*catalogue.*with a Catalog of that name"),
+        ("crypto_features.shipped:candles", "crypto_features.shipped:candles is a RawTable; expected a .*Catalog"),
+        ("crypto_features.shipped:market", "crypto_features.shipped:market is a module; expected a .*Catalog"),
+    ],
+)
+def test_a_setting_that_names_no_catalog_is_refused(monkeypatch: pytest.MonkeyPatch, where: str, why: str) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_CATALOG", where)
+    with pytest.raises(SettingsError, match=why):
+        current_catalog()
+
+
+def test_a_wrong_declaration_is_reported_as_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = "from crypto_features.tables.catalog import Catalog\ncatalog = Catalog()\n"
+    (tmp_path / "empty_desk_of_a_test.py").write_text(text)
+    monkeypatch.setenv("CRYPTO_FEATURES_CATALOG", "empty_desk_of_a_test:catalog")
+    with pytest.raises(InputError, match="a catalog has exactly one raw table"):
+        current_catalog()
