@@ -16,7 +16,7 @@ from crypto_features.sources.listed import ListedSource
 from crypto_features.sources.listings import Listing
 from crypto_features.sources.pace import Pace
 from crypto_features.sources.source import PartlyFetchedError
-from crypto_features.sources.web import Web, without_password
+from crypto_features.sources.web import BlockedError, Web, without_password
 from crypto_features.tables.months import month_span, months_between
 from crypto_features.tables.timeframe import timeframe
 
@@ -204,8 +204,8 @@ class MismatchError(TransientError):
 
 
 def _is_away(error: CryptoFeaturesError) -> bool:
-    """Whether it is the server that fails, and not a file of it: the next file would wait as long."""
-    return isinstance(error, TransientError) and not isinstance(error, MismatchError)
+    """Whether it is the server that fails, and not a file of it: the next file would fail as well."""
+    return isinstance(error, TransientError | BlockedError) and not isinstance(error, MismatchError)
 
 
 def _together(faults: Sequence[CryptoFeaturesError]) -> CryptoFeaturesError:

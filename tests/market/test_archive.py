@@ -203,7 +203,7 @@ def test_a_file_that_does_not_match_its_checksum_is_never_taken(server: tuple[Ar
     assert Table(UPath(tmp_path), "candles", "open_time").months() == ()
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503])
+@pytest.mark.parametrize("status", [204, 304, 408, 425, 429, 500, 502, 503, 520, 522, 524, 526, 530])
 def test_a_fault_that_passes_is_waited_out(server: tuple[Archive, str], status: int) -> None:
     archive, url = server
     archive.month("2024-12")
@@ -400,6 +400,37 @@ def test_a_server_that_refuses_is_no_gap(server: tuple[Archive, str]) -> None:
     archive.statuses = [403]
     with pytest.raises(PermanentError, match="status 403"):
         take_from(url).fetch("BTC", DECEMBER, JANUARY)
+
+
+def test_a_server_that_may_not_answer_from_here_is_asked_once(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    archive.statuses = [451] * 500
+    with pytest.raises(PermanentError, match=r"status 451.*name a mirror"):
+        take_from(url).fetch("BTC", datetime(2020, 1, 1, tzinfo=UTC), JANUARY)
+    assert len(archive.asked) == 1
+
+
+def test_files_may_lie_on_another_host_and_a_circle_of_hosts_ends(server: tuple[Archive, str]) -> None:
+    archive, url = server
+    archive.month("2024-12")
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        circle = False
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class.
+            del format, args
+
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", self.path if self.circle else f"{url}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with serve(Elsewhere) as front:
+        assert take_from(front).fetch("BTC", DECEMBER, JANUARY).height == 744
+        Elsewhere.circle = True
+        with pytest.raises(PermanentError, match="in a circle"):
+            take_from(front).fetch("BTC", DECEMBER, JANUARY)
 
 
 def test_a_password_in_the_address_is_not_shown() -> None:
