@@ -48,6 +48,8 @@ class ArchiveSource(ListedSource):
         SettingsError: if the archive has no files of this interval.
     """
 
+    adds_late = True
+
     def __init__(
         self,
         url: str,
@@ -104,8 +106,8 @@ class ArchiveSource(ListedSource):
                     span = month_span(month)
                     lost.append((max(span[0], start), min(span[1], end)))
         candles = pl.concat(parts).filter(
-            pl.col("open_time").is_between(start, end, closed="left"),
-            pl.col("open_time") + self._interval <= self._now(),
+            _unread_or(pl.col("open_time").is_between(start, end, closed="left")),
+            _unread_or(pl.col("open_time") + self._interval <= self._now()),
         )
         if not faults:
             return candles
@@ -120,7 +122,7 @@ class ArchiveSource(ListedSource):
         The monthly file counts; what it lacks is taken from the daily ones.
         """
         candles, broken, faults = CANDLE_SCHEMA.to_frame(), None, list[CryptoFeaturesError]()
-        inside = pl.col("open_time").is_between(first, last, closed="left")
+        inside = _unread_or(pl.col("open_time").is_between(first, last, closed="left"))
         if self._is_over(month):
             try:
                 candles = self._file(symbol, self._url_of(listing, "monthly", month), month_span(month)).filter(inside)
@@ -201,6 +203,11 @@ class ArchiveSource(ListedSource):
 
 class MismatchError(TransientError):
     """A file and its checksum do not belong together, as they do not while they are uploaded."""
+
+
+def _unread_or(condition: pl.Expr) -> pl.Expr:
+    """Also the candles whose stamp cannot be read: they go to the quarantine."""
+    return condition | pl.col("open_time").is_null()
 
 
 def _is_away(error: CryptoFeaturesError) -> bool:
