@@ -19,14 +19,16 @@ from crypto_features.tables.completeness import (
     with_lowest,
 )
 from crypto_features.tables.declaration import FeatureGroup, Input
-from crypto_features.tables.dtypes import held
+from crypto_features.tables.dtypes import TIME, held
 from crypto_features.tables.months import month_of, month_span
+from crypto_features.tables.types import in_types
 
 KEYS = ("symbol", "event_timestamp")
-TIME = pl.Datetime("us", "UTC")
 DAY = timedelta(days=1)
 _NONE = timedelta(0)
 _INSTANT = timedelta.resolution
+_KNOWN = "\nknown"
+"""When a row became known: no column of a user has such a name."""
 
 
 def compute_partition(
@@ -53,8 +55,8 @@ def compute_partition(
 
     Raises:
         UnknownNameError: if an input table is not in `inputs`.
-        InputError: if a table lacks a column or has two rows for one symbol and time, or the group's function does not
-            return a declared column.
+        InputError: if a table lacks a column, has one of another type, or has two rows for one symbol and time, or the
+            group's function does not return a declared column.
     """
     start, end = month_span(month)
     trimmed = {}
@@ -62,9 +64,8 @@ def compute_partition(
         if source.table not in inputs:
             raise UnknownNameError(f"input of {group.name}", source.table, inputs)
         joined = source is not group.inputs[0]
-        trimmed[source.table] = _trim(
-            source, inputs[source.table], month, _length(source, interval) if joined else _NONE
-        )
+        frame = in_types(source.table, inputs[source.table])
+        trimmed[source.table] = _trim(source, frame, month, _length(source, interval) if joined else _NONE)
     rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
     return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
 
@@ -78,6 +79,8 @@ def evaluate(
 ) -> pl.DataFrame:
     """Every row of a group from all the input rows handed in: the computation itself, without an anchor."""
     limit = least(group, min_completeness)
+    read = [source.table for source in group.inputs if source.table in inputs]
+    inputs = {**inputs, **{table: in_types(table, inputs[table]) for table in read}}
     if group.function is not None:
         return _typed(group, _with_completeness(group, group.function(inputs), inputs, interval), limit)
     bars = with_lowest(group, _joined(group, inputs, interval))
@@ -111,7 +114,7 @@ def _with_completeness(
     group: FeatureGroup, rows: pl.DataFrame, inputs: Mapping[str, pl.DataFrame], interval: timedelta
 ) -> pl.DataFrame:
     """The rows of a function, with the completeness of the bars of the first input."""
-    bars = _known(replace(group.inputs[0], columns={}), inputs, interval).rename({"known": "event_timestamp"})
+    bars = _known(replace(group.inputs[0], columns={}), inputs, interval).rename({_KNOWN: "event_timestamp"})
     known = with_lowest(group, bars)
     columns = completeness_columns(group)
     rows = rows.drop(columns, strict=False)
@@ -146,33 +149,33 @@ def _length(source: Input, interval: timedelta) -> timedelta:
 def _joined(group: FeatureGroup, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
     """The bars of the first input, with the columns of the others as they were known when each bar began."""
     first, *others = group.inputs
-    bars = _known(first, inputs, interval).rename({"known": "event_timestamp"})
+    bars = _known(first, inputs, interval).rename({_KNOWN: "event_timestamp"})
     for other in others:
         rows = _known(other, inputs, interval)
-        rows = rows.rename({name: f"{other.table}.{name}" for name in rows.columns if name not in ("symbol", "known")})
+        rows = rows.rename({name: f"{other.table}.{name}" for name in rows.columns if name not in ("symbol", _KNOWN)})
         bars = bars.join_asof(
             rows,
             left_on="open_time",
-            right_on="known",
+            right_on=_KNOWN,
             by="symbol",
             tolerance=other.lookback - _INSTANT,
             coalesce=False,
             check_sortedness=False,
-        ).drop("known")
+        ).drop(_KNOWN)
     return bars
 
 
 def _known(source: Input, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
-    """A table's rows by symbol and time, with its computed columns and, in `known`, when each row became known."""
+    """A table's rows by symbol and time, with its computed columns and, in `_KNOWN`, when each row became known."""
     frame = inputs[source.table]
     if "event_timestamp" in frame.columns:
-        frame = frame.rename({"event_timestamp": "known"})
+        frame = frame.rename({"event_timestamp": _KNOWN})
     else:
-        frame = frame.with_columns(known=pl.col("open_time").cast(TIME) + _length(source, interval))
-    frame = frame.sort("symbol", "known")
-    twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col("known") == pl.col("known").shift()))
+        frame = frame.with_columns((pl.col("open_time") + _length(source, interval)).alias(_KNOWN))
+    frame = frame.sort("symbol", _KNOWN)
+    twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col(_KNOWN) == pl.col(_KNOWN).shift()))
     if len(twice):
-        symbol, time = twice.row(0, named=True)["symbol"], twice["known"][0]
+        symbol, time = twice.row(0, named=True)["symbol"], twice[_KNOWN][0]
         raise InputError(
             f"{source.table} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current candles only."
         )

@@ -142,6 +142,15 @@ def test_a_training_set_as_of_its_rows_knows_of_each_what_was_known_then(market:
         assert got[mine["row"].to_list()].equals(expected(market.at(time), mine, wanted)), time
 
 
+@pytest.mark.parametrize("name", ["__state", "__row", "__known", "__key0", "__entity", "__oldest", "number", "known"])
+def test_a_column_of_any_name_is_kept_and_changes_nothing(market: Market, name: str) -> None:
+    asked = rows(20)
+    named = asked.rename({"row": name})
+    for as_of in (AS_OF, "row", None):
+        expected = get_training_features(asked, RSI_ONLY, as_of=as_of).rename(columns={"row": name})
+        assert pl.DataFrame(get_training_features(named, RSI_ONLY, as_of=as_of)).equals(pl.DataFrame(expected))
+
+
 def test_rows_that_are_null_by_what_was_known_only_are_counted_in_a_warning(market: Market) -> None:
     asked, refs = rows(), ["trading_signals:target_price"]
     now = features(get_training_features(asked.drop("row"), refs), ["target_price"])["target_price"]
