@@ -3,7 +3,7 @@
 import json
 import random
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -177,6 +177,30 @@ def test_a_copied_folder_does_not_read_the_tables_of_the_one_it_was_copied_from(
             read()
     FeastResource().apply()
     assert get_regime_features(SYMBOLS, START, END)["regime_label"].notna().any()
+
+
+def test_plain_feast_refuses_a_copied_folder_too_and_writes_nothing_into_the_other(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(shutil.copytree(market.root, tmp_path / "copy")))
+    feast, asked, view = session.feature_store(), rows().drop("row"), "price_features"
+    table = market.root / view
+    columns = feast.get_data_source(view).get_table_column_names_and_types(feast.config)
+    frame = pl.read_parquet(table / "*.parquet").head(1).select(name for name, _ in columns).to_pandas()
+    before = sorted(table.iterdir())
+    reads: list[Callable[[], object]] = [
+        lambda: feast.get_historical_features(asked, RSI_ONLY).to_df(),
+        lambda: feast.get_historical_features(features=RSI_ONLY, start_date=START, end_date=END).to_df(),
+        lambda: feast.materialize(START, END, feature_views=[view]),
+        lambda: feast.materialize_incremental(END, feature_views=[view]),
+        lambda: feast.write_to_offline_store(view, frame),
+    ]
+    for read in reads:
+        with pytest.raises(NotAppliedError, match=rf"reads {view} from .*past.* was copied or moved.*feast apply"):
+            read()
+    assert sorted(table.iterdir()) == before
+    FeastResource().apply()
+    assert feast.get_historical_features(asked, RSI_ONLY).to_df()["rsi_14"].notna().any()
 
 
 def test_regimes_as_of_a_time_are_those_of_then(market: Market) -> None:

@@ -25,6 +25,7 @@ from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
 from crypto_features.store.offline.join import FeatureTable, free, point_in_time_join, require_free, utc
 from crypto_features.store.offline.known import join_as_known, knowledge
 from crypto_features.store.offline.pinned import require_its_table, require_present_code
+from crypto_features.store.tables import require_own
 
 
 def _keeps_no_monitoring(*_args: Any, **_kwargs: Any) -> Any:
@@ -66,6 +67,7 @@ class PolarsOfflineStore(OfflineStore):
         filter_by_created_timestamp: bool = False,
     ) -> RetrievalJob:
         """The features of each entity row as of its time; without entity rows, of every entity as of `end_date`."""
+        require_own(config, *(view.batch_source for view in feature_views))
         known_then, known = filter_by_created_timestamp, knowledge()
         if entity_df is None:
             first, last = _everyones_span(feature_views, start_date, end_date)
@@ -172,6 +174,7 @@ class PolarsOfflineStore(OfflineStore):
     ) -> None:
         if feature_view.batch_source is None:
             raise InputError(f"feature view {feature_view.name!r} has no batch source to write to.")
+        require_own(config, feature_view.batch_source)
         path = files.resolve(feature_view.batch_source, config.repo_path)
         if files.files(path):
             # Its types are left alone: for a list whose values a file calls `element`, Feast has a type or a KeyError.
@@ -310,6 +313,7 @@ def _read(
     *,
     created: str | None = None,
 ) -> pl.DataFrame:
+    require_own(config, source)
     bounds = [None if bound is None else clock.as_utc(bound) for bound in (start, end)]
     return files.read(
         source, config.repo_path, columns, time=time, created=created or None, start=bounds[0], end=bounds[1]
