@@ -10,6 +10,9 @@ The rule, for a source that answers questions (`Source.resumes`):
 4. A session in which nothing later came proves nothing, and the count starts anew. Such candles are asked for in every
    run. Within a week of their close they count as late, and are not even noted.
 
+Of a source that adds candles late to files that it has not (`Source.adds_late`), each session proves an absence: that
+there is no such file is an answer. Its candles count as late for a week, too.
+
 A candle that comes leaves the notes. `IngestReport.absent` lists what remains in them.
 """
 

@@ -238,7 +238,7 @@ class _Run:
         )
 
     def _absent(self, symbols: Sequence[str]) -> pl.DataFrame:
-        if not self.source.resumes:
+        if not self.planner.notes_absences:
             return pl.DataFrame(schema=ABSENT_SCHEMA)
         planner = replace(self.planner, again=False)
         asked = {month for month, _ in self.unproven} | {month for month, *_ in self.unjudged}

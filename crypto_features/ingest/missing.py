@@ -46,7 +46,7 @@ class Stored:
 
     Args:
         metadata: Of its partition; empty if there is none.
-        held: The candles that each symbol has; only told of a source that resumes.
+        held: The candles that each symbol has; only told of a source whose absences are noted.
         marks: The source's mark of each symbol, if it belongs to the content that the partition has.
         absent: The candles that were asked for and did not come, by symbol and origin.
         rejected: Those that came and broke the contract, in a run that was accepted, by symbol and origin. They are
@@ -65,7 +65,8 @@ class Planner:
     """Plans fetches, and remembers what the source has and has not, so that a run with nothing new costs nothing.
 
     The marks of a month hold for one content of its partition: restore an older file, and they are forgotten. What
-    a source that resumes did not give is noted apart, candle by candle, and asked for again as `absent` says.
+    a source that resumes, or that adds some late, did not give is noted apart, candle by candle, and asked for again as
+    `absent` says.
 
     Args:
         source: Where candles come from.
@@ -82,6 +83,11 @@ class Planner:
     now: datetime
     recheck: timedelta
     again: bool = False
+
+    @property
+    def notes_absences(self) -> bool:
+        """Whether it is noted, candle by candle, what the source did not give."""
+        return self.source.resumes or self.source.adds_late
 
     def reach(self, months: Sequence[str]) -> list[str]:
         """The months themselves, and those shortly before them, in which corrections are looked for."""
@@ -130,9 +136,8 @@ class Planner:
             if self.source.resumes:
                 lacking = self._lacking(symbol, [month], stored, lambda one: one.rests(self.now))
                 return any(start < number(until, self.interval) for start, _ in lacking)
-            return f"mark {symbol}" not in stored[month].marks and f'"{symbol}"' not in stored[month].metadata.get(
-                "last", ""
-            )
+            known = f"mark {symbol}" in stored[month].marks or f'"{symbol}"' in stored[month].metadata.get("last", "")
+            return not known or self._is_due(symbol, month, stored)
 
         return tuple(month for month in over if any(unasked(month, symbol) for symbol in symbols))
 
@@ -178,14 +183,16 @@ class Planner:
         stored = self._stored(month, published=self.table.path(month).exists(), earlier=before.metadata.get("digest"))
         marks = {**stored.marks} | {f"mark {w.symbol}": w.marks[month] for w in windows if month in w.marks}
         absent, broken = dict(stored.absent), dict(stored.rejected)
-        if self.source.resumes:
+        if self.notes_absences:
             for window in windows:
                 symbol, origin = window.symbol, self._origin(window.symbol)
                 broken[origin] = joined([*broken.get(origin, ()), *rejected.get(symbol, ())])
-                for asked in self._offered(symbol, self._asked(month, window, newest.get(symbol, 0))):
+                came = newest.get(symbol, 0) if self.source.resumes else 0
+                for asked in self._offered(symbol, self._asked(month, window, came)):
                     missing = without(asked, stored.held.get(symbol, ()))
                     noted = absent.get(origin, ())
-                    absent[origin] = after_session(noted, asked, missing, self.now, newest.get(symbol, 0))
+                    proven = came if self.source.resumes else asked[1]  # that it has no such file is an answer.
+                    absent[origin] = after_session(noted, asked, missing, self.now, proven)
         absent = {origin: found for origin, found in absent.items() if found}
         broken = {origin: found for origin, found in broken.items() if found}
         if (marks, absent, broken) == (stored.marks, stored.absent, stored.rejected):
@@ -223,7 +230,7 @@ class Planner:
         return sorted(found, key=lambda one: one.span)
 
     def _changed(self, symbol: str, months: Sequence[str], stored: Mapping[str, Stored]) -> list[Window]:
-        """Whole months, those whose mark is the remembered one left out."""
+        """Whole months, those whose mark is the remembered one left out, unless an absent candle is to be asked for."""
         found: list[Window] = []
         for month in months:
             start, end = month_span(month)[0], self._end(month)
@@ -231,7 +238,8 @@ class Planner:
                 continue
             mark = self.source.mark(symbol, start, end)
             signed = {month: f"{mark} until {end:%Y-%m-%dT%H:%M}"} if mark is not None else {}
-            if signed and stored[month].marks.get(f"mark {symbol}") == signed[month]:
+            is_same = signed and stored[month].marks.get(f"mark {symbol}") == signed[month]
+            if is_same and not self._is_due(symbol, month, stored):
                 continue
             if found and found[-1].end == start:
                 before = found.pop()
@@ -250,6 +258,14 @@ class Planner:
         first, step = held[0][0] if held else missing[0][0] if missing else 0, self.recheck // self.interval
         after = {start for start, _ in held}
         return joined((min(start, max(start - step, first)), end + (end in after)) for start, end in missing)
+
+    def _is_due(self, symbol: str, month: str, stored: Mapping[str, Stored]) -> bool:
+        """Whether a source that adds candles late is to be asked again for some of a month."""
+        if not self.source.adds_late:
+            return False
+        over = number(self.now - max(self.recheck, LATE), self.interval)
+        lacking = self._lacking(symbol, [month], stored, lambda one: one.rests(self.now))
+        return any(start < over for start, _ in lacking)
 
     def _lacking(
         self, symbol: str, months: Sequence[str], stored: Mapping[str, Stored], resting: Callable[[Absent], bool]
@@ -283,7 +299,7 @@ class Planner:
 
     def _stored(self, month: str, *, published: bool, earlier: str | None = None) -> Stored:
         metadata = self.table.metadata(month) if published else {}
-        held = held_in(self.table, month, metadata, self.interval) if metadata and self.source.resumes else {}
+        held = held_in(self.table, month, metadata, self.interval) if metadata and self.notes_absences else {}
         try:
             kept = json.loads(self._path(month).read_text())
         except (FileNotFoundError, ValueError):

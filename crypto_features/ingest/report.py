@@ -75,7 +75,7 @@ class IngestReport:
         later: By symbol, how many candles on offer are not over by the clock; they are not fetched.
         shorter: How many shorter candles were read to make those; each is held to the contract, too.
         shortfalls: By symbol, what the source cannot give at all, why, and who can, a sentence each.
-        absent: `symbol, from, to, missing, sessions, last`: what a source that resumes did not give of the symbols in
+        absent: `symbol, from, to, missing, sessions, last`: what an exchange or archive did not give of the symbols in
             these months: open time of the first and of the last candle, how many, how many sessions proved it (see
             `crypto_features.ingest.absent`), and when the last of them was.
     """

@@ -17,7 +17,7 @@ from crypto_features.sources.listed import ListedSource
 from crypto_features.sources.listings import Listing
 from crypto_features.sources.pace import Pace
 from crypto_features.sources.source import PartlyFetchedError
-from crypto_features.sources.web import Web, without_password
+from crypto_features.sources.web import BlockedError, Web, without_password
 from crypto_features.tables.months import month_span, months_between
 
 _DAY = timedelta(days=1)
@@ -47,6 +47,8 @@ class ArchiveSource(ListedSource):
     Raises:
         SettingsError: if the archive has no files of this interval.
     """
+
+    adds_late = True
 
     def __init__(
         self,
@@ -104,8 +106,8 @@ class ArchiveSource(ListedSource):
                     span = month_span(month)
                     lost.append((max(span[0], start), min(span[1], end)))
         candles = pl.concat(parts).filter(
-            pl.col("open_time").is_between(start, end, closed="left"),
-            pl.col("open_time") + self._interval <= self._now(),
+            _unread_or(pl.col("open_time").is_between(start, end, closed="left")),
+            _unread_or(pl.col("open_time") + self._interval <= self._now()),
         )
         if not faults:
             return candles
@@ -120,7 +122,7 @@ class ArchiveSource(ListedSource):
         The monthly file counts; what it lacks is taken from the daily ones.
         """
         candles, broken, faults = CANDLE_SCHEMA.to_frame(), None, list[CryptoFeaturesError]()
-        inside = pl.col("open_time").is_between(first, last, closed="left")
+        inside = _unread_or(pl.col("open_time").is_between(first, last, closed="left"))
         if self._is_over(month):
             try:
                 candles = self._file(symbol, self._url_of(listing, "monthly", month), month_span(month)).filter(inside)
@@ -203,9 +205,14 @@ class MismatchError(TransientError):
     """A file and its checksum do not belong together, as they do not while they are uploaded."""
 
 
+def _unread_or(condition: pl.Expr) -> pl.Expr:
+    """Also the candles whose stamp cannot be read: they go to the quarantine."""
+    return condition | pl.col("open_time").is_null()
+
+
 def _is_away(error: CryptoFeaturesError) -> bool:
-    """Whether it is the server that fails, and not a file of it: the next file would wait as long."""
-    return isinstance(error, TransientError) and not isinstance(error, MismatchError)
+    """Whether it is the server that fails, and not a file of it: the next file would fail as well."""
+    return isinstance(error, TransientError | BlockedError) and not isinstance(error, MismatchError)
 
 
 def _together(faults: Sequence[CryptoFeaturesError]) -> CryptoFeaturesError:

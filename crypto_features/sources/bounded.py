@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from threading import Event, Timer
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 from weakref import WeakSet
 
 import requests
@@ -20,6 +21,10 @@ class TooLongError(requests.RequestException):
     """An answer unpacks to more bytes than allowed."""
 
 
+class MovedError(requests.RequestException):
+    """An answer sends the question on to another host, which may be another venue and would see the request's key."""
+
+
 class BoundedAdapter(HTTPAdapter):
     """Reads each answer before it hands it over, and lets neither its length nor its slowness pass a bound.
 
@@ -29,14 +34,16 @@ class BoundedAdapter(HTTPAdapter):
     Args:
         limit: How many bytes an answer may have after its content encoding (gzip, deflate, ...) is undone.
         seconds: How long an answer may take, from the request to its last byte.
+        stays: Whether an answer may not send the question on to another host.
 
     Raises:
         TooLongError: from `send`, if an answer is longer.
+        MovedError: from `send`, if it sends the question on and may not.
         requests.RequestException: from `send`, as its base class, also for an answer that takes too long.
     """
 
-    def __init__(self, limit: int, seconds: float) -> None:
-        self._limit, self._seconds = limit, seconds
+    def __init__(self, limit: int, seconds: float, *, stays: bool = False) -> None:
+        self._limit, self._seconds, self._stays = limit, seconds, stays
         self._open: WeakSet[socket.socket] = WeakSet()
         super().__init__()
 
@@ -45,6 +52,10 @@ class BoundedAdapter(HTTPAdapter):
             answer = super().send(request, *args, **options | {"stream": True})
             with answer.raw as raw:
                 answer.raw = io.BytesIO(self._body(raw))
+        if self._stays and answer.is_redirect:
+            to = urlsplit(urljoin(request.url or "", answer.headers["location"])).hostname
+            if to != urlsplit(request.url or "").hostname:
+                raise MovedError(f"status {answer.status_code}, sent on to the host {to}")
         return answer
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
@@ -89,10 +100,10 @@ class BoundedAdapter(HTTPAdapter):
                 raise TooLongError(f"the answer is longer than {self._limit:,} bytes")
 
 
-def bounded(session: requests.Session, limit: int, seconds: float) -> requests.Session:
-    """The session, with every answer bounded."""
+def bounded(session: requests.Session, limit: int, seconds: float, *, stays: bool = False) -> requests.Session:
+    """The session, with every answer bounded, and `stays` if none may send a question on to another host."""
     for scheme in ("http://", "https://"):
-        session.mount(scheme, BoundedAdapter(limit, seconds))
+        session.mount(scheme, BoundedAdapter(limit, seconds, stays=stays))
     return session
 
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ccxt
+import requests
 
 from crypto_features.errors import CryptoFeaturesError, PermanentError, TransientError
-from crypto_features.sources.bounded import bounded
+from crypto_features.sources.bounded import MovedError, bounded
 from crypto_features.sources.pace import BusyError, Pace, retry_after
-from crypto_features.sources.web import BUSY, SERVER_FAULT, longest_answer
+from crypto_features.sources.web import BLOCKED, BUSY, SERVER_FAULT, longest_answer
 
 _TIMEOUT = 30_000
 _ANSWER_BYTES = 64 << 20
@@ -16,6 +17,17 @@ _ANSWER_BYTES = 64 << 20
 
 _LONGEST_ANSWER = 60.0
 """Seconds that an answer may take, if the patience is long."""
+
+_NOT_HERE = (404, 405, 407, 410)
+"""Statuses that say the same tomorrow: nothing is there, or a proxy wants a password."""
+
+_BY_STATUS = (ccxt.ExchangeNotAvailable, ccxt.AuthenticationError)
+"""What ccxt makes of these statuses alone."""
+
+_ELSEWHERE = (
+    "set CRYPTO_FEATURES_EXCHANGE_URL to its address or a proxy's, choose another CRYPTO_FEATURES_EXCHANGE, or take "
+    "CRYPTO_FEATURES_SOURCE=archive"
+)
 
 
 class RefusedError(PermanentError):
@@ -39,9 +51,11 @@ def new_client(exchange: str, credentials: Mapping[str, str], url: str | None, p
     if isinstance(types, dict) and "spot" in types.get("types", ()):
         client.options["fetchMarkets"] = types | {"types": ["spot"]}
     client.throttle = lambda cost=None: pace.wait(client.rateLimit / 1000 * (1 if cost is None else cost))
-    bounded(client.session, _ANSWER_BYTES, min(longest_answer(patience), _LONGEST_ANSWER))
+    bounded(client.session, _ANSWER_BYTES, min(longest_answer(patience), _LONGEST_ANSWER), stays=True)
     client.fetch = _only_json(client, client.fetch)
     client.on_rest_response = _noting_the_status(client, client.on_rest_response)
+    client.stamps = []
+    client.parse_ohlcv = _noting_the_stamps(client, client.parse_ohlcv)
     if url:
         client.urls["api"] = _moved(client.urls["api"], url)
     return client
@@ -52,18 +66,23 @@ def fault(client: Any, error: Exception, message: str) -> CryptoFeaturesError:
 
     What passes: an HTTP status of a server's fault or of a busy server, whatever else the answer says; all that ccxt
     calls a failed operation; and an error to which ccxt gives no closer meaning, as it does for "system error" of
-    Bybit (10016) and KuCoin (230005). What does not: an error that ccxt knows to be the question's, such as
-    a bad symbol, a missing permission, or a span of time that the exchange does not keep.
+    Bybit (10016) and KuCoin (230005). What does not: a status that says that the exchange is not to be had here; a
+    way to another host; and an error that ccxt knows to be the question's, such as a bad symbol, a missing permission,
+    or a span of time that the exchange does not keep.
     """
     status = client.status or 0
+    if isinstance(error.__cause__, MovedError | requests.TooManyRedirects):
+        return PermanentError(f"{message} ({error.__cause__}). If it moved, {_ELSEWHERE}.")
+    if status == BLOCKED or (status in _NOT_HERE and isinstance(error, _BY_STATUS)):
+        why = "It may not answer from this place" if status == BLOCKED else "No exchange is at this address"
+        return PermanentError(f"{message}. {why}: {_ELSEWHERE}.")
     if status >= SERVER_FAULT or status in BUSY or isinstance(error, ccxt.OperationFailed):
         return BusyError(message, retry_after(client.last_response_headers or {}))
     if isinstance(error, ccxt.BadRequest) and not isinstance(error, ccxt.BadSymbol):
         return RefusedError(message)
-    if isinstance(error, ccxt.BaseError) and type(error) is not ccxt.ExchangeError:
-        return PermanentError(message)
-    # Also JSON of another form than the exchange's, on which ccxt stumbles: a proxy's or a maintenance answer.
-    return TransientError(message)
+    # JSON of another form than the exchange's, on which ccxt stumbles, passes too: a proxy's or a maintenance answer.
+    known = isinstance(error, ccxt.BaseError) and type(error) is not ccxt.ExchangeError
+    return PermanentError(message) if known else TransientError(message)
 
 
 def holds_a_list(answer: Any) -> bool:
@@ -73,7 +92,7 @@ def holds_a_list(answer: Any) -> bool:
 
 def _only_json(client: Any, fetch: Callable[..., Any]) -> Callable[..., Any]:
     def checked(*args: Any, **kwargs: Any) -> Any:
-        client.status, client.last_response_headers = None, {}
+        client.status, client.last_response_headers, client.stamps = None, {}, []
         answer = fetch(*args, **kwargs)
         if isinstance(answer, str | bytes):
             raise ccxt.BadResponse(f"an answer that is not JSON, of {len(answer)} characters")
@@ -81,6 +100,17 @@ def _only_json(client: Any, fetch: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return checked
+
+
+def _noting_the_stamps(client: Any, parse: Callable[..., Any]) -> Callable[..., Any]:
+    """The stamps as ccxt reads them, before it leaves out those that are older than it asked for."""
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        row = parse(*args, **kwargs)
+        client.stamps.append(row[0])
+        return row
+
+    return noted
 
 
 def _noting_the_status(client: Any, respond: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ import requests
 from pydantic import SecretStr
 
 from crypto_features.durations import timeframe
-from crypto_features.errors import CryptoFeaturesError, SettingsError, UnknownNameError
+from crypto_features.errors import CryptoFeaturesError, PermanentError, SettingsError, UnknownNameError
 from crypto_features.lake.contract import CANDLE_SCHEMA, in_candle_schema
 from crypto_features.sources.bounded import TooLongError
 from crypto_features.sources.ccxt_client import RefusedError, fault, holds_a_list, new_client
@@ -22,6 +22,7 @@ from crypto_features.sources.pace import Pace
 from crypto_features.sources.pages import Ask, Pages, Row
 from crypto_features.sources.source import PartlyFetchedError
 from crypto_features.sources.standing import Standing
+from crypto_features.sources.vendor.stamps import FIRST, LAST
 from crypto_features.sources.web import credentials
 from crypto_features.tables.months import month_of, month_span
 
@@ -32,6 +33,9 @@ _SLACK = 2
 
 _STRAYS = 2
 """So many candles off the grid may be single bad ones, of which the contract speaks."""
+
+_UNITS = {"seconds": 1, "microseconds": 10**6, "nanoseconds": 10**9}
+_TRADED = int(FIRST.timestamp()), int(LAST.timestamp())
 
 _AWAY_SECONDS = 30.0
 """After an exchange could not be reached at all, the symbols that follow fail at once for so long."""
@@ -205,6 +209,13 @@ class ExchangeSource(ListedSource):
 
         def page() -> list[Row]:
             rows: list[Row] = [(int(time), *map(_value, values)) for time, *values in question()]
+            if unit := _unit_of(client.stamps):
+                raise PermanentError(
+                    f"{self._exchange}, {symbol}: it stamps its candles in {unit}, such as {client.stamps[0]}, where "
+                    f"ccxt {ccxt.__version__} passes milliseconds on. Install a version of ccxt that knows its present "
+                    "interface, take away a CRYPTO_FEATURES_EXCHANGE_URL that rewrites answers, or choose another "
+                    "CRYPTO_FEATURES_EXCHANGE."
+                )
             if first is not None and all(row[0] != first for row in rows):
                 raise ccxt.BadResponse("a page without the candle that it was asked to begin with")
             if not rows and not holds_a_list(client.answer):
@@ -280,6 +291,15 @@ class ExchangeSource(ListedSource):
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text.replace("***@", "")
+
+
+def _unit_of(times: Sequence[Any]) -> str | None:
+    """The unit in which every one of these is a time at which coins were traded, if it is not milliseconds."""
+    for unit, in_a_second in _UNITS.items():
+        start, end = (second * in_a_second for second in _TRADED)
+        if times and all(isinstance(time, int | float) and start <= time < end for time in times):
+            return unit
+    return None
 
 
 def _partly(error: CryptoFeaturesError, start: datetime, end: datetime) -> PartlyFetchedError:

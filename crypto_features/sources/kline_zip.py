@@ -20,6 +20,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SLACK = timedelta(seconds=1)
 """A kline closes a millisecond or a microsecond before the next one opens."""
 
+_MOST = 0.5
 _VALUES = ("open", "high", "low", "close", "volume")
 _OHLCV = ("open_time", *_VALUES)
 
@@ -27,7 +28,7 @@ _OHLCV = ("open_time", *_VALUES)
 def klines(
     body: bytes, symbol: str, limit: int, shown: str, *, interval: timedelta, span: tuple[datetime, datetime]
 ) -> pl.DataFrame:
-    """The candles of a zip, in `CANDLE_SCHEMA`.
+    """The candles of a zip, in `CANDLE_SCHEMA`; what cannot be read of a row is null.
 
     Args:
         body: The zip.
@@ -39,12 +40,13 @@ def klines(
 
     Raises:
         PermanentError: if it is not a zip of one file, or a larger one.
-        InputError: if that file is not a kline CSV, most of its candles are of another length, or none is of this time.
+        InputError: if that file is not a kline CSV, most of its rows cannot be read, most of its candles are of another
+            length, or none is of this time.
     """
     rows = _parsed(_unpacked(body, limit, shown), symbol, shown)
     outside = ~pl.col("open_time").is_between(*span, closed="left")
-    rows = rows.remove(outside)
-    if rows.is_empty():
+    rows = rows.filter(~outside | pl.col("open_time").is_null())
+    if rows["open_time"].drop_nulls().is_empty():
         raise InputError(f"{shown} holds no candle of {span[0]:%Y-%m-%d %H:%M} to {span[1]:%Y-%m-%d %H:%M}.")
     length = rows["length"].median()
     if isinstance(length, timedelta) and abs(length - interval) > _SLACK:
@@ -71,25 +73,31 @@ def _unpacked(body: bytes, limit: int, shown: str) -> bytes:
 
 def _parsed(text: bytes, symbol: str, shown: str) -> pl.DataFrame:
     """The candles of a kline CSV and their `length`; its stamps are milliseconds before 2025, microseconds since."""
-    types = {"open_time": pl.Int64(), "close_time": pl.Int64(), **dict.fromkeys(_VALUES, pl.Float64())}
-    schema = pl.Schema({name: types.get(name, pl.String()) for name in KLINE})
     text = text.removeprefix(codecs.BOM_UTF8).lstrip()
     try:
         rows = pl.read_csv(
             io.BytesIO(text),
             has_header=False,
             skip_lines=int(_has_header(text, shown)),
-            schema=schema,
+            schema=pl.Schema({name: pl.String() for name in KLINE}),
         )
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{shown} is not a kline CSV ({str(error).splitlines()[0]}).") from None
+    stamps = (pl.col(name).str.strip_chars().cast(pl.Int64, strict=False) for name in ("open_time", "close_time"))
+    numbers = [pl.col(name).str.strip_chars().cast(pl.Float64, strict=False) for name in _VALUES]
+    read = rows.select(*stamps, *numbers)
     time, close = (readings(pl.Int64(), name)["epoch"] for name in ("open_time", "close_time"))
-    return rows.select(
+    candles = read.select(
         symbol=pl.lit(symbol),
         open_time=time,
         **{name: pl.col(name) for name in _VALUES},
         length=close - time,
     )
+    bad = candles.select(pl.any_horizontal(pl.col(_OHLCV).is_null())).to_series()
+    if bad.sum() > _MOST * candles.height:
+        first = rows.row(int(bad.arg_true()[0]))[: len(_OHLCV)]
+        raise InputError(f"{shown} is not a kline CSV: {bad.sum()} of its {bad.len()} rows are like {first}.")
+    return candles
 
 
 def _has_header(text: bytes, shown: str) -> bool:
@@ -100,10 +108,18 @@ def _has_header(text: bytes, shown: str) -> bool:
     """
     line = text.partition(b"\n")[0].decode("utf-8", "replace").strip()
     fields = next(csv.reader([line]), [])
-    if not fields or fields[0].isdecimal():
+    if not fields or fields[0].isdecimal() or any(_is_number(field) for field in fields[1 : len(_OHLCV)]):
         return False
     if tuple(name.strip().lower().replace(" ", "_") for name in fields[: len(_OHLCV)]) != _OHLCV:
         raise InputError(
             f"{shown} begins with {line[:80]!r}; expected the columns {', '.join(_OHLCV)}, ... or a candle."
         )
+    return True
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
     return True

@@ -14,7 +14,7 @@ from crypto_features.errors import InputError
 from crypto_features.sources.vendor import Choices, Span
 from crypto_features.sources.vendor.length import Length
 
-_READER = 4
+_READER = 5
 """Raised when a file may be understood in another way than before."""
 
 

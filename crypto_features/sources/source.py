@@ -76,6 +76,9 @@ class Source(Protocol):
     resumes: bool = False
     """Whether to ask only for candles that are not stored, since each question costs time and a rate limit."""
 
+    adds_late: bool = False
+    """Whether a candle that did not come may come later while `mark` stays: it is asked for again, ever more rarely."""
+
     watched: bool = False
     """Whether `mark` costs so little that it is compared at every look for changes, as that of a local file does."""
 

@@ -17,10 +17,18 @@ BUSY = (408, 418, 425, 429)
 SERVER_FAULT = 500
 """The statuses that ask to wait, and the first of those that say that the server is at fault."""
 
+BLOCKED = 451
+"""The status that says that the server may not answer from this place."""
+
 _CLIENT_FAULT = 400
+_WHOLE = (200, 203)
 _MISSING = 404
 
 T = TypeVar("T")
+
+
+class BlockedError(PermanentError):
+    """The server answers nobody from here, whatever is asked."""
 
 
 class Web:
@@ -43,9 +51,12 @@ class Web:
     def read(self, url: str) -> bytes | None:
         """The file at a URL, or `None` if there is none; asked once.
 
+        It may lie on another host, to which the server sends the question on.
+
         Raises:
-            TransientError: if the server is away, busy, broken, too slow, or cuts the file short.
-            PermanentError: if it refuses, or the file is too long.
+            TransientError: if the server is away, busy, broken, too slow, cuts the file short, or has none to send.
+            BlockedError: if it answers nobody from here.
+            PermanentError: if it refuses, sends the question round in a circle, or the file is too long.
         """
         self._pace.wait(0.0)
         shown = without_password(url)
@@ -53,13 +64,19 @@ class Web:
             answer = self._session().get(url, timeout=_TIMEOUT)
         except TooLongError:
             raise PermanentError(f"{shown} is longer than {self._limit:,} bytes.") from None
+        except requests.TooManyRedirects:
+            raise PermanentError(f"{shown}: the server sends the question round in a circle.") from None
         except requests.RequestException as error:
             raise TransientError(f"{shown}: {type(error).__name__}") from None
         status = answer.status_code
         if status in BUSY or status >= SERVER_FAULT:
             raise BusyError(f"{shown}: status {status}", retry_after(answer.headers))
+        if status == BLOCKED:
+            raise BlockedError(f"{shown}: status {status}: the server may not answer from this place; name a mirror.")
         if status >= _CLIENT_FAULT and status != _MISSING:
             raise PermanentError(f"{shown}: status {status}")
+        if status not in (*_WHOLE, _MISSING):
+            raise TransientError(f"{shown}: status {status}, which holds no file")
         return None if status == _MISSING else answer.content
 
     def _session(self) -> requests.Session:

@@ -11,7 +11,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.store.offline.entities import TIME, entity_frame
-from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
+from crypto_features.store.offline.job import PolarsRetrievalJob
 from crypto_features.store.offline.join import utc
 
 Row = tuple[Any, Any, datetime, datetime | None]
@@ -59,6 +59,6 @@ def _oldest(
     view: OnDemandFeatureView, frame: pd.DataFrame, asked: Sequence[datetime], times: pl.DataFrame
 ) -> list[datetime | None]:
     keys = [column.name for column in view.entity_columns if column.name in frame.columns and column.name in times]
-    retrieved = {row[:-1]: row[-1] for row in times.select(*keys, TIME, OLDEST).iter_rows()}
+    retrieved = {row[:-1]: row[-1] for row in times.select(*keys, TIME, times.columns[-1]).iter_rows()}
     values = [*(frame[key].tolist() for key in keys), asked]
     return [retrieved.get(row, row[-1]) for row in zip(*values, strict=True)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from upath import UPath
 
@@ -9,6 +10,13 @@ from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
 from crypto_features.store import names, session
 from crypto_features.store.errors import MissingTableError, NotAppliedError
+
+if TYPE_CHECKING:
+    from feast import RepoConfig
+    from feast.data_source import DataSource
+
+_PLUGIN = "crypto_features"
+"""What in `feature_store.yaml` puts the registry below the data folder."""
 
 
 def require_own_tables(views: Sequence[str]) -> None:
@@ -18,15 +26,32 @@ def require_own_tables(views: Sequence[str]) -> None:
         UnknownNameError: if a view does not exist.
         NotAppliedError: if the registry was applied for another data folder, of which this one may be a copy.
     """
+    store = session.applied_store()
+    for name in {view.partition("@")[0] for view in views} & current_catalog().groups.keys():
+        require_own(store.config, names.view_named(store, name).batch_source)
+
+
+def require_own(config: "RepoConfig", *sources: "DataSource | None") -> None:
+    """Check that each source of one of our feature groups is the table of the settings' data folder.
+
+    Another project's sources pass, also those of a registry that is not in a data folder.
+
+    Raises:
+        NotAppliedError: if the registry was applied for another data folder, of which this one may be a copy.
+    """
     from crypto_features.store.offline import source as files
 
-    store, root = session.applied_store(), Settings.load().root
-    for name in {view.partition("@")[0] for view in views} & current_catalog().groups.keys():
-        read, own = files.resolve(names.view_named(store, name).batch_source, store.config.repo_path), root / name
+    groups = current_catalog().groups
+    if _PLUGIN not in getattr(config.registry, "sqlalchemy_config_kwargs", {}).get("plugins", ()):
+        return
+    for source in sources:
+        if source is None or source.name not in groups:
+            continue
+        read, own = files.resolve(source, config.repo_path), Settings.load().root / source.name
         if _real(read) != _real(own):
             raise NotAppliedError(
-                f"the registry at {session.registry_place()} reads {name} from {read}, and CRYPTO_FEATURES_DATA has it "
-                f"at {own}. A data folder that was copied or moved needs its own. {session.APPLY}"
+                f"the registry at {session.registry_place()} reads {source.name} from {read}, and CRYPTO_FEATURES_DATA "
+                f"has it at {own}. A data folder that was copied or moved needs its own. {session.APPLY}"
             )
 
 

@@ -18,17 +18,19 @@ from crypto_features.tables.completeness import (
     least,
     with_lowest,
 )
-from crypto_features.tables.dtypes import held
+from crypto_features.tables.dtypes import TIME, held
 from crypto_features.tables.months import month_of, month_span, months_between
 from crypto_features.tables.table import Join
+from crypto_features.tables.types import in_types
 
 if TYPE_CHECKING:  # a group computes itself by this module.
     from crypto_features.tables.group import FeatureGroup
 
 KEYS = ("symbol", "event_timestamp")
-TIME = pl.Datetime("us", "UTC")
 _NONE = timedelta(0)
 _INSTANT = timedelta.resolution
+_KNOWN = "\nknown"
+"""When a row became known: no column of a user has such a name."""
 
 
 def compute_partition(
@@ -55,8 +57,8 @@ def compute_partition(
 
     Raises:
         UnknownNameError: if an input table is not in `inputs`.
-        InputError: if a table lacks a column or has two rows for one symbol and time, or the group's function does not
-            return a declared column.
+        InputError: if a table lacks a column, has one of another type, or has two rows for one symbol and time, or the
+            group's function does not return a declared column.
     """
     start, end = month_span(month)
     trimmed = {}
@@ -64,7 +66,7 @@ def compute_partition(
         if source.name not in inputs:
             raise UnknownNameError(f"input of {group.name}", source.name, inputs)
         length = source.table.bar(interval) if source.table is not group.bars else _NONE
-        trimmed[source.name] = _trim(source, inputs[source.name], month, length)
+        trimmed[source.name] = _trim(source, in_types(source.name, inputs[source.name]), month, length)
     rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
     return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
 
@@ -78,6 +80,8 @@ def evaluate(
 ) -> pl.DataFrame:
     """Every row of a group from all the input rows handed in: the computation itself, without an anchor."""
     limit = least(group, min_completeness)
+    read = [source.name for source in group.inputs if source.name in inputs]
+    inputs = {**inputs, **{table: in_types(table, inputs[table]) for table in read}}
     if group.function is not None:
         return _typed(group, _with_completeness(group, group.function(inputs), inputs, interval), limit)
     bars = with_lowest(group, _joined(group, inputs, interval))
@@ -128,7 +132,7 @@ def _with_completeness(
     group: "FeatureGroup", rows: pl.DataFrame, inputs: Mapping[str, pl.DataFrame], interval: timedelta
 ) -> pl.DataFrame:
     """The rows of a function, with the completeness of the bars of the first input."""
-    bars = _known(group.inputs[0], inputs, interval).rename({"known": "event_timestamp"})
+    bars = _known(group.inputs[0], inputs, interval).rename({_KNOWN: "event_timestamp"})
     known = with_lowest(group, bars)
     columns = completeness_columns(group)
     rows = rows.drop(columns, strict=False)
@@ -158,33 +162,33 @@ def _trim(source: Join, frame: pl.DataFrame, month: str, length: timedelta) -> p
 
 def _joined(group: "FeatureGroup", inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
     """The bars of the first input, with the columns of the others as they were known when each bar began."""
-    bars = _known(group.inputs[0], inputs, interval).rename({"known": "event_timestamp"})
+    bars = _known(group.inputs[0], inputs, interval).rename({_KNOWN: "event_timestamp"})
     for other in group.joins:
         rows = _known(other, inputs, interval)
-        rows = rows.rename({name: f"{other.name}.{name}" for name in rows.columns if name not in ("symbol", "known")})
+        rows = rows.rename({name: f"{other.name}.{name}" for name in rows.columns if name not in ("symbol", _KNOWN)})
         bars = bars.join_asof(
             rows,
             left_on="open_time",
-            right_on="known",
+            right_on=_KNOWN,
             by="symbol",
             tolerance=other.lookback - _INSTANT,
             coalesce=False,
             check_sortedness=False,
-        ).drop("known")
+        ).drop(_KNOWN)
     return bars
 
 
 def _known(source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
-    """A table's rows by symbol and time, with its computed columns and, in `known`, when each row became known."""
+    """A table's rows by symbol and time, with its computed columns and, in `_KNOWN`, when each row became known."""
     frame = inputs[source.name]
     if "event_timestamp" in frame.columns:
-        frame = frame.rename({"event_timestamp": "known"})
+        frame = frame.rename({"event_timestamp": _KNOWN})
     else:
-        frame = frame.with_columns(known=pl.col("open_time").cast(TIME) + source.table.bar(interval))
-    frame = frame.sort("symbol", "known")
-    twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col("known") == pl.col("known").shift()))
+        frame = frame.with_columns((pl.col("open_time").cast(TIME) + source.table.bar(interval)).alias(_KNOWN))
+    frame = frame.sort("symbol", _KNOWN)
+    twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col(_KNOWN) == pl.col(_KNOWN).shift()))
     if len(twice):
-        symbol, time = twice.row(0, named=True)["symbol"], twice["known"][0]
+        symbol, time = twice.row(0, named=True)["symbol"], twice[_KNOWN][0]
         raise InputError(
             f"{source.name} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current candles only."
         )

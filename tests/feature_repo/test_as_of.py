@@ -3,7 +3,7 @@
 import json
 import random
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -142,6 +142,15 @@ def test_a_training_set_as_of_its_rows_knows_of_each_what_was_known_then(market:
         assert got[mine["row"].to_list()].equals(expected(market.at(time), mine, wanted)), time
 
 
+@pytest.mark.parametrize("name", ["__state", "__row", "__known", "__key0", "__entity", "__oldest", "number", "known"])
+def test_a_column_of_any_name_is_kept_and_changes_nothing(market: Market, name: str) -> None:
+    asked = rows(20)
+    named = asked.rename({"row": name})
+    for as_of in (AS_OF, "row", None):
+        expected = get_training_features(asked, RSI_ONLY, as_of=as_of).rename(columns={"row": name})
+        assert pl.DataFrame(get_training_features(named, RSI_ONLY, as_of=as_of)).equals(pl.DataFrame(expected))
+
+
 def test_rows_that_are_null_by_what_was_known_only_are_counted_in_a_warning(market: Market) -> None:
     asked, refs = rows(), ["trading_signals:target_price"]
     now = features(get_training_features(asked.drop("row"), refs), ["target_price"])["target_price"]
@@ -168,6 +177,30 @@ def test_a_copied_folder_does_not_read_the_tables_of_the_one_it_was_copied_from(
             read()
     FeastResource().apply()
     assert get_regime_features(SYMBOLS, START, END)["regime_label"].notna().any()
+
+
+def test_plain_feast_refuses_a_copied_folder_too_and_writes_nothing_into_the_other(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(shutil.copytree(market.root, tmp_path / "copy")))
+    feast, asked, view = session.feature_store(), rows().drop("row"), "price_features"
+    table = market.root / view
+    columns = feast.get_data_source(view).get_table_column_names_and_types(feast.config)
+    frame = pl.read_parquet(table / "*.parquet").head(1).select(name for name, _ in columns).to_pandas()
+    before = sorted(table.iterdir())
+    reads: list[Callable[[], object]] = [
+        lambda: feast.get_historical_features(asked, RSI_ONLY).to_df(),
+        lambda: feast.get_historical_features(features=RSI_ONLY, start_date=START, end_date=END).to_df(),
+        lambda: feast.materialize(START, END, feature_views=[view]),
+        lambda: feast.materialize_incremental(END, feature_views=[view]),
+        lambda: feast.write_to_offline_store(view, frame),
+    ]
+    for read in reads:
+        with pytest.raises(NotAppliedError, match=rf"reads {view} from .*past.* was copied or moved.*feast apply"):
+            read()
+    assert sorted(table.iterdir()) == before
+    FeastResource().apply()
+    assert feast.get_historical_features(asked, RSI_ONLY).to_df()["rsi_14"].notna().any()
 
 
 def test_regimes_as_of_a_time_are_those_of_then(market: Market) -> None:

@@ -9,6 +9,7 @@ from crypto_features.compute.windows import window_mean
 from crypto_features.shipped import candles, daily_candles
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.table import Join
 
 DAY = timedelta(days=1)
 OPEN_TIME, CLOSE_TIME = pl.col("open_time"), pl.col("event_timestamp")

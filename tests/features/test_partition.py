@@ -18,7 +18,7 @@ from crypto_features.tables.partition import compute_partition
 from crypto_features.tables.table import Join, Table
 from crypto_features.versions.probe_market import probe_market
 from tests.features.markets import DAY, HOUR, START, TIME, bars
-from tests.features.planted import daily_feature
+from tests.features.planted import daily_feature, daily_features
 
 DAILY = resample(probe_market(), HOUR, DAY)
 
@@ -147,3 +147,54 @@ def test_a_declared_column_that_the_function_does_not_return_is_named() -> None:
     message = "moves declares fall, which its function does not return; it returns symbol, event_timestamp, rise"
     with pytest.raises(InputError, match=message):
         compute_partition(group, {"daily_candles": DAILY}, "2024-03", interval=HOUR)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pl.col("open_time").cast(pl.Datetime("ms", "UTC")),
+        pl.col("open_time").cast(pl.Datetime("ns", "UTC")),
+        pl.col("open_time").dt.convert_time_zone("Asia/Kolkata"),
+        pl.col("open_time").dt.replace_time_zone(None),
+    ],
+    ids=["milliseconds", "nanoseconds", "another zone", "naive"],
+)
+def test_open_times_of_every_unit_and_zone_give_the_same(time: pl.Expr) -> None:
+    other = DAILY.with_columns(time, pl.col("symbol").cast(pl.Categorical))
+    assert price(other, "2024-03").equals(price(DAILY, "2024-03"))
+
+
+def test_numbers_of_other_types_give_the_same() -> None:
+    whole = DAILY.with_columns(pl.col("open", "high", "low", "close").round().clip(1, 1e6), pl.col("volume").round())
+    ints = whole.with_columns(pl.col("open", "high", "low", "close", "volume").cast(pl.Int64))
+    assert price(ints, "2024-03").equals(price(whole, "2024-03"))
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "why"),
+    [
+        ("open_time", pl.col("open_time").cast(pl.String), r"is String; expected Datetime\(.*'us'.*UTC"),
+        ("open_time", pl.col("open_time").dt.epoch("ms"), r"is Int64; expected Datetime"),
+        (
+            "open_time",
+            pl.col("open_time").cast(pl.Datetime("ns", "UTC")) + pl.duration(nanoseconds=5),
+            r"is Datetime\(.*'ns'.* and has values that do not fit into it; expected Datetime",
+        ),
+        ("close", pl.col("close").cast(pl.String), "is String; expected Float64"),
+        ("close", pl.lit(2**53 + 1, pl.Int64), "is Int64 and has values that do not fit"),
+        ("symbol", pl.lit(7), "is Int32; expected String"),
+    ],
+)
+def test_a_column_of_a_type_that_cannot_be_converted_is_named(column: str, values: pl.Expr, why: str) -> None:
+    with pytest.raises(InputError, match=rf"daily_candles\.{column} {why}"):
+        price(DAILY.with_columns(values.alias(column)), "2024-03")
+
+
+def test_a_feature_may_be_named_as_the_platform_calls_the_time_of_its_knowledge() -> None:
+    first = daily_features(("known", pl.col("close"), 1))
+    second = replace(first, name="second", bars=first, lookback="1d")
+    second = replace(second, features=(replace(first.features[0], name="it", expression=pl.col("known")),))
+    rows = compute_partition(first, {"daily_candles": DAILY}, "2024-03", interval=HOUR)
+    again = compute_partition(second, {"planted_features": rows}, "2024-03", interval=HOUR)
+    assert again["it"].equals(rows["known"], check_names=False)
+    assert again.height > 0

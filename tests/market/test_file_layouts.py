@@ -1,9 +1,11 @@
 """The layouts of exchanges and programs load; what fits none gets an error that works when it is followed."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from crypto_features.errors import InputError
@@ -77,6 +79,62 @@ def test_a_layout_that_is_not_known_loads_once_the_advice_is_followed(tmp_path: 
         candles_in(put(tmp_path / "f", BTC__csv=content))
     named = put(tmp_path / "f", BTC__csv=f"low,open_time,high,open,close,volume\n{content}")
     assert candles_in(named).rows() == EXPECTED
+
+
+RECORDS = [dict(zip(HEADER.split(","), row, strict=True)) for row in ROWS]
+PANDAS = pd.DataFrame(RECORDS)
+DATED = PANDAS.assign(time=pd.to_datetime(PANDAS["time"], unit="s")).set_index("time")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"data": ROWS},
+        {"data": RECORDS},
+        {"code": "0", "msg": "", "data": [[*map(str, row), "9", "9", "1"] for row in ROWS]},
+        {"retCode": 0, "result": {"symbol": "BTCUSDT", "list": [[*map(str, row), 10 * row[4]] for row in ROWS[::-1]]}},
+        {"error": [], "result": {"XXBTZUSD": [[*row[:5], row[4], "10", 7] for row in ROWS], "last": 1}},
+        {"data": {"ohlc": RECORDS, "pair": "BTC/USD"}},
+        {"Response": "Success", "Data": {"Aggregated": False, "Data": RECORDS}},
+        {"ticker": "X:BTCUSD", "results": [dict(zip("tohlcv", row, strict=True)) for row in ROWS], "status": "OK"},
+        {"s": "ok", **dict(zip("tohlcv", zip(*ROWS, strict=True), strict=True))},
+        *(json.loads(PANDAS.to_json(orient=form)) for form in ("columns", "index", "split", "table", "records")),
+        *(json.loads(DATED.to_json(orient=form)) for form in ("columns", "index", "split", "table")),
+    ],
+    ids=[
+        *("rows", "records", "OKX", "Bybit", "Kraken", "Bitstamp", "CryptoCompare", "Polygon", "TradingView"),
+        *("pandas columns", "pandas index", "pandas split", "pandas table", "pandas records"),
+        *("dated columns", "dated index", "dated split", "dated table"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_the_rows_among_the_other_keys_of_an_object_are_read(
+    tmp_path: Path, answer: object, indent: int | None
+) -> None:
+    folder = put(tmp_path / "f", BTC__json=json.dumps(answer, indent=indent))
+    assert candles_in(folder).sort("open_time").rows() == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"prices": ROWS, "volumes": ROWS}, r"an object of prices, volumes, which holds several lists .*/prices, /vol"),
+        ({"data": []}, "an object of data, which holds no list of rows"),
+        ([row[:5] for row in ROWS], r"holds rows of 5 values in no known order\. Write each row as an object"),
+    ],
+)
+def test_json_in_no_known_form_is_refused_with_one_that_loads(tmp_path: Path, content: object, why: str) -> None:
+    with pytest.raises(InputError, match=why) as caught:
+        candles_in(put(tmp_path / "f", BTC__json=json.dumps(content)))
+    advised = json.loads(re.findall(r"\{.*\}", str(caught.value))[-1])
+    records = [dict(zip(advised, row, strict=True)) for row in ROWS]
+    assert candles_in(put(tmp_path / "f", BTC__json=json.dumps(records))).rows() == EXPECTED
+
+
+def test_records_whose_numbers_become_fractions_late_are_read(tmp_path: Path) -> None:
+    records = [*RECORDS * 4, {**RECORDS[0], "time": RECORDS[-1]["time"] + 3600, "volume": 0.5}]
+    folder = put(tmp_path / "f", BTC__json=json.dumps({"data": records}))
+    assert candles_in(folder)["volume"][-1] == 0.5
 
 
 NAMES = {"open_time": "Zeit", "open": "Auf", "high": "Hoch", "low": "Tief", "close": "Zu", "volume": "Umsatz"}

@@ -1,5 +1,6 @@
 """A stamp is read as what it certainly is, or refused with the setting that decides; never as a time in 1970."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -166,6 +167,51 @@ def test_stamps_beside_the_grid_of_utc_are_refused_with_a_hint_at_the_zone(
     folder = put(tmp_path / "f", BTC__csv=text(opens(50, interval, START + late)))
     with pytest.raises(InputError, match=rf"but {late} later.*local time.*FILES_ZONE"):
         candles_in(folder, interval=interval)
+
+
+@pytest.mark.parametrize(
+    ("zone", "step"),
+    [
+        ("Asia/Kolkata", HOUR),
+        ("Asia/Kathmandu", 30 * MINUTE),
+        ("America/New_York", DAY),
+        ("Asia/Tokyo", DAY),
+        ("Asia/Shanghai", 12 * HOUR),
+    ],
+)
+def test_the_hint_names_a_zone_by_which_the_file_loads(tmp_path: Path, zone: str, step: timedelta) -> None:
+    folder = local(tmp_path / "f", zone, START, 40, step)
+    with pytest.raises(InputError, match=r"later.*local time.*FILES_ZONE, such as") as caught:
+        candles_in(folder, interval=step)
+    named = re.findall(r"such as (\w+/\w+)", str(caught.value))[0]
+    assert times_in(folder, interval=step, zone=named) == opens(40, step)
+
+
+@pytest.mark.parametrize(
+    ("zone", "step", "shorter"),
+    [("Asia/Kolkata", HOUR, "30m"), ("Asia/Kathmandu", HOUR, "15m"), ("Asia/Tokyo", DAY, "1h")],
+)
+def test_hours_of_a_zone_that_are_no_hours_of_utc_are_refused_with_the_candles_that_help(
+    tmp_path: Path, zone: str, step: timedelta, shorter: str
+) -> None:
+    folder = put(tmp_path / "f", BTC__csv=text(opens(48, step)))
+    with pytest.raises(InputError, match=rf"FILES_ZONE={zone} they are those of a local time.*such as of {shorter}\."):
+        candles_in(folder, interval=step, zone=zone)
+    short = timedelta(minutes=int(shorter[:-1])) if shorter.endswith("m") else HOUR
+    finer = put(tmp_path / "g", BTC__csv=text(opens(96, short)))
+    first = START.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    times = times_in(finer, interval=step, zone=zone)
+    assert times[0] == first - (first - EPOCH) % step
+    assert times == opens(len(times), step, times[0])
+
+
+def test_no_zone_is_named_where_none_explains_the_times_or_the_stamps_have_their_own(tmp_path: Path) -> None:
+    for i, (times, stamp) in enumerate(
+        [(opens(50, HOUR, START + 7 * MINUTE), iso), (opens(50, DAY, START + HOUR), epoch)]
+    ):
+        with pytest.raises(InputError, match=r"do not open at multiples") as caught:
+            candles_in(put(tmp_path / str(i), BTC__csv=text(times, stamp)), interval=DAY)
+        assert "FILES_ZONE" not in str(caught.value)
 
 
 @pytest.mark.parametrize("before", [timedelta(seconds=1), timedelta(milliseconds=1), timedelta(microseconds=1)])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from crypto_features.errors import InputError
-from tests.market.vendors import DAY, candles_in, iso, opens, put, text
+from tests.market.vendors import DAY, candles_in, epoch, iso, opens, put, text
 
 TIMES = opens(50, DAY)
 
@@ -93,3 +93,41 @@ def test_the_advice_for_an_unknown_volume_says_how_to_take_it_as_money(tmp_path:
         candles_in(folder)
     chosen = candles_in(folder, columns={"volume": "notional"}, volume="quote")
     assert chosen["volume"][0] == 10 / 101
+
+
+def headerless(price: float, *others: float) -> str:
+    """Rows without a header: the stamp, prices that never leave 2 % around one, and further columns."""
+    numbers = (price, 1.01 * price, 0.99 * price, price, *others)
+    return "".join(f"{epoch(time)},{','.join(map(str, numbers))}\n" for time in TIMES)
+
+
+@pytest.mark.parametrize("price", [42_000, 2_300, 100])
+def test_money_in_the_last_of_six_columns_without_names_is_refused_by_its_size(tmp_path: Path, price: float) -> None:
+    folder = put(tmp_path / "f", BTC__csv=headerless(price, 1e9))
+    with pytest.raises(InputError, match=r"worth .* a day .*FILES_VOLUME=quote, or =base"):
+        volumes(folder)
+    assert volumes(folder, volume="quote") == {1e9 / price}
+    assert volumes(folder, volume="base") == {1e9}
+
+
+@pytest.mark.parametrize(
+    ("name", "price", "volume"),
+    [("BTC", 30_000, 480_000), ("XRP-KRW", 3_500, 2e9), ("BTC-IDR", 1.6e9, 500), ("BTC", 1.4e8, 9_000)],
+)
+def test_the_busiest_markets_of_each_currency_are_no_money(
+    tmp_path: Path, name: str, price: float, volume: float
+) -> None:
+    folder = put(tmp_path / "f", **{f"{name}__csv": headerless(price, volume)})
+    assert volumes(folder, name) == {volume}
+
+
+@pytest.mark.parametrize("others", [(7, 7 * 42.2), (7 * 42.2, 7)], ids=["Bybit", "the money first"])
+def test_of_seven_columns_without_names_the_sizes_tell_which_counts_the_money(
+    tmp_path: Path, others: tuple[float, float]
+) -> None:
+    assert volumes(put(tmp_path / "f", BTC__csv=headerless(42, *others))) == {7.0}
+
+
+def test_a_count_of_trades_beside_the_volume_is_no_volume(tmp_path: Path) -> None:
+    assert volumes(put(tmp_path / "f", BTC__csv=headerless(42, 7, 311))) == {7.0}
+    assert volumes(put(tmp_path / "g", BTC__csv=headerless(1.001, 7, 7.01))) == {7.0}

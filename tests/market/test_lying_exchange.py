@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from pydantic import SecretStr
 from upath import UPath
 
 from crypto_features import clock
@@ -294,3 +295,56 @@ def test_a_wait_may_be_asked_for_as_a_date() -> None:
     later = clock.now() + timedelta(seconds=100)
     assert 90 < retry_after({"Retry-After": format_datetime(later, usegmt=True)}) <= 100
     assert retry_after({"Retry-After": format_datetime(later - timedelta(days=1), usegmt=True)}) == 0
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("seconds", 1e-3), ("microseconds", 1e3), ("nanoseconds", 1e6)])
+def test_an_exchange_that_stamps_in_another_unit_is_named_with_it_at_once(unit: str, factor: float) -> None:
+    exchange = Exchange(candles("BTC", count=3000), now=END)
+    exchange.lie = lambda _, rows: [[int(row[0] * factor), *row[1:]] for row in rows]
+    with binance(exchange) as url, pytest.raises(PermanentError, match=rf"stamps its candles in {unit}, such as \d+"):
+        ask(url).fetch("BTC", START, END)
+    assert len(exchange.pages()) == 1
+
+
+PASSING = [409, 408, 418, 425, 429, 500, 501, 502, 503, 504, 507, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530]
+
+
+@pytest.mark.parametrize("status", PASSING)
+def test_a_status_that_passes_is_waited_out(status: int) -> None:
+    exchange = Exchange(candles("BTC", count=100), now=START + 100 * HOUR, faults=[Fault(status, b"no")] * 3)
+    with binance(exchange) as url:
+        assert ask(url, now=lambda: START + 100 * HOUR).fetch("BTC", START, START + 100 * HOUR).height == 100
+
+
+@pytest.mark.parametrize("body", [b"<html>no</html>", b'{"code": 0, "msg": "not here"}'])
+@pytest.mark.parametrize("status", [404, 405, 407, 410, 451])
+def test_a_status_that_says_the_same_tomorrow_is_not_asked_again(status: int, body: bytes) -> None:
+    exchange = Exchange(candles("BTC", count=100), now=START + 100 * HOUR, faults=[Fault(status, body)] * 30)
+    with binance(exchange) as url, pytest.raises(PermanentError, match="CRYPTO_FEATURES_EXCHANGE_URL"):
+        ask(url, now=lambda: START + 100 * HOUR).fetch("BTC", START, START + 100 * HOUR)
+    assert len(exchange.pages()) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_question_is_not_sent_on_to_another_host_nor_its_key(status: int) -> None:
+    other = Exchange(candles("BTC", count=100), now=START + 100 * HOUR)
+    exchange = Exchange(candles("BTC", count=100), now=START + 100 * HOUR)
+    with binance(other) as elsewhere, binance(exchange) as url:
+        there = elsewhere.replace("127.0.0.1", "localhost") + "/api/v3/klines"
+        exchange.faults = [Fault(status, b"", {"Location": there})] * 9
+        with pytest.raises(PermanentError, match=r"sent on to the host localhost.*EXCHANGE_URL"):
+            ask(url, now=lambda: START + 100 * HOUR, key=SecretStr("k3y")).fetch("BTC", START, START + 100 * HOUR)
+    assert (other.asked, len(exchange.pages())) == ([], 1)
+
+
+def test_a_question_may_be_sent_on_within_a_host_and_not_in_a_circle() -> None:
+    exchange = Exchange(candles("BTC", count=100), now=START + 100 * HOUR)
+    with binance(exchange) as url:
+        market, on = ask(url, now=lambda: START + 100 * HOUR), Fault(307, b"", {"Location": ""})
+        at = f"/api/v3/klines?symbol=BTCUSDT&interval=1h&startTime={int(START.timestamp())}000&limit=101"
+        on.headers["Location"] = at
+        exchange.faults = [on]
+        assert market.fetch("BTC", START, START + 100 * HOUR).height == 100
+        exchange.faults = [on] * 200
+        with pytest.raises(PermanentError, match="redirects"):
+            market.fetch("BTC", START, START + 100 * HOUR)

@@ -94,6 +94,20 @@ def test_a_parquet_file_of_too_many_rows_is_refused_by_its_footer(tmp_path: Path
         candles_in(tmp_path, limit=8 * MEGABYTE)
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series("time", [list(range(1_000_000))]),
+        pl.DataFrame({f"field {i}": [0] * 20_000 for i in range(60)}).to_struct("time"),
+    ],
+    ids=["a list in one row", "many fields in one column"],
+)
+def test_a_parquet_file_is_refused_by_all_the_values_that_its_footer_counts(tmp_path: Path, column: pl.Series) -> None:
+    column.to_frame().write_parquet(tmp_path / "BTC.parquet")
+    with pytest.raises(InputError, match=r"holds .* bytes or more where 2,097,152 are allowed.*FILES_LIMIT"):
+        candles_in(tmp_path, limit=2 * MEGABYTE)
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "feather"])
 def test_decimals_and_encoded_texts_are_numbers_and_texts(tmp_path: Path, suffix: str) -> None:
     numbers = frame(TIMES).drop("time")

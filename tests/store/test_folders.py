@@ -149,3 +149,43 @@ def test_bounds_of_every_zone_mean_their_instant(tmp_path: Path, zone: Any, monk
         publish(bound(hour))
         assert feast.get_online_features(REFS, {"symbol": ["BTC"]}).to_dict()["price"] == [float(hour)]
         assert feast.get_feature_view("prices").most_recent_end_time == HOUR(hour)
+
+
+@pytest.mark.parametrize("path", ["prices", "prices/old.parquet"])
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.float64(), pa.int16(), pa.timestamp("us", "UTC"), pa.binary(), pa.bool_()], ids=str
+)
+def test_rows_are_added_to_lists_whose_values_a_file_calls_element(
+    tmp_path: Path, kind: pa.DataType, path: str
+) -> None:
+    values = {pa.string(): ["a", "b"], pa.binary(): [b"a", b"b"], pa.timestamp("us", "UTC"): [HOUR(1), HOUR(2)]}
+    lists = pa.array([values.get(kind, [True, False] if kind == pa.bool_() else [1, 0])], pa.list_(kind))
+    (tmp_path / "prices").mkdir()
+    pq.write_table(
+        pa.table(new(1).drop(columns="price")).append_column("price", lists), tmp_path / "prices/old.parquet"
+    )
+    assert "list<element: " in str(pq.read_schema(tmp_path / "prices/old.parquet").field("price").type)
+    feast = opened(tmp_path, str(tmp_path / path))
+    feast.write_to_offline_store("prices", new(2).assign(price=[lists[0].as_py()[::-1]]))
+    first, second = (list(found) for found in prices(feast, 1, 2))
+    assert first == second[::-1]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("created", [True, False])
+def test_of_rows_within_a_microsecond_the_same_one_wins_offline_and_online(
+    tmp_path: Path, zone: str | None, *, created: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", HOUR(9).isoformat())
+    hour, stamp = int(HOUR(1).timestamp()) * 10**9, pa.timestamp("ns", zone)
+    columns = {"event_timestamp": pa.array([hour + 900, hour + 200, hour + 400]).cast(stamp)}
+    if created:
+        columns["created_timestamp"] = pa.array([hour, hour + 10**9 + 700, hour + 10**9 + 300]).cast(stamp)
+    (tmp_path / "prices").mkdir()
+    rows = pa.table({"symbol": ["BTC"] * 3, "price": [1.0, 2.0, 3.0], **columns})
+    pq.write_table(rows, tmp_path / "prices" / "own.parquet")
+    feast = factory.store(tmp_path, [factory.view(tmp_path, "prices", {"price": pl.Float64}, created=created)])
+    feast.materialize(HOUR(0), HOUR(1))
+    online = feast.get_online_features(REFS, [{"symbol": "BTC"}]).to_dict()["price"]
+    everyone = feast.get_historical_features(features=REFS, start_date=HOUR(0), end_date=HOUR(1)).to_df()
+    assert online == prices(feast, 1) == everyone["price"].tolist() == [3.0]

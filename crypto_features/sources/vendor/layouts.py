@@ -56,12 +56,18 @@ HEADERLESS = (
 """The columns of files and answers that have no header. Which it is, the number of columns and the prices say."""
 _A_TIME = 1.2e9
 """No count of seconds, or of less, since 1970 is smaller where coins are traded."""
+_TOLERANCE = 0.05
+_NEAR_ONE = 2.0
+"""At prices within a factor of two of 1, the sizes of two volumes do not tell them apart."""
+_FEW = 3
+_MOST = 0.9
 
 
 def headerless(rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
     """The one layout of `HEADERLESS` in whose columns no high is below, and no low above, a price of its row.
 
-    A mean price lies between them, and a close time is a time.
+    A mean price lies between them, and a close time is a time. Where the last column may count the money that was
+    paid, or the volume where the money stands before it, their sizes decide.
 
     Args:
         rows: The first rows of a text.
@@ -77,9 +83,27 @@ def headerless(rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
     if not rows or len(numbers) < len(rows) or not all(row[0][:1].isdigit() for row in rows):
         return None
     fits = [layout for layout in HEADERLESS if len(layout) == width and all(_keeps(layout, row) for row in numbers)]
-    if len(fits) > 1 and all(_same_prices(a, b, row) for a, b in pairwise(fits) for row in numbers):
-        return fits[0]  # whichever it is, every candle is the same.
-    return fits[0] if len(fits) == 1 else None
+    if not fits or any(not _same_prices(a, b, row) for a, b in pairwise(fits) for row in numbers):
+        return None
+    return _by_size(fits[0], numbers)  # if several fit, every candle is the same by each.
+
+
+def _by_size(layout: tuple[str, ...], rows: Sequence[Sequence[float]]) -> tuple[str, ...]:
+    """The layout with `extra` named as what it counts: money over base volume is a price between low and high."""
+    if layout[-1] != "extra":
+        return layout
+    tells = [
+        (volume, extra, low * (1 - _TOLERANCE), high * (1 + _TOLERANCE))
+        for _, high, low, close, volume, extra in rows
+        if volume > 0 and extra > 0 and close > 0 and max(close, 1 / close) > _NEAR_ONE
+    ]
+    if len(tells) < _FEW:
+        return layout
+    if sum(low <= extra / volume <= high for volume, extra, low, high in tells) >= _MOST * len(tells):
+        return (*_OHLC, "quote_volume")
+    if sum(low <= volume / extra <= high for volume, extra, low, high in tells) >= _MOST * len(tells):
+        return (*_OHLC[:-1], "quote_volume", "volume")
+    return layout
 
 
 def _candle(layout: Sequence[str], row: Sequence[float]) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from crypto_features.durations import timeframe
 from crypto_features.errors import InputError
+from crypto_features.sources.vendor.grid import Zone, off_grid
 
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1) // _MICROSECOND
@@ -42,13 +43,16 @@ class Length:
     late: timedelta = timedelta(0)
 
 
-def candle_length(opens: pl.Series, decided: timedelta | None, named: timedelta | None, where: str) -> Length | None:
+def candle_length(
+    opens: pl.Series, decided: timedelta | None, named: timedelta | None, zone: Zone, where: str
+) -> Length | None:
     """The greatest step that leads from candle to candle, over stretches, so that a stray row does not shorten it.
 
     Args:
         opens: Open times, each once, sorted, in UTC.
         decided: What a setting says; then holes are holes, however regular.
         named: What the file's name says.
+        zone: Which zone the stamps are of.
         where: The file and its first rows, for errors.
 
     Returns:
@@ -77,7 +81,7 @@ def candle_length(opens: pl.Series, decided: timedelta | None, named: timedelta 
             )
     late = _late(times, length)
     if late is None:
-        raise InputError(_off_grid(times, length, where))
+        raise InputError(off_grid(opens, length * _MICROSECOND, zone, where))
     if mixed := None if decided or not len(steps) else _mixed(steps, length):
         at, other = mixed
         raise InputError(
@@ -115,17 +119,6 @@ def _late(times: npt.NDArray[np.int64], length: int) -> int | None:
         return closing
     beside = _runs((np.diff(times) == length) & (shift[1:] != 0))  # in part of the year, as a local clock's.
     return None if np.mean(shift != 0) > _MOST or np.max(beside, initial=0) >= _RUN else 0
-
-
-def _off_grid(times: npt.NDArray[np.int64], length: int, where: str) -> str:
-    shift = times % length
-    values, counts = np.unique(shift[shift != 0], return_counts=True)
-    return (
-        f"candles of {_shown(length)} do not open at multiples of their length in UTC, but "
-        f"{int(values[counts.argmax()]) * _MICROSECOND} later. If the stamps are of a local time, name its zone by "
-        "CRYPTO_FEATURES_FILES_ZONE, such as America/New_York; if they are of another form or stand in another "
-        f"column, set CRYPTO_FEATURES_FILES_STAMPS or CRYPTO_FEATURES_FILES_COLUMNS=open_time=<column>. {where}"
-    )
 
 
 def _mixed(steps: npt.NDArray[np.int64], length: int) -> tuple[int, int] | None:

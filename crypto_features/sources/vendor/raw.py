@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 
 from crypto_features.errors import InputError
 from crypto_features.sources.vendor.container import unpacked
-from crypto_features.sources.vendor.layouts import headerless
+from crypto_features.sources.vendor.json_rows import json_rows
 from crypto_features.sources.vendor.text import text_rows
 
 _SHOWN_ROWS = 3
-_TRIED_ROWS = 50
 _BATCH_ROWS = 100_000
 _WIDTH = 8
 """Bytes that a value takes at least."""
@@ -62,7 +61,7 @@ def raw_rows(path: Path, spool: Path, limit: int, chosen: Collection[str]) -> Ra
         if head.startswith(_STREAM):
             return _simple_rows(path, _arrow_stream(path, plain, spool, limit))
         if head.startswith((b"[", b"{")):
-            return _simple_rows(path, _json(plain, limit))
+            return _simple_rows(path, _json(path, plain, limit))
     except (
         OSError,
         UnicodeDecodeError,
@@ -86,10 +85,23 @@ def _simple_rows(path: Path, rows: pl.LazyFrame) -> Raw:
 def _parquet(path: Path, plain: Path, spool: Path, limit: int) -> pl.LazyFrame:
     file = pq.ParquetFile(plain)
     schema = file.schema_arrow
-    _refuse_size(path, file.metadata.num_rows * len(schema) * _WIDTH, limit)
+    _refuse_size(path, _least_size(file.metadata), limit)
     if not any(pa.types.is_decimal256(field.type) for field in schema):
         return pl.scan_parquet(plain)
     return _converted(path, file.iter_batches(_BATCH_ROWS), schema, spool / "converted", limit)
+
+
+def _least_size(footer: pq.FileMetaData) -> int:
+    """How many bytes the values take at least once they are read: the sizes that a footer states may be made up."""
+    leaves = [footer.schema.column(i) for i in range(footer.num_columns)]
+    widths = [max(leaf.length or 0, _WIDTH) for leaf in leaves]
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    nested = sum(
+        max(group.column(i).num_values - group.num_rows, 0) * width
+        for group in groups
+        for i, width in enumerate(widths)
+    )
+    return int(footer.num_rows * sum(widths) + nested)
 
 
 def _arrow(path: Path, plain: Path, spool: Path, limit: int) -> pl.LazyFrame:
@@ -124,28 +136,9 @@ def _simple(dtype: pa.DataType) -> pa.DataType:
     return pa.float64() if pa.types.is_decimal(dtype) else dtype
 
 
-def _json(plain: Path, limit: int) -> pl.LazyFrame:
-    """A list of rows, as freqtrade, ccxt and Binance write them, or of records; or one of them in each line."""
-    _refuse_size(plain, plain.stat().st_size * _WIDTH, limit)
-    text = _one_list(plain.read_text(encoding="utf-8-sig"))
-    if not text.lstrip().removeprefix("[").lstrip().startswith("["):
-        return pl.read_json(text.encode()).lazy()
-    rows = pl.Series([text]).str.json_decode(pl.List(pl.List(pl.String))).explode().drop_nulls()
-    widths = rows.list.len().unique()
-    if len(widths) != 1:
-        raise pl.exceptions.SchemaError(f"rows of {', '.join(map(str, widths.sort()))} values")
-    whole = rows.filter(~rows.list.eval(pl.element().is_null()).list.any())
-    names = headerless([list(row) for row in whole.head(_TRIED_ROWS)])
-    if names is None:
-        raise pl.exceptions.SchemaError(f"rows of {widths[0]} values in no known order")
-    return rows.list.to_struct(fields=list(names)).struct.unnest().lazy()
-
-
-def _one_list(text: str) -> str:
-    """JSON Lines as one list."""
-    first, _, rest = text.strip().partition("\n")
-    is_lines = first.rstrip().endswith(("}", "]")) and rest.lstrip()[:1] in ("{", "[")
-    return f"[{','.join(filter(None, map(str.strip, text.splitlines())))}]" if is_lines else text
+def _json(path: Path, plain: Path, limit: int) -> pl.LazyFrame:
+    _refuse_size(path, plain.stat().st_size * _WIDTH, limit)
+    return json_rows(path, plain.read_text(encoding="utf-8-sig"))
 
 
 def _refuse_size(path: Path, size: int, limit: int) -> None:

@@ -11,7 +11,8 @@ from crypto_features.errors import InputError
 from crypto_features.sources.vendor.choices import Choices
 from crypto_features.sources.vendor.clocks import refuse_local
 from crypto_features.sources.vendor.columns import PRICES, Columns, recognize
-from crypto_features.sources.vendor.filename import parse
+from crypto_features.sources.vendor.filename import FileName, parse
+from crypto_features.sources.vendor.grid import Zone
 from crypto_features.sources.vendor.length import Length, candle_length
 from crypto_features.sources.vendor.markets import OWN, Markets, markets_of
 from crypto_features.sources.vendor.numbers import numbers, refuse_unread, unread
@@ -70,11 +71,11 @@ def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorF
     """
     raw = raw_rows(path, spool, choices.limit, choices.columns.values())
     try:
-        found, rows, is_local = _candles(raw, market, choices, spool / "candles")
+        found, rows, zone = _candles(raw, market, choices, spool / "candles")
         markets = markets_of(rows, market, raw.where) if found.pair else None
         rows = _by_symbol(rows, markets)
         rows = _in_base(rows, found, choices, raw.where)
-        measured = _measured(rows, found, choices, parse(path.name).length, is_local=is_local, where=raw.where)
+        measured = _measured(rows, found, choices, parse(path.name), zone=zone, where=raw.where)
         return replace(measured, passed_over=markets.passed_over) if markets else measured
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         why = str(error).splitlines()[0]
@@ -84,8 +85,8 @@ def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorF
         raise InputError(f"the file cannot be read ({why}).{todo} {raw.where}") from None
 
 
-def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Columns, pl.LazyFrame, bool]:
-    """Times, numbers and, if the file names it, market of every row as `pair`; whether the times lack a zone."""
+def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Columns, pl.LazyFrame, Zone]:
+    """Times, numbers and, if the file names it, market of every row as `pair`; the zone of the times."""
     lazy = raw.rows.filter(_NOT_EMPTY) if raw.line else raw.rows
     if lazy.limit(1).collect().is_empty():
         raise InputError(f"the file holds no candle: {raw.where}")
@@ -101,8 +102,8 @@ def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Colu
         refuse_unread(rows, raw, wrong)
     time = the_time(rows, list(ways), raw.where)
     column, form = time.split("\n")
-    is_local = choices.zone is None and not has_zone(schema[column], form)
-    return found, rows.with_columns(open_time=pl.col(time)), is_local
+    zone = Zone(choices.zone, in_stamps=has_zone(schema[column], form))
+    return found, rows.with_columns(open_time=pl.col(time)), zone
 
 
 def _by_symbol(rows: pl.LazyFrame, markets: Markets | None) -> pl.LazyFrame:
@@ -122,7 +123,7 @@ def _in_base(rows: pl.LazyFrame, found: Columns, choices: Choices, where: str) -
 
 
 def _measured(
-    rows: pl.LazyFrame, found: Columns, choices: Choices, named: timedelta | None, *, is_local: bool, where: str
+    rows: pl.LazyFrame, found: Columns, choices: Choices, name: FileName, *, zone: Zone, where: str
 ) -> VendorFile:
     """The candles, and the span of each market."""
     counted = rows.group_by("symbol", "open_time").agg(rows=pl.len()).collect(engine="streaming")
@@ -131,7 +132,7 @@ def _measured(
     failed: dict[str, str] = {}
     for (symbol,), part in opens.group_by("symbol", maintain_order=True):
         try:
-            spans[str(symbol)] = _span(part, choices, named, is_local=is_local, where=where)
+            spans[str(symbol)] = _span(part, choices, name.length, zone, where)
         except InputError as error:
             failed[str(symbol)] = str(error)
     if not spans:
@@ -144,16 +145,16 @@ def _measured(
         )
     lengths = [span.length for span in spans.values() if span.length]
     if lengths and choices.volume is None and found.volume is not None:
-        check_size(rows, min(length.interval for length in lengths), found, where)
+        check_size(rows, min(length.interval for length in lengths), found, name.market, where)
     late = max((length.late for length in lengths), default=timedelta(0))
     if late:
         rows = rows.with_columns(pl.col("open_time") - late)
     return VendorFile(rows.select("symbol", "open_time", *PRICES, "volume"), spans, failed)
 
 
-def _span(opens: pl.DataFrame, choices: Choices, named: timedelta | None, *, is_local: bool, where: str) -> Span:
-    length = candle_length(opens["open_time"], choices.length, named, where)
-    if is_local and length:
+def _span(opens: pl.DataFrame, choices: Choices, named: timedelta | None, zone: Zone, where: str) -> Span:
+    length = candle_length(opens["open_time"], choices.length, named, zone, where)
+    if length and zone == Zone():
         refuse_local(opens, length.interval, where)
     late = length.late if length else timedelta(0)
     return Span(opens["open_time"][0] - late, opens["open_time"][-1] - late, length)

@@ -6,12 +6,29 @@ import polars as pl
 
 from crypto_features.errors import InputError
 from crypto_features.sources.vendor.columns import Columns
+from crypto_features.sources.vendor.pairs import pairs
 
 _TOLERANCE = 0.05
 _NEAR_ONE = 2.0
 """Prices within a factor of two of 1 do not tell the two volumes apart."""
-_MOST_A_DAY = 1e12
-"""More than any coin's turnover in a day, in dollars: a hundred times the largest that was ever reported."""
+_MOST_A_DAY = 3e10
+"""More than an exchange ever traded of one coin on most days, in dollars: more than twice the busiest ones."""
+_PER_DOLLAR = {
+    "MXN": 20.0,
+    "ZAR": 20.0,
+    "TRY": 50.0,
+    "UAH": 50.0,
+    "INR": 100.0,
+    "RUB": 100.0,
+    "JPY": 150.0,
+    "KRW": 1_500.0,
+    "NGN": 1_700.0,
+    "IDR": 17_000.0,
+    "VND": 27_000.0,
+}
+"""About how many units of a currency a dollar was worth at most."""
+_DEAREST = 1e6
+"""No coin costs as many dollars: higher prices are in a smaller currency."""
 _DAY = timedelta(days=1)
 
 
@@ -22,19 +39,37 @@ def is_quote(found: Columns, decided: str | None) -> bool:
     return found.volume is None or found.volume_is_quote
 
 
-def check_size(candles: pl.LazyFrame, length: timedelta, found: Columns, where: str) -> None:
+def check_size(candles: pl.LazyFrame, length: timedelta, found: Columns, market: str, where: str) -> None:
     """Refuse a volume that is too large for one in the base asset: times the price, no market trades as much.
 
+    Args:
+        candles: The candles.
+        length: Length of a candle.
+        found: The file's columns.
+        market: The market of the file's name, which may name the currency of the prices.
+        where: The file and its first rows, for errors.
+
     Raises:
-        InputError: if half of the candles are worth more than a coin's turnover ever was.
+        InputError: if half of the candles are worth more than an exchange trades of one coin.
     """
-    worth = (pl.col("volume") * pl.col("close")).filter(pl.col("volume") > 0).median() * (_DAY / length)
-    most = candles.select(worth).collect(engine="streaming").item()
-    if most is not None and most > _MOST_A_DAY:
+    traded = candles.filter(pl.col("volume") > 0, pl.col("close") > 0)
+    names = [market, *(traded.select(pl.col("pair").unique()).collect()["pair"].drop_nulls() if found.pair else ())]
+    quotes = {pair.quote for name in names for pair in pairs(name)}
+    worth, price = (
+        traded.select(worth=pl.col("volume") * pl.col("close"), price="close")
+        .median()
+        .collect(engine="streaming")
+        .row(0)
+    )
+    if worth is None:
+        return
+    per_dollar = max(price / _DEAREST, 1.0, *(_PER_DOLLAR.get(quote or "", 1.0) for quote in quotes))
+    a_day = worth * (_DAY / length)
+    if a_day > _MOST_A_DAY * per_dollar:
         raise InputError(
-            f"the volume {found.volume!r} is worth {most:.1e} a day at these prices, more than any coin's turnover: it "
-            "seems to count the quote currency. Decide by CRYPTO_FEATURES_FILES_VOLUME=quote, or =base if it is "
-            f"right. {where}"
+            f"the volume {found.volume!r} is worth {a_day:.1e} a day at these prices, more than any exchange trades of "
+            "one coin: it seems to count the quote currency. Decide by CRYPTO_FEATURES_FILES_VOLUME=quote, or =base if "
+            f"it is right. {where}"
         )
 
 

@@ -15,6 +15,7 @@ from crypto_features.errors import InputError
 from crypto_features.store.offline import source as files
 
 OLDEST = "__oldest"
+"""How that column is called where no other one is."""
 _MOST_BYTES = 2**31 - 1
 """What the offsets of a small type reach."""
 
@@ -40,7 +41,7 @@ class PolarsRetrievalJob(RetrievalJob):
         self._source_times = source_times
 
     def source_times(self) -> pl.DataFrame:
-        """The entity rows with the event time of the oldest row that each was joined with: the column `OLDEST`.
+        """The entity rows with the event time of the oldest row that each was joined with, in the last column.
 
         It is null where one of the feature views had no row that was fresh then.
 

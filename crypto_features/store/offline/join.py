@@ -73,6 +73,18 @@ def require_free(columns: Sequence[str], features: Iterable[str]) -> None:
             )
 
 
+def free(name: str, columns: Iterable[str]) -> str:
+    """The name, or a longer one if a column has it already.
+
+    >>> free("__state", ["symbol"]), free("__state", ["__state"])
+    ('__state', '___state')
+    """
+    taken = {*columns}
+    while name in taken:
+        name = f"_{name}"
+    return name
+
+
 def latest_rows(entities: pl.DataFrame, time: str, table: FeatureTable, *, as_known_then: bool = False) -> pl.Series:
     """For each entity row the number of its row in `table.frame`, or null."""
     if table.frame.is_empty():

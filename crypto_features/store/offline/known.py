@@ -12,7 +12,7 @@ import polars as pl
 from crypto_features.errors import InputError
 from crypto_features.known.history import History
 from crypto_features.known.past import PUBLISHED, Past
-from crypto_features.store.offline.join import FeatureTable, point_in_time_join, utc
+from crypto_features.store.offline.join import FeatureTable, free, point_in_time_join, utc
 
 _STATE = "__state"
 
@@ -91,9 +91,10 @@ def join_as_known(
     joined = entities
     for group, table in tables:
         (key,) = table.keys
-        rows = joined.with_columns(pasts[key].numbers.alias(_STATE))
-        found = _with_past(group, table, pasts[key], knowledge.as_of)
-        joined = point_in_time_join(rows, time, [found]).drop(_STATE)
+        state = free(_STATE, (*joined.columns, *table.frame.columns, *table.features))
+        rows = joined.with_columns(pasts[key].numbers.alias(state))
+        found = _with_past(group, table, pasts[key], knowledge.as_of, state)
+        joined = point_in_time_join(rows, time, [found]).drop(state)
     return joined
 
 
@@ -111,14 +112,14 @@ def unknown_then(then: pl.DataFrame, now: pl.DataFrame, features: Sequence[str])
     return int((then.select(empty).to_series() & ~now.select(empty).to_series()).sum())
 
 
-def _with_past(group: str, table: FeatureTable, past: Past, as_of: datetime | None) -> FeatureTable:
-    """The table with its rows of each state beside the published ones."""
+def _with_past(group: str, table: FeatureTable, past: Past, as_of: datetime | None, column: str) -> FeatureTable:
+    """The table with its rows of each state beside the published ones, and the state of each in a further column."""
     event, stamps = pl.col(table.event_time), [table.created_time] if table.created_time else []
     names = dict.fromkeys([*table.keys.values(), table.event_time, *stamps, *table.features.values()])
     now = table.frame if as_of is None else table.frame.filter(utc(event) <= as_of)
-    parts = [now.select(*names, pl.lit(PUBLISHED, pl.UInt32).alias(_STATE))]
+    parts = [now.select(*names, pl.lit(PUBLISHED, pl.UInt32).alias(column))]
     for state in past.states:
         rows = past.rows(group, state).rename({"event_timestamp": table.event_time})
-        rows = rows.with_columns(*map(event.alias, stamps), pl.lit(state.number, pl.UInt32).alias(_STATE))
+        rows = rows.with_columns(*map(event.alias, stamps), pl.lit(state.number, pl.UInt32).alias(column))
         parts.append(rows.select(parts[0].columns))
-    return replace(table, frame=pl.concat(parts, how="vertical_relaxed"), keys={**table.keys, _STATE: _STATE})
+    return replace(table, frame=pl.concat(parts, how="vertical_relaxed"), keys={**table.keys, column: column})

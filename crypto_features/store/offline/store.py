@@ -14,7 +14,6 @@ from feast.data_source import DataSource
 from feast.feature_logging import LoggingConfig, LoggingSource
 from feast.infra.offline_stores.file_source import FileLoggingDestination
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
-from feast.infra.offline_stores.offline_utils import get_pyarrow_schema_from_batch_source
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel
 
@@ -23,9 +22,10 @@ from crypto_features.errors import InputError
 from crypto_features.store.offline import source as files
 from crypto_features.store.offline.entities import EntityFrame, entity_frame
 from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
-from crypto_features.store.offline.join import FeatureTable, point_in_time_join, require_free, utc
+from crypto_features.store.offline.join import FeatureTable, free, point_in_time_join, require_free, utc
 from crypto_features.store.offline.known import join_as_known, knowledge
 from crypto_features.store.offline.pinned import require_its_table, require_present_code
+from crypto_features.store.tables import require_own
 
 
 def _keeps_no_monitoring(*_args: Any, **_kwargs: Any) -> Any:
@@ -67,6 +67,7 @@ class PolarsOfflineStore(OfflineStore):
         filter_by_created_timestamp: bool = False,
     ) -> RetrievalJob:
         """The features of each entity row as of its time; without entity rows, of every entity as of `end_date`."""
+        require_own(config, *(view.batch_source for view in feature_views))
         known_then, known = filter_by_created_timestamp, knowledge()
         if entity_df is None:
             first, last = _everyones_span(feature_views, start_date, end_date)
@@ -141,8 +142,9 @@ class PolarsOfflineStore(OfflineStore):
             rows = _read(
                 config, data_source, columns, timestamp_field, start_date, end_date, created=created_timestamp_column
             )
+            # To the microsecond, as the join and the online store count: of rows within one the later created wins.
             order = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
-            rows = rows.sort(order, nulls_last=False, maintain_order=True)
+            rows = rows.sort([utc(pl.col(name)) for name in order], nulls_last=False, maintain_order=True)
             return rows.unique(join_key_columns, keep="last", maintain_order=True) if join_key_columns else rows.tail(1)
 
         return PolarsRetrievalJob(compute, repo=config.repo_path)
@@ -172,9 +174,11 @@ class PolarsOfflineStore(OfflineStore):
     ) -> None:
         if feature_view.batch_source is None:
             raise InputError(f"feature view {feature_view.name!r} has no batch source to write to.")
+        require_own(config, feature_view.batch_source)
         path = files.resolve(feature_view.batch_source, config.repo_path)
         if files.files(path):
-            _, expected = get_pyarrow_schema_from_batch_source(config, feature_view.batch_source)
+            # Its types are left alone: for a list whose values a file calls `element`, Feast has a type or a KeyError.
+            expected = [name for name, _ in feature_view.batch_source.get_table_column_names_and_types(config)]
             if expected != table.column_names:
                 raise InputError(
                     f"feature view {feature_view.name!r}: expected the columns {expected} in this order, "
@@ -246,13 +250,13 @@ def feature_table(
 
 
 def _oldest_times(entities: EntityFrame, tables: Sequence[FeatureTable]) -> pl.DataFrame:
-    """The entity rows with the event time of the oldest row that each is joined with, null if a table has none."""
-    names = [f"__time_{n}" for n in range(len(tables))]
+    """The entity rows and, last, the event time of the oldest row each is joined with; null if a table has none."""
+    names = [free(f"__time_{n}", entities.frame.columns) for n in range(len(tables))]
     timed = [replace(table, features={name: table.event_time}) for name, table in zip(names, tables, strict=True)]
     joined = point_in_time_join(entities.frame, entities.time, timed)
     times = [utc(pl.col(name)) for name in names]
     oldest = pl.when(pl.all_horizontal(pl.col(names).is_not_null())).then(pl.min_horizontal(times))
-    return joined.select(pl.col(entities.frame.columns), oldest.alias(OLDEST))
+    return joined.select(pl.col(entities.frame.columns), oldest.alias(free(OLDEST, entities.frame.columns)))
 
 
 def _time_on_disk(view: FeatureView) -> str:
@@ -309,6 +313,7 @@ def _read(
     *,
     created: str | None = None,
 ) -> pl.DataFrame:
+    require_own(config, source)
     bounds = [None if bound is None else clock.as_utc(bound) for bound in (start, end)]
     return files.read(
         source, config.repo_path, columns, time=time, created=created or None, start=bounds[0], end=bounds[1]
