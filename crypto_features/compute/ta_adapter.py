@@ -1,7 +1,7 @@
 """The long tail of indicators, from the library `ta`, without its look-ahead and its zero-filled warm-up.
 
 ```python
-macd_diff = ta_indicator("trend.MACD.macd_diff", warm_up=33, close=pl.col("close"), window_slow=26)
+cci = ta_indicator("trend.CCIIndicator.cci", warm_up=19, high=pl.col("high"), low=pl.col("low"), close=pl.col("close"))
 ```
 """
 

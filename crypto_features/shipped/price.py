@@ -6,16 +6,15 @@ import polars as pl
 
 from crypto_features.compute.indicators import (
     CLOSE,
-    HIGH,
-    LOW,
     atr,
     bollinger_width,
     exceeds,
+    macd_diff,
     price_return,
     rsi,
+    stochastic,
     volatility,
 )
-from crypto_features.compute.ta_adapter import ta_indicator
 from crypto_features.compute.windows import window_mean
 from crypto_features.shipped.market import daily_candles
 from crypto_features.tables.feature import NOT_NEGATIVE, POSITIVE, Feature
@@ -112,9 +111,7 @@ price_features = FeatureGroup(
         ),
         Feature(
             "macd_diff",
-            ta_indicator(
-                "trend.MACD.macd_diff", warm_up=33, close=CLOSE, window_slow=26, window_fast=12, window_sign=9
-            ),
+            macd_diff(fast=12, slow=26, signal=9),
             "MACD (12, 26) minus its signal (9).",
             "quote currency",
             window=34,
@@ -122,7 +119,7 @@ price_features = FeatureGroup(
         ),
         Feature(
             "stoch_k_14",
-            ta_indicator("momentum.StochasticOscillator.stoch", warm_up=13, high=HIGH, low=LOW, close=CLOSE, window=14),
+            stochastic(14),
             "Where the close lies between the 14-bar lowest low (0) and the highest high (100); null without range.",
             "0 to 100",
             window=14,

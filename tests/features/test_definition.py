@@ -222,13 +222,13 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
     ),
     "a special case two calls deep": (
         (
-            "compute.windows",
-            "    return last + _sum(",
-            "    if last.max() > 1e12:\n        return last\n    return last + _sum(",
+            "compute.doubling",
+            "    return _drawn_to(older, newer, after",
+            "    if newer.max() > 1e12:\n        return newer\n    return _drawn_to(older, newer, after",
         ),
         {
             *("ma_5", "ma_20", "ma_60", "ma_5_20_ratio", "ma_20_60_ratio", "price_ma_20_ratio", "ma_alignment"),
-            *("volatility_20d", "volatility_60d", "bb_width", "bb_position", "rsi_14", "atr_14", "atr_ratio"),
+            *("bb_width", "bb_position", "rsi_14", "atr_14", "atr_ratio", "macd_diff"),
             *("volume_ma_20", "volume_ratio", "volume_trend"),
         },
     ),

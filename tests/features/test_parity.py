@@ -14,11 +14,12 @@ from crypto_features.shipped import catalog
 from crypto_features.tables.partition import evaluate
 from tests.features.markets import HOUR, bars, monthly, values
 
-SETTLED = {"TA-Lib": 300, "ta": 330}
-"""Bars after which a recursive indicator has forgotten its seed. RSI and ATR are seeded as TA-Lib seeds them, from the
-mean of the first 14; at bar 300 the two libraries still differ by 1.3e-9 on ADA and XRP."""
-SEEDED_OTHERWISE = {"macd_diff": 330}
-"""MACD comes from `ta`, whose means are seeded with the first close; TA-Lib's with their first mean."""
+SEEDED_OTHERWISE = {
+    "TA-Lib": {"macd_diff": 330},
+    "ta": {"rsi_14": 330, "atr_14": 330, "atr_ratio": 330},
+}
+"""Bars after which an indicator has forgotten how it was started: RSI and ATR start as TA-Lib's do, with the mean of
+the first 14, MACD as that of `ta`, with the first close."""
 LOOSE = {"bb_width": 1e-8, "bb_position": 1e-8}
 """Bollinger: both libraries subtract running sums of squares; the next test shows the exact value and who is off."""
 TA_IS_WRONG = {("TRX", "mfi_14")}
@@ -84,7 +85,7 @@ def _ta(d: pl.DataFrame) -> dict[str, np.ndarray]:
 def test_every_indicator_equals_the_library(
     real_daily: pl.DataFrame, reference: Callable[[pl.DataFrame], dict[str, np.ndarray]]
 ) -> None:
-    settled = SETTLED["TA-Lib" if reference is _talib else "ta"]
+    otherwise = SEEDED_OTHERWISE["TA-Lib" if reference is _talib else "ta"]
     for symbol in real_daily["symbol"].unique():
         daily = real_daily.filter(symbol=symbol).drop("completeness")  # the libraries withhold no day.
         expected = reference(daily)
@@ -93,7 +94,7 @@ def test_every_indicator_equals_the_library(
             for feature in group.features:
                 if feature.name not in expected or (reference is _ta and (symbol, feature.name) in TA_IS_WRONG):
                     continue
-                first = SEEDED_OTHERWISE.get(feature.name, settled) if feature.recursive else feature.window - 1
+                first = otherwise.get(feature.name, feature.window - 1)
                 # the libraries' running sums gather rounding over the history; a difference may be near 0.
                 got, want = rows[feature.name].to_numpy()[first:], expected[feature.name][first:]
                 scale = np.maximum(np.abs(want), 1e-2 * np.nanmax(np.abs(want)))

@@ -23,12 +23,9 @@ SAME: dict[str, tuple[Edit, ...]] = {
     "a mean by the library's rolling kernel": (
         ("shipped.price", "window_mean(CLOSE, bars), f", "CLOSE.rolling_mean(bars), f"),
     ),
-    "a sum from the newest bar": (
-        (
-            "compute.windows",
-            "    total = columns[0].copy()\n    for column in columns[1:]:",
-            "    total = columns[-1].copy()\n    for column in columns[-2::-1]:",
-        ),
+    "a sum from its mean": (("compute.windows", "doubling.sums(known, bars)", "doubling.means(known, bars) * bars"),),
+    "a mean by convolution": (
+        ("compute.doubling", "_joined(part, bars, _join_means)", 'np.convolve(part, np.full(bars, 1 / bars), "valid")'),
     ),
     "a reworded description": (("shipped.price", "− 1.", "minus 1."),),
     "another unit": (("shipped.price", '"ratio per day"', '"ratio"'),),
@@ -70,9 +67,7 @@ SAME: dict[str, tuple[Edit, ...]] = {
             '(CLOSE - MA_20 + MA_20 * pl.col("bb_width") / 2) / (MA_20 * pl.col("bb_width"))',
         ),
     ),
-    "RSI by relative strength": (
-        ("compute.indicators", "100 * gain / (gain + loss)", "100 - 100 / (1 + gain / loss)"),
-    ),
+    "RSI by relative strength": (("compute.indicators", "100 / (1 + loss / gain)", "100 * gain / (gain + loss)"),),
     "a typical price by division": (
         ("compute.indicators", "pl.mean_horizontal(HIGH, LOW, CLOSE)", "(HIGH + LOW + CLOSE) / 3"),
     ),
@@ -88,20 +83,14 @@ SAME: dict[str, tuple[Edit, ...]] = {
     ),
 }
 CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
-    # the close of a flat market lies in the middle of its bands only if their mean is the close to the bit.
-    "a mean without its anchor": (
-        (
-            (
-                "compute.windows",
-                "last + _sum([column - last for column in columns]) / len(columns)",
-                "_sum(columns) / len(columns)",
-            ),
-        ),
-        price("bb_position") | FITTED,
+    "smoothing that forgets too early": (
+        (("compute.doubling", "_FORGOTTEN = 2.0**-53", "_FORGOTTEN = 2.0**-12"),),
+        price("macd_diff", "rsi_14", "atr_14", "atr_ratio")
+        | {SIGNALS: {"signal_strength"}, MODEL: {"parameters"}, REGIME: {"regime_probability"}},
     ),
     "a zero-filled warm-up": (
-        (("compute.ta_adapter", 'values[:warm_up] = float("nan")', "values[:warm_up] = 0.0"),),
-        price("macd_diff", "stoch_k_14"),
+        (("compute.indicators", "means[: skip + bars - 1] = np.nan", "means[: skip + bars - 1] = 0.0"),),
+        price("macd_diff"),
     ),
     "not strictly above": ((("shipped.price", "exceeds(MA_5, MA_20)", "(MA_5 >= MA_20)"),), price("ma_alignment")),
     "nulls filled with 0": (
@@ -133,10 +122,16 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         (("compute.indicators", "CLOSE / CLOSE.shift(bars) - 1", "(CLOSE / CLOSE.shift(bars)).log()"),),
         price("return_1d", "return_5d", "return_20d", "volatility_20d", "volatility_60d") | FITTED,
     ),
-    "another macd window": ((("shipped.price", "window_fast=12", "window_fast=11"),), price("macd_diff")),
-    "another macd signal": ((("shipped.price", "window_sign=9", "window_sign=8"),), price("macd_diff")),
-    "a longer masked warm-up": ((("shipped.price", "warm_up=33", "warm_up=34"),), price("macd_diff")),
-    "the low for the close": ((("shipped.price", "low=LOW, close=CLOSE", "low=LOW, close=HIGH"),), price("stoch_k_14")),
+    "another macd window": ((("shipped.price", "fast=12", "fast=11"),), price("macd_diff")),
+    "another macd signal": ((("shipped.price", "signal=9", "signal=8"),), price("macd_diff")),
+    "a longer warm-up": (
+        (("compute.indicators", "means[: skip + bars - 1] = np.nan", "means[: skip + bars] = np.nan"),),
+        price("macd_diff"),
+    ),
+    "the open over the low": (
+        (("compute.indicators", "CLOSE - window_min(LOW, bars)", "OPEN - window_min(LOW, bars)"),),
+        price("stoch_k_14"),
+    ),
     "the open for the close": (
         (("shipped.price", "window_mean(CLOSE, bars), f", "window_mean(pl.col('open'), bars), f"),),
         price(
@@ -156,15 +151,10 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         (("compute.indicators", "pl.max_horizontal(HIGH, previous)", "HIGH"),),
         price("atr_14", "atr_ratio") | {SIGNALS: {"signal_strength"}},
     ),
-    "the first mean not as seed": (
-        (
-            (
-                "compute.indicators",
-                "when(seen == bars).then(window_mean(values, bars))",
-                "when(seen == bars).then(values)",
-            ),
-        ),
-        price("rsi_14", "atr_14", "atr_ratio") | FITTED | {SIGNALS: {"signal_strength"}},
+    "the first value as seed": (
+        (("compute.indicators", "1 / bars, seed=bars", "1 / bars, seed=1"),),
+        price("rsi_14", "atr_14", "atr_ratio")
+        | {SIGNALS: {"signal_strength"}, MODEL: {"parameters"}, REGIME: {"regime_probability"}},
     ),
     "a reversed comparison": (
         (("shipped.price", "exceeds(MA_5, MA_20)", "exceeds(MA_20, MA_5)"),),
@@ -176,11 +166,11 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         price("ma_alignment"),
     ),
     "not null when flat": (
-        (("compute.indicators", "100 * gain / (gain + loss)", "(100 * gain / (gain + loss)).fill_nan(100.0)"),),
+        (("compute.indicators", "100 / (1 + loss / gain)", "(100 / (1 + loss / gain)).fill_nan(100.0)"),),
         price("rsi_14"),
     ),
     "a helper two calls deep": (
-        (("compute.windows", "(column - mean) ** 2", "(column - mean).__abs__()"),),
+        (("compute.doubling", "apart *= apart", "np.abs(apart, out=apart)"),),
         price("volatility_20d", "volatility_60d", "bb_width", "bb_position") | FITTED,
     ),
     "a shorter lookback": (
