@@ -150,7 +150,7 @@ def _measured(
             f"by CRYPTO_FEATURES_FILES_STAMPS, such as ms. {where}"
         )
     lengths = [span.length for span in spans.values() if span.length]
-    if lengths and choices.volume is None and found.volume is not None:
+    if lengths and choices.volume is None and not is_quote(found, choices.volume):
         check_size(rows, min(length.interval for length in lengths), found, name.market, where)
     late = max((length.late for length in lengths), default=timedelta(0))
     if late:
