@@ -64,7 +64,8 @@ def listing(folder: Path, only: Sequence[str] | None) -> Listing:
     if not (found.named or found.nameless):
         raise InputError(
             f"CRYPTO_FEATURES_FILES: {folder} holds no file of candles such as BTC.csv, BTC.parquet or "
-            f"BTCUSDT-1h-2024-01.zip; it holds {_shown(paths, folder)}."
+            f"BTCUSDT-1h-2024-01.zip; it holds {_shown(paths, folder)}. Give a text with "
+            "another ending that of .csv."
         )
     return found
 

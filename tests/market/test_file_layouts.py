@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -48,6 +50,32 @@ def lines(columns: Callable[..., tuple[object, ...]]) -> str:
 )
 def test_a_known_layout_loads(tmp_path: Path, content: str) -> None:
     assert candles_in(put(tmp_path / "f", BTC__csv=content)).rows() == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "stamp"),
+    [
+        ("BTCUSD_H1.csv", "", lambda t: f"{t:%Y.%m.%d,%H:%M}"),
+        ("BTCUSD_H1_202401010000_202401030100.csv", "", lambda t: f"{t:%Y%m%d,%H:%M:%S}"),
+        ("BINANCE_BTCUSD, 60.csv", HEADER, lambda t: f"{t:%Y-%m-%dT%H:%M:%SZ}"),
+        (
+            "BTCUSD_Candlestick_1_Hour_BID_01.01.2024-03.01.2024.csv",
+            "Gmt time,Open,High,Low,Close,Volume",
+            lambda t: f"{t:%d.%m.%Y %H:%M:%S}.000",
+        ),
+        (
+            "BTCUSD_Candlestick_1_Hour_ASK_01.01.2024-03.01.2024.csv",
+            "Local time,Open,High,Low,Close,Volume",
+            lambda t: f"{t.astimezone(ZoneInfo('Europe/Berlin')):%d.%m.%Y %H:%M:%S}.000 GMT+0100",
+        ),
+    ],
+    ids=["MetaTrader", "MetaTrader with a span", "TradingView", "Dukascopy in GMT", "Dukascopy in a local time"],
+)
+def test_a_vendors_name_and_layout_together_are_a_market(
+    tmp_path: Path, name: str, header: str, stamp: Callable[[datetime], object]
+) -> None:
+    (tmp_path / name).write_text(text(TIMES, stamp, header))
+    assert candles_in(tmp_path, "BTCUSD").drop("symbol").rows() == [row[1:] for row in EXPECTED]
 
 
 @pytest.mark.parametrize("at", [0, 20, 49])

@@ -45,6 +45,18 @@ TIMES = opens(50)
         ("DATA_BTC.csv", "DATA_BTC", None),
         ("SPOT_USDT-1h.csv", "SPOT_USDT", HOUR),
         ("SPOT-1h.csv", "SPOT", HOUR),
+        ("BINANCE_BTCUSDT, 60.csv", "BTCUSDT", HOUR),
+        ("COINBASE_BTCUSD, 1D_a1b2c.csv", "BTCUSD", DAY),
+        ("BITSTAMP_BTCUSD, 15 (1).csv", "BTCUSD", 15 * MINUTE),
+        ("DAT_ASCII_BTCUSD_M1_2024.csv", "BTCUSD", MINUTE),
+        ("DAT_MT_BTCUSD_M1_202401.zip", "BTCUSD", MINUTE),
+        ("BTCUSD_Candlestick_1_Hour_BID_01.01.2024-09.01.2024.csv", "BTCUSD", HOUR),
+        ("BTCUSD_Candlestick_5_M_ASK_01.01.2024-09.01.2024.csv", "BTCUSD", 5 * MINUTE),
+        ("BTCUSD_H1_202401010000_202401090700.csv", "BTCUSD", HOUR),
+        ("BTCUSD_M15.csv", "BTCUSD", 15 * MINUTE),
+        ("H1_USDT.csv", "H1_USDT", None),
+        ("Bitcoin_1_1_2024-8_1_2024_historical_data_coinmarketcap.csv", "BITCOIN", None),
+        ("cbse_btc-usd_ohlcv_1h_2024_01.csv", "BTC-USD", HOUR),
     ],
 )
 def test_a_name_is_taken_apart(name: str, market: str, length: timedelta | None) -> None:

@@ -205,6 +205,22 @@ def test_hours_of_a_zone_that_are_no_hours_of_utc_are_refused_with_the_candles_t
     assert times == opens(len(times), step, times[0])
 
 
+@pytest.mark.parametrize("column", ["candle_date_time_utc", "Gmt time", "date_utc", "utc_time"])
+def test_a_column_that_says_utc_is_not_moved_by_the_zone_of_others(tmp_path: Path, column: str) -> None:
+    times = opens(24 * 100)
+    folder = put(tmp_path / "f", BTC__csv=text(times, header=f"{column},open,high,low,close,volume"))
+    assert times_in(folder, zone="America/New_York") == times_in(folder) == times
+
+
+def test_the_stamps_of_histdata_are_refused_until_a_setting_says_their_zone(tmp_path: Path) -> None:
+    times = opens(120, MINUTE, START + 5 * HOUR)
+    rows = text(times, lambda t: f"{t - 5 * HOUR:%Y%m%d %H%M%S}", header="").replace(",", ";")
+    folder = put(tmp_path / "f", DAT_ASCII_BTCUSD_M1_2024__csv=rows)
+    with pytest.raises(InputError, match=r"HistData's.*FILES_ZONE=Etc/GMT\+5, or UTC"):
+        candles_in(folder, "BTCUSD", interval=MINUTE)
+    assert times_in(folder, "BTCUSD", interval=MINUTE, zone="Etc/GMT+5") == times
+
+
 def test_no_zone_is_named_where_none_explains_the_times_or_the_stamps_have_their_own(tmp_path: Path) -> None:
     for i, (times, stamp) in enumerate(
         [(opens(50, HOUR, START + 7 * MINUTE), iso), (opens(50, DAY, START + HOUR), epoch)]

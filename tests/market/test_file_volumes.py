@@ -95,6 +95,12 @@ def test_the_advice_for_an_unknown_volume_says_how_to_take_it_as_money(tmp_path:
     assert chosen["volume"][0] == 10 / 101
 
 
+def test_money_that_the_columns_name_may_be_that_of_all_exchanges_together(tmp_path: Path) -> None:
+    for name, money in ("Market Cap", "9e11"), ("Adj Close", "101"):
+        content = rows(f"Date,Open,High,Low,Close,Volume,{name}", f"{{time:%Y-%m-%d}},100,103,98,101,101e9,{money}")
+        assert volumes(put(tmp_path / name[:3], BTC__csv=content)) == {1e9}
+
+
 def headerless(price: float, *others: float) -> str:
     """Rows without a header: the stamp, prices that never leave 2 % around one, and further columns."""
     numbers = (price, 1.01 * price, 0.99 * price, price, *others)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 
@@ -10,8 +10,19 @@ from crypto_features.sources.vendor.pairs import MONEY, is_exchange, pairs
 
 SUFFIXES = (".csv", ".parquet", ".feather", ".arrow", ".json", ".jsonl", ".ndjson")
 PACKED = (".gz", ".zip", ".zst")
-_DATE = r"(?:20\d\d(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?)?|\d{10}(?:\d{3})?)"
+_DATE = (
+    r"(?:\d{1,2}[._]\d{1,2}[._]20\d\d|20\d{10}(?:\d\d)?"
+    r"|20\d\d(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?)?|\d{10}(?:\d{3})?)"
+)
 _SPAN = re.compile(rf"(?:(?:^|[-_ .]+)(?:to[-_ .]+)?{_DATE})+(?=[-_ .]|$)", re.IGNORECASE)
+_VENDORS = (
+    re.compile(r"DAT_(?:ASCII|MT|NT|MS|XLSX)_(?P<market>[A-Z0-9]+)_(?P<length>M1|T)", re.IGNORECASE),  # HistData
+    re.compile(r"(?P<market>.+), (?P<length>\d+|\d*[SHDWM])(?:_[0-9a-f]+)?"),  # TradingView
+    re.compile(r"(?P<market>.+)_Candlestick_(?P<length>\d+_[A-Za-z]+)_(?:BID|ASK)", re.IGNORECASE),  # Dukascopy
+    re.compile(r"(?P<market>.+)_historical_data_coinmarketcap", re.IGNORECASE),
+)
+"""How vendors name files in their own ways, once the dates are taken out."""
+_HISTDATA = re.compile(r"DAT_[A-Z]+_", re.IGNORECASE)
 _COPY = re.compile(r"\s*\(\d+\)$")
 _NEEDS_A_NUMBER = ("s", "t", "w")
 _UNITS = {
@@ -36,11 +47,13 @@ class FileName:
         market: The market as it is written, in capitals; empty if the name has none.
         length: Length of a candle, if the name says it.
         kind: What the file holds in place of spot candles, such as `FUTURES`; empty if the name says nothing of it.
+        zone: Time zone of the stamps that a vendor of such names is known for; empty if the name says nothing of it.
     """
 
     market: str
     length: timedelta | None = None
     kind: str = ""
+    zone: str = ""
 
 
 def is_candle_file(name: str) -> bool:
@@ -58,6 +71,8 @@ def parse(name: str) -> FileName:
 
     >>> parse("BTCUSDT-1h-2024-01.zip").market, parse("Binance_BTCUSDT_d.csv").length
     ('BTCUSDT', datetime.timedelta(days=1))
+    >>> parse("BINANCE_BTCUSDT, 60.csv").market, parse("DAT_ASCII_BTCUSD_M1_2024.csv").zone
+    ('BTCUSDT', 'Etc/GMT+5')
     >>> parse("BTC_USDT-1h.feather").market, parse("BTC-USD.csv").market
     ('BTC_USDT', 'BTC-USD')
     """
@@ -65,6 +80,9 @@ def parse(name: str) -> FileName:
     while (suffix := next((s for s in (*PACKED, *SUFFIXES) if stem.lower().endswith(s)), None)) and stem != suffix:
         stem = stem[: -len(suffix)]
     stem = _SPAN.sub("", _COPY.sub("", stem))
+    if named := next(filter(None, (vendor.fullmatch(stem) for vendor in _VENDORS)), None):
+        stem = _in_common(**named.groupdict())
+        return replace(parse(f"{stem}.csv"), zone="Etc/GMT+5" if _HISTDATA.match(name) else "")
     kind = next((k for k in _OTHER_KINDS if re.search(rf"[-_]{k}$", stem, re.IGNORECASE)), "")
     stem = re.sub(rf"[-_]{kind}$", "", stem, flags=re.IGNORECASE) if kind else stem
     parts = re.split(r"([-_ ]+)", stem)
@@ -90,6 +108,15 @@ def kind_of_folder(name: str) -> str:
     return name.upper() if name.upper() in _OTHER_FOLDERS else ""
 
 
+def _in_common(market: str, length: str = "") -> str:
+    """A vendor's market and length as most files are named: a number alone counts minutes, `M` alone is a month."""
+    if not length:
+        return market
+    if length.isdecimal():
+        return f"{market}-{length}min"
+    return f"{market}-{'1mo' if length == 'M' else length.replace('_', '')}"
+
+
 def _upper(market: str) -> str:
     return market.upper() if market.isascii() else market  # `ß` in capitals would be another asset's name.
 
@@ -105,7 +132,8 @@ def _says_no_market(part: str, before: Sequence[str], later: str, length: timede
 
 def _length(part: str, *, alone: bool) -> timedelta | None:
     """`1h`, `15min`, `d`: a number and a unit, or, behind the market, a unit alone; `1M` is a month, `1m` a minute."""
-    match = re.fullmatch(r"(\d*)([A-Za-z]+)", part)
+    swapped = None if alone else re.fullmatch(r"(M|H|D|W|MN)(\d+)", part)  # MetaTrader's H1
+    match = re.fullmatch(r"(\d*)([A-Za-z]+)", f"{swapped[2]}{swapped[1]}" if swapped else part)
     if not match or (not match[1] and (alone or part.lower() in _NEEDS_A_NUMBER)):
         return None
     unit = _UNITS.get("month" if part == "1M" else match[2].lower())

@@ -1,5 +1,6 @@
 """The layouts of files that are known: the names of their columns, and the order of those that have no header."""
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -11,12 +12,24 @@ PRICE_NAMES = {"open": OPEN, "high": HIGH, "low": LOW, "close": CLOSE}
 
 OPEN_TIMES = (
     *("time_period_start", "open_time", "opentime", "time_open", "timeopen", "window_start", "start", "start_time"),
-    *("starttime", "candle_begin_time", "candle_date_time_utc", "period_start", "begin"),
+    *("starttime", "open_timestamp", "candle_begin_time", "candle_date_time_utc", "period_start", "begin"),
 )
 """Columns that say by their name that they hold the time at which a candle opened, most exact first."""
 TIMES = (
     *("unix", "unix_time", "unix_timestamp", "epoch", "timestamp", "time_stamp", "ts", "t", "datetime", "date_time"),
-    *("date_utc", "time_utc", "utc", "date", "time", "day", "snapped_at", "timestamp_utc", "utc_time", "gmt_time"),
+    *(
+        "date_utc",
+        "time_utc",
+        "utc",
+        "date",
+        "time",
+        "day",
+        "snapped_at",
+        "timestamp_utc",
+        "utc_time",
+        "gmt_time",
+        "local_time",
+    ),
 )
 """Columns that hold a candle's time; several must agree."""
 UNNAMED_TIMES = ("unnamed_0", "index", "level_0", "index_level_0", "price")
@@ -59,6 +72,7 @@ _A_TIME = 1.2e9
 _TOLERANCE = 0.05
 _NEAR_ONE = 2.0
 """At prices within a factor of two of 1, the sizes of two volumes do not tell them apart."""
+_HOUR = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 _FEW = 3
 _MOST = 0.9
 
@@ -75,6 +89,9 @@ def headerless(rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
     Returns:
         Its columns; `None` if none fits, or if several do, as when no price ever moved.
     """
+    if rows and len(rows[0]) > 1 and all(len(row) > 1 and _HOUR.fullmatch(row[1]) for row in rows):
+        names = headerless([[row[0], *row[2:]] for row in rows])  # the day and its hour, as MetaTrader writes them.
+        return names and ("date", "time", *names[1:])
     width = len(rows[0]) if rows else 0
     try:
         numbers = [[float(field) for field in row[1:]] for row in rows if len(row) == width]

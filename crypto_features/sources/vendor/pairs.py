@@ -31,6 +31,7 @@ EXCHANGES = frozenset(
     {
         *("BINANCE", "BINANCEUS", "BITFINEX", "BITGET", "BITHUMB", "BITMEX", "BITSTAMP", "BITTREX", "BYBIT", "CEX"),
         *("CEXIO", "COINBASE", "CRYPTOCOM", "DERIBIT", "EXMO", "FTX", "GATE", "GATEIO", "GDAX", "GEMINI", "HTX"),
+        *("BFNX", "BNCE", "CBSE", "GMNI", "HUOB", "KRKN", "STMP"),  # Kaiko's codes
         *("HUOBI", "ITBIT", "KRAKEN", "KUCOIN", "LBANK", "MEXC", "OKCOIN", "OKEX", "OKX", "POLONIEX", "UPBIT"),
     }
 )

@@ -19,7 +19,7 @@ from crypto_features.sources.vendor.numbers import numbers, refuse_unread, unrea
 from crypto_features.sources.vendor.raw import Raw, raw_rows
 from crypto_features.sources.vendor.stamps import FIRST, has_zone
 from crypto_features.sources.vendor.text import LONGER
-from crypto_features.sources.vendor.times import the_time, times, with_day_and_hour
+from crypto_features.sources.vendor.times import in_utc, the_time, times, with_day_and_hour
 from crypto_features.sources.vendor.volumes import check_pair, check_size, is_quote
 
 _SPOOL_ROWS = 100_000
@@ -72,10 +72,16 @@ def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorF
     raw = raw_rows(path, spool, choices.limit, choices.columns.values())
     try:
         found, rows, zone = _candles(raw, market, choices, spool / "candles")
+        name = parse(path.name)
+        if name.zone and zone == Zone():
+            raise InputError(
+                f"a file of this name is HistData's, whose stamps are New York's without summer time; set "
+                f"CRYPTO_FEATURES_FILES_ZONE={name.zone}, or UTC if they are UTC. {raw.where}"
+            )
         markets = markets_of(rows, market, raw.where) if found.pair else None
         rows = _by_symbol(rows, markets)
         rows = _in_base(rows, found, choices, raw.where)
-        measured = _measured(rows, found, choices, parse(path.name), zone=zone, where=raw.where)
+        measured = _measured(rows, found, choices, name, zone=zone, where=raw.where)
         return replace(measured, passed_over=markets.passed_over) if markets else measured
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         why = str(error).splitlines()[0]
@@ -102,7 +108,7 @@ def _candles(raw: Raw, market: str, choices: Choices, spool: Path) -> tuple[Colu
         refuse_unread(rows, raw, wrong)
     time = the_time(rows, list(ways), raw.where)
     column, form = time.split("\n")
-    zone = Zone(choices.zone, in_stamps=has_zone(schema[column], form))
+    zone = Zone(choices.zone, in_stamps=in_utc(column) or has_zone(schema[column], form))
     return found, rows.with_columns(open_time=pl.col(time)), zone
 
 
@@ -144,7 +150,7 @@ def _measured(
             f"by CRYPTO_FEATURES_FILES_STAMPS, such as ms. {where}"
         )
     lengths = [span.length for span in spans.values() if span.length]
-    if lengths and choices.volume is None and found.volume is not None:
+    if lengths and choices.volume is None and not is_quote(found, choices.volume):
         check_size(rows, min(length.interval for length in lengths), found, name.market, where)
     late = max((length.late for length in lengths), default=timedelta(0))
     if late:

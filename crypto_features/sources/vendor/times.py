@@ -74,8 +74,17 @@ def the_time(rows: pl.LazyFrame, times: Sequence[str], where: str) -> str:
     return chosen
 
 
+def in_utc(column: str) -> bool:
+    """Whether a column says by its name that its stamps are UTC.
+
+    >>> in_utc("Gmt time"), in_utc("candle_date_time_utc"), in_utc("timestamp")
+    (True, True, False)
+    """
+    return not {"utc", "gmt"}.isdisjoint(normalized(column).split("_"))
+
+
 def _ways(first: pl.DataFrame, column: str, choices: Choices) -> dict[str, tuple[pl.Expr, int]]:
     """By form, how to read a column and how many of the first rows stay unread."""
-    ways = readings(first.schema[column], column, choices.stamps, choices.zone)
+    ways = readings(first.schema[column], column, choices.stamps, "UTC" if in_utc(column) else choices.zone)
     unread = first.select(way.is_null().sum().alias(form) for form, way in ways.items()).row(0, named=True)
     return {form: (ways[form], count) for form, count in certain(unread).items()}
