@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from crypto_features.shipped import catalog
+from crypto_features.compute.indicators import CLOSE
+from crypto_features.shipped import catalog, price_features
+from crypto_features.tables.catalog import Catalog
 from crypto_features.versions import measured as versions
 from crypto_features.versions.definition import reader
+from tests.redeclared import redeclared
 
 MEASURED = {"price_features": {"ma_5": "1"}}
 
@@ -19,17 +23,17 @@ MEASURED = {"price_features": {"ma_5": "1"}}
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache folder; what is measured is `MEASURED`."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(versions, "table_fingerprints", lambda: MEASURED)
+    monkeypatch.setattr(versions, "table_fingerprints", lambda _: MEASURED)
     return tmp_path / "cache" / "crypto-features"
 
 
-def measured(scaled: Callable[[], float]) -> object:
+def measured(scaled: Callable[[], float], _: Catalog) -> object:
     return scaled() and MEASURED
 
 
-def again() -> object:
+def again(declared: Catalog = catalog) -> object:
     """The versions as another process would get them."""
-    return versions.measured.__wrapped__()
+    return versions.measured.__wrapped__(declared)
 
 
 def test_what_was_measured_is_read_back(cache: Path) -> None:
@@ -43,6 +47,13 @@ def test_another_library_is_measured_anew(cache: Path, monkeypatch: pytest.Monke
     again()
     monkeypatch.setattr(reader, "versions_of", lambda _: ["polars of tomorrow"])
     assert again() == MEASURED
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_another_catalog_is_measured_anew(cache: Path) -> None:
+    first, *rest = price_features.features
+    for expression in (CLOSE, CLOSE * 2, CLOSE):
+        assert again(redeclared(replace(price_features, features=(replace(first, expression=expression), *rest))))
     assert len(list(cache.iterdir())) == 2
 
 
