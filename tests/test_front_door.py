@@ -1,0 +1,102 @@
+"""What a user imports is at the top, typed, and costs nothing until it is used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import crypto_features as cf
+
+USER = '''\
+"""A desk's own file, with each public name."""
+
+from datetime import datetime, timedelta
+
+import pandas as pd
+import polars as pl
+
+import crypto_features as cf
+
+candles: cf.RawTable = cf.RawTable("candles")
+h4: cf.Bars = cf.Bars("h4", of=candles, every="4h")
+moves = cf.FeatureGroup(
+    "moves",
+    bars=h4,
+    lookback=timedelta(days=30),
+    ttl="4h",
+    joins=[cf.Join(h4, "2d", {"range": cf.HIGH - cf.LOW})],
+    features=[
+        cf.Feature("one", cf.price_return(6), "A return.", "ratio", window=7, bounds=(-1.0, 9.0)),
+        cf.Feature("two", cf.rsi(14) + cf.atr(14) / cf.true_range(), "Oscillators.", "none", bounds=cf.POSITIVE),
+        cf.Feature("three", cf.window_mean(cf.VOLUME, 5) - cf.window_sum(cf.OPEN, 5), "Windows.", "none"),
+        cf.Feature("four", cf.window_deviation(cf.CLOSE, 20, ddof=1) * cf.volatility(20), "Spread.", "none"),
+        cf.Feature("five", cf.wilder(cf.typical_price(), 14), "Smooth.", "quote", bounds=cf.NOT_NEGATIVE),
+        cf.Feature("six", cf.chaikin_money_flow(20) + cf.money_flow_index(14), "Flow.", "none"),
+        cf.Feature("seven", cf.bollinger_width(20, 2.0), "Bands.", "ratio"),
+        cf.Feature("eight", cf.ta_indicator("trend.CCIIndicator.cci", warm_up=19, close=cf.CLOSE), "CCI.", "none"),
+    ],
+)
+
+
+def fit(rows: pl.DataFrame, month: str) -> dict[str, float]:
+    return {"height": float(rows.height), "length": float(len(month))}
+
+
+model: cf.FittedModel = cf.FittedModel("model", of=moves, features=("one",), lookback="90d", fit=fit)
+service: cf.FeatureService = cf.FeatureService("service", "Read together.", {"moves": ("one", "two")})
+catalog: cf.Catalog = cf.Catalog(moves, model, cf.TrainingSet(service, rows=h4))
+
+report: cf.LeakReport = cf.leak_test(moves)
+leaks: tuple[cf.Leak, ...] = report.leaks
+entities: pd.DataFrame = cf.create_entity_df(["BTC"], "2024-01-01", datetime(2024, 2, 1))
+training: pd.DataFrame = cf.get_training_features(entities, "service")
+shares: pd.DataFrame = cf.get_training_completeness(entities, "service")
+online: cf.OnlineFeatures = cf.get_online_features(["BTC"], "service")
+held: cf.ParityReport = cf.parity("moves")
+cf.materialize_features()
+cf.validate_feature_freshness()
+
+
+async def ask() -> cf.OnlineFeatures:
+    return await cf.get_online_features_async(["BTC"], "service")
+
+
+def careful() -> str:
+    try:
+        return str(catalog["nothing"])
+    except (cf.UnknownNameError, cf.InputError, cf.SettingsError) as error:
+        return str(error)
+    except (cf.TransientError, cf.PermanentError, cf.CryptoFeaturesError):
+        raise
+'''
+
+
+def test_every_public_name_is_there() -> None:
+    assert {name for name in cf.__all__ if not hasattr(cf, name)} == set()
+
+
+def test_the_file_below_uses_every_public_name() -> None:
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(USER))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cf"
+    }
+    assert used == set(cf.__all__)
+
+
+@pytest.mark.timeout(600)
+def test_a_user_s_file_is_clean_under_strict_types(tmp_path: Path) -> None:
+    file = tmp_path / "desk.py"
+    file.write_text(USER)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stdout.strip() == "Success: no issues found in 1 source file", done.stdout + done.stderr
+
+
+def test_importing_the_front_door_loads_no_library() -> None:
+    program = (
+        "import sys, crypto_features; print(sorted({'polars', 'pandas', 'feast', 'dagster'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout == "[]\n"
