@@ -6,7 +6,7 @@ correction, counts as known when it was seen. So does one that came in one fetch
 downtime: nobody had it without these.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -56,37 +56,41 @@ def candles_as_known(versions: pl.DataFrame, at: datetime) -> pl.DataFrame:
     return rows.unique(KEY, keep="last", maintain_order=True).drop("known", "known_at")
 
 
-def late(versions: pl.DataFrame, interval: timedelta, wait: timedelta) -> pl.DataFrame:
-    """What became known after its close: late candles, corrections, and days whose end was waited for.
+def late(
+    versions: pl.DataFrame, interval: timedelta, wait: timedelta, lengths: Collection[timedelta] = (DAY,)
+) -> pl.DataFrame:
+    """What became known after its close: late candles, corrections, and bars whose end was waited for.
 
-    A day is over once its last candle or a later one of the symbol is known, and otherwise a wait after its close.
+    A bar is over once its last candle or a later one of the symbol is known, and otherwise a wait after its close.
 
     Args:
         versions: The rows of `with_known`, of one month.
         interval: Length of a candle.
-        wait: How long after its close a day without its last candle is waited for.
+        wait: How long after its close a bar without its last candle is waited for.
+        lengths: Of the bars that are resampled from the candles.
 
     Returns:
         `symbol, open_time, known`: from the close of that candle until `known`, less or something else was known than
         is now.
     """
     candles = versions.select(*KEY, "known").filter(pl.col("known") > pl.col("open_time") + interval)
-    return pl.concat([candles.cast(LATE), _awaited(versions, interval, wait).cast(LATE)])
+    awaited = (_awaited(versions, interval, wait, length).cast(LATE) for length in sorted(set(lengths)))
+    return pl.concat([candles.cast(LATE), *awaited])
 
 
-def _awaited(versions: pl.DataFrame, interval: timedelta, wait: timedelta) -> pl.DataFrame:
-    """The last candle of each day that had not come when the day closed, and when the day was over all the same."""
+def _awaited(versions: pl.DataFrame, interval: timedelta, wait: timedelta, length: timedelta) -> pl.DataFrame:
+    """The last candle of each bar that had not come when the bar closed, and when the bar was over all the same."""
     first = versions.unique(KEY, keep="first", maintain_order=True)
-    close = (pl.col("open_time").dt.truncate("1d") + DAY).alias("close")
+    close = (pl.col("open_time").dt.truncate(length) + length).alias("close")
     came = pl.col("known").filter(pl.col("open_time") + interval == close).first()
-    days = first.group_by("symbol", close, maintain_order=True).agg(came=came)
-    days = days.filter(pl.col("came").is_null() | (pl.col("came") > pl.col("close")))
-    if days.is_empty():
+    bars = first.group_by("symbol", close, maintain_order=True).agg(came=came)
+    bars = bars.filter(pl.col("came").is_null() | (pl.col("came") > pl.col("close")))
+    if bars.is_empty():
         return LATE.to_frame()
     later = pl.col("known").reverse().cum_min().reverse().over("symbol")
     following = first.select("symbol", "open_time", later=later)
     return (
-        days.join_asof(
+        bars.join_asof(
             following, left_on="close", right_on="open_time", by="symbol", strategy="forward", check_sortedness=False
         )
         .select(

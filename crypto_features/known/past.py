@@ -112,7 +112,8 @@ def missed(
     """
     interval, wait = history.interval, history.wait
     months = months_between(first - max(map(reach, groups)), last)
-    parts = [late(history.known(month, [], symbols), interval, wait) for month in months]
+    lengths = [bars.bar(interval) for bars in history.catalog.bars.values()]
+    parts = [late(history.known(month, [], symbols), interval, wait, lengths) for month in months]
     candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))
     if not any(map(reads_model, groups)):
         return candles

@@ -10,7 +10,9 @@ import polars as pl
 
 from crypto_features.compute.resample import resample
 from crypto_features.known.history import FittedVersion, History
-from crypto_features.shipped import catalog, regime_model
+from crypto_features.shipped import catalog as shipped
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import SCHEMA
 from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.partition import compute_partition
@@ -36,7 +38,7 @@ class Version(NamedTuple):
 
 
 def market_with_a_past(draw: random.Random) -> list[Version]:
-    """Symbols loaded in bulk or live from the start, each with its own late candles, downtimes and corrections."""
+    """Symbols loaded in bulk or live from the start, with its own lost and late candles, downtimes, corrections."""
     found = []
     for symbol in SYMBOLS:
         bulk = START + draw.choice([0, draw.randrange(DAYS), DAYS]) * DAY + draw.randrange(24) * HOUR
@@ -45,6 +47,8 @@ def market_with_a_past(draw: random.Random) -> list[Version]:
         candles = probe_market().filter(pl.col("symbol") == symbol, pl.col("open_time") < END).rows()
         seen = []
         for _, open_time, *prices in candles:
+            if draw.random() < 0.02:
+                continue
             close = open_time + HOUR
             came = close + draw.choice([0, 1, 59, 60]) * MINUTE
             if draw.random() < 0.01:
@@ -88,17 +92,21 @@ def candles_of(versions: Sequence[Version], at: datetime) -> pl.DataFrame:
     return raw([*newest.values()]).drop("known_at")
 
 
-def days_of(candles: pl.DataFrame, at: datetime) -> pl.DataFrame:
-    """The days that were over: with their last candle or a later one of the month, or a wait after their close."""
+def bars_of(candles: pl.DataFrame, at: datetime, length: timedelta) -> pl.DataFrame:
+    """The bars that were over: with their last candle or a later one of the month, or a wait after their close."""
+    hours = length // HOUR
     over = [
         (symbol, start)
         for symbol, times in candles.group_by("symbol").agg("open_time").iter_rows()
-        for start in {time.replace(hour=0) for time in times}
-        if at >= start + DAY + WAIT or any(time >= start + DAY - HOUR and time.month == start.month for time in times)
+        for start in {time.replace(hour=time.hour // hours * hours) for time in times}
+        if at >= start + length + WAIT
+        or any(time >= start + length - HOUR and time.month == start.month for time in times)
     ]
-    keep = pl.DataFrame(over, {"symbol": pl.String, "day": TIME}, orient="row")
-    kept = candles.with_columns(day=pl.col("open_time").dt.truncate("1d")).join(keep, on=["symbol", "day"], how="semi")
-    return resample(kept.drop("day"), HOUR, DAY, as_of=FOREVER)
+    keep = pl.DataFrame(over, {"symbol": pl.String, "bar": TIME}, orient="row")
+    kept = candles.with_columns(bar=pl.col("open_time").dt.truncate(length)).join(
+        keep, on=["symbol", "bar"], how="semi"
+    )
+    return resample(kept.drop("bar"), HOUR, length, as_of=FOREVER)
 
 
 @dataclass(frozen=True)
@@ -106,28 +114,37 @@ class Replay:
     """A lake that was built from what was known at a time."""
 
     tables: Mapping[str, pl.DataFrame]
+    catalog: Catalog = shipped
 
     @classmethod
-    def at(cls, versions: Sequence[Version], models: Mapping[str, Sequence[FittedVersion]], at: datetime) -> "Replay":
-        """Every table built in full, with the models of then."""
+    def at(
+        cls,
+        versions: Sequence[Version],
+        models: Mapping[str, Sequence[FittedVersion]],
+        at: datetime,
+        catalog: Catalog = shipped,
+    ) -> "Replay":
+        """Every table built in full, with what was in force then of the catalog's one model, given by month."""
         candles = candles_of(versions, at)
-        tables = {"candles": candles, "daily_candles": days_of(candles, at)}
+        tables = {name: bars_of(candles, at, bars.bar(HOUR)) for name, bars in catalog.bars.items()}
+        tables[catalog.raw.name] = candles
         months = months_between(START, min(max(at, START + HOUR), END))
         rows = [(m, one.parameters, one.version) for m, fitted in models.items() for one in fitted[:1]]
         for month, fitted in models.items():
             rows += [(month, one.parameters, one.version) for one in fitted[1:] if one.published_at <= at]
-        tables["regime_model"] = pl.DataFrame(rows, SCHEMA, orient="row").unique("month", keep="last").sort("month")
+        (model,) = catalog.models
+        tables[model] = pl.DataFrame(rows, SCHEMA, orient="row").unique("month", keep="last").sort("month")
         for name, group in catalog.groups.items():
             inputs = {i.name: tables[i.name] for i in group.inputs}
             tables[name] = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in months)
-        return cls(tables)
+        return cls(tables, catalog)
 
     def read(
         self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
     ) -> pl.DataFrame:
         frame = self.tables[table]
         own = MONTH if "event_timestamp" in frame.columns else pl.col("open_time").dt.strftime("%Y-%m")
-        rows = frame.filter((pl.col("month") if table == "regime_model" else own).is_in(list(months)))
+        rows = frame.filter((pl.col("month") if table in self.catalog.models else own).is_in(list(months)))
         rows = rows if symbols is None else rows.filter(pl.col("symbol").is_in(list(symbols)))
         return rows if columns is None else rows.select(name for name in columns if name in rows.columns)
 
@@ -138,34 +155,36 @@ class Replay:
             table.sort("event_timestamp"),
             on="event_timestamp",
             by="symbol",
-            tolerance=catalog.groups[view].time_to_live(HOUR),
+            tolerance=self.catalog.groups[view].time_to_live(HOUR),
             check_sortedness=False,
         )
         return met.sort("row").select(*features)
 
 
-def models_with_a_past(draw: random.Random, versions: Sequence[Version]) -> dict[str, list[FittedVersion]]:
-    """A model for each month, some of which were replaced once or twice."""
-    prices = compute_all_prices(candles_of(versions, FOREVER))
+def models_with_a_past(
+    draw: random.Random, versions: Sequence[Version], catalog: Catalog = shipped
+) -> dict[str, list[FittedVersion]]:
+    """The catalog's one model for each month, some of which were replaced once or twice."""
+    (model,) = catalog.models.values()
+    rows = every_row_of(model.of, candles_of(versions, FOREVER))
     found: dict[str, list[FittedVersion]] = {}
     for month in months_between(START - DAY, END):
         start, _ = month_span(month)
         fitted = []
         published = start + draw.randrange(-5, 40) * DAY
         for _ in range(draw.choice([1, 1, 2, 3])):
-            some = prices.filter(pl.col("event_timestamp").hash(draw.randrange(99)) % 3 > 0)
-            model = regime_model.fitted(some, [month]).row(0, named=True)
-            fitted.append(FittedVersion(model["version"], published, model["parameters"]))
+            some = rows.filter(pl.col("event_timestamp").hash(draw.randrange(99)) % 3 > 0)
+            found_now = model.fitted(some, [month]).row(0, named=True)
+            fitted.append(FittedVersion(found_now["version"], published, found_now["parameters"]))
             published += draw.randrange(1, 40) * DAY
         found[month] = fitted
     return found
 
 
-def compute_all_prices(candles: pl.DataFrame) -> pl.DataFrame:
-    days = resample(candles, HOUR, DAY, as_of=FOREVER)
-    months = months_between(START, END)
-    group = catalog.groups["price_features"]
-    return pl.concat(compute_partition(group, {"daily_candles": days}, month, interval=HOUR) for month in months)
+def every_row_of(group: FeatureGroup, candles: pl.DataFrame) -> pl.DataFrame:
+    """A group of bars alone, month by month."""
+    bars = {group.bars.name: resample(candles, HOUR, group.bar(HOUR), as_of=FOREVER)}
+    return pl.concat(compute_partition(group, bars, month, interval=HOUR) for month in months_between(START, END))
 
 
 def history_of(versions: Sequence[Version], models: Mapping[str, Sequence[FittedVersion]], now: Replay) -> History:
@@ -179,4 +198,4 @@ def history_of(versions: Sequence[Version], models: Mapping[str, Sequence[Fitted
         return chosen if columns is None else chosen.select(columns)
 
     first = dict(rows.group_by("symbol").agg(pl.col("known_at").min()).iter_rows())
-    return History(now.read, read_versions, first, {"regime_model": models}, catalog, HOUR, WAIT)
+    return History(now.read, read_versions, first, dict.fromkeys(now.catalog.models, models), now.catalog, HOUR, WAIT)

@@ -1,5 +1,6 @@
 """From when each version of a candle, and of a model, counts as known."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -74,10 +75,12 @@ def test_what_was_known_holds_the_version_of_then() -> None:
     assert candles_as_known(rows, hour(1)).rows() == [("BTC", hour(0), 1.0)]
 
 
-def missed(*hours: int, wait: timedelta = WAIT) -> list[tuple[datetime, datetime]]:
+def missed(
+    *hours: int, wait: timedelta = WAIT, lengths: Collection[timedelta] = (DAY,)
+) -> list[tuple[datetime, datetime]]:
     """What is late of a symbol of which these candles came in time."""
     rows = with_known(versions(*((hour(n), hour(n + 1)) for n in hours)), HOUR, wait)
-    return late(rows, HOUR, wait).select("open_time", "known").rows()
+    return late(rows, HOUR, wait, lengths).select("open_time", "known").rows()
 
 
 def test_nothing_is_late_of_a_day_whose_candles_came_in_time() -> None:
@@ -91,6 +94,19 @@ def test_a_day_without_its_last_candle_is_over_after_the_wait() -> None:
 
 def test_a_day_without_its_last_candle_is_over_once_a_later_candle_is_known() -> None:
     assert missed(*range(20), 24, wait=5 * HOUR) == [(hour(23), hour(25)), (hour(47), hour(48) + 5 * HOUR)]
+
+
+def test_bars_of_each_length_are_waited_for() -> None:
+    block, half = 4 * HOUR, DAY / 2
+    assert missed(*range(11), lengths=[block]) == [(hour(11), hour(12) + WAIT)]
+    assert missed(*range(10), 11, lengths=[block, half]) == []
+    assert missed(0, 1, 2, 5, wait=3 * HOUR, lengths=[block]) == [(hour(3), hour(6)), (hour(7), hour(8) + 3 * HOUR)]
+    assert missed(*range(7), lengths=[block, half, DAY]) == [
+        (hour(7), hour(8) + WAIT),
+        (hour(11), hour(12) + WAIT),
+        (hour(23), hour(24) + WAIT),
+    ]
+    assert missed(*range(7), lengths=[]) == []
 
 
 def test_the_first_model_of_a_month_is_in_force_from_its_start_and_a_later_one_from_its_publication() -> None:
