@@ -152,6 +152,13 @@ class Histories(RuleBasedStateMachine):
         asset, month = sorted(self.lake.frames)[number % len(self.lake.frames)]
         del self.lake.frames[asset, month], self.lake.notes[asset][month]
 
+    @precondition(lambda self: self.lake.frames)
+    @rule(number=st.integers(0, 9))
+    def delete_table(self, number: int) -> None:
+        names = sorted({asset for asset, _ in self.lake.frames})
+        for key in [key for key in self.lake.frames if key[0] == names[number % len(names)]]:
+            del self.lake.frames[key], self.lake.notes[key[0]][key[1]]
+
     @rule(steps=st.integers(0, 9))
     def run_the_plan_and_be_killed(self, steps: int) -> None:
         self._materialize(_in_order(self.lake, self.lake.whole_plan(exact=True).stale)[:steps])
@@ -275,6 +282,7 @@ LATE: Mapping[str, Sequence[Step]] = {
     "days made by hand, and a correction that prices do not read": [CORRECT, DAYS_OF_JANUARY, CORRECT_AN_OPEN],
     "a symbol, downtime and a tick": [ADD, ("append", {"hours": 200, "minutes": 0}), TICK],
     "a late hour, and its day": [("hold_back", {"day": 36, "hour": 22}), ("append", {"hours": 24, "minutes": 1}), TICK],
+    "prices and models deleted": [("delete_table", {"number": 1}), ("delete_table", {"number": 1})],
     "a deleted month under a correction": [CORRECT, ("delete", {"number": 0})],
 }
 """Histories that tell a wrong plan from a right one, each in a few steps."""
