@@ -113,7 +113,7 @@ def test_a_group_refuses_two_features_of_one_name_and_names_of_its_bars() -> Non
     [
         ("shipped.price", '"rsi_14"', '"rsi"'),
         ("shipped.services", '"atr_ratio"', '"atr_rel"'),
-        ("shipped.price", '"trend.MACD.macd_diff"', '"trend.KSTIndicator.kst"'),
+        ("shipped.price", "stochastic(14)", "stochastic(0)"),
     ],
 )
 def test_a_wrong_declaration_is_refused_where_it_is_imported(edit: Edit) -> None:
