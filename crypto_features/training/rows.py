@@ -92,6 +92,10 @@ def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Ma
 
 def _table(view: str, names: tuple[str, ...], month: str, history: History) -> FeatureTable:
     start, end = month_span(month)
-    ttl = history.catalog.groups[view].time_to_live(history.interval)
+    group = history.catalog.groups[view]
+    ttl = group.time_to_live(history.interval)
     frame = history.read(view, months_between(start - ttl, end), ["symbol", TIME, *names], None)
+    if not frame.width:  # of a table that was never published.
+        types = {name: group.feature(name).column_type for name in names}
+        frame = pl.DataFrame(schema={"symbol": pl.String(), TIME: pl.Datetime("us", "UTC"), **types})
     return FeatureTable(frame, {"symbol": "symbol"}, TIME, None, {name: name for name in names}, ttl)

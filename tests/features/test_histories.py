@@ -283,6 +283,10 @@ LATE: Mapping[str, Sequence[Step]] = {
     "a symbol, downtime and a tick": [ADD, ("append", {"hours": 200, "minutes": 0}), TICK],
     "a late hour, and its day": [("hold_back", {"day": 36, "hour": 22}), ("append", {"hours": 24, "minutes": 1}), TICK],
     "prices and models deleted": [("delete_table", {"number": 1}), ("delete_table", {"number": 1})],
+    "a training set made while a table is missing": [
+        ("delete_table", {"number": 6}),
+        ("materialize_one", {"table": 6, "month": 0}),
+    ],
     "a deleted month under a correction": [CORRECT, ("delete", {"number": 0})],
 }
 """Histories that tell a wrong plan from a right one, each in a few steps."""
