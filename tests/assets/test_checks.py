@@ -212,7 +212,7 @@ def test_freshness_is_measured_from_the_close_of_the_newest_bar() -> None:
 
 
 def test_a_table_is_fresh_only_if_each_symbol_is(tmp_path: Path) -> None:
-    table = Table(UPath(tmp_path), "candles", time="open_time")
+    table = Table(UPath(tmp_path), "candles", time="open_time", raw=True)
     table.publish("2024-01", pl.concat([candles(96), candles(67, symbol="ETH")]))
     now, grace = START + 96 * HOUR, timedelta(minutes=5)
     state = freshness(table, HOUR, now, grace, wait=HOUR)

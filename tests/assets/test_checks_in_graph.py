@@ -67,7 +67,10 @@ def test_a_view_that_is_behind_as_a_whole_is_found(copied: Path, instance: dg.Da
 def test_a_candle_that_arrives_after_the_table_was_made_is_no_missing_row(
     copied: Path, instance: dg.DagsterInstance
 ) -> None:
-    signals, candles = Table(UPath(copied), "trading_signals"), Table(UPath(copied), "candles", time="open_time")
+    signals, candles = (
+        Table(UPath(copied), "trading_signals"),
+        Table(UPath(copied), "candles", time="open_time", raw=True),
+    )
     asset = dg.AssetKey("trading_signals")
     add_an_hour(signals, "event_timestamp")
     assert not outcome(instance, asset, "row_count").passed, "a row without a candle"

@@ -1,6 +1,6 @@
 """A run over many months: one run, oldest first, and what was published before a failure stays and counts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from upath import UPath
 from crypto_features.graph import features as feature_assets
 from crypto_features.graph.features import feature_table
 from crypto_features.graph.lake import LakeResource
+from crypto_features.lake.reading import Reading
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
 from crypto_features.shipped import catalog
 from crypto_features.tables.months import months_between
-from crypto_features.tables.partition import compute_partition
 
 DAY = timedelta(days=1)
 START, END = datetime(2019, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
@@ -68,16 +68,28 @@ def run(lake: LakeResource, instance: dg.DagsterInstance, last: str = MONTHS[-1]
     )
 
 
+def before_each(patch: pytest.MonkeyPatch, call: Callable[[str], None]) -> None:
+    """Call it with each month when its rows are computed, which begins by one reading of the one input."""
+
+    class Watched(Reading):
+        def __call__(
+            self, name: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
+        ) -> pl.DataFrame:
+            call(months[-1])
+            return super().__call__(name, months, columns, symbols)
+
+    patch.setattr(feature_assets, "Reading", Watched)
+
+
 def test_a_crash_in_month_40_of_60_keeps_the_39(
     lake: LakeResource, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(group: object, inputs: object, month: str, **rest: object) -> pl.DataFrame:
+    def crash(month: str) -> None:
         if month == FAILING:
             raise RuntimeError("out of memory")
-        return compute_partition(group, inputs, month, **rest)  # type: ignore[arg-type] # passed through.
 
     assert len(MONTHS) == 60
-    monkeypatch.setattr(feature_assets, "compute_partition", crash)
+    before_each(monkeypatch, crash)
     assert not run(lake, instance).success
     table = lake.table("price_features")
     assert table.months() == MONTHS[:39]
@@ -95,12 +107,7 @@ def test_a_range_is_one_run_that_publishes_each_month_once_and_the_oldest_first(
     lake: LakeResource, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[str] = []
-
-    def note(group: object, inputs: object, month: str, **rest: object) -> pl.DataFrame:
-        computed.append(month)
-        return compute_partition(group, inputs, month, **rest)  # type: ignore[arg-type] # passed through.
-
-    monkeypatch.setattr(feature_assets, "compute_partition", note)
+    before_each(monkeypatch, computed.append)
     assert run(lake, instance, MONTHS[11]).success
     assert computed == list(MONTHS[:12])
     assert len(instance.get_runs()) == 1

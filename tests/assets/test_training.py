@@ -44,7 +44,7 @@ def test_a_training_set_notes_its_service_its_fingerprints_and_the_digests_of_wh
         f"{view}:{name}": feature_versions(view)[name] for view in catalog.groups for name in READ.get(view, ())
     }
     months = {table: ("2024-02", "2024-03") if table in catalog.groups else ("2024-03",) for table in READ}
-    candles = Table(UPath(platform), "candles", time="open_time")
+    candles = Table(UPath(platform), "candles", time="open_time", raw=True)
     assert json.loads(note["inputs"]) == {
         "candles": {month: content_digest(candles.read([month]).drop("known_at")) for month in candles.months()},
         **{table: {month: read_digest(platform, table, month) for month in months[table]} for table in READ},
@@ -78,7 +78,7 @@ def test_a_later_correction_changes_features_and_no_training_row(
     root = UPath(shutil.copytree(platform, tmp_path / "corrected"))
     monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(root))
     FeastResource().apply()
-    candles, prices = Table(root, "candles", time="open_time", by_symbol=True), Table(root, "price_features")
+    candles, prices = Table(root, "candles", time="open_time", raw=True, by_symbol=True), Table(root, "price_features")
     training = Table(root, "training/ml_training_features")
     rows, before = training.read(), prices.read()
     run(root)

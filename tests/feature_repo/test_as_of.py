@@ -65,7 +65,7 @@ def write(root: Path, market: Market) -> None:
     folder, now = UPath(root), market.at(NOW)
     opened = pl.col("open_time").dt.strftime("%Y-%m")
     for name, frame in (("candles", raw(market.versions)), ("daily_candles", now.tables["daily_candles"])):
-        table = Table(folder, name, time="open_time", by_symbol=name == "candles")
+        table = Table(folder, name, time="open_time", raw=name == "candles", by_symbol=name == "candles")
         for month, rows in by_month(frame, opened):
             table.publish(month, rows, partition_metadata(rows, {}, {}) if name == "daily_candles" else {})
     for month, fitted in market.models.items():

@@ -133,7 +133,7 @@ def take_from(url: str, *symbols: str, **options: Any) -> ArchiveSource:
 
 
 def lake(root: Path, market: ArchiveSource, *months: str, now: datetime = NOW) -> IngestReport:
-    table, quarantine = (Table(UPath(root), name, "open_time") for name in ("candles", "quarantine"))
+    table, quarantine = (Table(UPath(root), name, "open_time", raw=True) for name in ("candles", "quarantine"))
     return ingest(market, table, quarantine, months, market.symbols(), interval=HOUR, now=now)
 
 
@@ -191,7 +191,7 @@ def test_nothing_is_downloaded_twice_unless_its_checksum_changed(server: tuple[A
     report = lake(tmp_path, take_from(url), *months)
     assert archive.zips() == ["BTCUSDT-1h-2024-12.zip"]
     assert report.corrected.select("open_time", "volume", "volume_was").rows() == [(DECEMBER, 11.0, 10.0)]
-    assert current(Table(UPath(tmp_path), "candles", "open_time").read()).height == 62 * 24
+    assert current(Table(UPath(tmp_path), "candles", "open_time", raw=True).read()).height == 62 * 24
 
 
 def test_a_file_that_does_not_match_its_checksum_is_never_taken(server: tuple[Archive, str], tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_file_that_does_not_match_its_checksum_is_never_taken(server: tuple[Ar
     report = lake(tmp_path, take_from(url), "2024-12")
     assert isinstance(report.failed["BTC"], TransientError)
     assert "has the SHA-256 sum" in str(report.failed["BTC"])
-    assert Table(UPath(tmp_path), "candles", "open_time").months() == ()
+    assert Table(UPath(tmp_path), "candles", "open_time", raw=True).months() == ()
 
 
 @pytest.mark.parametrize("status", [204, 304, 408, 425, 429, 500, 502, 503, 520, 522, 524, 526, 530])
@@ -337,10 +337,10 @@ def test_a_row_whose_stamp_cannot_be_read_is_quarantined_and_counted(
     archive.put("monthly", "2024-12", zipped(b"\n".join(lines)))
     for _ in range(2):
         report = lake(tmp_path, take_from(url), "2024-12")
-    quarantine = Table(UPath(tmp_path), "quarantine", "open_time").read()
+    quarantine = Table(UPath(tmp_path), "quarantine", "open_time", raw=True).read()
     assert quarantine["rule"].to_list() == ["open_time|nullability"]
     assert quarantine["close"].to_list() == [FRAME["close"][row]]
-    assert current(Table(UPath(tmp_path), "candles", "open_time").read()).height == 743
+    assert current(Table(UPath(tmp_path), "candles", "open_time", raw=True).read()).height == 743
     assert report.absent.select("from", "missing").rows() == [(DECEMBER + row * HOUR, 1)]
 
 
@@ -408,7 +408,7 @@ def test_a_file_without_its_checksum_is_named_and_not_taken(server: tuple[Archiv
         report = lake(tmp_path, take_from(url), "2024-12")
         assert "BTCUSDT-1h-2024-12-05.zip has no CHECKSUM file beside it" in str(report.failed["BTC"])
         assert isinstance(report.failed["BTC"], PermanentError)
-    assert current(Table(UPath(tmp_path), "candles", "open_time").read()).height == 30 * 24
+    assert current(Table(UPath(tmp_path), "candles", "open_time", raw=True).read()).height == 30 * 24
 
 
 def test_a_server_that_goes_away_keeps_what_came_and_is_not_waited_for_at_each_file(

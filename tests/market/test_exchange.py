@@ -191,7 +191,7 @@ def test_an_unknown_market_fails_its_symbol_while_the_others_go_on(
 
 
 def lake(root: Path, market: ExchangeSource, months: tuple[str, ...] = ("2024-01",), now: datetime = END) -> Any:
-    table, quarantine = (Table(UPath(root), name, "open_time") for name in ("candles", "quarantine"))
+    table, quarantine = (Table(UPath(root), name, "open_time", raw=True) for name in ("candles", "quarantine"))
     return ingest(market, table, quarantine, months, market.symbols(), interval=HOUR, now=now)
 
 
@@ -251,7 +251,7 @@ def test_a_delisted_symbol_keeps_its_history_and_is_asked_no_more(tmp_path: Path
             renamed.fetch("OLD", START, END)
         assert renamed.ended("OLD") is Standing.DELISTED
     assert len(exchange.pages()) == 3  # a closed market that says nothing twice is at its end
-    assert current(Table(UPath(tmp_path), "candles", "open_time").read()).height == 96
+    assert current(Table(UPath(tmp_path), "candles", "open_time", raw=True).read()).height == 96
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_candles_are_fetched_and_counted(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert (result.exit_code, "744" in result.output) == (0, True)
     result = CliRunner().invoke(app, ["fetch"])
     assert (result.exit_code, "56" in result.output) == (0, True)
-    assert Table(UPath(tmp_path / "data"), "candles", "open_time").read().height == 800
+    assert Table(UPath(tmp_path / "data"), "candles", "open_time", raw=True).read().height == 800
 
 
 OWN_SOURCE = """

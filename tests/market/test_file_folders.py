@@ -75,7 +75,10 @@ def test_the_command_names_what_failed_and_what_it_passed_over(chosen: Path, mon
     assert result.exit_code == 1
     assert [name for name in ("ADA: ", "EMPTY: ", "README: ", "SOL: ") if name not in result.output] == []
     assert "passed over notes.txt" in result.output
-    assert sorted(Table(Settings.load().root, "candles", "open_time").read()["symbol"].unique()) == ["BTC", "ETH"]
+    assert sorted(Table(Settings.load().root, "candles", "open_time", raw=True).read()["symbol"].unique()) == [
+        "BTC",
+        "ETH",
+    ]
     monkeypatch.setenv("CRYPTO_FEATURES_SYMBOLS", "BTC")
     assert CliRunner().invoke(app, ["fetch", "--again"]).exit_code == 0
 
@@ -203,7 +206,9 @@ def test_a_file_of_many_markets_is_read_by_its_column(tmp_path: Path) -> None:
 
 def test_a_folder_of_this_platforms_own_tables_is_not_read(tmp_path: Path) -> None:
     put(tmp_path / "f", BTC__csv=GOOD)
-    Table(UPath(tmp_path / "f" / "data"), "candles", "open_time").publish("2024-01", candles_in(tmp_path / "f"))
+    Table(UPath(tmp_path / "f" / "data"), "candles", "open_time", raw=True).publish(
+        "2024-01", candles_in(tmp_path / "f")
+    )
     assert files(tmp_path / "f").symbols() == ("BTC",)
 
 
@@ -227,8 +232,8 @@ def test_a_repeated_minute_is_counted_and_costs_nothing(chosen: Path, monkeypatc
     result = CliRunner().invoke(app, ["fetch"])
     assert (result.exit_code, "rejected: repeated" in result.output) == (0, True)
     lake = Settings.load().root
-    assert Table(lake, "candles", "open_time").read()["completeness"].to_list() == [1.0] * 72
-    quarantined = Table(lake, "quarantine", "open_time").read()
+    assert Table(lake, "candles", "open_time", raw=True).read()["completeness"].to_list() == [1.0] * 72
+    quarantined = Table(lake, "quarantine", "open_time", raw=True).read()
     assert quarantined.select("open_time", "rule").rows() == [(minutes[-1], "repeated")]
 
 
@@ -240,7 +245,7 @@ def test_bad_minutes_are_quarantined_and_missing_in_their_hours(chosen: Path, mo
     monkeypatch.setenv("CRYPTO_FEATURES_SYMBOLS", "BTC")
     result = CliRunner().invoke(app, ["fetch"])
     assert (result.exit_code, "rejected: high_bounds" in result.output) == (0, True)
-    candles = Table(Settings.load().root, "candles", "open_time").read()
+    candles = Table(Settings.load().root, "candles", "open_time", raw=True).read()
     assert candles["completeness"].to_list() == [59 / 60, 59 / 60, *[1.0] * 70]
     monkeypatch.setenv("CRYPTO_FEATURES_MAX_REJECTED", "0.0004")
     assert "2 of 4392 candles" in str(CliRunner().invoke(app, ["fetch", "--again"]).output)

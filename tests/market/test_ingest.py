@@ -51,8 +51,8 @@ class CutShort(Resuming):
 
 class Lake:
     def __init__(self, root: Path) -> None:
-        self.candles = Table(UPath(root), "candles", "open_time", by_symbol=True)
-        self.quarantine = Table(UPath(root), "quarantine", "open_time")
+        self.candles = Table(UPath(root), "candles", "open_time", raw=True, by_symbol=True)
+        self.quarantine = Table(UPath(root), "quarantine", "open_time", raw=True)
 
     def take(
         self, source: Source, *symbols: str, months: tuple[str, ...] = ("2024-01",), **settings: Any
@@ -553,8 +553,8 @@ def test_few_rows_at_once_make_the_same_lake(lake: Lake, tmp_path: Path) -> None
 
 def test_a_bucket_serves_as_a_lake() -> None:
     lake = Lake(Path("/"))
-    lake.candles = Table(UPath("memory://ingest"), "candles", "open_time")
-    lake.quarantine = Table(UPath("memory://ingest"), "quarantine", "open_time")
+    lake.candles = Table(UPath("memory://ingest"), "candles", "open_time", raw=True)
+    lake.quarantine = Table(UPath("memory://ingest"), "quarantine", "open_time", raw=True)
     for _ in range(2):
         lake.take(Marked(edit(candles("BTC"), 3, low=1000.0)))
     assert lake.candles.read().height == 47

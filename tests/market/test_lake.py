@@ -86,7 +86,7 @@ def test_the_same_rows_make_the_same_bytes(table: Table) -> None:
 
 
 def test_a_partition_by_symbol_keeps_the_bytes_of_the_others_when_a_symbol_joins(tmp_path: Path) -> None:
-    table = Table(UPath(tmp_path), "candles", "open_time", by_symbol=True)
+    table = Table(UPath(tmp_path), "candles", "open_time", raw=True, by_symbol=True)
     table.publish("2024-01", rows("BTC", "ETH"))
     before = row_groups(table.path("2024-01"))
     table.publish("2024-01", rows("ADA", "BTC", "ETH"))

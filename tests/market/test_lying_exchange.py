@@ -40,7 +40,9 @@ def server() -> Iterator[tuple[Exchange, str]]:
 
 class Lake:
     def __init__(self, root: Path) -> None:
-        self.candles, self.quarantine = (Table(UPath(root), name, "open_time") for name in ("candles", "quarantine"))
+        self.candles, self.quarantine = (
+            Table(UPath(root), name, "open_time", raw=True) for name in ("candles", "quarantine")
+        )
 
     def take(self, market: ExchangeSource, now: Any = END, months: tuple[str, ...] = MONTHS) -> IngestReport:
         return ingest(market, self.candles, self.quarantine, months, market.symbols(), interval=HOUR, now=now)

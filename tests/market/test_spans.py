@@ -50,7 +50,7 @@ def test_gaps_are_told_from_metadata_as_from_rows(tmp_path: Path) -> None:
     frame = candles("BTC", "ETH", count=1500).filter(pl.Series([rng.random() < 0.97 for _ in range(3000)]))
     outage = pl.col("open_time").is_between(START + 735 * HOUR, START + 760 * HOUR)  # over the end of January.
     frame = frame.filter(~outage)
-    table, quarantine = (Table(UPath(tmp_path), name, "open_time") for name in ("candles", "quarantine"))
+    table, quarantine = (Table(UPath(tmp_path), name, "open_time", raw=True) for name in ("candles", "quarantine"))
     ingest(Offer(frame), table, quarantine, MONTHS, ("BTC", "ETH"), interval=HOUR, now=LATER)
     assert_frame_equal(gaps_in(table, MONTHS, HOUR), gaps(frame, HOUR))
     table.publish("2024-02", table.read(["2024-02"]))

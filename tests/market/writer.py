@@ -31,7 +31,9 @@ def offered(round_: int, *symbols: str) -> pl.DataFrame:
 
 def tables(root: Path) -> tuple[Table, Table]:
     """The table of candles, and the quarantine."""
-    return Table(UPath(root), "candles", "open_time", by_symbol=True), Table(UPath(root), "quarantine", "open_time")
+    return Table(UPath(root), "candles", "open_time", raw=True, by_symbol=True), Table(
+        UPath(root), "quarantine", "open_time", raw=True
+    )
 
 
 def take(root: Path, frame: pl.DataFrame, round_: int) -> IngestReport:

@@ -260,7 +260,9 @@ def test_a_file_corrected_behind_a_month_s_end_is_read_by_the_automation(
         rows.with_columns(volume=1.0).write_parquet(folder / "BTC.parquet")
 
     def fetch(now: datetime) -> None:
-        raw, rejected = (Table(UPath(world.folder), name, time="open_time") for name in ("candles", "quarantine"))
+        raw, rejected = (
+            Table(UPath(world.folder), name, time="open_time", raw=True) for name in ("candles", "quarantine")
+        )
         market = source(Settings.load())
         ingest(market, raw, rejected, months_between(START, now), ["BTC"], interval=HOUR, now=now)
 

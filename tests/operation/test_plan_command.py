@@ -59,14 +59,14 @@ def fetch_candles(*months: str) -> None:
     from crypto_features.sources import source
 
     settings = Settings.load()
-    candles, quarantine = (Table(settings.root, name, time="open_time") for name in ("candles", "quarantine"))
+    candles, quarantine = (Table(settings.root, name, time="open_time", raw=True) for name in ("candles", "quarantine"))
     chosen = months or ("2024-01", "2024-02")
     ingest(source(settings), candles, quarantine, chosen, ["BTC", "ETH"], interval=settings.interval, now=clock.now())
 
 
 def correct(root: Path, factor: float, known_at: datetime = datetime(2024, 2, 21, tzinfo=UTC)) -> None:
     """A corrected close of BTC on 10 February 12:00, as a new row that is known later."""
-    table = Table(UPath(root), "candles", time="open_time", by_symbol=True)
+    table = Table(UPath(root), "candles", time="open_time", raw=True, by_symbol=True)
     rows = table.read(["2024-02"])
     wrong = (pl.col("symbol") == "BTC") & (pl.col("open_time") == datetime(2024, 2, 10, 23, tzinfo=UTC))
     new = rows.filter(wrong).with_columns(

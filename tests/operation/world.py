@@ -43,7 +43,9 @@ class World:
 
     def store_candles(self, until: datetime, symbols: tuple[str, ...] = ("BTC", "ETH")) -> None:
         """As a run would have, at that time."""
-        raw, rejected = (Table(UPath(self.folder), name, time="open_time") for name in ("candles", "quarantine"))
+        raw, rejected = (
+            Table(UPath(self.folder), name, time="open_time", raw=True) for name in ("candles", "quarantine")
+        )
         source = SampleSource(HOUR, now=lambda: until)
         months = months_between(START, until)
         ingest(source, raw, rejected, months, symbols, interval=HOUR, now=until)
