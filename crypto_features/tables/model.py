@@ -97,30 +97,33 @@ class FittedModel(Table):
             rows: Rows of `of`, of all symbols; those that a month's fit may not see are left out.
             months: The months.
         """
-        return self._table((month, self.fit(self._seen(rows, month), month)) for month in months)
+        return self._table((month, self.fit(_seen(self, rows, month), month)) for month in months)
 
     def assumed(self, rows: pl.DataFrame, months: Sequence[str]) -> pl.DataFrame:
         """The prior for each of some months; without one the parameters that all the rows give."""
         if not months:
             return self._table(())
-        parameters = self.prior() if self.prior is not None else self.fit(self._ordered(rows), months[-1])
+        parameters = self.prior() if self.prior is not None else self.fit(_ordered(self, rows), months[-1])
         return self._table((month, parameters) for month in months)
-
-    def _seen(self, rows: pl.DataFrame, month: str) -> pl.DataFrame:
-        rows = rows if rows.width else self._none()
-        start, _ = month_span(month)
-        time = pl.col("event_timestamp")
-        known = (time <= start) & (time > start - length(self.lookback, f"the lookback of {self.name}"))
-        return self._ordered(rows.filter(known))
-
-    def _none(self) -> pl.DataFrame:
-        """No rows, of a table that was never published."""
-        types = {name: self.of.feature(name).column_type for name in self.features}
-        return pl.DataFrame(schema={"symbol": pl.String(), "event_timestamp": TIME, **types})
-
-    def _ordered(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return rows.select("symbol", "event_timestamp", *self.features).sort("symbol", "event_timestamp")
 
     def _table(self, models: Iterable[tuple[str, Parameters]]) -> pl.DataFrame:
         rows = [(month, written(parameters, self.about), version_of(parameters)) for month, parameters in models]
         return pl.DataFrame(rows, SCHEMA, orient="row")
+
+
+def _seen(model: FittedModel, rows: pl.DataFrame, month: str) -> pl.DataFrame:
+    """What the fit of a month may see; a function, so that it is a part of the definition of a fit."""
+    start, _ = month_span(month)
+    time = pl.col("event_timestamp")
+    known = (time <= start) & (time > start - model.inputs[0].lookback)
+    return _ordered(model, rows.filter(known) if rows.width else _none(model))
+
+
+def _none(model: FittedModel) -> pl.DataFrame:
+    """No rows, of a table that was never published."""
+    types = {name: model.of.feature(name).column_type for name in model.features}
+    return pl.DataFrame(schema={"symbol": pl.String(), "event_timestamp": TIME, **types})
+
+
+def _ordered(model: FittedModel, rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select("symbol", "event_timestamp", *model.features).sort("symbol", "event_timestamp")

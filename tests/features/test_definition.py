@@ -240,6 +240,14 @@ UNSEEN: dict[str, tuple[Edit, set[str]]] = {
         ),
         {"parameters"},
     ),
+    "one month's rows of a fit": (
+        (
+            "tables.model",
+            "known = (time <= start) &",
+            'known = (time < start if month == "2031-01" else time <= start) &',
+        ),
+        {"parameters"},
+    ),
     "one symbol's label": (
         (
             "shipped.regime",
