@@ -1,9 +1,9 @@
 """The kill switch: stop serving a view or a symbol in every process within a second."""
 
 from crypto_features.catalogs import current_catalog
-from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
 from crypto_features.store import names, session, tables
-from crypto_features.store.errors import NotAppliedError, OutdatedTableError, UnreadableTableError
+from crypto_features.store.errors import NotAppliedError, OutdatedTableError
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.reach import reaching
 
