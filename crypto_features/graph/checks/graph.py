@@ -135,7 +135,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
                 "schema": next((s for s in schemas if not s.passed), feature_checks.schema(rows, group)),
                 "row_count": feature_checks.row_count(made, bars, group, length),
                 "in_range": feature_checks.in_range(rows, group),
-                "filled": feature_checks.filled(rows, group, first, length, settings.min_completeness),
+                "filled": feature_checks.filled(rows, group, first, lake.interval, settings.min_completeness),
                 "fresh": _fresh(table, group, settings, clock.now()),
             }
 
