@@ -1,5 +1,6 @@
 """A table: a folder of one Parquet file a month, each published whole by one atomic rename."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from crypto_features.tables.catalog import QUARANTINE, Catalog
 from crypto_features.tables.months import month_span
 from crypto_features.whole_file import on_disk
 
+SYMBOLS = "symbols"
+"""Metadata key of a partition that is not raw: the symbols that have rows in it, as JSON."""
 LOCK_SECONDS = 600
 """How long a writer waits for another writer of the same partition."""
 
@@ -159,7 +162,7 @@ class Table:
             return changed is not None
 
     def metadata(self, month: str) -> dict[str, str]:
-        """What the partition was published with, and its `digest`.
+        """What the partition was published with, its `digest`, and the `symbols` of one that is not raw.
 
         Raises:
             UnknownNameError, UnreadableTableError: as `read`.
@@ -238,8 +241,11 @@ class Table:
 
     def _write(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> None:
         frame = self._checked(month, frame)
+        runs = frame["symbol"].rle().struct.unnest()
         notes = dict(metadata) | {"digest": content_digest(frame.drop(_UNDIGESTED, strict=False))}
-        groups = frame["symbol"].rle().struct.field("len").to_list() if self.by_symbol else None
+        if not self.raw:
+            notes[SYMBOLS] = json.dumps(runs["value"].to_list())
+        groups = runs["len"].to_list() if self.by_symbol else None
         parquet.write(self.path(month), frame, notes=notes, groups=groups)
 
     def _checked(self, month: str, frame: pl.DataFrame) -> pl.DataFrame:

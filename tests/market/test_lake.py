@@ -32,7 +32,8 @@ def test_a_published_partition_reads_back_sorted_with_its_metadata(table: Table)
     frame = rows("ETH", "BTC")
     table.publish("2024-01", frame.reverse(), {"source": "a test"})
     assert table.read().equals(frame.sort("symbol", "open_time"))
-    assert table.metadata("2024-01") == {"source": "a test", "digest": table.digest("2024-01")}
+    symbols = '["BTC", "ETH"]'
+    assert table.metadata("2024-01") == {"source": "a test", "digest": table.digest("2024-01"), "symbols": symbols}
     assert table.months() == ("2024-01",)
 
 

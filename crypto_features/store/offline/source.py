@@ -3,7 +3,8 @@
 A source is a file, a folder of files, a glob or a bucket URL; its files are read and written by the lake.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +18,7 @@ from upath import UPath
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake import parquet
 from crypto_features.lake.parquet import ParquetFile
+from crypto_features.lake.table import SYMBOLS
 from crypto_features.store.errors import MissingTableError, OutdatedTableError
 from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import utc
@@ -99,6 +101,20 @@ def read(
     ]
     # In one chunk: picking rows from many chunks takes eight times as long.
     return parquet.collect(pl.concat(tables), current).rechunk()
+
+
+def symbols(source: DataSource, repo: Path | None) -> Iterator[set[str]]:
+    """The symbols of each file, newest first: those that it notes, else those of its rows; none of a file without any.
+
+    Raises:
+        UnreadableTableError: if a file is truncated or is not a Parquet file.
+    """
+    for file in reversed(files(resolve(source, repo))):
+        noted = file.notes().get(SYMBOLS)
+        if noted is not None:
+            yield set(json.loads(noted))
+        elif "symbol" in file.schema:
+            yield {*parquet.collect(parquet.scan([file]).select(pl.col("symbol").unique()), [file])["symbol"]} - {None}
 
 
 def touched(
