@@ -46,3 +46,7 @@ class UnknownNameError(PermanentError, LookupError):
 
 class InputError(PermanentError, ValueError):
     """A frame, file or argument handed in by the user does not have the expected form."""
+
+
+class UnreadableTableError(InputError, OSError):
+    """A Parquet file of a table is truncated, damaged inside, or is not a Parquet file."""

@@ -1,37 +1,55 @@
-"""Files on this machine that are written whole or not at all: beside their place, and then moved there in one step."""
+"""Files that are written whole or not at all: beside their place, and then moved there in one step."""
 
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from upath import UPath
+
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path | UPath) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path` once all of it is on the disk.
 
     What fails, a full disk too, leaves what was at `path`, and nothing beside it. A writer that is killed leaves
-    `.<name>.<its own>.tmp`.
+    `.<name>.<its own>.tmp`. An object in a bucket is uploaded at the end, which a reader sees at once or not at all.
 
     Args:
-        path: The place, in a folder that exists.
+        path: The place; folders above it are made.
     """
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    place = on_disk(path)
+    if place is None:
+        content = BytesIO()
+        yield content
+        path.write_bytes(content.getvalue())
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.name}.{uuid.uuid4().hex}.tmp")
     try:
         with beside.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        beside.replace(place)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync_folder(place.parent)
 
 
-def _sync(folder: Path) -> None:
+def on_disk(path: Path | UPath) -> Path | None:
+    """The path as one of this machine; `None` for a bucket's."""
+    if not isinstance(path, UPath):
+        return path
+    return Path(path.path) if path.protocol in ("", "file", "local") else None
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring to the disk which files a folder has."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

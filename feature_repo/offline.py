@@ -102,12 +102,12 @@ def get_training_features(
     views = list(dict.fromkeys(ref.partition(":")[0].partition("@")[0] for ref in refs))
     _known(entities.frame["symbol"], views)
     with known_by(known):
-        job = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
+        job = store.get_historical_features(entities, chosen, full_feature_names=full_feature_names)
     frame: pd.DataFrame = job.to_df()
     columns = [name for name in frame.columns if name not in entities.frame.columns]
     empty = frame[columns].isna().all(axis=1)
     if known is not None and empty.any():
-        published = store.get_historical_features(entities.frame, chosen, full_feature_names=full_feature_names)
+        published = store.get_historical_features(entities, chosen, full_feature_names=full_feature_names)
         past = known.reaches(entities.frame[entities.time])
         unknown = int((past & empty & ~published.to_df()[columns].isna().all(axis=1)).sum())
         if unknown:
@@ -177,13 +177,14 @@ def get_regime_features(
         MissingTableError: if `regime_features` has not been computed yet.
     """
     from crypto_features.store import names, session
+    from crypto_features.store.offline.entities import entity_frame
     from crypto_features.store.offline.known import known_by
 
     known = knowledge_of(as_of)
     store = session.applied_store()
     view = names.view_named(store, "regime_features")
-    entities = create_entity_df(symbols, start_date, end_date)
-    _known(pl.Series("symbol", arguments.symbol_list(symbols)), [view.name])
+    entities = entity_frame(create_entity_df(symbols, start_date, end_date))
+    _known(entities.frame["symbol"], [view.name])
     refs = [f"{view.name}:{field.name}" for field in view.features]
     with known_by(known):
         job = store.get_historical_features(entities, refs)
@@ -191,7 +192,7 @@ def get_regime_features(
     empty = frame["regime_label"].isna()
     if known is not None and empty.any():
         published: pd.DataFrame = store.get_historical_features(entities, refs).to_df()
-        past = known.reaches(pl.Series(entities["event_timestamp"]))
+        past = known.reaches(entities.frame[entities.time])
         unknown = int((past & empty & published["regime_label"].notna()).sum())
         if unknown:
             _warn_of_the_unknown(unknown, len(frame))
@@ -228,7 +229,11 @@ def _known(symbols: pl.Series, views: Sequence[str]) -> None:
     if symbols.dtype not in (pl.String, pl.Categorical, pl.Enum):
         raise InputError(f"symbol must hold texts such as 'BTC', not {symbols.dtype}.")
     wanted = symbols.cast(pl.String).drop_nulls().unique(maintain_order=True)
-    available = symbols_of(views)
-    unknown = [name for name in wanted if name not in available]
-    if unknown:
-        raise UnknownNameError("symbol", unknown[0], available, f"Looked for in {', '.join(views)}.")
+    available, missing = set[str](), dict.fromkeys(wanted)
+    for found in symbols_of(views):
+        available |= found
+        missing = {name: None for name in missing if name not in found}
+        if not missing:
+            return
+    for name in missing:
+        raise UnknownNameError("symbol", name, available, f"Looked for in {', '.join(views)}.")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from crypto_features import clock
-from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
 from crypto_features.store.publish import Published, publish
 from crypto_features.store.reach import reaching
 from feature_repo import arguments
@@ -150,12 +150,15 @@ def validate_feature_freshness(
 
 def _require_a_known(symbols: Sequence[str], views: Sequence[str]) -> None:
     """A symbol that was never published is NOT_FOUND; if the market has none of them, it is a mistake."""
-    from crypto_features.store.errors import UnreadableTableError
     from crypto_features.store.tables import symbols_of
 
+    available: set[str] = set()
     try:
-        available = symbols_of(views)
+        for found in symbols_of(views):
+            if not found.isdisjoint(symbols):
+                return
+            available |= found
     except UnreadableTableError:
         return  # a damaged table says nothing about the answer.
-    if available and not available & set(symbols):
+    if available:
         raise UnknownNameError("symbol", symbols[0], available)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -21,6 +22,7 @@ from crypto_features.graph.materialize import innermost
 from crypto_features.ingest.silence import last_candles, silent_symbols, unexpected
 from crypto_features.lake.table import restoring
 from crypto_features.settings import Settings
+from crypto_features.sources import source
 from crypto_features.sources.standing import Standing
 from crypto_features.tables.catalog import Catalog
 
@@ -183,7 +185,7 @@ def silent_markets(lake: LakeResource, settings: Settings, ended: Mapping[str, S
     now = clock.now()
     try:
         last = last_candles(lake.raw)
-        silence = silent_symbols(lake.raw, settings, ended, now)
+        silence = silent_symbols(lake.raw, settings, ended, now, partial(source, settings))
     except (CryptoFeaturesError, pl.exceptions.PolarsError, OSError):
         return  # `troubled_tables` tells of what cannot be read.
     if last.keys() <= {one.symbol for one in silence}:

@@ -75,7 +75,7 @@ def fetch(
     for reason, what in by_reason(market.passed_over()).items():
         console.print(f"[yellow]passed over[/] {escape(what)}: {escape(reason)}", soft_wrap=True)
     ended = {symbol: why for symbol in symbols if (why := market.ended(symbol)) is not None}
-    for one in silent_symbols(candles, settings, ended, now):
+    for one in silent_symbols(candles, settings, ended, now, lambda: market):
         console.print(f"[yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
     if report.troubles:
         raise typer.Exit(1)

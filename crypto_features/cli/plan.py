@@ -81,7 +81,7 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
     import dagster as dg
 
     from crypto_features.catalogs import current_catalog
-    from crypto_features.definitions import build
+    from crypto_features.code_location import build
     from crypto_features.graph.materialize import QUIET, RunFailedError, cause, command_tags
 
     models = current_catalog().models

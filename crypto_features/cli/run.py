@@ -35,7 +35,7 @@ def run() -> None:
 
         from crypto_features import clock
         from crypto_features.catalogs import current_catalog
-        from crypto_features.definitions import build
+        from crypto_features.code_location import build
         from crypto_features.graph.checks.candles import ended_markets, failed_symbols
         from crypto_features.graph.materialize import materialize_all
         from crypto_features.graph.training import unknown_rows
@@ -54,7 +54,7 @@ def run() -> None:
                 f"there is nothing to build: the first month is {start:%Y-%m}, the last candle of {end:%Y-%m-%d %H:%M} "
                 "UTC; correct CRYPTO_FEATURES_START or CRYPTO_FEATURES_CLOCK."
             )
-        definitions, catalog = build(settings), current_catalog()
+        definitions, catalog = build(settings, market), current_catalog()
     console.print(
         f"[bold]{market.name}[/]: {len(symbols)} symbols, {months[0]} to {months[-1]}, into {settings.root}\n",
         soft_wrap=True,
@@ -75,6 +75,7 @@ def run() -> None:
             settings,
             ended_markets(instance, catalog.raw.name),
             clock.now(),
+            lambda: market,
         )
     console.print(_built_table(built))
     for symbol, why in failed.items():

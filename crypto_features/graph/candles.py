@@ -18,7 +18,7 @@ from crypto_features.ingest.ingest import ingest
 from crypto_features.ingest.missing import gaps_in
 from crypto_features.lake.candles import coverage
 from crypto_features.settings import Settings
-from crypto_features.sources import source
+from crypto_features.sources import Opening
 from crypto_features.sources.source import by_reason
 from crypto_features.tables.raw import RawTable
 
@@ -41,7 +41,7 @@ def candle_config(name: str, **values: object) -> dict[str, object]:
 
 
 def raw_table(
-    settings: Settings, raw: RawTable, source_name: str, months: dg.PartitionsDefinition[str]
+    settings: Settings, raw: RawTable, source_name: str, months: dg.PartitionsDefinition[str], opening: Opening
 ) -> dg.AssetsDefinition:
     """The asset that fetches candles and keeps each as it was first seen, and every correction beside it."""
     minutes = int(settings.interval.total_seconds() // 60)
@@ -68,7 +68,7 @@ def raw_table(
             context.log.info("%s: no longer in the inbox, taken by an earlier run.", ", ".join(config.inbox))
             return dg.MaterializeResult()
         with inbox.put_away(lake, dropped) as refused:
-            offered = inbox.source(lake, dropped) if dropped else source(settings)
+            offered = inbox.source(lake, dropped) if dropped else opening()
             symbols = config.symbols or (not dropped and settings.symbols) or offered.symbols()
             report = ingest(
                 offered,

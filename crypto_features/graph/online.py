@@ -6,11 +6,12 @@ from crypto_features import clock
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import feature_columns, view_lineage
 from crypto_features.graph.freshness import overdue
-from crypto_features.graph.partitions import SINGLE_RUN, bounds, selected
+from crypto_features.graph.partitions import SINGLE_RUN, selected
 from crypto_features.graph.source_code import declared_in
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.months import month_span
 from crypto_features.versions.measured import code_version
 
 KINDS = {"embedded": "sqlite", "postgres": "postgres", "redis": "redis"}
@@ -44,7 +45,7 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
     )
     def view(context: dg.AssetExecutionContext, feast: FeastResource) -> dg.MaterializeResult[None]:
         chosen = selected(context)
-        start, end = bounds(chosen[0])[0], min(bounds(chosen[-1])[1], clock.now())
+        start, end = month_span(chosen[0])[0], min(month_span(chosen[-1])[1], clock.now())
         published = feast.materialize(group.name, start, end)
         first, last = published.first_event_time, published.last_event_time
         context.add_asset_metadata(

@@ -11,7 +11,7 @@ from crypto_features.errors import InputError, TransientError
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import same_columns
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.partitions import SINGLE_RUN, selected, window
+from crypto_features.graph.partitions import SINGLE_RUN, selected
 from crypto_features.graph.publish import publish
 from crypto_features.lake.history import history, models_of
 from crypto_features.settings import Settings
@@ -19,6 +19,7 @@ from crypto_features.store import FeastResource
 from crypto_features.store.offline.known import Knowledge, unknown_then
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.lineage import KEYS
+from crypto_features.tables.read import Read
 from crypto_features.tables.service import FeatureService
 from crypto_features.tables.training import TrainingSet
 from crypto_features.training.rows import reads_of
@@ -173,7 +174,7 @@ def _notes(lake: LakeResource, training: TrainingSet, catalog: Catalog, months: 
         return {f"{view}:{name}": computed[view][name] for view, name in named if name in computed[view]}
 
     def inputs(month: str) -> dict[str, dict[str, str]]:
-        read = {table: window(month, back, available[table]) for table, back in reads.items()}
+        read = {t: [m for m in available[t] if Read(t, back).covers(month, m)] for t, back in reads.items()}
         return {table: {name: digest(table, name) for name in names} for table, names in read.items()}
 
     return {month: (fingerprints(month), inputs(month)) for month in months}

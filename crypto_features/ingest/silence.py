@@ -7,7 +7,7 @@ from datetime import datetime
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
-from crypto_features.sources import source
+from crypto_features.sources import Opening
 from crypto_features.sources.listings import parse_listings
 from crypto_features.sources.standing import Silent, Standing, silent
 
@@ -23,20 +23,21 @@ def last_candles(table: Table) -> dict[str, datetime]:
 
 
 def silent_symbols(
-    table: Table, settings: Settings, ended: Mapping[str, Standing], now: datetime
+    table: Table, settings: Settings, ended: Mapping[str, Standing], now: datetime, opening: Opening
 ) -> tuple[Silent, ...]:
     """Each wanted symbol whose next candle has closed and is not stored.
 
     Args:
         table: The candles.
-        settings: They say which symbols are wanted, and where candles come from.
+        settings: They say which symbols are wanted.
         ended: What the source knows of symbols that are not traded.
         now: The current time.
+        opening: Opens the source.
     """
     if not table.months():
         return ()
     try:
-        offered: tuple[str, ...] | None = source(settings).symbols()
+        offered: tuple[str, ...] | None = opening().symbols()
     except CryptoFeaturesError:
         offered = None  # what is wrong with the source is said where candles are fetched.
     last = {s: time for s, time in last_candles(table).items() if not settings.symbols or s in settings.symbols}

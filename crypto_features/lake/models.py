@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from upath import UPath
 
@@ -88,10 +87,5 @@ def superseded_path(root: UPath, name: str, month: str, version: str) -> UPath:
 
 
 def _write(path: UPath, text: str) -> None:
-    """Write whole or not at all: beside the file and then over it; an upload to a bucket is atomic by itself."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.protocol not in ("", "file"):
-        path.write_text(text)
-        return
-    with whole_file(Path(path.path)) as file:
+    with whole_file(path) as file:
         file.write(text.encode())

@@ -1,7 +1,6 @@
 """A table: a folder of one Parquet file a month, each published whole by one atomic rename."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,27 +10,25 @@ from pathlib import Path
 
 import filelock
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 from upath import UPath
 
 from crypto_features.errors import InputError, TransientError, UnknownNameError
+from crypto_features.lake import parquet
 from crypto_features.lake.digest import content_digest, in_order
 from crypto_features.lake.names import check_month, check_table_name
+from crypto_features.lake.parquet import ParquetFile
 from crypto_features.tables.catalog import QUARANTINE, Catalog
 from crypto_features.tables.months import month_span
-from crypto_features.whole_file import whole_file
+from crypto_features.whole_file import on_disk
 
+SYMBOLS = "symbols"
+"""Metadata key of a partition that is not raw: the symbols that have rows in it, as JSON."""
 LOCK_SECONDS = 600
 """How long a writer waits for another writer of the same partition."""
 
 _UNDIGESTED = ("known_at", "created_timestamp")
 _GAINED: Mapping[str, float] = {"completeness": 1.0}
 """Columns that raw tables gained, and what a partition written before counts as; its content stays as it is."""
-_MAGIC = b"PAR1"
-_KEY = b"crypto_features"
-_DAMAGED = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
-"""How Polars says that bytes inside a file are not what they were."""
 
 
 def restoring(table: str, month: str = "", *, raw: bool) -> str:
@@ -96,34 +93,26 @@ class Table:
 
         Raises:
             UnknownNameError: if the table has no partition, or none of a month asked for.
-            InputError: if a partition is not a whole Parquet file.
+            UnreadableTableError: if a partition is not a whole Parquet file.
         """
-        chosen = self._chosen(months)
-        for month in chosen:
-            self._check_whole(month)
-        parts = [self._scan(month) for month in chosen]
+        parts = [self._scan(month) for month in self._chosen(months)]
         return pl.concat(parts if columns is None else [part.select(columns) for part in parts], how="vertical")
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
         """The result of a query over `scan`.
 
         Raises:
-            InputError: if a partition is damaged in its middle.
+            UnreadableTableError: if a partition is damaged in its middle.
         """
-        try:
-            return query.collect()
-        except _DAMAGED:
-            for month in self.months():
-                self._read_one(month, None)
-            raise
+        return parquet.collect(query, map(self._file, self.months()))
 
     def read(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows of some months, all by default, sorted by symbol and time.
 
         Raises:
             UnknownNameError: if the table has no partition, or none of a month asked for.
-            InputError: if a partition is not a whole Parquet file, lacks one of the columns, or has other columns than
-                the newest one.
+            UnreadableTableError: if a partition is not a whole Parquet file.
+            InputError: if one lacks one of the columns, or has other columns than the newest one.
         """
         chosen = self._chosen(months)
         frames = [self._read_one(month, columns) for month in chosen]
@@ -173,28 +162,20 @@ class Table:
             return changed is not None
 
     def metadata(self, month: str) -> dict[str, str]:
-        """What the partition was published with, and its `digest`.
+        """What the partition was published with, its `digest`, and the `symbols` of one that is not raw.
 
         Raises:
-            UnknownNameError, InputError: as `read`.
+            UnknownNameError, UnreadableTableError: as `read`.
         """
-        path = self.path(month)
-        if not path.exists():
+        if not self.path(month).exists():
             self._chosen([month])
-        self._check_whole(month)
-        try:
-            with path.open("rb") as file:
-                stored = pq.read_metadata(file).metadata or {}
-            found: dict[str, str] = json.loads(stored.get(_KEY, b"{}"))
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise self._broken(month, str(error)) from None
-        return found
+        return self._file(month).notes()
 
     def digest(self, month: str) -> str:
         """Digest of the partition's rows without `known_at` and `created_timestamp`: equal rows, equal digest.
 
         Raises:
-            UnknownNameError, InputError: as `read`.
+            UnknownNameError, UnreadableTableError: as `read`.
         """
         return self.metadata(month).get("digest") or content_digest(
             self._read_one(month, None).drop(_UNDIGESTED, strict=False)
@@ -216,46 +197,32 @@ class Table:
         return tuple(sorted(chosen))
 
     def _read_one(self, month: str, columns: Sequence[str] | None) -> pl.DataFrame:
-        self._check_whole(month)
+        rows = self._scan(month)
         try:
-            lazy = self._scan(month)
-            return (lazy if columns is None else lazy.select(columns)).collect()
+            return parquet.collect(rows if columns is None else rows.select(columns), [self._file(month)])
         except pl.exceptions.ColumnNotFoundError:
-            names = self._scan(month).collect_schema().names()
+            names = rows.collect_schema().names()
             missing = next(column for column in columns or () if column not in names)
             hint = "If it was declared since the month was written, `crypto-features plan --run` computes it again."
             raise UnknownNameError(f"column of {self.name!r} {month}", missing, names, hint) from None
-        except _DAMAGED as error:
-            raise self._broken(month, str(error)) from None
+
+    def _file(self, month: str) -> ParquetFile:
+        called = f"partition {month} of {self.name!r}"
+        return ParquetFile(self.path(month), called, restoring(self.name, month, raw=self.raw))
 
     def _scan(self, month: str) -> pl.LazyFrame:
-        rows = _scan(self.path(month))
+        file = self._file(month)
+        rows = parquet.scan([file])
         gained = _GAINED if self.raw else {}
-        names = rows.collect_schema().names() if gained else []
+        names = file.schema.names() if gained else []
         if missing := {name: pl.lit(value) for name, value in gained.items() if name not in names}:
             stamps = [name for name in names if name in _UNDIGESTED]
             rows = rows.select(pl.exclude(stamps), *(value.alias(name) for name, value in missing.items()), *stamps)
         return rows
 
-    def _check_whole(self, month: str) -> None:
-        """Parquet begins and ends with its magic bytes: a truncated file is found before a query meets it."""
-        path = self.path(month)
-        with path.open("rb") as file:
-            head = file.read(4)
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - 4, 0))
-            if size < 12 or head != _MAGIC or file.read(4) != _MAGIC:  # noqa: PLR2004 - two magics and a length.
-                raise self._broken(month, f"{size} bytes that do not end as a Parquet file does")
-
-    def _broken(self, month: str, why: str) -> InputError:
-        return InputError(
-            f"partition {month} of {self.name!r} is not a whole Parquet file ({why.partition(chr(10))[0]}): "
-            f"{self.path(month)}. {restoring(self.name, month, raw=self.raw)}"
-        )
-
     @contextmanager
     def _lock(self, month: str) -> Iterator[None]:
-        folder = _local(self.folder)
+        folder = on_disk(self.folder)
         if folder is None:
             yield
             return
@@ -274,18 +241,12 @@ class Table:
 
     def _write(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> None:
         frame = self._checked(month, frame)
-        stored = dict(metadata) | {"digest": content_digest(frame.drop(_UNDIGESTED, strict=False))}
-        arrow = _to_arrow(frame)
-        arrow = arrow.replace_schema_metadata({_KEY: json.dumps(stored, sort_keys=True)})
-        sizes = frame["symbol"].rle().struct.field("len").to_list() if self.by_symbol else [frame.height]
-        path, folder = self.path(month), _local(self.folder)
-        if folder is None:
-            buffer = pa.BufferOutputStream()
-            _write_parquet(arrow, sizes, buffer)
-            path.write_bytes(buffer.getvalue().to_pybytes())
-            return
-        with whole_file(folder / path.name) as file:
-            _write_parquet(arrow, sizes, file)
+        runs = frame["symbol"].rle().struct.unnest()
+        notes = dict(metadata) | {"digest": content_digest(frame.drop(_UNDIGESTED, strict=False))}
+        if not self.raw:
+            notes[SYMBOLS] = json.dumps(runs["value"].to_list())
+        groups = runs["len"].to_list() if self.by_symbol else None
+        parquet.write(self.path(month), frame, notes=notes, groups=groups)
 
     def _checked(self, month: str, frame: pl.DataFrame) -> pl.DataFrame:
         start, end = month_span(month)
@@ -309,42 +270,9 @@ class Table:
         return frame if in_order(frame, self.time) else frame.sort("symbol", self.time, *versions, maintain_order=True)
 
 
-def _scan(path: UPath) -> pl.LazyFrame:
-    local = _local(path)
-    return pl.scan_parquet(local) if local is not None else pl.scan_parquet(path.read_bytes())
-
-
-def _local(path: UPath) -> Path | None:
-    return Path(path.path) if path.protocol in ("", "file", "local") else None
-
-
 def _tables(root: UPath) -> list[str]:
     folders = root.iterdir() if root.is_dir() else ()
     return [folder.name for folder in folders if folder.is_dir() and not folder.name.startswith(".")]
-
-
-def _to_arrow(frame: pl.DataFrame) -> pa.Table:
-    arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    plain = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in arrow.schema]
-    return arrow.cast(pa.schema(plain))
-
-
-def _write_parquet(arrow: pa.Table, sizes: Sequence[int], sink: object) -> None:
-    texts = [field.name for field in arrow.schema if pa.types.is_string(field.type)]
-    encodings = {field.name: "BYTE_STREAM_SPLIT" for field in arrow.schema if pa.types.is_floating(field.type)}
-    encodings |= {field.name: "DELTA_BINARY_PACKED" for field in arrow.schema if pa.types.is_timestamp(field.type)}
-    with pq.ParquetWriter(
-        sink,
-        arrow.schema,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=texts,
-        column_encoding=encodings,
-    ) as writer:
-        offset = 0
-        for size in sizes:
-            writer.write_table(arrow.slice(offset, size), row_group_size=max(size, 1))
-            offset += size
 
 
 def stored(root: UPath, catalog: Catalog, name: str) -> Table:

@@ -13,13 +13,14 @@ from crypto_features.leak.cuts import cuts
 from crypto_features.leak.elsewhere import Elsewhere
 from crypto_features.leak.named import altered_markets, named_market
 from crypto_features.leak.report import Leak, LeakReport, differences
-from crypto_features.leak.subject import Subject, longest_lookback, models_read, warm_up
+from crypto_features.leak.subject import Subject, longest_lookback, models_read
 from crypto_features.leak.variants import Variant, interrupted, late_starts, named, perturbed, stacked, truncated
 from crypto_features.tables.derived import only
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.warm_up import warm_up
 from crypto_features.versions.probe_market import COLUMNS, DAYS, HOUR, START, probe_market
 
 DAY = timedelta(days=1)

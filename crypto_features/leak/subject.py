@@ -93,11 +93,3 @@ def groups_read(group: FeatureGroup) -> Iterator[FeatureGroup]:
 def longest_lookback(group: FeatureGroup) -> timedelta:
     """The longest lookback of the group and of the groups that it reads."""
     return max(source.lookback for read in groups_read(group) for source in read.inputs)
-
-
-def warm_up(group: FeatureGroup, interval: timedelta) -> timedelta:
-    """How long after its first candle every table that a group reads may be null for want of history."""
-    read = [source.table for source in group.inputs if isinstance(source.table, FeatureGroup)]
-    upstream = [max(f.window for f in g.features) * g.bar(interval) + warm_up(g, interval) for g in read]
-    joined = max([source.lookback for source in group.joins], default=timedelta(0))
-    return joined + max(upstream, default=timedelta(0))

@@ -1,5 +1,6 @@
 """Where candles come from: one file a source, chosen by the setting `source`."""
 
+from collections.abc import Callable
 from importlib import import_module
 from inspect import signature
 from typing import Any, TypeVar
@@ -10,6 +11,8 @@ from crypto_features.sources.listings import parse_listings
 from crypto_features.sources.source import Source
 
 T = TypeVar("T")
+Opening = Callable[[], Source]
+"""Opens the source that is chosen, or gives the one that is open."""
 _NAMES = ("sample", "files", "ccxt", "archive")
 
 

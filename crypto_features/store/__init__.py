@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from crypto_features.errors import UnreadableTableError
 from crypto_features.store.errors import (
     MissingTableError,
     NotAppliedError,
@@ -16,7 +17,6 @@ from crypto_features.store.errors import (
     StoreMisusedError,
     StoreUnreachableError,
     UnknownThenWarning,
-    UnreadableTableError,
 )
 from crypto_features.store.plain_feast import FeastFinder
 

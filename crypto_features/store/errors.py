@@ -19,10 +19,6 @@ class MissingTableError(PermanentError, FileNotFoundError):
     """A feature view's source has no Parquet file yet."""
 
 
-class UnreadableTableError(PermanentError, OSError):
-    """A Parquet file of a feature view's source is truncated or is no Parquet file."""
-
-
 class OutdatedTableError(PermanentError, LookupError):
     """Some files or online rows of a view were written before a column was added, or with another type of it."""
 

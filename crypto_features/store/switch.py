@@ -1,9 +1,9 @@
 """The kill switch: stop serving a view or a symbol in every process within a second."""
 
 from crypto_features.catalogs import current_catalog
-from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
 from crypto_features.store import names, session, tables
-from crypto_features.store.errors import NotAppliedError, OutdatedTableError, UnreadableTableError
+from crypto_features.store.errors import NotAppliedError
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.reach import reaching
 
@@ -71,8 +71,8 @@ def _names() -> tuple[set[str], bool]:
     for view in views:
         known |= {str(key) for key in online_frame(store, view)["symbol"]}
     try:
-        return known | tables.symbols_of([view.name for view in views]), True
-    except (UnreadableTableError, OutdatedTableError):
+        return known.union(*tables.symbols_of([view.name for view in views])), True
+    except UnreadableTableError:
         return known, False
 
 

@@ -1,6 +1,6 @@
 """What the offline tables of the registered views hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from upath import UPath
 from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
 from crypto_features.store import names, session
-from crypto_features.store.errors import MissingTableError, NotAppliedError
+from crypto_features.store.errors import NotAppliedError
 
 if TYPE_CHECKING:
     from feast import RepoConfig
@@ -78,8 +78,10 @@ def span_of(views: Sequence[str]) -> tuple[datetime, datetime] | None:
     return (min(found), max(found)) if found else None
 
 
-def symbols_of(views: Sequence[str]) -> set[str]:
-    """Every symbol in the tables of these views; a table that does not exist yet has none.
+def symbols_of(views: Sequence[str]) -> Iterator[set[str]]:
+    """The symbols in the tables of these views, file by file; a table that does not exist yet has none.
+
+    What partitions note is not read from their rows. Stop when you have seen enough.
 
     Raises:
         UnknownNameError: if a view does not exist.
@@ -88,13 +90,6 @@ def symbols_of(views: Sequence[str]) -> set[str]:
     from crypto_features.store.offline import source as files
 
     store = session.applied_store()
-    found: set[str] = set()
     for name in views:
         view = names.view_named(store, name.partition("@")[0])
-        time = view.batch_source.timestamp_field
-        try:
-            frame = files.read(view.batch_source, store.config.repo_path, ["symbol"], time=time)
-        except MissingTableError:
-            continue
-        found |= set(frame["symbol"].unique().to_list())
-    return found
+        yield from files.symbols(view.batch_source, store.config.repo_path)

@@ -26,6 +26,7 @@ from crypto_features.store import (
     session,
     switch,
 )
+from crypto_features.store.offline.entities import EntityFrame
 
 from .conftest import NOW, SYMBOLS
 
@@ -316,6 +317,26 @@ def test_a_table_that_is_missing_or_truncated_is_named_and_nothing_published_is_
         repo.materialize_features(["price_features"])
     assert own.online_rows("price_features").equals(before)
     assert repo.get_online_features(["BTC"], ["price_features:rsi_14"]).statuses["rsi_14"] == ["PRESENT"]
+
+
+def test_an_entity_row_passes_the_entity_frame_once(published: FeastResource, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, init = list[EntityFrame](), EntityFrame.__init__
+
+    def seen(self: EntityFrame, frame: pl.DataFrame, time: str) -> None:
+        made.append(self)
+        init(self, frame, time)
+
+    monkeypatch.setattr(EntityFrame, "__init__", seen)
+    repo.get_training_features(repo.create_entity_df(["BTC"], CLOSE, NOW))
+    assert len(made) == 1
+    repo.get_regime_features(["BTC"], CLOSE, NOW)
+    assert len(made) == 2
+
+
+def test_a_misspelt_symbol_is_named_with_all_that_the_tables_have(published: FeastResource) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown symbol 'BTX' \(did you mean 'BTC'\?\)") as caught:
+        repo.get_training_features(pl.DataFrame({"symbol": ["BTC", "BTX"], "event_timestamp": [NOW, NOW]}))
+    assert caught.value.available == sorted(SYMBOLS)
 
 
 def test_an_empty_registry_says_what_to_do(root: Path) -> None:

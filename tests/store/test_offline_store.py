@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from feast import Entity, Field, ValueType
 from feast import types as feast_types
@@ -76,15 +77,14 @@ def test_a_full_disk_leaves_the_old_rows_and_nothing_beside_them(
     source.append(old, place)
     before = sorted(tmp_path.rglob("*"))
 
-    def half(frame: pl.DataFrame, file: BinaryIO, **_: object) -> None:
-        file.write(b"PAR1 and no more")
+    def half(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", half)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", half)
     with pytest.raises(OSError, match="No space left"):
         source.replace(rows(("ETH", 1, 1, 2.0)), place)
     assert sorted(tmp_path.rglob("*")) == before
-    assert pl.concat(pl.read_parquet(str(file)) for file in source.files(place)).unique().equals(old)
+    assert pl.concat(pl.read_parquet(file.source) for file in source.files(place)).unique().equals(old)
 
 
 def pull(feast: Any, method: str, *span: float) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from crypto_features.graph.checks.finding import Finding, rows
 from crypto_features.tables.completeness import COMPLETENESS, MIN_COMPLETENESS, completeness_columns, least
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.warm_up import warm_up
 
 SLACK = 1e-9
 """How far a rounding may carry a value past its bounds, as a share of what lies between them."""
@@ -99,7 +100,7 @@ def filled(
     table: pl.DataFrame,
     group: FeatureGroup,
     first: Mapping[str, datetime],
-    length: timedelta,
+    interval: timedelta,
     min_completeness: float = MIN_COMPLETENESS,
 ) -> Finding:
     """Once a symbol has enough bars for a feature's window, at most one value in a hundred is null.
@@ -108,17 +109,16 @@ def filled(
         table: Rows of the feature table.
         group: The declaration.
         first: Close of each symbol's first bar.
-        length: Length of a bar.
+        interval: Length of a base candle.
         min_completeness: Share of its candles that a bar needs: the row of one with less is rightly empty.
     """
     if COMPLETENESS in table.columns:
         table = table.filter(pl.col(COMPLETENESS) >= least(group, min_completeness))
     began = pl.col("symbol").replace_strict(dict(first), default=None, return_dtype=pl.Datetime("us", "UTC"))
-    shares = {}
+    shares, length, before = {}, group.bar(interval), warm_up(group, interval)
     for feature in group.features:
         if feature.name in table.columns:
-            warm_up = (feature.window + 1) * length + _upstream(group, length)
-            warm = table.filter(pl.col("event_timestamp") >= began + warm_up)
+            warm = table.filter(pl.col("event_timestamp") >= began + (feature.window + 1) * length + before)
             share = warm[feature.name].null_count() / max(1, warm.height)
             if share > NULLS_ALLOWED:
                 shares[feature.name] = share
@@ -130,10 +130,3 @@ def filled(
         "fault of the declaration.",
         facts={name: dg.MetadataValue.float(share) for name, share in shares.items()},
     )
-
-
-def _upstream(group: FeatureGroup, interval: timedelta) -> timedelta:
-    """The warm-up of the feature tables that a group reads."""
-    read = [i.table for i in group.inputs if isinstance(i.table, FeatureGroup)]
-    own = [max(f.window for f in g.features) * g.bar(interval) + _upstream(g, interval) for g in read]
-    return max(own, default=timedelta(0))

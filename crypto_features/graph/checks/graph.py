@@ -22,6 +22,7 @@ from crypto_features.ingest.silence import declared_ends, silent_symbols, unexpe
 from crypto_features.lake.candles import current
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.sources import Opening
 from crypto_features.sources.standing import FORGOTTEN
 from crypto_features.store import FeastResource, parity
 from crypto_features.tables.bars import Bars
@@ -35,10 +36,10 @@ Asked = Mapping[str, tuple[bool, str]]
 """By name of a check: whether it blocks what follows, and what it asks."""
 
 
-def every_check(settings: Settings, catalog: Catalog) -> Sequence[dg.AssetChecksDefinition]:
+def every_check(settings: Settings, catalog: Catalog, opening: Opening) -> Sequence[dg.AssetChecksDefinition]:
     """All checks of the graph."""
     return [
-        _candles(settings, catalog.raw),
+        _candles(settings, catalog.raw, opening),
         *(_bars(settings, bars) for bars in catalog.bars.values()),
         *(_table(settings, group) for group in catalog.groups.values()),
         *(_online(settings, group, catalog) for group in catalog.groups.values()),
@@ -46,7 +47,7 @@ def every_check(settings: Settings, catalog: Catalog) -> Sequence[dg.AssetChecks
     ]
 
 
-def _candles(settings: Settings, raw: RawTable) -> dg.AssetChecksDefinition:
+def _candles(settings: Settings, raw: RawTable, opening: Opening) -> dg.AssetChecksDefinition:
     asked = {
         "contract": (True, "Every stored candle keeps the contract."),
         "quarantine": (True, "The share of rejected candles is small enough to trust the rest."),
@@ -63,7 +64,8 @@ def _candles(settings: Settings, raw: RawTable) -> dg.AssetChecksDefinition:
             yield from _nothing_yet(context, raw.name, asked)
             return
 
-        silence = silent_symbols(table, settings, candle_checks.ended_markets(context.instance, raw.name), now)
+        ended = candle_checks.ended_markets(context.instance, raw.name)
+        silence = silent_symbols(table, settings, ended, now, opening)
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
             stored = current(_read(table, months))
@@ -135,7 +137,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
                 "schema": next((s for s in schemas if not s.passed), feature_checks.schema(rows, group)),
                 "row_count": feature_checks.row_count(made, bars, group, length),
                 "in_range": feature_checks.in_range(rows, group),
-                "filled": feature_checks.filled(rows, group, first, length, settings.min_completeness),
+                "filled": feature_checks.filled(rows, group, first, lake.interval, settings.min_completeness),
                 "fresh": _fresh(table, group, settings, clock.now()),
             }
 

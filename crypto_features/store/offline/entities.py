@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,7 @@ class EntityFrame:
     frame: pl.DataFrame
     time: str
 
-    @property
+    @cached_property
     def span(self) -> tuple[datetime | None, datetime | None]:
         """First and last time, UTC."""
         times = self.frame.select(utc(pl.col(self.time))).to_series()
@@ -51,7 +52,7 @@ class EntityFrame:
 
 
 def entity_frame(frame: Any) -> EntityFrame:
-    """The entity rows of a pandas, Polars or Arrow frame.
+    """The entity rows of a pandas, Polars or Arrow frame, once: what it gave it gives back.
 
     The time column is `event_timestamp`, or the only time column there is. Naive times are UTC; strings are parsed as
     ISO 8601; other columns are kept as they are.
@@ -59,6 +60,8 @@ def entity_frame(frame: Any) -> EntityFrame:
     Raises:
         InputError: if the frame has another type, no rows, no time column, or times that cannot be read.
     """
+    if isinstance(frame, EntityFrame):
+        return frame
     polars = _to_polars(frame)
     if polars.is_empty():
         raise InputError("the entity frame has no rows; give it one row for each entity and time.")

@@ -12,12 +12,11 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 
 from crypto_features.errors import InputError
+from crypto_features.lake.parquet import arrow_of
 from crypto_features.store.offline import source as files
 
 OLDEST = "__oldest"
 """How that column is called where no other one is."""
-_MOST_BYTES = 2**31 - 1
-"""What the offsets of a small type reach."""
 
 
 class PolarsRetrievalJob(RetrievalJob):
@@ -65,10 +64,7 @@ class PolarsRetrievalJob(RetrievalJob):
         return frame
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        # In one chunk: Feast's materialization reads the first one only.
-        table = self._compute().to_arrow(compat_level=pl.CompatLevel.oldest())
-        table = table.combine_chunks()
-        return pa.table({name: _as_feast_reads(table[name]) for name in table.column_names})
+        return arrow_of(self._compute())  # in one chunk: Feast's materialization reads the first one only.
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
@@ -97,16 +93,3 @@ class PolarsRetrievalJob(RetrievalJob):
             raise SavedDatasetLocationAlreadyExists(location=str(path))
         frame = pl.DataFrame(self.to_arrow(timeout=timeout))
         files.replace(frame, path)
-
-
-def _as_feast_reads(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column with lists, texts and bytes in place of large ones, for which Feast has no type or a wrong one."""
-    return column.cast(_small(column.type)) if column.nbytes <= _MOST_BYTES else column
-
-
-def _small(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_large_list(kind):
-        return pa.list_(_small(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_small(field.type)) for field in kind])
-    return {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}.get(kind, kind)

@@ -1,6 +1,10 @@
-"""Reads and writes the Parquet files behind a Feast `FileSource`: a file, a folder of files, a glob or a bucket URL."""
+"""The tables behind a Feast `FileSource`: where they are, which of their files a question needs, and in which types.
 
-from collections.abc import Iterable, Mapping, Sequence
+A source is a file, a folder of files, a glob or a bucket URL; its files are read and written by the lake.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -12,13 +16,15 @@ from feast.data_source import DataSource
 from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.store.errors import MissingTableError, OutdatedTableError, UnreadableTableError
+from crypto_features.lake import parquet
+from crypto_features.lake.parquet import ParquetFile
+from crypto_features.lake.table import SYMBOLS
+from crypto_features.store.errors import MissingTableError, OutdatedTableError
 from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import utc
+from crypto_features.whole_file import on_disk, sync_folder
 
 _ONLY = "part-0.parquet"
-_AS_FEAST_READS = {"store_schema": False, "use_compliant_nested_type": False}
-"""Polars would note that its lists and texts are large ones, for which `feast apply` has no type or a wrong one."""
 
 
 def resolve(source: DataSource, repo: Path | None) -> UPath:
@@ -33,18 +39,13 @@ def resolve(source: DataSource, repo: Path | None) -> UPath:
     if source.file_format is not None and kind != "ParquetFormat":
         raise InputError(f"source {source.name!r} has the format {kind}; this store reads ParquetFormat.")
     path = UPath(source.path, **_options(source))
-    local = path.protocol in ("", "file")
-    return UPath(repo or ".") / source.path if local and not path.is_absolute() else path
+    return UPath(repo or ".") / source.path if on_disk(path) is not None and not path.is_absolute() else path
 
 
-def files(path: UPath) -> list[UPath]:
-    """The Parquet files of a file, a folder or a glob, sorted by name; hidden and unfinished ones are left out."""
-    if path.is_file():
-        return [path]
-    found: Iterable[UPath] = (
-        path.rglob("*.parquet") if path.is_dir() else path.parent.glob(path.name) if "*" in path.name else ()
-    )
-    return sorted((f for f in found if not f.name.startswith((".", "_"))), key=str)
+def files(path: UPath) -> list[ParquetFile]:
+    """The Parquet files of a source, sorted by name."""
+    todo = f"Delete it and compute its partition again; the other files of {path} are unharmed."
+    return [ParquetFile(file, "a file", todo) for file in parquet.files_at(path)]
 
 
 def read(
@@ -64,7 +65,7 @@ def read(
     Raises:
         MissingTableError: if there is no Parquet file.
         InputError: if `time` or `created` holds no times, such as texts or numbers.
-        UnreadableTableError: if a file is truncated or is no Parquet file.
+        UnreadableTableError: if a file is truncated or is not a Parquet file.
         UnknownNameError: if a column does not exist.
         OutdatedTableError: if files of that span lack a column that newer ones have, or hold another type of it. Nulls
             in its place would be a training set that looks complete.
@@ -76,62 +77,60 @@ def read(
             f"no Parquet file at {path} for the source {source.name!r}; materialize the asset, "
             "or write the table, that this source reads first."
         )
+    for file in found:
+        _require_times(file, time, created)
+    newest = {name: dtype for file in found for name, dtype in file.schema.items()}
+    needed: dict[str, pl.DataType] = {}
+    for column in (*columns, time):
+        if column not in newest:
+            raise UnknownNameError("column", column, newest, f"Read from {path}.")
+        needed[column] = newest[column]
+    current = [file for file in found if all(_alike(file.schema.get(n), t) for n, t in needed.items())]
+    outdated = [file for file in found if file not in current and _touches(file, time, start, end)]
+    if outdated:
+        raise _outdated(path, outdated, needed)
+    held = [{name: file.schema[name] for name in needed} for file in current]
+    mixed = [name for name in needed if len({types[name] for types in held}) > 1]
     columns = list(dict.fromkeys(columns))
-    try:
-        schemas = {f: pl.scan_parquet(str(f), storage_options=_storage(path)).collect_schema() for f in found}
-        for file, schema in schemas.items():
-            _require_times(file, schema, time, created)
-        newest = {name: dtype for schema in schemas.values() for name, dtype in schema.items()}
-        needed = {}
-        for column in (*columns, time):
-            if column not in newest:
-                raise UnknownNameError("column", column, newest, f"Read from {path}.")
-            needed[column] = newest[column]
-        current = [file for file, schema in schemas.items() if all(_alike(schema.get(n), t) for n, t in needed.items())]
-        outdated = [file for file in found if file not in current and _touches(file, schemas[file], time, start, end)]
-        if outdated:
-            raise _outdated(path, outdated, needed, schemas[outdated[0]])
-        held = [{name: schemas[file][name] for name in needed} for file in current]
-        mixed = [name for name in needed if len({types[name] for types in held}) > 1]
-        tables = [
-            pl.scan_parquet(
-                [str(current[place]) for place, _ in group],
-                schema=types,
-                extra_columns="ignore",
-                storage_options=_storage(path),
-            )
-            .filter(*_within(time, types[time], start, end))
-            .select(columns)
-            .with_columns(utc(pl.col(name)) for name in mixed if name in columns)
-            for types, group in groupby(enumerate(held), key=lambda numbered: numbered[1])
-        ]
-        # In one chunk: picking rows from many chunks takes eight times as long.
-        return pl.concat(tables).collect().rechunk()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        bad = _first_unreadable(found)
-        if bad is None:
-            raise
-        raise UnreadableTableError(
-            f"{bad} is truncated or is no Parquet file; the other files of {path} are unharmed. "
-            "Delete it and compute its partition again."
-        ) from error
+    tables = [
+        parquet.scan([current[place] for place, _ in group], types)
+        .filter(*_within(time, types[time], start, end))
+        .select(columns)
+        .with_columns(utc(pl.col(name)) for name in mixed if name in columns)
+        for types, group in groupby(enumerate(held), key=lambda numbered: numbered[1])
+    ]
+    # In one chunk: picking rows from many chunks takes eight times as long.
+    return parquet.collect(pl.concat(tables), current).rechunk()
+
+
+def symbols(source: DataSource, repo: Path | None) -> Iterator[set[str]]:
+    """The symbols of each file, newest first: those that it notes, else those of its rows; none of a file without any.
+
+    Raises:
+        UnreadableTableError: if a file is truncated or is not a Parquet file.
+    """
+    for file in reversed(files(resolve(source, repo))):
+        noted = file.notes().get(SYMBOLS)
+        if noted is not None:
+            yield set(json.loads(noted))
+        elif "symbol" in file.schema:
+            yield {*parquet.collect(parquet.scan([file]).select(pl.col("symbol").unique()), [file])["symbol"]} - {None}
 
 
 def touched(
     source: DataSource, repo: Path | None, time: str, start: datetime | None, end: datetime | None
 ) -> list[UPath]:
     """The files with rows of that span."""
-    path = resolve(source, repo)
-    schemas = {f: pl.scan_parquet(str(f), storage_options=_storage(path)).collect_schema() for f in files(path)}
-    return [file for file, schema in schemas.items() if _touches(file, schema, time, start, end)]
+    found = files(resolve(source, repo))
+    return [file.path for file in found if _touches(file, time, start, end)]
 
 
-def _require_times(file: UPath, schema: pl.Schema, *columns: str | None) -> None:
+def _require_times(file: ParquetFile, *columns: str | None) -> None:
     for column in columns:
-        dtype = schema.get(column) if column else None
+        dtype = file.schema.get(column) if column else None
         if dtype is not None and not isinstance(dtype, pl.Datetime | pl.Date | pl.Null):
             raise InputError(
-                f"{file}: the column {column!r} holds {dtype}; expected timestamps, naive ones in UTC. "
+                f"{file.path}: the column {column!r} holds {dtype}; expected timestamps, naive ones in UTC. "
                 "Write the file again with that column as timestamps."
             )
 
@@ -149,54 +148,42 @@ def _within(time: str, dtype: pl.DataType, start: datetime | None, end: datetime
     return [keep(pl.lit(bound, pl.Datetime("us", "UTC"))) for bound, keep in bounds if bound is not None]
 
 
-def _touches(file: UPath, schema: pl.Schema, time: str, start: datetime | None, end: datetime | None) -> bool:
-    if time not in schema:
+def _touches(file: ParquetFile, time: str, start: datetime | None, end: datetime | None) -> bool:
+    if time not in file.schema:
         return True
-    rows = pl.scan_parquet(str(file), storage_options=_storage(file)).filter(*_within(time, schema[time], start, end))
-    return not rows.select(time).head(1).collect().is_empty()
+    rows = parquet.scan([file]).filter(*_within(time, file.schema[time], start, end))
+    return not parquet.collect(rows.select(time).head(1), [file]).is_empty()
 
 
-def _outdated(
-    path: UPath, outdated: Sequence[UPath], needed: Mapping[str, pl.DataType], schema: pl.Schema
-) -> OutdatedTableError:
+def _outdated(path: UPath, outdated: Sequence[ParquetFile], needed: Mapping[str, pl.DataType]) -> OutdatedTableError:
+    schema = outdated[0].schema
     column = next(name for name, dtype in needed.items() if not _alike(schema.get(name), dtype))
     held = f"hold it as {schema[column]}" if column in schema else "lack it"
     return OutdatedTableError(
         f"the newest files of {path} have the column {column!r} as {needed[column]}; {len(outdated)} older ones that "
-        f"are needed too {held}: {', '.join(file.stem for file in outdated)}. "
+        f"are needed too {held}: {', '.join(file.path.stem for file in outdated)}. "
         "Compute these months again, crypto-features plan --run, or write the files of a table of your own again."
     )
-
-
-def write(frame: pl.DataFrame, path: UPath) -> None:
-    """Write one Parquet file beside its place and move it there in one step; what fails leaves nothing beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with beside.open("wb") as file:
-            frame.write_parquet(file, compression="zstd", use_pyarrow=True, pyarrow_options=_AS_FEAST_READS)
-        beside.rename(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def replace(frame: pl.DataFrame, path: UPath) -> None:
     """Make a file, or a folder of one file, hold these rows and nothing else; a reader sees the old or the new ones."""
     if path.suffix == ".parquet":
-        write(frame, path)
+        parquet.write(path, frame)
         return
-    if {file.name for file in files(path)} <= {_ONLY}:
-        write(frame, path / _ONLY)
+    if {file.path.name for file in files(path)} <= {_ONLY}:
+        parquet.write(path / _ONLY, frame)
         return
     beside, old = (path.with_name(f".{path.name}.{uuid4().hex}") for _ in range(2))
     try:
-        write(frame, beside / _ONLY)
+        parquet.write(beside / _ONLY, frame)
         path.rename(old)
     except BaseException:
         _remove(beside)
         raise
     beside.rename(path)
+    if (place := on_disk(path)) is not None:
+        sync_folder(place.parent)
     _remove(old)
 
 
@@ -215,27 +202,12 @@ def append(frame: pl.DataFrame, path: UPath) -> None:
     """
     held = files(path)
     if held:
-        schema = pl.scan_parquet(str(held[-1]), storage_options=_storage(path)).collect_schema()
-        frame = frame.select(fitted(frame[name], dtype) for name, dtype in schema.items())
+        frame = frame.select(fitted(frame[name], dtype) for name, dtype in held[-1].schema.items())
     if path.suffix != ".parquet":
-        write(frame, path / f"{uuid4().hex}.parquet")
+        parquet.write(path / f"{uuid4().hex}.parquet", frame)
         return
-    write(pl.concat([frame, pl.read_parquet(str(path))]) if held else frame, path)
-
-
-def _first_unreadable(found: Iterable[UPath]) -> UPath | None:
-    for file in found:
-        try:
-            pl.scan_parquet(str(file)).collect()
-        except (pl.exceptions.PolarsError, OSError):
-            return file
-    return None
+    parquet.write(path, pl.concat([frame, parquet.collect(parquet.scan(held), held)]) if held else frame)
 
 
 def _options(source: FileSource) -> dict[str, str]:
     return {"endpoint_url": source.s3_endpoint_override} if source.s3_endpoint_override else {}
-
-
-def _storage(path: UPath) -> dict[str, str] | None:
-    endpoint = path.storage_options.get("endpoint_url")
-    return {"aws_endpoint_url": endpoint} if endpoint else None

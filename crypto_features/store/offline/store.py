@@ -16,9 +16,11 @@ from feast.infra.offline_stores.file_source import FileLoggingDestination
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel
+from upath import UPath
 
 from crypto_features import clock
 from crypto_features.errors import InputError
+from crypto_features.lake import parquet
 from crypto_features.store.offline import source as files
 from crypto_features.store.offline.entities import EntityFrame, entity_frame
 from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
@@ -199,10 +201,10 @@ class PolarsOfflineStore(OfflineStore):
         destination = logging_config.destination
         if not isinstance(destination, FileLoggingDestination):
             raise InputError(f"{type(destination).__name__} is not supported; log to a FileLoggingDestination.")
-        frame = pl.read_parquet(data) if isinstance(data, Path) else _from_arrow(data)
+        frame = _logged(data) if isinstance(data, Path) else _from_arrow(data)
         folder = files.resolve(destination.to_data_source(), config.repo_path)
         for part, rows in _partitions(frame, destination.partition_by or ()):
-            files.write(rows, folder / part / f"{uuid4().hex}.parquet")
+            parquet.write(folder / part / f"{uuid4().hex}.parquet", rows)
 
     @staticmethod
     def get_monitoring_max_timestamp(
@@ -318,6 +320,12 @@ def _read(
     return files.read(
         source, config.repo_path, columns, time=time, created=created or None, start=bounds[0], end=bounds[1]
     )
+
+
+def _logged(place: Path) -> pl.DataFrame:
+    """The rows that Feast's server wrote to a file, or to the files of a folder."""
+    found = files.files(UPath(place))
+    return parquet.collect(parquet.scan(found), found)
 
 
 def _from_arrow(table: pa.Table) -> pl.DataFrame:
