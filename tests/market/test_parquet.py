@@ -165,9 +165,8 @@ def test_a_bucket_object_that_is_replaced_while_it_is_read_is_read_in_one_versio
     parquet.write(path, ROWS)
     file = ParquetFile(path)
     assert file.schema == ROWS.schema
-    query = parquet.scan([file])
     parquet.write(path, pl.DataFrame({"other": [1]}))
-    assert parquet.collect(query, [file]).equals(ROWS, null_equal=True)
+    assert parquet.collect(parquet.scan([file]), [file]).equals(ROWS, null_equal=True)
 
 
 def test_notes_are_json_under_one_key_as_version_0_1_wrote_them(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The rest of Feast's offline interface: pulls, writes, logs, saved datasets, on-demand views, keys and pruning."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feast import Entity, Field, ValueType
+from feast import Entity, Field, FileSource, ValueType
 from feast import types as feast_types
 from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
@@ -85,6 +86,18 @@ def test_a_full_disk_leaves_the_old_rows_and_nothing_beside_them(
         source.replace(rows(("ETH", 1, 1, 2.0)), place)
     assert sorted(tmp_path.rglob("*")) == before
     assert pl.concat(pl.read_parquet(file.source) for file in source.files(place)).unique().equals(old)
+
+
+def test_the_table_of_a_bucket_is_read_appended_and_replaced_like_one_on_disk(tmp_path: Path) -> None:
+    feast = FileSource(name="prices", path=f"memory://{tmp_path.name}/prices", timestamp_field="event_timestamp")
+    place = source.resolve(feast, None)
+    source.append(rows(("BTC", 1, 1, 1.0)), place)
+    source.append(rows(("ETH", 2, 2, 2.0)), place)
+    asked = partial(source.read, feast, None, ["symbol", "price"], time="event_timestamp")
+    assert sorted(asked().rows()) == [("BTC", 1.0), ("ETH", 2.0)]
+    assert asked(start=HOUR(1.5)).rows() == [("ETH", 2.0)]
+    source.replace(rows(("SOL", 3, 3, 3.0)), place / "one.parquet")
+    assert asked().height == 3
 
 
 def pull(feast: Any, method: str, *span: float) -> pl.DataFrame:
