@@ -9,13 +9,14 @@ from weakref import ReferenceType, ref
 
 import pandas as pd
 import polars as pl
-from feast import FeatureView, RepoConfig, utils
+from feast import FeatureView, RepoConfig
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.passthrough_provider import PassthroughProvider
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from crypto_features import clock
 from crypto_features.errors import InputError
+from crypto_features.store import feast_private
 from crypto_features.store.completeness import carried
 from crypto_features.store.offline.job import PolarsRetrievalJob
 from crypto_features.store.online import guard
@@ -83,7 +84,7 @@ class GuardedProvider(PassthroughProvider):
         if disable_event_timestamp:
             start, end = guard.EPOCH, clock.now()
         entities = [registry.get_entity(name, project) for name in feature_view.entities]
-        keys, features, time, created = utils._get_column_names(feature_view, entities)
+        keys, features, time, created = feast_private.column_names(feature_view, entities)
         job = self.offline_store.pull_latest_from_table_or_query(
             config, feature_view.batch_source, keys, [*features, *carried(feature_view)], time, created, start, end
         )

@@ -45,12 +45,12 @@ def publish(view: str, start: datetime, end: datetime) -> Published:
         MissingTableError: if the view's table has no partition yet.
         NotAppliedError: if there is no registry, or it is that of another data folder.
     """
+    store = session.applied_store()
     from crypto_features.store.names import view_named
     from crypto_features.store.provider import recording
     from crypto_features.store.registry import version
     from crypto_features.store.tables import require_own_tables
 
-    store = session.applied_store()
     view_named(store, view)
     require_own_tables([view])
     began = perf_counter()

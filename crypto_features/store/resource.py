@@ -33,10 +33,10 @@ class FeastResource(dg.ConfigurableResource[None]):
 
     def apply(self) -> AppliedRegistry:
         """Register every entity, source, view and service, and take away what is no longer declared."""
+        store = session.feature_store()
         from crypto_features.store.definitions import definitions
         from crypto_features.store.registry import version
 
-        store = session.feature_store()
         settings = Settings.load()
         declared = definitions(settings.root, settings.interval)
         objects = list(declared.objects.values())
@@ -76,10 +76,10 @@ class FeastResource(dg.ConfigurableResource[None]):
         Raises:
             UnknownNameError: if the registry has no such view.
         """
+        store = session.feature_store()
         from crypto_features.store.names import view_named
         from crypto_features.store.online.unpack_frame import online_frame
 
-        store = session.feature_store()
         return online_frame(store, view_named(store, view))
 
     def views(self) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings, project_root
+from crypto_features.store import plain_feast
 from crypto_features.store.errors import NotAppliedError
 from crypto_features.store.online.connect import local_path
 
@@ -31,6 +32,7 @@ def feature_store() -> "FeatureStore":
     key = _key()
     with _lock:
         if key not in _stores:
+            plain_feast.load()
             from feast import FeatureStore
 
             _stores[key] = FeatureStore(repo_path=str(repo()))

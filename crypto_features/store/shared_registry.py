@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-import feast.feature_store
 import filelock
+from feast import FeatureStore
 from feast.errors import FeatureViewNotFoundException
 from feast.feature_view import FeatureViewState
-from feast.infra.registry.sql import SqlRegistry
+from feast.infra.registry.sql import SqlRegistry, SqlRegistryConfig
 from feast.version_utils import parse_version
 from sqlalchemy import select, text, update
 
+from crypto_features.store import feast_private
 from crypto_features.store.errors import StoreUnreachableError
 
 BEHAVIOUR = "behaviour"
@@ -47,7 +48,7 @@ class SharedSqlRegistry(SqlRegistry):
             if hasattr(held, "materialization_intervals"):  # those of an object that was applied before are old.
                 feature_view.materialization_intervals = list(held.materialization_intervals)
             _reword(held, feature_view)
-            if feature_view._schema_or_udf_changed(held):
+            if feast_private.schema_changed(feature_view, held):
                 return super().apply_feature_view(feature_view, project, *args, **kwargs)
             feature_view.ensure_valid()
             table = self._infer_fv_table(feature_view)
@@ -139,6 +140,19 @@ def _reword(held: Any, new: Any) -> None:
                 field.tags = {**other.tags, BEHAVIOUR: field.tags[BEHAVIOUR]}
 
 
-def install() -> None:
-    """Have Feast open this registry where it opened its own: it loads every other part by class path, but not this."""
-    feast.feature_store.SqlRegistry = SharedSqlRegistry
+def install(online_store: type) -> None:
+    """Have Feast open this registry for the projects that use our online store, and for others the one it opened.
+
+    Feast loads every other part of a project by class path, but not its registry.
+
+    Args:
+        online_store: The class of the online store's configuration.
+    """
+
+    def create_registry(store: FeatureStore) -> Any:
+        config = store.config.registry
+        if isinstance(config, SqlRegistryConfig) and isinstance(store.config.online_store, online_store):
+            return SharedSqlRegistry(config, store.config.project, None)
+        return feast_private.create_registry(store)
+
+    feast_private.choose_registry(create_registry)

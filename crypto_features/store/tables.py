@@ -18,9 +18,9 @@ def require_own_tables(views: Sequence[str]) -> None:
         UnknownNameError: if a view does not exist.
         NotAppliedError: if the registry was applied for another data folder, of which this one may be a copy.
     """
+    store, root = session.applied_store(), Settings.load().root
     from crypto_features.store.offline import source as files
 
-    store, root = session.applied_store(), Settings.load().root
     for name in {view.partition("@")[0] for view in views} & current_catalog().groups.keys():
         read, own = files.resolve(names.view_named(store, name).batch_source, store.config.repo_path), root / name
         if _real(read) != _real(own):
@@ -41,9 +41,9 @@ def span_of(views: Sequence[str]) -> tuple[datetime, datetime] | None:
         UnknownNameError: if a view does not exist.
         MissingTableError: if a table does not exist yet.
     """
+    store = session.applied_store()
     from crypto_features.store.offline import source as files
 
-    store = session.applied_store()
     found: list[datetime] = []
     for name in views:
         source = names.view_named(store, name).batch_source
@@ -60,9 +60,9 @@ def symbols_of(views: Sequence[str]) -> set[str]:
         UnknownNameError: if a view does not exist.
         UnreadableTableError: if a Parquet file is truncated.
     """
+    store = session.applied_store()
     from crypto_features.store.offline import source as files
 
-    store = session.applied_store()
     found: set[str] = set()
     for name in views:
         view = names.view_named(store, name.partition("@")[0])
