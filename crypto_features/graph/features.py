@@ -23,6 +23,7 @@ from crypto_features.known.created import with_created
 from crypto_features.known.history import reach
 from crypto_features.known.past import missed
 from crypto_features.lake.history import history
+from crypto_features.lake.kept import keep
 from crypto_features.lake.reading import Reading
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
@@ -62,12 +63,14 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         read = Reading(lake.path, current_catalog(), group)
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
         fingerprints, defined = feature_versions(group.name), definitions()[group.name]
+        pinned = any(group.name in service.versions for service in current_catalog().services.values())
         late = _late(lake.path, group, selected(context), settings)
         with each_kept(context) as done:
             for month in selected(context):
                 frame = group.compute(read, month, None, terms)
                 frame = _created(frame, lake.table(group.name), month, group, late)
                 provenance = partition_metadata(frame, fingerprints, read.digests(), defined)
+                keep(lake.table(group.name), month, fingerprints, pinned=pinned)
                 publish(context, lake.table(group.name), month, frame, provenance=provenance)
                 done.append(month)
         newest = lake.table(group.name).months()[-1:]

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from crypto_features.store.errors import (
+    ConsumedError,
     MissingTableError,
     NotAppliedError,
     OtherVersionError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AppliedRegistry",
+    "ConsumedError",
     "Difference",
     "FeastResource",
     "MissingTableError",

@@ -29,7 +29,13 @@ class SharedSqlRegistry(SqlRegistry):
 
     Feast reads a view, changes it and writes the whole of it back in transactions of their own: of an apply and a
     materialization at the same moment, either may undo the other.
+
+    Several projects may share it: what one changes is its own.
     """
+
+    def __init__(self, registry_config: Any, project: str, repo_path: Any) -> None:
+        self.project = project
+        super().__init__(registry_config, project, repo_path)
 
     def apply_feature_view(self, feature_view: Any, project: str, *args: Any, **kwargs: Any) -> Any:
         """Register a view, as a new version only if its behaviour changed, while nobody else changes any.
@@ -38,6 +44,7 @@ class SharedSqlRegistry(SqlRegistry):
         changed TTL would make it forget which version, and so which rows, are the current ones.
         """
         with self._alone():
+            self._admit(feature_view, project)
             try:
                 held = self._get_any_feature_view(feature_view.name, project)
             except FeatureViewNotFoundException:
@@ -63,10 +70,43 @@ class SharedSqlRegistry(SqlRegistry):
         found.version_id = uuid4().hex
         return found
 
-    def delete_feature_view(self, *args: Any, **kwargs: Any) -> Any:
-        """Forget a view while nobody else changes any."""
+    def delete_feature_view(self, name: str, project: str, commit: bool = True) -> None:
+        """Forget a view that no other project reads, while nobody else changes any.
+
+        Raises:
+            ConsumedError: if another project reads it.
+        """
+        from crypto_features.store import sharing
+
         with self._alone():
-            return super().delete_feature_view(*args, **kwargs)
+            sharing.require_unused(self, project, [name])
+            held = self._get_any_feature_view(name, project)
+            super().delete_feature_view(name, project, commit)
+            sharing.drop_pin(project, held)
+
+    def delete_project(self, name: str, commit: bool = True) -> None:
+        """Forget a project; Feast's teardown of one asks for every project of the registry.
+
+        Raises:
+            ConsumedError: if another project reads one of its views.
+        """
+        from crypto_features.store import sharing
+
+        if name != self.project:
+            return
+        with self._alone():
+            views = self.list_feature_views(name)
+            sharing.require_unused(self, name, [view.name for view in views])
+            super().delete_project(name, commit)
+            for view in views:
+                sharing.drop_pin(name, view)
+
+    def _admit(self, view: Any, project: str) -> None:
+        """Refuse a view whose table is another project's, and note which version of such a one is read."""
+        from crypto_features.store import sharing
+
+        sharing.require_own_table(self, project, view)
+        sharing.note_pin(project, view)
 
     def apply_materialization(
         self, feature_view: Any, project: str, start_date: datetime, end_date: datetime, commit: bool = True

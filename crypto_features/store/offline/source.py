@@ -12,6 +12,7 @@ from feast.data_source import DataSource
 from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.lake.names import kept_name
 from crypto_features.store.errors import MissingTableError, OutdatedTableError, UnreadableTableError
 from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import utc
@@ -47,6 +48,12 @@ def files(path: UPath) -> list[UPath]:
     return sorted((f for f in found if not f.name.startswith((".", "_"))), key=str)
 
 
+def of_version(path: UPath, behaviour: str) -> list[UPath]:
+    """The files of a folder, with those that were kept of a version in place of the files of their name."""
+    kept = files(path.with_name(kept_name(path.name, behaviour))) if behaviour else []
+    return sorted({**{f.name: f for f in files(path)}, **{f.name: f for f in kept}}.values(), key=lambda f: f.name)
+
+
 def read(
     source: DataSource,
     repo: Path | None,
@@ -56,10 +63,21 @@ def read(
     created: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
+    only: Sequence[UPath] | None = None,
 ) -> pl.DataFrame:
     """The columns asked for, of the rows with `start <= time <= end`; files outside that span are not read.
 
     Files may hold the times of one column in several units or zones; these are read as microseconds in UTC.
+
+    Args:
+        source: The source.
+        repo: Where a relative path starts.
+        columns: The columns.
+        time: Column of the event time.
+        created: Column of the created time.
+        start: The first time; by default the oldest.
+        end: The last time; by default the newest.
+        only: The files that are read; by default all of the source.
 
     Raises:
         MissingTableError: if there is no Parquet file.
@@ -70,7 +88,7 @@ def read(
             in its place would be a training set that looks complete.
     """
     path = resolve(source, repo)
-    found = files(path)
+    found = files(path) if only is None else [*only]
     if not found:
         raise MissingTableError(
             f"no Parquet file at {path} for the source {source.name!r}; materialize the asset, "
@@ -117,12 +135,9 @@ def read(
         ) from error
 
 
-def touched(
-    source: DataSource, repo: Path | None, time: str, start: datetime | None, end: datetime | None
-) -> list[UPath]:
-    """The files with rows of that span."""
-    path = resolve(source, repo)
-    schemas = {f: pl.scan_parquet(str(f), storage_options=_storage(path)).collect_schema() for f in files(path)}
+def touched(found: Iterable[UPath], time: str, start: datetime | None, end: datetime | None) -> list[UPath]:
+    """Those of some files that have rows of that span."""
+    schemas = {f: pl.scan_parquet(str(f), storage_options=_storage(f)).collect_schema() for f in found}
     return [file for file, schema in schemas.items() if _touches(file, schema, time, start, end)]
 
 

@@ -22,6 +22,7 @@ from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.settings import Settings
 from crypto_features.store import feast_private, shared_registry
+from crypto_features.store.borrowed import origin
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, StoredRow
@@ -144,8 +145,12 @@ class GuardedOnlineStore(OnlineStore):
         """Publish packed rows in one transaction.
 
         Raises:
-            InputError: if a row is stamped later than the clock; nothing is published then.
+            InputError: if a row is stamped later than the clock, or the view is one of another project; nothing is
+                published then.
         """
+        copied = origin(view)
+        if copied is not None:
+            raise InputError(f"{view.name} belongs to {copied.project}, which publishes it; nothing was published.")
         latest = guard.micros(clock.now() + guard.SKEW)
         late = max((row.event for row in rows), default=latest)
         if late > latest:
@@ -344,13 +349,16 @@ class GuardedOnlineStore(OnlineStore):
         partial: bool,
     ) -> None:
         for view in tables_to_delete:
-            self.backend(config).drop(table_name(config, view))
+            if origin(view) is None:
+                self.backend(config).drop(table_name(config, view))
         for view in tables_to_keep:
-            self.backend(config).create(table_name(config, view))
+            if origin(view) is None:
+                self.backend(config).create(table_name(config, view))
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         for view in tables:
-            self.backend(config).drop(table_name(config, view))
+            if origin(view) is None:
+                self.backend(config).drop(table_name(config, view))
 
     async def close(self) -> None:
         if self._backend is not None:
