@@ -13,10 +13,12 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from crypto_features.known.created import CREATED
 from crypto_features.known.history import History, reach, reads_model
 from crypto_features.known.knowledge import LATE, TIME, late
 from crypto_features.known.rebuilt import Held, Rebuilt
-from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.borrowed import Borrowed
+from crypto_features.tables.catalog import Catalog, upstream
 from crypto_features.tables.derived import only
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import columns_read
@@ -114,6 +116,7 @@ def missed(
     months = months_between(first - max(map(reach, groups)), last)
     parts = [late(history.known(month, [], symbols), interval, wait) for month in months]
     candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))
+    candles = pl.concat([candles, *(_created_late(history, table, months, symbols) for table in _borrowed(groups))])
     if not any(map(reads_model, groups)):
         return candles
     replaced = [
@@ -127,6 +130,25 @@ def missed(
     )
     names = pl.DataFrame({"symbol": list(symbols)}, {"symbol": pl.String})
     return pl.concat([candles, names.join(models, how="cross").with_columns(candle=pl.lit(value=False))])
+
+
+def _borrowed(groups: Collection[FeatureGroup]) -> list[Borrowed]:
+    """The views of other projects that these groups read."""
+    read = dict.fromkeys(table for group in groups for table in upstream(group))
+    return [table for table in read if isinstance(table, Borrowed)]
+
+
+def _created_late(
+    history: History, table: Borrowed, months: Sequence[str], symbols: Collection[str]
+) -> pl.DataFrame:
+    """The rows of another project's view that were created after their time."""
+    rows = history.read(table.name, months, ["symbol", "event_timestamp", CREATED], list(symbols))
+    if not rows.width:
+        return LATE.to_frame().with_columns(candle=pl.lit(value=False))
+    late_rows = rows.filter(pl.col(CREATED) > pl.col("event_timestamp"))
+    before = pl.col("event_timestamp") - timedelta.resolution
+    found = late_rows.select("symbol", open_time=before, known=CREATED).cast(LATE)  # type: ignore[arg-type] # a schema.
+    return found.with_columns(candle=pl.lit(value=False))
 
 
 def _missed(history: History, groups: Collection[FeatureGroup], asked: pl.DataFrame) -> pl.DataFrame:

@@ -73,7 +73,7 @@ class Reading:
         for month in months:
             if month in newer and month not in self._available[name]:
                 raise InputError(
-                    f"{borrowed.project} computes {name} of {month} otherwise than the version that is read here. Apply "
+                    f"{borrowed.project} computes {name} of {month} otherwise than the version read here. Apply "
                     f"this project again, or read a newer one: Borrowed({name!r}, version=...)."
                 )
 

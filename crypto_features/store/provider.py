@@ -93,9 +93,8 @@ class GuardedProvider(PassthroughProvider):
         """
         copied = origin(feature_view) if type(feature_view) is FeatureView else None
         if copied is not None:
-            raise InputError(
-                f"{feature_view.name} belongs to {copied.project}, which publishes it; materialize it there."
-            )
+            why = f"{feature_view.name} belongs to {copied.project}, which publishes it; materialize it there."
+            raise InputError(why)
         if not isinstance(self.online_store, GuardedOnlineStore) or type(feature_view) is not FeatureView:
             super().materialize_single_feature_view(
                 config, feature_view, start_date, end_date, registry, project, tqdm_builder, disable_event_timestamp

@@ -142,8 +142,8 @@ class Catalog:
         for foreign in self.foreign:
             if foreign.project == self.project:
                 raise InputError(
-                    f"{foreign.name} says project={foreign.project!r}, which is this catalog's own: leave it out, or give "
-                    "the catalog another project."
+                    f"{foreign.name} says project={foreign.project!r}, which is this catalog's own: leave it out, or "
+                    "give the catalog another project."
                 )
         for name, group in self.groups.items():
             for feature, sources in lineage(group).items():

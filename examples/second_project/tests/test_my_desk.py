@@ -1,0 +1,9 @@
+"""The desk's features know nothing before its time."""
+
+from crypto_features.leak import leak_test
+from my_desk import momentum
+
+
+def test_no_feature_leaks() -> None:
+    report = leak_test(momentum)
+    assert report.passed, str(report)
