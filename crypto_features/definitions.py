@@ -12,8 +12,8 @@ from crypto_features.graph.candles import raw_table
 from crypto_features.graph.checks import every_check
 from crypto_features.graph.features import feature_table
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.names import registry_of
 from crypto_features.graph.models import model_table
+from crypto_features.graph.names import registry_of
 from crypto_features.graph.online import online_view
 from crypto_features.graph.partitions import monthly
 from crypto_features.graph.plan import recompute_plan

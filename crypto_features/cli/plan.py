@@ -121,7 +121,9 @@ def with_registry(assets: frozenset[str]) -> frozenset[str]:
     from crypto_features.catalogs import current_catalog
     from crypto_features.graph.names import registry_of
 
-    return assets | {registry_of(current_catalog())} if any(asset.startswith("training/") for asset in assets) else assets
+    return (
+        assets | {registry_of(current_catalog())} if any(asset.startswith("training/") for asset in assets) else assets
+    )
 
 
 def ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":

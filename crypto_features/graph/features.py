@@ -14,8 +14,8 @@ from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import feature_columns, feature_lineage
 from crypto_features.graph.freshness import overdue
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.names import registry_of
 from crypto_features.graph.leak_gate import leak_check, pass_gate
+from crypto_features.graph.names import registry_of
 from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.graph.pictures import pictures
 from crypto_features.graph.publish import each_kept, publish

@@ -138,16 +138,14 @@ def _borrowed(groups: Collection[FeatureGroup]) -> list[Borrowed]:
     return [table for table in read if isinstance(table, Borrowed)]
 
 
-def _created_late(
-    history: History, table: Borrowed, months: Sequence[str], symbols: Collection[str]
-) -> pl.DataFrame:
+def _created_late(history: History, table: Borrowed, months: Sequence[str], symbols: Collection[str]) -> pl.DataFrame:
     """The rows of another project's view that were created after their time."""
     rows = history.read(table.name, months, ["symbol", "event_timestamp", CREATED], list(symbols))
     if not rows.width:
         return LATE.to_frame().with_columns(candle=pl.lit(value=False))
     late_rows = rows.filter(pl.col(CREATED) > pl.col("event_timestamp"))
     before = pl.col("event_timestamp") - timedelta.resolution
-    found = late_rows.select("symbol", open_time=before, known=CREATED).cast(LATE)  # type: ignore[arg-type] # a schema.
+    found = late_rows.select("symbol", open_time=before, known=CREATED).cast(LATE)
     return found.with_columns(candle=pl.lit(value=False))
 
 

@@ -20,7 +20,7 @@ from crypto_features.store.registry import version
 ROOT = Path(__file__).parents[2]
 DESK = ROOT / "examples" / "second_project"
 MONTHS = ("2024-01", "2024-02")
-NOW = "2024-02-10T00:30Z"
+NOW = "2024-02-20T00:30Z"
 REFS = ["price_features:rsi_14", "momentum:overshoot"]
 
 
@@ -87,7 +87,7 @@ def read(folder: Path) -> Reading:
     """What the borrower reads now."""
     session.feature_store().refresh_registry()
     answer = repo.get_online_features(["BTC", "ETH"], REFS)
-    rows = repo.create_entity_df(["BTC", "ETH"], "2024-01-10", "2024-02-10")
+    rows = repo.create_entity_df(["BTC", "ETH"], "2024-01-10", "2024-02-20")
     frame = pl.from_pandas(repo.get_training_features(rows, "momentum_features"))
     own = [path for name in ("momentum", "training") for path in sorted((folder / name).rglob("*.parquet"))]
     content = {str(path.relative_to(folder)): pl.read_parquet(path).write_ipc(None).getvalue() for path in own}
@@ -147,6 +147,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             run()
             told["moved"] = read(folder)
         with owner("upgraded"):
-            rows = repo.create_entity_df(["BTC", "ETH"], "2024-01-10", "2024-02-10")
+            rows = repo.create_entity_df(["BTC", "ETH"], "2024-01-10", "2024-02-20")
             told["newest"] = pl.from_pandas(repo.get_training_features(rows, ["price_features:rsi_14"]))
     return Story(**told)

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from my_desk import daily_candles, momentum, momentum_features, price_features
+
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.table import Join
 from crypto_features.tables.training import TrainingSet
-from my_desk import daily_candles, momentum, momentum_features, price_features
 
 newer = replace(price_features, version=1)
 catalog = Catalog(

@@ -28,7 +28,7 @@ def test_the_apply_of_one_project_leaves_the_objects_of_the_other_as_they_are(st
 def test_the_borrower_reads_the_owners_values_online_and_offline(story: Story) -> None:
     values, statuses, _ = story.before.online
     assert statuses == {"rsi_14": ["PRESENT", "PRESENT"], "overshoot": ["PRESENT", "PRESENT"]}
-    table = pl.read_parquet(sorted((story.folder).glob("price_features@*/2024-02.parquet"))[0])
+    table = pl.read_parquet(min(story.folder.glob("price_features@*/2024-02.parquet")))
     newest = table.filter(pl.col("event_timestamp") == table["event_timestamp"].max()).sort("symbol")
     assert values["rsi_14"] == newest["rsi_14"].to_list()
     joined = story.before.offline.filter(pl.col("event_timestamp") == table["event_timestamp"].max())

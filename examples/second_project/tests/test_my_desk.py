@@ -1,7 +1,8 @@
 """The desk's features know nothing before its time."""
 
-from crypto_features.leak import leak_test
 from my_desk import momentum
+
+from crypto_features.leak import leak_test
 
 
 def test_no_feature_leaks() -> None:
