@@ -61,23 +61,24 @@ def test_a_borrower_waits_for_the_blocking_checks_of_what_it_borrows(
         resources=first.resources,
     )
     graph, month = both.resolve_asset_graph(), MONTHS[0]
-    blocking = [key for key in graph.get_check_keys_for_assets({PRICE}) if graph.get(key).blocking]
-    upstream = [key for key in graph.get(MOMENTUM).parent_keys if key != dg.AssetKey(["my_desk", "feast_registry"])]
-
-    def evaluated(*, passed: bool) -> list[dg.AssetCheckEvaluation]:
-        return [dg.AssetCheckEvaluation(k.asset_key, k.name, passed=passed, metadata={}) for k in blocking]
+    upstream = graph.get(MOMENTUM).parent_keys
+    blocking = {key: graph.get(key).blocking for key in graph.get_check_keys_for_assets(upstream)}
 
     with dg.instance_for_test() as instance:
+
+        def report(*, passed: bool) -> None:
+            """What the blocking checks of the owner found; those of others pass."""
+            for key in (key for key, blocks in blocking.items() if blocks):
+                right = passed or key.asset_key != PRICE
+                evaluation = dg.AssetCheckEvaluation(key.asset_key, key.name, passed=right, metadata={})
+                instance.report_runless_asset_event(evaluation)
+
         for key in upstream:
-            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=month))
-        instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(["my_desk", "feast_registry"])))
-        for key in (k for k in upstream if k != PRICE):
-            for check in graph.get_check_keys_for_assets({key}):
-                instance.report_runless_asset_event(dg.AssetCheckEvaluation(key, check.name, passed=True, metadata={}))
+            partition = month if graph.get(key).is_partitioned else None
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
         seen = {}
         for passed in (False, True):
-            for check in evaluated(passed=passed):
-                instance.report_runless_asset_event(check)
+            report(passed=passed)
             asked = dg.evaluate_automation_conditions(both, instance, dg.AssetSelection.assets(MOMENTUM))
             seen[passed] = asked.get_requested_partitions(MOMENTUM)
     assert seen == {False: set(), True: {month}}
