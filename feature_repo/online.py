@@ -105,7 +105,7 @@ def materialize_features(
     """Publish the newest rows of feature views to the online store.
 
     Args:
-        views: Feature views; by default all.
+        views: Feature views; by default all but those of other projects.
         start: Start of the window; by default what may still be served. Naive is UTC.
         end: End of the window, not later than the clock; by default now. Naive is UTC.
 
@@ -115,6 +115,7 @@ def materialize_features(
         MissingTableError: if a view's table has not been computed yet.
     """
     from crypto_features.store import names, session
+    from crypto_features.store.borrowed import origin
 
     arguments.check_views(views)
     store = session.applied_store()
@@ -122,7 +123,8 @@ def materialize_features(
     since = arguments.time_of("start", start) if start else min(until, clock.now())
     if until < since:
         raise InputError(f"end {until:%Y-%m-%d %H:%M} is before start {since:%Y-%m-%d %H:%M}.")
-    chosen = [names.view_named(store, view) for view in views] if views else names.all_views(store)
+    own = [view for view in names.all_views(store) if origin(view) is None]
+    chosen = [names.view_named(store, view) for view in views] if views else own
     return {view.name: publish(view.name, since, until) for view in chosen}
 
 

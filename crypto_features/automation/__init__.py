@@ -26,15 +26,18 @@ def automation(settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCh
     )
     return dg.Definitions(
         jobs=[
-            dg.define_asset_job(
-                CANDLES,
-                dg.AssetSelection.assets(catalog.raw.name).downstream() - dg.AssetSelection.groups("training"),
-                description="New candles from the source, and what is due with them.",
+            *(
+                dg.define_asset_job(
+                    CANDLES,
+                    dg.AssetSelection.assets(raw).downstream() - dg.AssetSelection.groups("training"),
+                    description="New candles from the source, and what is due with them.",
+                )
+                for raw in ([] if catalog.raw.project else [catalog.raw.name])
             ),
             *(
                 dg.define_asset_job(DAILY, dg.AssetSelection.assets(*names), description="The bars that are over.")
-                for names in [[*catalog.bars]]
-                if names
+                for names in [[bars.name for bars in catalog.bars.values() if not bars.project]]
+                if names and not catalog.raw.project
             ),
         ],
         schedules=schedules(settings, catalog, schedule),

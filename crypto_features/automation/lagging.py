@@ -13,6 +13,7 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.graph.checks.remembered import last_evaluations
+from crypto_features.graph.names import registry_of
 from crypto_features.graph.recompute import plan_of
 from crypto_features.tables.months import month_of, month_span
 from crypto_features.versions.plan import Stale
@@ -26,6 +27,13 @@ Lag = tuple[str, str, tuple[str, ...]]
 
 def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
     """Every asset that is behind."""
+    if at.catalog.raw.project is None:
+        yield from _unfetched(at)
+    yield from _stale(at)
+    yield from _unpublished(at, instance)
+
+
+def _unfetched(at: MarketNow) -> Iterator[Lag]:
     months, raw = at.months_to_fetch, at.catalog.raw.name
     if months and (not at.stored or at.now - at.head >= at.settings.interval + MISSED_BY):
         yield raw, raw, months
@@ -35,8 +43,6 @@ def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
         yield f"{raw} whose files changed", raw, _first_run(months)
     if months := at.neglected:
         yield f"{raw} that were never asked for", raw, _first_run(months)
-    yield from _stale(at)
-    yield from _unpublished(at, instance)
 
 
 def blocked_by(graph: BaseAssetGraph[Any], instance: dg.DagsterInstance, asset: str) -> str | None:
@@ -64,9 +70,9 @@ def _stale(at: MarketNow) -> Iterator[Lag]:
 
 def _unpublished(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
     """The newest month of what was last published before a table that it is made from."""
-    registry = dg.AssetKey("feast_registry")
-    if at.stored and instance.get_latest_materialization_event(registry) is None:
-        yield "feast_registry", "feast_registry", ()
+    registry = registry_of(at.catalog)
+    if at.stored and instance.get_latest_materialization_event(dg.AssetKey(registry.split("/"))) is None:
+        yield registry, registry, ()
         return
     for view in at.catalog.groups:
         asset, months = f"online_store/{view}", at.lake.table(view).months()

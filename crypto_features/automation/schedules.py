@@ -23,7 +23,9 @@ CANDLES, DAILY = "fetch_candles", "daily_tables"
 def schedules(
     settings: Settings, catalog: Catalog, status: dg.DefaultScheduleStatus
 ) -> Sequence[dg.ScheduleDefinition]:
-    """The schedules; what else follows from them is declarative."""
+    """The schedules; what else follows from them is declarative. None if another project fetches the candles."""
+    if catalog.raw.project is not None:
+        return []
 
     @dg.schedule(
         name="candles_after_each_close",
@@ -64,12 +66,12 @@ def schedules(
             return dg.SkipReason(
                 f"the candles until {midnight:%Y-%m-%d} are not stored yet; the sensor `behind` waits for them"
             )
-        due = sorted({month for bars in catalog.bars.values() for month in _months_due(at, bars)})
+        due = sorted({m for bars in catalog.bars.values() if not bars.project for m in _months_due(at, bars)})
         if not due:
             return dg.SkipReason(f"every day before {midnight:%Y-%m-%d} is resampled")
         return request(f"bars until {at.now:%Y-%m-%dT%H:%M}", due)
 
-    return [candles, daily] if catalog.bars else [candles]
+    return [candles, daily] if any(not bars.project for bars in catalog.bars.values()) else [candles]
 
 
 def due_with_candles(at: MarketNow, catalog: Catalog, instance: dg.DagsterInstance) -> tuple[str, ...]:

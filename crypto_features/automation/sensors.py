@@ -25,6 +25,8 @@ UNTIL_NEXT = "its rule has until the next look"
 def sensors(settings: Settings, catalog: Catalog, status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefinition]:
     """All of them."""
     raw = catalog.raw.name
+    if catalog.raw.project is not None:
+        return [_behind(settings, raw, status)]
     return [_new_symbols(settings, raw, status), _behind(settings, raw, status), _inbox(settings, raw, status)]
 
 

@@ -58,7 +58,11 @@ def alert_sensor(
                 for table, problem in troubled_tables(lake, catalog, settings)
                 if problem.key in told or not being_made(context.instance, table)
             ),
-            *silent_markets(lake, settings, ended_markets(context.instance, catalog.raw.name)),
+            *(
+                silent_markets(lake, settings, ended_markets(context.instance, catalog.raw.name))
+                if catalog.raw.project is None
+                else ()
+            ),
         ]
         notice = due(problems, told, now, settings.alert_repeat)
         if not notice.begun and not notice.ended:
@@ -148,8 +152,13 @@ def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]
 
 
 def troubled_tables(lake: LakeResource, catalog: Catalog, settings: Settings) -> Iterator[tuple[str, Problem]]:
-    """Tables whose newest row is older than it may be, or cannot be read; of one the others are told all the same."""
+    """Tables whose newest row is older than it may be, or cannot be read; of one the others are told all the same.
+
+    Those of another project are watched there.
+    """
     for table in catalog.timed:
+        if table.project is not None:
+            continue
         name = table.name
         try:
             states = list(freshness_of(lake, clock.now(), settings.online_grace, [table]))

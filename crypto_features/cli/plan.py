@@ -119,7 +119,12 @@ def _publications(settings: "Settings", stale: "Sequence[Stale]") -> "Iterator[t
 
 def with_registry(assets: frozenset[str]) -> frozenset[str]:
     """The assets, and the Feast registry if a training set is among them: it is joined as the registry declares it."""
-    return assets | {"feast_registry"} if any(asset.startswith("training/") for asset in assets) else assets
+    from crypto_features.catalogs import current_catalog
+    from crypto_features.graph.names import registry_of
+
+    return (
+        assets | {registry_of(current_catalog())} if any(asset.startswith("training/") for asset in assets) else assets
+    )
 
 
 def ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":

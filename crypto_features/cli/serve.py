@@ -2,15 +2,27 @@
 
 import os
 import tempfile
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crypto_features.cli.app import command
 from crypto_features.errors import SettingsError
+from crypto_features.store import plain_feast
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TOKEN = "CRYPTO_FEATURES_SERVE_TOKEN"  # noqa: S105 - the name of a variable.
+
+
+def application() -> "FastAPI":
+    """What each serving process runs."""
+    plain_feast.load()
+    from crypto_features.store.server import app
+
+    return app()
 
 
 @command
@@ -31,7 +43,7 @@ def serve(
         # Both names: Feast reads the one, the Prometheus client the other.
         os.environ["PROMETHEUS_MULTIPROCESS_DIR"] = os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         uvicorn.run(
-            "crypto_features.store.server:app",
+            "crypto_features.cli.serve:application",
             factory=True,
             host=host,
             port=port,

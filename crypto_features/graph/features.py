@@ -15,6 +15,7 @@ from crypto_features.graph.describe import feature_columns, feature_lineage
 from crypto_features.graph.freshness import overdue
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.leak_gate import leak_check, pass_gate
+from crypto_features.graph.names import registry_of
 from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.graph.pictures import pictures
 from crypto_features.graph.publish import each_kept, publish
@@ -23,9 +24,12 @@ from crypto_features.known.created import with_created
 from crypto_features.known.history import reach
 from crypto_features.known.past import missed
 from crypto_features.lake.history import history
+from crypto_features.lake.kept import keep
 from crypto_features.lake.reading import Reading
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
+from crypto_features.tables.borrowed import Borrowed
+from crypto_features.tables.catalog import upstream
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import month_span
 from crypto_features.tables.read import Terms
@@ -35,6 +39,7 @@ from crypto_features.versions.provenance import partition_metadata
 
 def feature_table(settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """The asset that computes a group's table from the tables that the group reads."""
+    foreign = any(isinstance(table, Borrowed) for table in upstream(group))  # which version it reads, applying notes.
 
     @dg.asset(
         name=group.name,
@@ -44,10 +49,13 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         owners=["team:research"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
-        automation_condition=follows(),
+        automation_condition=follows(foreign=foreign),
         code_version=code_version(group.name),
         check_specs=[leak_check(group)],
-        deps=[dg.AssetDep(i.name, partition_mapping=reaching_back(i.lookback)) for i in group.inputs],
+        deps=[
+            *(dg.AssetDep(i.name, partition_mapping=reaching_back(i.lookback)) for i in group.inputs),
+            *([dg.AssetDep(registry_of(current_catalog()).split("/"))] if foreign else []),
+        ],
         freshness_policy=overdue(group.bar(settings.interval), settings.online_grace),
         metadata={
             **declared_in(group),
@@ -62,12 +70,14 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         read = Reading(lake.path, current_catalog(), group)
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
         fingerprints, defined = feature_versions(group.name), definitions()[group.name]
+        pinned = any(group.name in service.versions for service in current_catalog().services.values())
         late = _late(lake.path, group, selected(context), settings)
         with each_kept(context) as done:
             for month in selected(context):
                 frame = group.compute(read, month, None, terms)
                 frame = _created(frame, lake.table(group.name), month, group, late)
                 provenance = partition_metadata(frame, fingerprints, read.digests(), defined)
+                keep(lake.table(group.name), month, fingerprints, pinned=pinned)
                 publish(context, lake.table(group.name), month, frame, provenance=provenance)
                 done.append(month)
         newest = lake.table(group.name).months()[-1:]

@@ -18,8 +18,17 @@ KINDS = {"embedded": "sqlite", "postgres": "postgres", "redis": "redis"}
 """Where the rows lie, by what `CRYPTO_FEATURES_STORE` says."""
 
 
-def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    """The asset that publishes a view's newest rows to the online store."""
+def online_view(
+    settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str], *, registry: str
+) -> dg.AssetsDefinition:
+    """The asset that publishes a view's newest rows to the online store.
+
+    Args:
+        settings: Of the platform.
+        group: The group behind the view.
+        months: The partitions.
+        registry: The asset that applies the view.
+    """
 
     @dg.asset(
         key=["online_store", group.name],
@@ -34,7 +43,7 @@ def online_view(settings: Settings, group: FeatureGroup, months: dg.PartitionsDe
         automation_condition=follows(),
         pool=f"online_store_{group.name}",
         code_version=code_version(group.name),
-        deps=[group.name, "feast_registry"],
+        deps=[group.name, registry.split("/")],
         freshness_policy=overdue(group.bar(settings.interval), settings.online_grace),
         metadata={
             **declared_in(group),

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from crypto_features.graph.conditions import fills
+from crypto_features.graph.names import registry_named, registry_of
 from crypto_features.store import FeastResource
 from crypto_features.tables.catalog import Catalog
 from crypto_features.versions.fingerprint import combined
@@ -13,14 +14,17 @@ def feast_registry(catalog: Catalog) -> dg.AssetsDefinition:
     """The asset that applies what the catalog declares to Feast's registry."""
     # each view by its behaviour, and each service by what it reads.
     views = {name: table_version(name) for name in catalog.groups}
+    borrowed = {f"borrowed {name}": f"{t.project} {t.version} {t.columns}" for name, t in catalog.borrowed.items()}
     services = {f"service {name}": repr(service) for name, service in catalog.services.items()}
 
     @dg.asset(
+        key=registry_of(catalog).split("/"),
         group_name="serving",
         kinds={"feast"},
         owners=["team:platform"],
         description="Feast's registry: `feast apply` of every entity, source, view and service in `feature_repo`.",
-        code_version=combined(views | services),
+        code_version=combined(views | borrowed | services),
+        deps=[r.split("/") for r in sorted({registry_named(t.project) for t in catalog.borrowed.values()})],
         automation_condition=fills(),
         pool="feast_registry",
     )

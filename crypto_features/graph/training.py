@@ -11,6 +11,7 @@ from crypto_features.errors import InputError, TransientError
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import same_columns
 from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.names import registry_of
 from crypto_features.graph.partitions import SINGLE_RUN, selected
 from crypto_features.graph.publish import publish
 from crypto_features.lake.history import history, models_of
@@ -47,8 +48,8 @@ def training_set(
         owners=["team:research"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
-        automation_condition=follows(),
-        deps=[bars.name, "feast_registry", *service.features],
+        automation_condition=follows(foreign=not catalog.borrowed.keys().isdisjoint(service.features)),
+        deps=[bars.name, registry_of(catalog).split("/"), *service.features],
         metadata={
             "dagster/column_lineage": same_columns(service.features),
             "dagster/column_schema": dg.TableSchema(
@@ -58,7 +59,7 @@ def training_set(
                     *(
                         dg.TableColumn(f.name, str(f.column_type).lower(), f"{f.description} Unit: {f.unit}.")
                         for view, names in service.features.items()
-                        for f in catalog.groups[view].features
+                        for f in catalog.views[view].fields
                         if f.name in names
                     ),
                 ]
@@ -169,8 +170,9 @@ def _notes(lake: LakeResource, training: TrainingSet, catalog: Catalog, months: 
         return input_digest(columns, [*KEYS, *service.features.get(table, ())])
 
     def fingerprints(month: str) -> dict[str, str]:
-        computed = {view: json.loads(metadata(view, month).get(FINGERPRINTS, "{}")) for view in service.features}
-        named = ((view, name) for view, names in service.features.items() for name in names)
+        own = {view: names for view, names in service.features.items() if view in catalog.groups}
+        computed = {view: json.loads(metadata(view, month).get(FINGERPRINTS, "{}")) for view in own}
+        named = ((view, name) for view, names in own.items() for name in names)
         return {f"{view}:{name}": computed[view][name] for view, name in named if name in computed[view]}
 
     def inputs(month: str) -> dict[str, dict[str, str]]:

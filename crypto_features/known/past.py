@@ -13,10 +13,12 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from crypto_features.known.created import CREATED
 from crypto_features.known.history import History, reach, reads_model
 from crypto_features.known.knowledge import LATE, TIME, late
 from crypto_features.known.rebuilt import Held, Rebuilt
-from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.borrowed import Borrowed
+from crypto_features.tables.catalog import Catalog, upstream
 from crypto_features.tables.derived import only
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import columns_read
@@ -115,6 +117,7 @@ def missed(
     lengths = [bars.bar(interval) for bars in history.catalog.bars.values()]
     parts = [late(history.known(month, [], symbols), interval, wait, lengths) for month in months]
     candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))
+    candles = pl.concat([candles, *(_created_late(history, table, months, symbols) for table in _borrowed(groups))])
     if not any(map(reads_model, groups)):
         return candles
     replaced = [
@@ -128,6 +131,23 @@ def missed(
     )
     names = pl.DataFrame({"symbol": list(symbols)}, {"symbol": pl.String})
     return pl.concat([candles, names.join(models, how="cross").with_columns(candle=pl.lit(value=False))])
+
+
+def _borrowed(groups: Collection[FeatureGroup]) -> list[Borrowed]:
+    """The views of other projects that these groups read."""
+    read = dict.fromkeys(table for group in groups for table in upstream(group))
+    return [table for table in read if isinstance(table, Borrowed)]
+
+
+def _created_late(history: History, table: Borrowed, months: Sequence[str], symbols: Collection[str]) -> pl.DataFrame:
+    """The rows of another project's view that were created after their time."""
+    rows = history.read(table.name, months, ["symbol", "event_timestamp", CREATED], list(symbols))
+    if not rows.width:
+        return LATE.to_frame().with_columns(candle=pl.lit(value=False))
+    late_rows = rows.filter(pl.col(CREATED) > pl.col("event_timestamp"))
+    before = pl.col("event_timestamp") - timedelta.resolution
+    found = late_rows.select("symbol", open_time=before, known=CREATED).cast(LATE)
+    return found.with_columns(candle=pl.lit(value=False))
 
 
 def _missed(history: History, groups: Collection[FeatureGroup], asked: pl.DataFrame) -> pl.DataFrame:

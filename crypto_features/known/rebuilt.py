@@ -10,8 +10,10 @@ from functools import cache
 
 import polars as pl
 
+from crypto_features.known.created import CREATED
 from crypto_features.known.history import History
 from crypto_features.known.knowledge import TIME, candles_as_known
+from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.completeness import COMPLETENESS
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import columns_read
@@ -34,7 +36,8 @@ class Held:
 
     def __init__(self, history: History, groups: Mapping[str, FeatureGroup], symbols: Sequence[str]) -> None:
         self.history, self.groups, self.symbols = history, groups, symbols
-        self.columns = {table: self._columns(table) for table in (*history.catalog.bars, *groups)}
+        tables = (*history.catalog.bars, *history.catalog.borrowed, *groups)
+        self.columns = {table: self._columns(table) for table in tables}
         self._published = cache(self._read)
         self._versions = cache(self._read_versions)
 
@@ -51,6 +54,9 @@ class Held:
         if table in self.groups:
             features = {feature.name: feature.column_type for feature in self.groups[table].features}
             return pl.Schema({**keys, "event_timestamp": TIME, COMPLETENESS: pl.Float64(), **features})
+        if table in self.history.catalog.borrowed:
+            fields = {field.name: field.column_type for field in self.history.catalog.borrowed[table].fields}
+            return pl.Schema({**keys, "event_timestamp": TIME, CREATED: TIME, COMPLETENESS: pl.Float64(), **fields})
         read = {name for group in self.groups.values() for name in columns_read(group, table)}
         values = [name for name in CANDLE if name in read]
         return pl.Schema({**keys, "open_time": TIME, **dict.fromkeys(values, pl.Float64())})
@@ -110,6 +116,8 @@ class Rebuilt:
         table = self._table(name)
         if isinstance(table, FittedModel):
             return (name, month) in self.models
+        if isinstance(table, Borrowed):
+            return bool((self.held.published(name, month, self.symbol)[CREATED] > self.at).any())
         if not table.inputs:
             return month in self.missed
         return any(self._affected(read.table, other) for read in table.reads for other in read.months(month))
@@ -118,6 +126,8 @@ class Rebuilt:
         table = self._table(name)
         if isinstance(table, FittedModel):
             return self._model(name, month)
+        if isinstance(table, Borrowed):  # a row that had not been created by then is left out.
+            return self.held.published(name, month, self.symbol).filter(pl.col(CREATED) <= self.at)
         if not table.inputs:
             return self._candles(month)
         if not self._affected(name, month):

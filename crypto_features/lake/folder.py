@@ -37,7 +37,8 @@ class Folder:
         """Notes and digests of every partition; one that is damaged at its ends counts as missing."""
         raw, models = self._table(self._catalog.raw.name), self._catalog.models
         computed = [table.name for table in self._catalog.computed if table.name not in models]
-        for name in (*computed, *(one.name for one in self._catalog.training)):
+        foreign = [table.name for table in self._catalog.foreign if table is not self._catalog.raw]
+        for name in (*computed, *foreign, *(one.name for one in self._catalog.training)):
             table, self._notes[name] = self._table(name), {}
             for month in table.months():
                 with suppress(InputError):
@@ -75,8 +76,9 @@ class Folder:
             frame = pl.DataFrame(rows, SCHEMA, orient="row")
             return frame if columns is None else frame.select(name for name in columns if name in frame.columns)
         stored = self._table(table)
-        there = [month for month in months if month in stored.months()]
-        chosen = there or list(stored.months()[:1])
+        published = stored.months()
+        there = [month for month in months if month in published]
+        chosen = there or list(published[:1])
         if not chosen:
             return pl.DataFrame()
         lazy = stored.scan(chosen)

@@ -5,7 +5,7 @@ import re
 from crypto_features.errors import InputError
 
 _SYMBOL = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]{0,30}[A-Z0-9])?")
-_TABLE = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*")
+_TABLE = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*(@[0-9a-f]+)?")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
@@ -32,6 +32,11 @@ def check_table_name(name: str) -> str:
     if not _TABLE.fullmatch(name):
         raise InputError(f"{name!r} is not a table name; expected a-z, 0-9 and '_' a folder, such as daily_candles.")
     return name
+
+
+def kept_name(table: str, behaviour: str) -> str:
+    """The folder in which the months of a version are kept once the table is computed otherwise."""
+    return f"{table}@{behaviour}"
 
 
 def check_month(month: str) -> str:

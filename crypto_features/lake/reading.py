@@ -53,6 +53,7 @@ class Reading:
         model = name in self._catalog.models
         if model and months and months[-1] not in self._available[name]:
             raise InputError(f"{name} has no parameters for {months[-1]}; materialize {name!r} for that month first.")
+        self._require_version(name, months)
         wanted, held = [month for month in months if month in self._available[name]], self._held[name]
         self._held[name] = {month: held[month] if month in held else self._load(name, month) for month in wanted}
         if not wanted:
@@ -62,6 +63,19 @@ class Reading:
     def digests(self) -> dict[str, dict[str, str]]:
         """By table and month, the digest of what the last reading returned."""
         return {name: {month: digest for month, (_, digest) in held.items()} for name, held in self._held.items()}
+
+    def _require_version(self, name: str, months: Sequence[str]) -> None:
+        """Of another project's view, a month that is there in another version only is not taken for none."""
+        borrowed = self._catalog.borrowed.get(name)
+        if borrowed is None:
+            return
+        newer = Stored(self._root, name).months()
+        for month in months:
+            if month in newer and month not in self._available[name]:
+                raise InputError(
+                    f"{borrowed.project} computes {name} of {month} otherwise than the version read here. Apply "
+                    f"this project again, or read a newer one: Borrowed({name!r}, version=...)."
+                )
 
     def _published(self, name: str) -> Sequence[str]:
         return model_months(self._root, name) if name in self._catalog.models else self._stored(name).months()

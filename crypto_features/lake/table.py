@@ -15,10 +15,13 @@ from upath import UPath
 from crypto_features.errors import InputError, TransientError, UnknownNameError
 from crypto_features.lake import parquet
 from crypto_features.lake.digest import content_digest, in_order
-from crypto_features.lake.names import check_month, check_table_name
+from crypto_features.lake.names import check_month, check_table_name, kept_name
 from crypto_features.lake.parquet import ParquetFile
+from crypto_features.lake.pins import pin
 from crypto_features.tables.catalog import QUARANTINE, Catalog
 from crypto_features.tables.months import month_span
+from crypto_features.versions.fingerprint import combined
+from crypto_features.versions.provenance import FINGERPRINTS
 from crypto_features.whole_file import on_disk
 
 SYMBOLS = "symbols"
@@ -56,6 +59,8 @@ class Table:
         time: The time column, by which a partition is sorted after `symbol`.
         raw: Whether it is the only record of what was known when.
         by_symbol: Whether each symbol has a row group of its own, so that its encoded bytes do not depend on others.
+        version: The behaviour of the version that is read, of a table that another project may compute otherwise now;
+            empty for what is published.
 
     Raises:
         InputError: if the name could leave the data folder.
@@ -66,6 +71,7 @@ class Table:
     time: str = "event_timestamp"
     raw: bool = False
     by_symbol: bool = False
+    version: str = ""
 
     def __post_init__(self) -> None:
         check_table_name(self.name)
@@ -77,14 +83,25 @@ class Table:
     def path(self, month: str) -> UPath:
         """Where the partition of that month is, or will be."""
         check_month(month)
+        if self.version and (kept := self.kept(self.version) / f"{month}.parquet").exists():
+            return kept
         return self.folder / f"{month}.parquet"
+
+    def kept(self, version: str) -> UPath:
+        """Where the months of a version are kept once the table is computed otherwise."""
+        return self.root / kept_name(self.name, version)
 
     def months(self) -> tuple[str, ...]:
         """The months that are published, oldest first."""
-        if not self.folder.is_dir():
-            return ()
-        names = (path.name for path in self.folder.iterdir())
-        return tuple(sorted(name[:7] for name in names if re.fullmatch(r"\d{4}-\d{2}\.parquet", name)))
+        if not self.version:
+            return _months(self.folder)
+        there = {*_months(self.folder), *_months(self.kept(self.version))}
+        return tuple(sorted(month for month in there if self.behaviour(month) in ("", self.version)))
+
+    def behaviour(self, month: str) -> str:
+        """The behaviour of the code that computed a month; empty if its notes do not say."""
+        noted: dict[str, str] = json.loads(self.metadata(month).get(FINGERPRINTS, "{}"))
+        return combined(noted) if noted else ""
 
     def scan(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.LazyFrame:
         """The rows of some months, all by default, as a lazy frame sorted by month, symbol and time.
@@ -168,7 +185,7 @@ class Table:
             UnknownNameError, UnreadableTableError: as `read`.
         """
         if not self.path(month).exists():
-            self._chosen([month])
+            raise self._unpublished(month, _months(self.folder))
         return self._file(month).notes()
 
     def digest(self, month: str) -> str:
@@ -184,17 +201,21 @@ class Table:
     def _chosen(self, months: Sequence[str] | None) -> tuple[str, ...]:
         published = self.months()
         chosen = published if months is None else tuple(dict.fromkeys(months))
-        hint = f"Materialize the asset {self.name.rpartition('/')[2]!r} first."
         if not published:
-            raise UnknownNameError("table", self.name, _tables(self.root), f"{self.folder} holds no partition. {hint}")
+            raise self._unpublished("", published)
         for month in chosen:
             check_month(month)
             if month not in published:
-                span = [published[0], published[-1]]
-                raise UnknownNameError(
-                    f"partition of {self.name!r}", month, span, f"These are the first and last. {hint}"
-                )
+                raise self._unpublished(month, published)
         return tuple(sorted(chosen))
+
+    def _unpublished(self, month: str, published: Sequence[str]) -> UnknownNameError:
+        hint = f"Materialize the asset {self.name.rpartition('/')[2]!r} first."
+        if not published:
+            hint = f"{self.folder} holds no partition. {hint}"
+            return UnknownNameError("table", self.name, _tables(self.root), hint)
+        span, hint = [published[0], published[-1]], f"These are the first and last. {hint}"
+        return UnknownNameError(f"partition of {self.name!r}", month, span, hint)
 
     def _read_one(self, month: str, columns: Sequence[str] | None) -> pl.DataFrame:
         rows = self._scan(month)
@@ -222,6 +243,8 @@ class Table:
 
     @contextmanager
     def _lock(self, month: str) -> Iterator[None]:
+        if self.version:
+            raise InputError(f"a version of {self.name!r} is only read; nothing was written.")
         folder = on_disk(self.folder)
         if folder is None:
             yield
@@ -275,7 +298,16 @@ def _tables(root: UPath) -> list[str]:
     return [folder.name for folder in folders if folder.is_dir() and not folder.name.startswith(".")]
 
 
+def _months(folder: UPath) -> tuple[str, ...]:
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return tuple(sorted(name[:7] for name in names if re.fullmatch(r"\d{4}-\d{2}\.parquet", name)))
+
+
 def stored(root: UPath, catalog: Catalog, name: str) -> Table:
-    """A table of a catalog as a data folder holds it; it need not exist yet."""
+    """A table of a catalog as a data folder holds it, of another project's view the version that the catalog's reads.
+
+    It need not exist yet.
+    """
     raw = name in (catalog.raw.name, QUARANTINE)
-    return Table(root, name, time=catalog.time_of(name), raw=raw)
+    version = pin(root, catalog.project, name) if name in catalog.borrowed else ""
+    return Table(root, name, time=catalog.time_of(name), raw=raw, version=version)

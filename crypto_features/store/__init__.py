@@ -3,12 +3,12 @@
 Importing this package imports neither Feast nor Dagster, each of which takes seconds; a name is loaded when it is used.
 """
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from crypto_features.errors import UnreadableTableError
 from crypto_features.store.errors import (
+    ConsumedError,
     MissingTableError,
     NotAppliedError,
     OtherVersionError,
@@ -18,7 +18,6 @@ from crypto_features.store.errors import (
     StoreUnreachableError,
     UnknownThenWarning,
 )
-from crypto_features.store.plain_feast import FeastFinder
 
 if TYPE_CHECKING:
     from crypto_features.store.compare import Difference, ParityReport, parity
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AppliedRegistry",
+    "ConsumedError",
     "Difference",
     "FeastResource",
     "MissingTableError",
@@ -44,9 +44,6 @@ __all__ = [
 ]
 
 _HOMES = {"Difference": "compare", "ParityReport": "compare", "parity": "compare", "Published": "publish"}
-
-if "feast" not in sys.modules:
-    sys.meta_path.insert(0, FeastFinder())
 
 
 def __getattr__(name: str) -> object:

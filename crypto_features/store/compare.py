@@ -66,13 +66,13 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
         UnknownNameError: if the registry has no such view.
         MissingTableError: if the view's table does not exist.
     """
+    store = session.applied_store()
     from crypto_features.store import names
     from crypto_features.store.completeness import carried
     from crypto_features.store.offline import source as files
     from crypto_features.store.online.pack_frame import dates_as_times
     from crypto_features.store.online.unpack_frame import guarded_store, online_frame
 
-    store = session.applied_store()
     found = names.view_named(store, view)
     source = found.batch_source
     keys = [column.name for column in found.entity_columns]

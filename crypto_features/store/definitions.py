@@ -13,7 +13,10 @@ from upath import UPath
 
 from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
+from crypto_features.store import session
 from crypto_features.store.completeness import LEAST
+from crypto_features.store.sharing import borrowed_view, require_ttl
+from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.completeness import COMPLETENESS, least, lowest_columns
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.service import FeatureService
@@ -63,17 +66,23 @@ def definitions(root: UPath, interval: timedelta) -> Definitions:
 
     Raises:
         InputError: if a value of a group would be too old before the next one comes.
+        SettingsError: if `feature_store.yaml` names another project than the catalog.
+        NotAppliedError: if a view of another project is read that this one has not registered.
     """
+    catalog = current_catalog()
+    session.require_project(catalog.project)
     entity = Entity(
         name=SYMBOL,
         join_keys=[SYMBOL],
         value_type=ValueType.STRING,
         description="Base asset of a spot market against the quote currency, such as BTC.",
     )
-    catalog = current_catalog()
     groups = catalog.groups
     sources = {name: _source(root, group) for name, group in groups.items()}
     views = {name: _view(entity, sources[name], group, interval) for name, group in groups.items()}
+    for name, table in catalog.borrowed.items():
+        views[name] = _borrowed(entity, table, interval)
+        sources[name] = views[name].batch_source
     services = {
         name: feast.FeatureService(
             name=name,
@@ -85,6 +94,14 @@ def definitions(root: UPath, interval: timedelta) -> Definitions:
         for name, service in catalog.services.items()
     }
     return Definitions(entity, sources, views, services)
+
+
+def _borrowed(entity: Entity, table: Borrowed, interval: timedelta) -> FeatureView:
+    store = session.feature_store()
+    versioned = store.config.registry.enable_online_feature_view_versioning
+    view = borrowed_view(store.registry, entity, table, _type, versioned=versioned)
+    require_ttl(table, view, table.time_to_live(interval))
+    return view
 
 
 def _parts(service: FeatureService, view: FeatureView, names: Sequence[str]) -> list[FeatureView | str]:

@@ -31,6 +31,10 @@ class NotAppliedError(PermanentError, LookupError):
     """The registry knows nothing yet: `feast apply` has not been run on it."""
 
 
+class ConsumedError(PermanentError, RuntimeError):
+    """What would be removed is read by another project."""
+
+
 class OutsideSpanWarning(UserWarning):
     """A training set holds no value at all: no entity row lies where the tables have rows that were fresh then."""
 

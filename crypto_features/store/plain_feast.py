@@ -7,13 +7,17 @@ definitions, and nothing in Feast catches what they raise; Python itself drops t
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
-from types import ModuleType
+from importlib import import_module
 from typing import Any
+
+
+def load() -> None:
+    """Import Feast unchecked, unless this process has imported it already."""
+    if "feast" not in sys.modules:
+        with unchecked():
+            import_module("feast")
 
 
 @contextmanager
@@ -31,19 +35,6 @@ def unchecked() -> Iterator[None]:
             yield
     finally:
         typeguard.typechecked = kept
-
-
-class FeastFinder(MetaPathFinder):
-    """Has the first `import feast` of this process run unchecked, wherever it stands, and then steps aside."""
-
-    def find_spec(self, fullname: str, *_: Sequence[str] | ModuleType | None) -> ModuleSpec | None:
-        if fullname != "feast":
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
-        if spec and spec.loader:
-            spec.loader.exec_module = unchecked()(spec.loader.exec_module)  # type: ignore[method-assign]  # of this import.
-        return spec
 
 
 def _as_it_is(target: Any = None, **_options: Any) -> Any:

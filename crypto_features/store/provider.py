@@ -1,6 +1,6 @@
 """The provider that Feast loads by class path: every materialization, also a plain `feast` command, goes through it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -9,18 +9,22 @@ from weakref import ReferenceType, ref
 
 import pandas as pd
 import polars as pl
-from feast import FeatureView, RepoConfig, utils
+from feast import FeatureStore, FeatureView, RepoConfig
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.passthrough_provider import PassthroughProvider
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from crypto_features import clock
 from crypto_features.errors import InputError
+from crypto_features.store import feast_private
+from crypto_features.store.borrowed import origin
 from crypto_features.store.completeness import carried
 from crypto_features.store.offline.job import PolarsRetrievalJob
+from crypto_features.store.offline.pinned import require_its_table, time_on_disk
 from crypto_features.store.online import guard
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.store import GuardedOnlineStore
+from crypto_features.store.sharing import require_unused
 from crypto_features.store.stored_on_demand import stamped
 
 _published: ContextVar[list[pl.DataFrame] | None] = ContextVar("published", default=None)
@@ -49,6 +53,16 @@ class GuardedProvider(PassthroughProvider):
         _retrieval.set(ref(job))
         return job
 
+    def teardown_infra(self, project: str, tables: Sequence[Any], entities: Sequence[Any]) -> None:
+        """Drop the online rows of a project that no other one reads.
+
+        Raises:
+            ConsumedError: if another project reads one of its views; nothing is dropped then.
+        """
+        registry = FeatureStore(config=self.repo_config).registry
+        require_unused(registry, project, [table.name for table in tables])
+        super().teardown_infra(project, tables, entities)
+
     @staticmethod
     def _prep_rows_to_write_for_ingestion(feature_view: Any, df: pd.DataFrame, field_mapping: Any = None) -> Any:
         rows = PassthroughProvider._prep_rows_to_write_for_ingestion(feature_view, df, field_mapping)
@@ -72,8 +86,15 @@ class GuardedProvider(PassthroughProvider):
         """Publish the newest row of each entity between two times, in one transaction.
 
         Raises:
-            InputError: if a row has no entity, after the others were published; or if a value does not fit its type.
+            InputError: if a row has no entity, after the others were published; if a value does not fit its type; or
+                if the view is one of another project.
+            OtherVersionError: if a month was computed otherwise than the view describes: its rows are not those of
+                this version, which others may read.
         """
+        copied = origin(feature_view) if type(feature_view) is FeatureView else None
+        if copied is not None:
+            why = f"{feature_view.name} belongs to {copied.project}, which publishes it; materialize it there."
+            raise InputError(why)
         if not isinstance(self.online_store, GuardedOnlineStore) or type(feature_view) is not FeatureView:
             super().materialize_single_feature_view(
                 config, feature_view, start_date, end_date, registry, project, tqdm_builder, disable_event_timestamp
@@ -82,8 +103,11 @@ class GuardedProvider(PassthroughProvider):
         start, end = window(feature_view, start_date, end_date, self.online_store.grace(config))
         if disable_event_timestamp:
             start, end = guard.EPOCH, clock.now()
+        names = [field.name for field in feature_view.features]
+        on_disk = time_on_disk(feature_view)
+        require_its_table(config, feature_view, names, feature_view, time=on_disk, span=(start, end))
         entities = [registry.get_entity(name, project) for name in feature_view.entities]
-        keys, features, time, created = utils._get_column_names(feature_view, entities)
+        keys, features, time, created = feast_private.column_names(feature_view, entities)
         job = self.offline_store.pull_latest_from_table_or_query(
             config, feature_view.batch_source, keys, [*features, *carried(feature_view)], time, created, start, end
         )

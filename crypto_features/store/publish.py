@@ -8,6 +8,7 @@ from time import perf_counter
 
 import polars as pl
 
+from crypto_features.errors import InputError
 from crypto_features.store import session
 
 
@@ -42,16 +43,20 @@ def publish(view: str, start: datetime, end: datetime) -> Published:
 
     Raises:
         UnknownNameError: if the registry has no such view.
+        InputError: if the view is one of another project.
         MissingTableError: if the view's table has no partition yet.
         NotAppliedError: if there is no registry, or it is that of another data folder.
     """
+    store = session.applied_store()
+    from crypto_features.store.borrowed import origin
     from crypto_features.store.names import view_named
     from crypto_features.store.provider import recording
     from crypto_features.store.registry import version
     from crypto_features.store.tables import require_own_tables
 
-    store = session.applied_store()
-    view_named(store, view)
+    copied = origin(view_named(store, view))
+    if copied is not None:
+        raise InputError(f"{view} belongs to {copied.project}, which publishes it; materialize it there.")
     require_own_tables([view])
     began = perf_counter()
     with recording() as frames, quiet():

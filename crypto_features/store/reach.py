@@ -1,9 +1,10 @@
-"""Turns what the registry's database driver raises into this project's errors, without a password."""
+"""What a function of the Python interface stands on: Feast is loaded, and errors of a database are this project's."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from crypto_features.store import plain_feast
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 
 P = ParamSpec("P")
@@ -11,10 +12,11 @@ R = TypeVar("R")
 
 
 def reaching(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose database errors are `StoreUnreachableError` or `StoreMisusedError`."""
+    """A function that loads Feast, and whose database errors are `StoreUnreachableError` or `StoreMisusedError`."""
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        plain_feast.load()
         from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
         try:

@@ -32,11 +32,20 @@ class FeastResource(dg.ConfigurableResource[None]):
     """Feast as the graph uses it. Feast is imported by the first call, not by the import of this module."""
 
     def apply(self) -> AppliedRegistry:
-        """Register every entity, source, view and service, and take away what is no longer declared."""
+        """Register every entity, source, view and service, and take away what is no longer declared.
+
+        Only what this project declares is registered or taken away; other projects of the registry are left alone.
+
+        Raises:
+            ConsumedError: if another project reads a view that is no longer declared; nothing is applied then.
+            InputError: if another project computes a table of the same name in this data folder.
+            NotAppliedError: if a view of another project is read that this one has not registered.
+        """
+        store = session.feature_store()
         from crypto_features.store.definitions import definitions
         from crypto_features.store.registry import version
+        from crypto_features.store.sharing import require_own_table, require_unused
 
-        store = session.feature_store()
         settings = Settings.load()
         declared = definitions(settings.root, settings.interval)
         objects = list(declared.objects.values())
@@ -51,6 +60,10 @@ class FeastResource(dg.ConfigurableResource[None]):
             for one in registered
             if one.name not in kept
         ]
+        gone = {view.name for view in store.list_feature_views()} - declared.views.keys()
+        require_unused(store.registry, store.project, sorted(gone))
+        for view in declared.views.values():
+            require_own_table(store.registry, store.project, view)
         with quiet():
             store.apply(objects, objects_to_delete=stale, partial=not stale)
         store.refresh_registry()
@@ -76,10 +89,10 @@ class FeastResource(dg.ConfigurableResource[None]):
         Raises:
             UnknownNameError: if the registry has no such view.
         """
+        store = session.feature_store()
         from crypto_features.store.names import view_named
         from crypto_features.store.online.unpack_frame import online_frame
 
-        store = session.feature_store()
         return online_frame(store, view_named(store, view))
 
     def views(self) -> dict[str, list[str]]:

@@ -10,14 +10,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from feast import feature_server, metrics
+from feast import feature_server
 from feast.errors import FeastError, FeastObjectNotFoundException, FeatureNameCollisionError
 from prometheus_client import CollectorRegistry, make_asgi_app
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crypto_features.errors import InputError, TransientError, UnknownNameError
-from crypto_features.store import names, session
+from crypto_features.store import feast_private, names, session
 from crypto_features.store.errors import NotAppliedError
 from crypto_features.store.online.freshness import freshness
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 def app() -> FastAPI:
     """The application over the store of the current settings; `CRYPTO_FEATURES_SERVE_TOKEN` is its token, if set."""
     store = session.feature_store()
-    metrics._config = metrics.build_metrics_flags(None)  # noqa: SLF001 - Feast sets it from its own command only.
+    feast_private.count_requests()
     served: FastAPI = feature_server.get_app(store)
     routes: dict[str, Any] = {getattr(route, "path", ""): route for route in served.router.routes}
     read = routes["/get-online-features"].endpoint

@@ -6,8 +6,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml  # type: ignore[import-untyped] # PyYAML ships no types.
+
 from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings, project_root
+from crypto_features.store import plain_feast
 from crypto_features.store.errors import NotAppliedError
 from crypto_features.store.online.connect import local_path
 
@@ -20,7 +23,9 @@ APPLY = (
     "Run `crypto-features run`, or `feast apply` in feature_repo/; or name the folder of an applied one in "
     "CRYPTO_FEATURES_DATA."
 )
-_VARIABLES = tuple(f"CRYPTO_FEATURES_{name}" for name in ("DATA", "STORE", "POSTGRES_URL", "REDIS_URL", "ONLINE_GRACE"))
+_VARIABLES = tuple(
+    f"CRYPTO_FEATURES_{name}" for name in ("DATA", "CATALOG", "STORE", "POSTGRES_URL", "REDIS_URL", "ONLINE_GRACE")
+)
 
 
 def feature_store() -> "FeatureStore":
@@ -31,6 +36,7 @@ def feature_store() -> "FeatureStore":
     key = _key()
     with _lock:
         if key not in _stores:
+            plain_feast.load()
             from feast import FeatureStore
 
             _stores[key] = FeatureStore(repo_path=str(repo()))
@@ -61,6 +67,21 @@ def registry_place() -> str:
 def _key() -> tuple[object, ...]:
     # Not Settings.load(): validating takes longer than a read of the online store.
     return os.getpid(), Path.cwd(), *map(os.environ.get, _VARIABLES)
+
+
+def require_project(project: str) -> None:
+    """Check that Feast's project is the one of the catalog.
+
+    Raises:
+        SettingsError: if `feature_store.yaml` names another.
+    """
+    file = repo() / "feature_store.yaml"
+    named = yaml.safe_load(file.read_text(encoding="utf-8")).get("project")
+    if named != project:
+        raise SettingsError(
+            f"{file} says project: {named}, and the catalog is that of {project}: write project: {project} there, "
+            f"declare Catalog(..., project={named!r}), or name another catalog in CRYPTO_FEATURES_CATALOG."
+        )
 
 
 def repo() -> Path:

@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-import feast.feature_store
 import filelock
+from feast import FeatureStore
 from feast.errors import FeatureViewNotFoundException
 from feast.feature_view import FeatureViewState
-from feast.infra.registry.sql import SqlRegistry
+from feast.infra.registry.sql import SqlRegistry, SqlRegistryConfig
 from feast.version_utils import parse_version
 from sqlalchemy import select, text, update
 
+from crypto_features.store import feast_private
 from crypto_features.store.errors import StoreUnreachableError
 
 BEHAVIOUR = "behaviour"
@@ -28,7 +29,13 @@ class SharedSqlRegistry(SqlRegistry):
 
     Feast reads a view, changes it and writes the whole of it back in transactions of their own: of an apply and a
     materialization at the same moment, either may undo the other.
+
+    Several projects may share it: what one changes is its own.
     """
+
+    def __init__(self, registry_config: Any, project: str, repo_path: Any) -> None:
+        self.project = project
+        super().__init__(registry_config, project, repo_path)
 
     def apply_feature_view(self, feature_view: Any, project: str, *args: Any, **kwargs: Any) -> Any:
         """Register a view, as a new version only if its behaviour changed, while nobody else changes any.
@@ -37,6 +44,7 @@ class SharedSqlRegistry(SqlRegistry):
         changed TTL would make it forget which version, and so which rows, are the current ones.
         """
         with self._alone():
+            self._admit(feature_view, project)
             try:
                 held = self._get_any_feature_view(feature_view.name, project)
             except FeatureViewNotFoundException:
@@ -47,7 +55,7 @@ class SharedSqlRegistry(SqlRegistry):
             if hasattr(held, "materialization_intervals"):  # those of an object that was applied before are old.
                 feature_view.materialization_intervals = list(held.materialization_intervals)
             _reword(held, feature_view)
-            if feature_view._schema_or_udf_changed(held):
+            if feast_private.schema_changed(feature_view, held):
                 return super().apply_feature_view(feature_view, project, *args, **kwargs)
             feature_view.ensure_valid()
             table = self._infer_fv_table(feature_view)
@@ -62,10 +70,43 @@ class SharedSqlRegistry(SqlRegistry):
         found.version_id = uuid4().hex
         return found
 
-    def delete_feature_view(self, *args: Any, **kwargs: Any) -> Any:
-        """Forget a view while nobody else changes any."""
+    def delete_feature_view(self, name: str, project: str, commit: bool = True) -> None:
+        """Forget a view that no other project reads, while nobody else changes any.
+
+        Raises:
+            ConsumedError: if another project reads it.
+        """
+        from crypto_features.store import sharing
+
         with self._alone():
-            return super().delete_feature_view(*args, **kwargs)
+            sharing.require_unused(self, project, [name])
+            held = self._get_any_feature_view(name, project)
+            super().delete_feature_view(name, project, commit)
+            sharing.drop_pin(project, held)
+
+    def delete_project(self, name: str, commit: bool = True) -> None:
+        """Forget a project; Feast's teardown of one asks for every project of the registry.
+
+        Raises:
+            ConsumedError: if another project reads one of its views.
+        """
+        from crypto_features.store import sharing
+
+        if name != self.project:
+            return
+        with self._alone():
+            views = self.list_feature_views(name)
+            sharing.require_unused(self, name, [view.name for view in views])
+            super().delete_project(name, commit)
+            for view in views:
+                sharing.drop_pin(name, view)
+
+    def _admit(self, view: Any, project: str) -> None:
+        """Refuse a view whose table is another project's, and note which version of such a one is read."""
+        from crypto_features.store import sharing
+
+        sharing.require_own_table(self, project, view)
+        sharing.note_pin(project, view)
 
     def apply_materialization(
         self, feature_view: Any, project: str, start_date: datetime, end_date: datetime, commit: bool = True
@@ -139,6 +180,19 @@ def _reword(held: Any, new: Any) -> None:
                 field.tags = {**other.tags, BEHAVIOUR: field.tags[BEHAVIOUR]}
 
 
-def install() -> None:
-    """Have Feast open this registry where it opened its own: it loads every other part by class path, but not this."""
-    feast.feature_store.SqlRegistry = SharedSqlRegistry
+def install(online_store: type) -> None:
+    """Have Feast open this registry for the projects that use our online store, and for others the one it opened.
+
+    Feast loads every other part of a project by class path, but not its registry.
+
+    Args:
+        online_store: The class of the online store's configuration.
+    """
+
+    def create_registry(store: FeatureStore) -> Any:
+        config = store.config.registry
+        if isinstance(config, SqlRegistryConfig) and isinstance(store.config.online_store, online_store):
+            return SharedSqlRegistry(config, store.config.project, None)
+        return feast_private.create_registry(store)
+
+    feast_private.choose_registry(create_registry)

@@ -66,9 +66,9 @@ def span_of(views: Sequence[str]) -> tuple[datetime, datetime] | None:
         UnknownNameError: if a view does not exist.
         MissingTableError: if a table does not exist yet.
     """
+    store = session.applied_store()
     from crypto_features.store.offline import source as files
 
-    store = session.applied_store()
     found: list[datetime] = []
     for name in views:
         source = names.view_named(store, name).batch_source
@@ -87,6 +87,7 @@ def symbols_of(views: Sequence[str]) -> Iterator[set[str]]:
         UnknownNameError: if a view does not exist.
         UnreadableTableError: if a Parquet file is truncated.
     """
+    store = session.applied_store()
     from crypto_features.store.offline import source as files
 
     store = session.applied_store()

@@ -25,6 +25,7 @@ class Bars(Table):
         of: The candles.
         every: Length of a bar, such as `"4h"`; it must divide a day.
         description: What it holds.
+        project: The project that computes them, if that is another one than the catalog's.
 
     Raises:
         InputError: if bars of that length do not begin with each day.
@@ -34,6 +35,7 @@ class Bars(Table):
     of: RawTable
     every: timedelta | str
     description: str = ""
+    project: str | None = None
     time: ClassVar[str] = "open_time"
 
     def __post_init__(self) -> None:

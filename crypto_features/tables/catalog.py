@@ -1,11 +1,13 @@
 """A catalog: the tables, services and training sets of one project, in an order in which each finds its inputs."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.tables.bars import Bars
+from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.completeness import COMPLETENESS
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import KEYS, lineage
@@ -15,6 +17,8 @@ from crypto_features.tables.service import FeatureService
 from crypto_features.tables.table import Table
 from crypto_features.tables.training import TrainingSet
 
+SHIPPED = "crypto_features"
+"""The project of the catalog that ships."""
 QUARANTINE = "quarantine"
 """The table of the raw rows that break their contract."""
 T = TypeVar("T", bound=Table)
@@ -29,18 +33,24 @@ class Catalog:
 
     Args:
         *declared: Tables, services and training sets, in any order.
+        project: Name of the project that declares them, which is that of its Feast project: what it registers and
+            computes is its own, and other projects of the same data folder are left alone.
 
     Raises:
-        InputError: if two tables, services or training sets have one name, a table has that of the rejected candles, or
-            there is not exactly one raw table.
+        InputError: if two tables, services or training sets have one name, a table has that of the rejected candles,
+            there is not exactly one raw table, or the project's name is not made of a-z, 0-9 and '_'.
         UnknownNameError: naming who reads what does not exist.
 
     Attributes:
         tables: Every table by name, each after those that it reads.
         raw: The raw table.
+        project: Name of the project.
     """
 
-    def __init__(self, *declared: "Declared | Catalog") -> None:
+    def __init__(self, *declared: "Declared | Catalog", project: str = SHIPPED) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", project):
+            raise InputError(f"project={project!r} is not a name of a project; expected a-z, 0-9 and '_', as my_desk.")
+        self.project = project
         parts = [part for item in declared for part in (item.declared if isinstance(item, Catalog) else (item,))]
         found: dict[str, Table] = {}
         for part in parts:
@@ -69,8 +79,23 @@ class Catalog:
 
     @property
     def computed(self) -> tuple[Table, ...]:
-        """The tables that are computed from others, each after those that it reads."""
-        return tuple(table for table in self.tables.values() if not isinstance(table, RawTable))
+        """The tables that this project computes from others, each after those that it reads."""
+        return tuple(t for t in self.tables.values() if not isinstance(t, RawTable) and t.project is None)
+
+    @property
+    def foreign(self) -> tuple[Table, ...]:
+        """The tables that other projects fetch or compute."""
+        return tuple(table for table in self.tables.values() if table.project is not None)
+
+    @property
+    def borrowed(self) -> Mapping[str, Borrowed]:
+        """The feature views of other projects by name."""
+        return self._kind(Borrowed)
+
+    @property
+    def views(self) -> Mapping[str, FeatureGroup | Borrowed]:
+        """What a service may read, by name: the groups, and the views of other projects."""
+        return {**self.groups, **self.borrowed}
 
     @property
     def timed(self) -> tuple[Table, ...]:
@@ -115,7 +140,13 @@ class Catalog:
         return {name: table for name, table in self.tables.items() if isinstance(table, kind)}
 
     def _check(self) -> None:
-        """Every column that a group, a model or a service reads by its name."""
+        """Every column that a group, a model or a service reads by its name, and whose tables are whose."""
+        for foreign in self.foreign:
+            if foreign.project == self.project:
+                raise InputError(
+                    f"{foreign.name} says project={foreign.project!r}, which is this catalog's own: leave it out, or "
+                    "give the catalog another project."
+                )
         for name, group in self.groups.items():
             for feature, sources in lineage(group).items():
                 reader = f"{name}.{feature}"
@@ -131,10 +162,12 @@ class Catalog:
     def _check_service(self, service: FeatureService) -> None:
         reader = f"the service {service.name}"
         for view, features in service.features.items():
-            _known("feature view", view, self.groups, reader)
+            _known("feature view", view, self.views, reader)
             for feature in features:
                 _known(f"feature of {view}", feature, self[view].columns, reader)
         for view in service.versions:
+            if view in self.borrowed:
+                raise InputError(f"{reader} pins a version of {view}; say it where it is borrowed: Borrowed(version=).")
             if view not in service.features:
                 hint = f"The service {service.name} pins its version."
                 raise UnknownNameError("feature view", view, service.features, hint)

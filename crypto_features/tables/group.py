@@ -91,6 +91,11 @@ class FeatureGroup(Table):
         return (Join(self.bars, self.lookback), *self.joins)
 
     @property
+    def fields(self) -> tuple[Feature, ...]:
+        """Its features."""
+        return tuple(self.features)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names of its features."""
         return tuple(feature.name for feature in self.features)

@@ -17,10 +17,12 @@ class RawTable(Table):
     Args:
         name: Name of the table, the folder and the asset.
         description: What it holds.
+        project: The project that fetches them, if that is another one than the catalog's.
     """
 
     name: str
     description: str = ""
+    project: str | None = None
     time: ClassVar[str] = "open_time"
 
     @property

@@ -23,6 +23,7 @@ class Table:
         time: The column that orders its rows.
         fact: Whether a partition stays as it was published when its inputs change, as a fitted model does.
         by_symbol: Whether the rows of a symbol can be computed without those of others.
+        project: The project that computes it, if that is another one than the catalog's.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Table:
     time: ClassVar[str] = "event_timestamp"
     fact: ClassVar[bool] = False
     by_symbol: ClassVar[bool] = True
+    project: str | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from crypto_features.known.created import CREATED
 from crypto_features.known.history import History, reach
 from crypto_features.store.offline.join import FeatureTable
 from crypto_features.store.offline.known import Knowledge, join_as_known
@@ -36,7 +37,8 @@ def training_node(
     columns = {view: (*KEYS, *names) for view, names in service.features.items()} | {training.rows.name: KEYS}
     back = reads_of(training, catalog, interval)
     reads = tuple(Read(table, lookback, columns.get(table)) for table, lookback in back.items())
-    named = [(view, name) for view, names in service.features.items() for name in names]
+    own = {view: names for view, names in service.features.items() if view in catalog.groups}
+    named = [(view, name) for view, names in own.items() for name in names]
 
     def rows(read: Reader, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
         def read_some(
@@ -83,7 +85,7 @@ def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Ma
         catalog: The tables.
         interval: Length of a base candle.
     """
-    groups = [catalog.groups[view] for view in training.service.features]
+    groups = [catalog.views[view] for view in training.service.features]
     found = {training.rows.name: timedelta(0), **{group.name: group.time_to_live(interval) for group in groups}}
     longest = max(group.time_to_live(interval) + reach(group) for group in groups)
     models = {table.name for group in groups for table in upstream(group) if isinstance(table, FittedModel)}
@@ -92,10 +94,11 @@ def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Ma
 
 def _table(view: str, names: tuple[str, ...], month: str, history: History) -> FeatureTable:
     start, end = month_span(month)
-    group = history.catalog.groups[view]
-    ttl = group.time_to_live(history.interval)
-    frame = history.read(view, months_between(start - ttl, end), ["symbol", TIME, *names], None)
+    group = history.catalog.views[view]
+    ttl, created = group.time_to_live(history.interval), CREATED if view in history.catalog.borrowed else None
+    columns = ["symbol", TIME, *names, *([created] if created else [])]
+    frame = history.read(view, months_between(start - ttl, end), columns, None)
     if not frame.width:  # of a table that was never published.
-        types = {name: group.feature(name).column_type for name in names}
-        frame = pl.DataFrame(schema={"symbol": pl.String(), TIME: pl.Datetime("us", "UTC"), **types})
-    return FeatureTable(frame, {"symbol": "symbol"}, TIME, None, {name: name for name in names}, ttl)
+        types = {field.name: field.column_type for field in group.fields if field.name in names}
+        frame = pl.DataFrame(schema={**dict.fromkeys(columns, pl.Datetime("us", "UTC")), "symbol": pl.String(), **types})
+    return FeatureTable(frame, {"symbol": "symbol"}, TIME, created, {name: name for name in names}, ttl)

@@ -15,6 +15,7 @@ from crypto_features.graph.checks.finding import Finding
 from crypto_features.graph.checks.remembered import Look, judged
 from crypto_features.graph.inline import inline
 from crypto_features.graph.lake import LakeResource, read_any
+from crypto_features.graph.names import registry_of
 from crypto_features.graph.partitions import months_of_run
 from crypto_features.graph.progress import same_inputs
 from crypto_features.ingest.missing import gaps_in
@@ -39,8 +40,8 @@ Asked = Mapping[str, tuple[bool, str]]
 def every_check(settings: Settings, catalog: Catalog, opening: Opening) -> Sequence[dg.AssetChecksDefinition]:
     """All checks of the graph."""
     return [
-        _candles(settings, catalog.raw, opening),
-        *(_bars(settings, bars) for bars in catalog.bars.values()),
+        *([] if catalog.raw.project else [_candles(settings, catalog.raw, opening)]),
+        *(_bars(settings, bars) for bars in catalog.bars.values() if not bars.project),
         *(_table(settings, group) for group in catalog.groups.values()),
         *(_online(settings, group, catalog) for group in catalog.groups.values()),
         _registry(catalog),
@@ -199,12 +200,12 @@ def _published_until(context: dg.AssetCheckExecutionContext, key: str) -> Sequen
 def _registry(catalog: Catalog) -> dg.AssetChecksDefinition:
     asked = {"agrees_with_code": (True, "The registry holds the views that the code declares.")}
 
-    @dg.multi_asset_check(name="feast_registry_checks", specs=_specs("feast_registry", asked), can_subset=True)
+    key = registry_of(catalog)
+
+    @dg.multi_asset_check(name="feast_registry_checks", specs=_specs(key, asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, feast: FeastResource) -> Iterator[dg.AssetCheckResult]:
-        declared = {name: [f.name for f in group.features] for name, group in catalog.groups.items()}
-        yield from _results(
-            context, "feast_registry", asked, {"agrees_with_code": serving.registered(declared, feast.views())}
-        )
+        declared = {name: [*view.columns] for name, view in catalog.views.items()}
+        yield from _results(context, key, asked, {"agrees_with_code": serving.registered(declared, feast.views())})
 
     return checks
 

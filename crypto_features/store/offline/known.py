@@ -63,6 +63,9 @@ def join_as_known(
 ) -> pl.DataFrame:
     """`point_in_time_join` of features as they were known, not as they are published now.
 
+    What was known otherwise is computed again. Of another project's view that cannot be done here: a row whose content
+    was known later is left out.
+
     Args:
         entities: The entity rows, with the column `time`.
         time: Column with the time of each row.
@@ -76,20 +79,26 @@ def join_as_known(
     def past(key: str) -> Past:
         rows = entities.select(symbol=pl.col(key).cast(pl.String), time=utc(pl.col(time)))
         wanted: dict[str, list[str]] = {}
-        for group, table in tables:
+        for group, table in own:
             if key in table.keys:
                 wanted.setdefault(group, []).extend(table.features.values())
         return Past(knowledge.history, wanted, rows, knowledge.as_of)
 
-    for group, table in tables:
+    borrowed = knowledge.history.catalog.borrowed
+    own = [(group, table) for group, table in tables if group not in borrowed]
+    for group, table in own:
         if group not in knowledge.history.catalog.groups or [*table.keys.values()] != ["symbol"]:
             raise InputError(
                 f"what was known of {group} cannot be told: it is not computed here from candles by symbol. Ask for it "
                 "without as_of."
             )
-    pasts = {key: past(key) for key in sorted({key for _, table in tables for key in table.keys})}
+    pasts = {key: past(key) for key in sorted({key for _, table in own for key in table.keys})}
     joined = entities
     for group, table in tables:
+        if group in borrowed:
+            found = _created_by(group, table, knowledge.as_of)
+            joined = point_in_time_join(joined, time, [found], as_known_then=knowledge.as_of is None)
+            continue
         (key,) = table.keys
         state = free(_STATE, (*joined.columns, *table.frame.columns, *table.features))
         rows = joined.with_columns(pasts[key].numbers.alias(state))
@@ -110,6 +119,16 @@ def unknown_then(then: pl.DataFrame, now: pl.DataFrame, features: Sequence[str])
         return 0
     empty = pl.all_horizontal(pl.col(features).is_null())
     return int((then.select(empty).to_series() & ~now.select(empty).to_series()).sum())
+
+
+def _created_by(group: str, table: FeatureTable, as_of: datetime | None) -> FeatureTable:
+    """The rows of another project's view that had been created by a time; all of them without one."""
+    if table.created_time is None:
+        raise InputError(f"what was known of {group} cannot be told: its rows do not say when they were created.")
+    if as_of is None:
+        return table
+    known = (utc(pl.col(name)) <= as_of for name in (table.event_time, table.created_time))
+    return replace(table, frame=table.frame.filter(*known))
 
 
 def _with_past(group: str, table: FeatureTable, past: Past, as_of: datetime | None, column: str) -> FeatureTable:

@@ -1,22 +1,52 @@
-"""An old version of a view has no table of its own: it may be joined only where the table holds what it describes."""
+"""A version of a view is joined from the months that were computed as it describes, and from no others.
+
+These are the months that were kept when the owner computed them otherwise, and those that the table still holds.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-import pyarrow.parquet as pq
 from feast import FeatureView, RepoConfig
-from upath import UPath
 
+from crypto_features.lake.parquet import ParquetFile
+from crypto_features.store.borrowed import origin
 from crypto_features.store.errors import OtherVersionError
 from crypto_features.store.offline import source as files
 from crypto_features.store.shared_registry import BEHAVIOUR
+from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.measured import feature_versions, versions
 from crypto_features.versions.provenance import FINGERPRINTS
 
-_NOTES = b"crypto_features"
-"""Under which key of its Parquet metadata a month keeps its notes."""
+
+def is_pinned(view: FeatureView) -> bool:
+    """Whether a view is one version of several: an old one that was asked for, or one of another project."""
+    return view.projection.version_tag is not None or origin(view) is not None
+
+
+def behaviour_of(view: FeatureView) -> str:
+    """The behaviour of all features of a view, by which its months are told apart; empty if it has no fingerprints."""
+    if origin(view) is not None:
+        return str(view.tags.get(BEHAVIOUR, ""))
+    found = _behaviour(view, [field.name for field in view.features])
+    return combined(found) if found else ""
+
+
+def its_files(config: RepoConfig, view: FeatureView) -> list[ParquetFile] | None:
+    """The files of a version; `None` of a view that is not pinned: all of its table's."""
+    if not is_pinned(view):
+        return None
+    behaviour = behaviour_of(view)
+    held = files.of_version(files.resolve(view.batch_source, config.repo_path), behaviour)
+    return [file for file in held if _is_of(file, behaviour)]
+
+
+def time_on_disk(view: FeatureView) -> str:
+    """The event time column of a view's files."""
+    source = view.batch_source
+    stored = {new: old for old, new in (source.field_mapping or {}).items()}
+    name: str = stored.get(source.timestamp_field, source.timestamp_field)
+    return name
 
 
 def require_its_table(
@@ -49,12 +79,22 @@ def require_its_table(
         found = declared if held is None else held
         other = sorted(name for name, fingerprint in wanted.items() if found.get(name) != fingerprint)
         if other:
-            name = view.projection.name_to_use()
-            raise OtherVersionError(
-                f"{name} describes {', '.join(other)} otherwise than the table of {view.name} was computed; its values "
-                f"would not be those that {name} serves online. Ask for {view.name} without a version, or compute the "
-                "table as that version declares it."
-            )
+            raise OtherVersionError(_why(view, other))
+
+
+def _why(view: FeatureView, other: Sequence[str]) -> str:
+    copied, name = origin(view), view.projection.name_to_use()
+    if copied is not None:
+        return (
+            f"{copied.project} computes {', '.join(other)} of {view.name} otherwise than its version {copied.version}, "
+            "which is read here, and no table of that version has these months. Apply this project again, or read a "
+            f"newer one: Borrowed({view.name!r}, version=...)."
+        )
+    return (
+        f"{name} describes {', '.join(other)} otherwise than the table of {view.name} was computed; its values "
+        f"would not be those that {name} serves online. Ask for {view.name} without a version, or compute the "
+        "table as that version declares it."
+    )
 
 
 def require_present_code(
@@ -98,13 +138,18 @@ def _held(
     config: RepoConfig, view: FeatureView, time: str, span: tuple[datetime | None, datetime | None]
 ) -> Iterator[Mapping[str, str] | None]:
     """The fingerprints in the notes of each month that is read; none of a month without notes."""
-    for file in files.touched(view.batch_source, config.repo_path, time, *span):
-        notes = _notes(file)
-        yield json.loads(notes[FINGERPRINTS]) if FINGERPRINTS in notes else None
+    found = files.of_version(files.resolve(view.batch_source, config.repo_path), behaviour_of(view))
+    for file in files.touched(found, time, *span):
+        yield _fingerprints(file)
 
 
-def _notes(file: UPath) -> Mapping[str, Any]:
-    with file.open("rb") as opened:
-        stored = pq.read_metadata(opened).metadata or {}
-    notes: Mapping[str, Any] = json.loads(stored.get(_NOTES, b"{}"))
-    return notes
+def _is_of(file: ParquetFile, behaviour: str) -> bool:
+    """Whether a month is of a version; one without notes says nothing against it."""
+    found = _fingerprints(file)
+    return found is None or not behaviour or combined(found) == behaviour
+
+
+def _fingerprints(file: ParquetFile) -> Mapping[str, str] | None:
+    notes = file.notes()
+    found: Mapping[str, str] | None = json.loads(notes[FINGERPRINTS]) if FINGERPRINTS in notes else None
+    return found

@@ -17,6 +17,7 @@ from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake import parquet
+from crypto_features.lake.names import kept_name
 from crypto_features.lake.parquet import ParquetFile
 from crypto_features.lake.table import SYMBOLS
 from crypto_features.store.errors import MissingTableError, OutdatedTableError
@@ -48,6 +49,13 @@ def files(path: UPath) -> list[ParquetFile]:
     return [ParquetFile(file, "a file", todo) for file in parquet.files_at(path)]
 
 
+def of_version(path: UPath, behaviour: str) -> list[ParquetFile]:
+    """The files of a folder, with those that were kept of a version in place of the files of their name."""
+    kept = files(path.with_name(kept_name(path.name, behaviour))) if behaviour else []
+    held = {file.path.name: file for file in (*files(path), *kept)}
+    return [held[name] for name in sorted(held)]
+
+
 def read(
     source: DataSource,
     repo: Path | None,
@@ -57,10 +65,21 @@ def read(
     created: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
+    only: Sequence[ParquetFile] | None = None,
 ) -> pl.DataFrame:
     """The columns asked for, of the rows with `start <= time <= end`; files outside that span are not read.
 
     Files may hold the times of one column in several units or zones; these are read as microseconds in UTC.
+
+    Args:
+        source: The source.
+        repo: Where a relative path starts.
+        columns: The columns.
+        time: Column of the event time.
+        created: Column of the created time.
+        start: The first time; by default the oldest.
+        end: The last time; by default the newest.
+        only: The files that are read; by default all of the source.
 
     Raises:
         MissingTableError: if there is no Parquet file.
@@ -71,7 +90,7 @@ def read(
             in its place would be a training set that looks complete.
     """
     path = resolve(source, repo)
-    found = files(path)
+    found = files(path) if only is None else [*only]
     if not found:
         raise MissingTableError(
             f"no Parquet file at {path} for the source {source.name!r}; materialize the asset, "
@@ -118,11 +137,10 @@ def symbols(source: DataSource, repo: Path | None) -> Iterator[set[str]]:
 
 
 def touched(
-    source: DataSource, repo: Path | None, time: str, start: datetime | None, end: datetime | None
-) -> list[UPath]:
-    """The files with rows of that span."""
-    found = files(resolve(source, repo))
-    return [file.path for file in found if _touches(file, time, start, end)]
+    found: Iterable[ParquetFile], time: str, start: datetime | None, end: datetime | None
+) -> list[ParquetFile]:
+    """Those of some files that have rows of that span."""
+    return [file for file in found if _touches(file, time, start, end)]
 
 
 def _require_times(file: ParquetFile, *columns: str | None) -> None:

@@ -26,7 +26,13 @@ from crypto_features.store.offline.entities import EntityFrame, entity_frame
 from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
 from crypto_features.store.offline.join import FeatureTable, free, point_in_time_join, require_free, utc
 from crypto_features.store.offline.known import join_as_known, knowledge
-from crypto_features.store.offline.pinned import require_its_table, require_present_code
+from crypto_features.store.offline.pinned import (
+    is_pinned,
+    its_files,
+    require_its_table,
+    require_present_code,
+    time_on_disk,
+)
 from crypto_features.store.tables import require_own
 
 
@@ -85,14 +91,14 @@ class PolarsOfflineStore(OfflineStore):
         pinned = {
             view.projection.name_to_use(): registry.get_feature_view(view.name, project, allow_cache=True)
             for view in feature_views
-            if view.projection.version_tag is not None
+            if is_pinned(view)
         }
 
         def compute() -> pl.DataFrame:
             for view in feature_views:
                 if view.projection.name_to_use() in pinned and view.batch_source is not None:
                     name = view.projection.name_to_use()
-                    time, span = _time_on_disk(view), _span(view, entities)
+                    time, span = time_on_disk(view), _span(view, entities)
                     require_its_table(config, view, wanted[name], pinned[name], time=time, span=span)
             tables = [
                 feature_table(
@@ -103,7 +109,7 @@ class PolarsOfflineStore(OfflineStore):
             if known is None:
                 return point_in_time_join(entities.frame, entities.time, tables, as_known_then=known_then)
             for view in feature_views:
-                features, time = wanted[view.projection.name_to_use()], _time_on_disk(view)
+                features, time = wanted[view.projection.name_to_use()], time_on_disk(view)
                 require_present_code(config, view, features, time=time, span=_span(view, entities))
             named = [(view.name, table) for view, table in zip(feature_views, tables, strict=True)]
             return join_as_known(entities.frame, entities.time, named, known)
@@ -227,7 +233,7 @@ def feature_table(
     if source is None:
         raise InputError(f"feature view {view.name!r} has no batch source and cannot be joined.")
     stored = {new: old for old, new in (source.field_mapping or {}).items()}
-    time = _time_on_disk(view)
+    time = time_on_disk(view)
     created = source.created_timestamp_column or None
     created = stored.get(created, created) if created else None
     renamed = view.projection.join_key_map or {}
@@ -247,6 +253,7 @@ def feature_table(
         first,
         last,
         created=created,
+        only=its_files(config, view),
     )
     return FeatureTable(frame, keys, time, created, {prefix + f: stored.get(f, f) for f in features}, view.ttl)
 
@@ -259,13 +266,6 @@ def _oldest_times(entities: EntityFrame, tables: Sequence[FeatureTable]) -> pl.D
     times = [utc(pl.col(name)) for name in names]
     oldest = pl.when(pl.all_horizontal(pl.col(names).is_not_null())).then(pl.min_horizontal(times))
     return joined.select(pl.col(entities.frame.columns), oldest.alias(free(OLDEST, entities.frame.columns)))
-
-
-def _time_on_disk(view: FeatureView) -> str:
-    source = view.batch_source
-    stored = {new: old for old, new in (source.field_mapping or {}).items()}
-    name: str = stored.get(source.timestamp_field, source.timestamp_field)
-    return name
 
 
 def _span(view: FeatureView, entities: EntityFrame) -> tuple[datetime | None, datetime | None]:
@@ -314,11 +314,12 @@ def _read(
     end: datetime | None,
     *,
     created: str | None = None,
+    only: Sequence[ParquetFile] | None = None,
 ) -> pl.DataFrame:
     require_own(config, source)
-    bounds = [None if bound is None else clock.as_utc(bound) for bound in (start, end)]
+    first, last = (None if bound is None else clock.as_utc(bound) for bound in (start, end))
     return files.read(
-        source, config.repo_path, columns, time=time, created=created or None, start=bounds[0], end=bounds[1]
+        source, config.repo_path, columns, time=time, created=created or None, start=first, end=last, only=only
     )
 
 

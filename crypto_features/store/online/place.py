@@ -6,16 +6,25 @@ from hashlib import blake2b
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import compute_table_id
 
+from crypto_features.store.borrowed import origin
 from crypto_features.store.shared_registry import BEHAVIOUR
 
 
 def table_name(config: RepoConfig, view: FeatureView) -> str:
-    """Where the rows of a view lie.
+    """Where the rows of a view lie: those of a borrowed one where its owner publishes them.
 
     Each version of a view has a place of its own if versioning is on. Its behaviour is part of the place, since the
     registry counts versions anew once the view was deleted, or the registry lost.
     """
-    place = str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
+    copied = origin(view)
+    if copied is not None:
+        return copied.place
+    return place_of(config.project, view, versioned=config.registry.enable_online_feature_view_versioning)
+
+
+def place_of(project: str, view: FeatureView, *, versioned: bool) -> str:
+    """Where a project publishes the rows of a view of its own."""
+    place = str(compute_table_id(project, view, versioned))
     digest = _digest(tuple([(field.name, field.tags.get(BEHAVIOUR)) for field in view.features]))
     return f"{place}_{digest}" if digest else place
 

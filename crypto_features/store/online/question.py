@@ -8,6 +8,7 @@ from feast import FeatureView
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import FeastType
 
+from crypto_features.store import feast_private
 from crypto_features.store.completeness import least, lowest
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import ViewAnswer
@@ -87,8 +88,8 @@ def kind_of_type(dtype: FeastType) -> str:
 
 
 def _count(view: str, columns: Sequence[Sequence[Any]]) -> None:
-    from feast import metrics
+    if feast_private.counts_online_features():
+        from feast import metrics
 
-    if metrics._config.online_features:
         present = sum(value is not None for column in columns for value in column)
         metrics.track_feature_statuses(view, present, sum(map(len, columns)) - present)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from feast import FeatureView, utils
+from feast import FeatureView
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -12,6 +12,7 @@ from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.store import feast_private
 
 _MOST_REMEMBERED = 100_000
 _known: dict[tuple[object, ...], dict[tuple[object, ...], bytes]] = {}
@@ -157,7 +158,7 @@ def as_asked(refs: tuple[str, ...]) -> tuple[Mapping[str, tuple[str, ...]], bool
 
 def _parsed(ref: str) -> tuple[str, str]:
     """The view, with the version that is asked for, and the feature of a reference."""
-    view, version, feature = utils._parse_feature_ref(ref)  # noqa: SLF001 - Feast has no public one.
+    view, version, feature = feast_private.parse_feature_ref(ref)
     return view if version is None else f"{view}@v{version}", feature
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
 
-from feast import Entity, FeatureService, FeatureView, RepoConfig, utils
+from feast import Entity, FeatureService, FeatureView, RepoConfig
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.on_demand_feature_view import OnDemandFeatureView
@@ -16,12 +16,13 @@ from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
-from sqlalchemy.dialects import plugins
+from pydantic import model_validator
 
 from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.settings import Settings
-from crypto_features.store import shared_registry
+from crypto_features.store import feast_private, shared_registry
+from crypto_features.store.borrowed import origin
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, StoredRow
@@ -43,10 +44,6 @@ from crypto_features.store.online.request import (
     result_names,
     serialized,
 )
-
-# Feast has imported this module before it opens the registry, whose URL names the plugin.
-plugins.register("crypto_features", "crypto_features.store.registry", "DataFolderPlugin")
-shared_registry.install()
 
 SWITCH_SECONDS = 0.5
 """How old a process's knowledge of the switches may be."""
@@ -83,6 +80,12 @@ class GuardedOnlineStoreConfig(FeastConfigBaseModel):
     """`sqlite:///…`, `redis://…` or `postgresql://…`; by default what CRYPTO_FEATURES_STORE says."""
     grace_seconds: float | None = None
     """How much longer than its TTL a value may be served; by default CRYPTO_FEATURES_ONLINE_GRACE."""
+
+    @model_validator(mode="after")
+    def _share_the_registry(self) -> "GuardedOnlineStoreConfig":
+        """Feast reads this configuration before it opens the registry of the same project."""
+        shared_registry.install(GuardedOnlineStoreConfig)
+        return self
 
 
 class GuardedOnlineStore(OnlineStore):
@@ -142,8 +145,12 @@ class GuardedOnlineStore(OnlineStore):
         """Publish packed rows in one transaction.
 
         Raises:
-            InputError: if a row is stamped later than the clock; nothing is published then.
+            InputError: if a row is stamped later than the clock, or the view is one of another project; nothing is
+                published then.
         """
+        copied = origin(view)
+        if copied is not None:
+            raise InputError(f"{view.name} belongs to {copied.project}, which publishes it; nothing was published.")
         latest = guard.micros(clock.now() + guard.SKEW)
         late = max((row.event for row in rows), default=latest)
         if late > latest:
@@ -208,7 +215,7 @@ class GuardedOnlineStore(OnlineStore):
         full_feature_names: bool = False,
         include_feature_view_version_metadata: bool = False,
     ) -> Any:
-        context = utils._get_cached_request_context(registry, project, features, full_feature_names)
+        context = feast_private.cached_request_context(registry, project, features, full_feature_names)
         views = [view for view, _ in context[5]]
         _restore_versions(views, registry, project)
         require_join_keys(entity_rows, context[2], views)
@@ -230,7 +237,7 @@ class GuardedOnlineStore(OnlineStore):
             finally:
                 _request.reset(token)
             order = [result_name(ref, full=full_feature_names) for ref in context[0]]
-            return FeastResponse(response.proto, response._feature_types, request.answers, order)
+            return FeastResponse(response.proto, feast_private.feature_types(response), request.answers, order)
         groups, mixed = as_asked(tuple(context[0]))
         asked = {view.projection.name_to_use(): view for view in views}
         questions = [
@@ -256,7 +263,7 @@ class GuardedOnlineStore(OnlineStore):
         metadata: bool,
     ) -> OnlineResponse:
         """Feast's way to a response, but each function of an on-demand view is given the served rows only."""
-        keys, grouped, names, on_demand, refs, wanted, response = utils._prepare_entities_to_read_from_online_store(
+        keys, grouped, names, on_demand, refs, wanted, response = feast_private.prepared_request(
             registry, project, features, columns_of(entity_rows), full
         )
         columns = zip(response.metadata.feature_names.val, response.results, strict=True)
@@ -268,7 +275,7 @@ class GuardedOnlineStore(OnlineStore):
             if request is not None and not is_stored(view):
                 requested = groups[view.projection.name_to_use()]
                 add(response, computed(view, requested, given, request.answers, full=full))
-        utils._drop_unneeded_columns(response, wanted)
+        feast_private.drop_unneeded_columns(response, wanted)
         return OnlineResponse(response, feature_types=self._build_feature_types(grouped))
 
     async def get_online_features_async(self, *args: Any, **kwargs: Any) -> Any:
@@ -289,8 +296,8 @@ class GuardedOnlineStore(OnlineStore):
             _restore_versions([view for view, _ in grouped_refs], request.registry, request.project)
         questions = []
         for view, requested in grouped_refs:
-            unique, places, rows = utils._get_unique_entities(view, join_key_values, entity_name_to_join_key_map)
-            protos = utils._get_entity_key_protos(unique)
+            unique, places, rows = feast_private.unique_entities(view, join_key_values, entity_name_to_join_key_map)
+            protos = feast_private.entity_key_protos(unique)
             order = [0] * rows
             for number, destinations in enumerate(places):
                 for row in destinations:
@@ -342,13 +349,16 @@ class GuardedOnlineStore(OnlineStore):
         partial: bool,
     ) -> None:
         for view in tables_to_delete:
-            self.backend(config).drop(table_name(config, view))
+            if origin(view) is None:
+                self.backend(config).drop(table_name(config, view))
         for view in tables_to_keep:
-            self.backend(config).create(table_name(config, view))
+            if origin(view) is None:
+                self.backend(config).create(table_name(config, view))
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         for view in tables:
-            self.backend(config).drop(table_name(config, view))
+            if origin(view) is None:
+                self.backend(config).drop(table_name(config, view))
 
     async def close(self) -> None:
         if self._backend is not None:

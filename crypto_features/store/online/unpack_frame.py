@@ -23,7 +23,7 @@ def guarded_store(store: FeatureStore) -> GuardedOnlineStore:
     Raises:
         InputError: if it is not the guarded one.
     """
-    online = store._get_provider().online_store  # noqa: SLF001 - Feast offers no other way to its online store.
+    online = store.provider.online_store
     if not isinstance(online, GuardedOnlineStore):
         raise InputError(f"{type(online).__name__} is not the guarded online store of crypto_features.")
     return online

@@ -1,0 +1,22 @@
+"""The names of the assets that every project has: those of several projects stand side by side in one graph."""
+
+from crypto_features.tables.catalog import SHIPPED, Catalog
+
+
+def registry_of(catalog: Catalog) -> str:
+    """The asset that applies a catalog to Feast's registry."""
+    return registry_named(catalog.project)
+
+
+def registry_named(project: str) -> str:
+    """The asset that applies the catalog of a project."""
+    return _own(project, "feast_registry")
+
+
+def plan_of(catalog: Catalog) -> str:
+    """The asset that records what is stale of a catalog."""
+    return _own(catalog.project, "recompute_plan")
+
+
+def _own(project: str, asset: str) -> str:
+    return asset if project == SHIPPED else f"{project}/{asset}"

@@ -1,0 +1,41 @@
+"""Months of a version that somebody reads are kept when their table is computed otherwise."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from upath import UPath
+
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.lake.pins import is_pinned
+from crypto_features.lake.table import Table
+from crypto_features.versions.fingerprint import combined
+from crypto_features.whole_file import whole_file
+
+
+def keep(table: Table, month: str, fingerprints: Mapping[str, str], *, pinned: bool) -> None:
+    """Keep a month that is about to be replaced by one that is computed otherwise, if somebody reads its version.
+
+    Args:
+        table: The table.
+        month: The month; it need not exist.
+        fingerprints: Of the code that will compute it.
+        pinned: Whether the project itself reads old versions of it.
+    """
+    try:
+        version = table.behaviour(month)
+    except (UnknownNameError, InputError):
+        return  # not published yet, or damaged: there is nothing to keep.
+    if version in ("", combined(fingerprints)) or not (pinned or is_pinned(table.root, table.name, version)):
+        return
+    kept = table.kept(version) / table.path(month).name
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        _copy(table.path(month), kept)
+
+
+def _copy(path: UPath, kept: UPath) -> None:
+    if path.protocol not in ("", "file", "local"):
+        kept.write_bytes(path.read_bytes())
+        return
+    with whole_file(Path(kept.path)) as file:
+        file.write(path.read_bytes())

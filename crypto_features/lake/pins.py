@@ -1,0 +1,48 @@
+"""Which version of a view each project reads, as the data folder notes it when the project is applied.
+
+A version is told by its behaviour, not by the number that the registry gives it: the registry counts anew once a view
+was deleted, and the tables know nothing of it.
+"""
+
+import json
+from pathlib import Path
+
+from upath import UPath
+
+from crypto_features.whole_file import whole_file
+
+FOLDER = ".pins"
+
+
+def pin(root: UPath, project: str, view: str) -> str:
+    """The behaviour of the version of another project's view that a project reads; empty if it pins none yet."""
+    path = _path(root, project, view)
+    return str(json.loads(path.read_text(encoding="utf-8"))["behaviour"]) if path.exists() else ""
+
+
+def set_pin(root: UPath, project: str, view: str, behaviour: str) -> None:
+    """Note that a project reads the version of a view that behaves so."""
+    text = json.dumps({"behaviour": behaviour}) + "\n"
+    path = _path(root, project, view)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.protocol in ("", "file", "local"):
+        with whole_file(Path(path.path)) as file:
+            file.write(text.encode())
+        return
+    path.write_text(text, encoding="utf-8")
+
+
+def release(root: UPath, project: str, view: str) -> None:
+    """Note that a project reads a view no more."""
+    _path(root, project, view).unlink(missing_ok=True)
+
+
+def is_pinned(root: UPath, view: str, behaviour: str) -> bool:
+    """Whether some project reads this version of a view."""
+    folder = root / FOLDER
+    projects = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    return any(pin(root, project, view) == behaviour for project in projects)
+
+
+def _path(root: UPath, project: str, view: str) -> UPath:
+    return root / FOLDER / project / f"{view}.json"

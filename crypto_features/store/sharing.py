@@ -1,0 +1,191 @@
+"""Several projects in one registry: none removes what another reads, and none writes another's table."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from feast import Entity, FeatureView, Field, FileSource
+from feast import types as feast_types
+from feast.data_format import ParquetFormat
+from feast.errors import FeastObjectNotFoundException
+from upath import UPath
+
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.lake.pins import release, set_pin
+from crypto_features.store.borrowed import OWNER, PLACE, VERSION, origin
+from crypto_features.store.completeness import LEAST
+from crypto_features.store.errors import ConsumedError, NotAppliedError
+from crypto_features.store.online.place import place_of
+from crypto_features.store.shared_registry import BEHAVIOUR
+from crypto_features.tables.borrowed import Borrowed
+from crypto_features.versions.fingerprint import combined
+
+
+def borrowed_view(registry: Any, entity: Entity, table: Borrowed, types: Any, *, versioned: bool) -> FeatureView:
+    """The copy of another project's view that a project registers.
+
+    Args:
+        registry: Where both are registered.
+        entity: The entity of this project.
+        table: What is borrowed.
+        types: Feast's type of each column type.
+        versioned: Whether each version of a view has online rows of its own.
+
+    Raises:
+        NotAppliedError: if the other project has not registered the view.
+        UnknownNameError: if that version has no such feature.
+        InputError: if a feature has another type there, the view another TTL, or it is borrowed there as well.
+    """
+    view = _owners(registry, table)
+    known = {field.name: field for field in view.features}
+    for field in table.fields:
+        if field.name not in known:
+            raise UnknownNameError(f"feature of {table.name}", field.name, known, f"{table.project} declares it.")
+        if known[field.name].dtype != types(field.column_type):
+            raise InputError(
+                f"{table.name}.{field.name} of {table.project} is {known[field.name].dtype}; declare its type: "
+                f"Borrowed({table.name!r}, features={{{field.name!r}: ...}})."
+            )
+    source = view.batch_source
+    return FeatureView(
+        name=table.name,
+        description=table.description or f"{view.description} Of the project {table.project}.",
+        entities=[entity],
+        ttl=view.ttl,
+        source=FileSource(
+            name=table.name,
+            path=source.path,
+            file_format=ParquetFormat(),
+            timestamp_field=source.timestamp_field,
+            created_timestamp_column=source.created_timestamp_column,
+            description=source.description,
+        ),
+        schema=[
+            Field(name=entity.join_key, dtype=feast_types.String),
+            *(known[name] for name in table.columns),
+        ],
+        online=False,  # nobody but its owner materializes it; it is read all the same.
+        tags={
+            OWNER: table.project,
+            VERSION: str(view.current_version_number or 0),
+            PLACE: place_of(table.project, view, versioned=versioned),
+            BEHAVIOUR: combined(_fingerprints(view)),
+            **({LEAST: view.tags[LEAST]} if LEAST in view.tags else {}),
+        },
+    )
+
+
+def _owners(registry: Any, table: Borrowed) -> FeatureView:
+    try:
+        view = registry.get_feature_view(table.name, table.project)
+        if table.version is not None:
+            view = registry.get_feature_view_by_version(table.name, table.project, table.version)
+    except FeastObjectNotFoundException:
+        versions = [one["version"] for one in registry.list_feature_view_versions(table.name, table.project)]
+        has = f"has {', '.join(versions)} of it" if versions else "has registered no such view"
+        wanted = table.name if table.version is None else f"v{table.version} of {table.name}"
+        raise NotAppliedError(
+            f"{wanted} is borrowed from {table.project}, which {has}; run `feast apply` there first, or correct the "
+            "declaration."
+        ) from None
+    copied = origin(view)
+    if copied is not None:
+        raise InputError(f"{table.project} borrows {table.name} itself; declare project={copied.project!r}.")
+    return view
+
+
+def _fingerprints(view: FeatureView) -> dict[str, str]:
+    return {field.name: field.tags.get(BEHAVIOUR, "") for field in view.features}
+
+
+def require_ttl(table: Borrowed, view: FeatureView, declared: Any) -> None:
+    """Check that a project expects the TTL that the owner of a view declares.
+
+    Raises:
+        InputError: naming both.
+    """
+    if view.ttl != declared:
+        raise InputError(
+            f"{table.name} of {table.project} has the TTL {view.ttl}, and {declared} is declared here: write "
+            f"Borrowed({table.name!r}, ttl=...)."
+        )
+
+
+def consumers(registry: Any, project: str, view: str) -> list[str]:
+    """Who reads a view of a project: the other projects with the version and the services that read it."""
+    return [
+        f"{other} (v{copied.version}{''.join(f', service {name}' for name in _services(registry, other, view))})"
+        for other, one, copied in _borrowed(registry)
+        if copied.project == project and one.name == view
+    ]
+
+
+def require_unused(registry: Any, project: str, views: Iterable[str]) -> None:
+    """Check that no other project reads any of these views.
+
+    Raises:
+        ConsumedError: naming who does.
+    """
+    for view in views:
+        readers = consumers(registry, project, view)
+        if readers:
+            raise ConsumedError(
+                f"{view} of {project} is read by {'; '.join(readers)}, so it stays: nothing was removed. Declare it "
+                "again, or have them apply without it first."
+            )
+
+
+def require_own_table(registry: Any, project: str, view: FeatureView) -> None:
+    """Check that no other project computes the table that a view of a project reads.
+
+    Raises:
+        InputError: naming the other project.
+    """
+    if not _computes(view):
+        return
+    for other in _others(registry, project):
+        for one in registry.list_feature_views(other):
+            if _computes(one) and one.batch_source.path == view.batch_source.path:
+                raise InputError(
+                    f"{view.name} would write {one.batch_source.path}, which {other} computes. Give it another name, "
+                    f"or read theirs: Borrowed({one.name!r}, project={other!r}, ...)."
+                )
+
+
+def _computes(view: FeatureView) -> bool:
+    """Whether a view's project computes its table: views of other Feast projects carry no fingerprint."""
+    return origin(view) is None and BEHAVIOUR in (view.tags or {})
+
+
+def note_pin(project: str, view: FeatureView) -> None:
+    """Note in the data folder which version of another project's view a project reads, so that it is kept."""
+    copied = origin(view)
+    if copied is not None:
+        path = UPath(view.batch_source.path)
+        set_pin(path.parent, project, path.name, view.tags[BEHAVIOUR])
+
+
+def drop_pin(project: str, view: FeatureView) -> None:
+    """Note that a project reads another project's view no more."""
+    if origin(view) is not None:
+        path = UPath(view.batch_source.path)
+        release(path.parent, project, path.name)
+
+
+def _borrowed(registry: Any) -> Iterator[tuple[str, FeatureView, Any]]:
+    for other in _others(registry, ""):
+        for view in registry.list_feature_views(other):
+            copied = origin(view)
+            if copied is not None:
+                yield other, view, copied
+
+
+def _services(registry: Any, project: str, view: str) -> list[str]:
+    return sorted(
+        service.name
+        for service in registry.list_feature_services(project)
+        if any(part.name == view for part in service.feature_view_projections)
+    )
+
+
+def _others(registry: Any, project: str) -> list[str]:
+    return sorted(one.name for one in registry.list_projects() if one.name != project)
