@@ -35,8 +35,9 @@ if TYPE_CHECKING:
         UnknownNameError,
     )
     from crypto_features.leak import Leak, LeakReport, leak_test
-    from crypto_features.store import ParityReport, parity
+    from crypto_features.store import ConsumedError, ParityReport, parity
     from crypto_features.tables.bars import Bars
+    from crypto_features.tables.borrowed import Borrowed
     from crypto_features.tables.catalog import Catalog
     from crypto_features.tables.feature import NOT_NEGATIVE, POSITIVE, Feature
     from crypto_features.tables.group import FeatureGroup
@@ -67,8 +68,9 @@ _HOMES = {
         *("CryptoFeaturesError", "InputError", "PermanentError", "SettingsError", "TransientError", "UnknownNameError"),
     ),
     "crypto_features.leak": ("Leak", "LeakReport", "leak_test"),
-    "crypto_features.store": ("ParityReport", "parity"),
+    "crypto_features.store": ("ConsumedError", "ParityReport", "parity"),
     "crypto_features.tables.bars": ("Bars",),
+    "crypto_features.tables.borrowed": ("Borrowed",),
     "crypto_features.tables.catalog": ("Catalog",),
     "crypto_features.tables.feature": ("NOT_NEGATIVE", "POSITIVE", "Feature"),
     "crypto_features.tables.group": ("FeatureGroup",),
@@ -93,7 +95,9 @@ __all__ = [
     "POSITIVE",
     "VOLUME",
     "Bars",
+    "Borrowed",
     "Catalog",
+    "ConsumedError",
     "CryptoFeaturesError",
     "Feature",
     "FeatureGroup",

@@ -14,6 +14,7 @@ from crypto_features.graph.checks import every_check
 from crypto_features.graph.features import feature_table
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.models import model_table
+from crypto_features.graph.names import registry_of
 from crypto_features.graph.online import online_view
 from crypto_features.graph.partitions import monthly
 from crypto_features.graph.plan import recompute_plan
@@ -42,13 +43,16 @@ def build(settings: Settings, market: Source | None = None) -> dg.Definitions:
     graph = dg.Definitions(
         assets=dg.with_source_code_references(
             [
-                raw_table(settings, catalog.raw, name, months, opening),
-                *(bar_table(settings, bars, months) for bars in catalog.bars.values()),
+                *([] if catalog.raw.project else [raw_table(settings, catalog.raw, name, months, opening)]),
+                *(bar_table(settings, bars, months) for bars in catalog.bars.values() if not bars.project),
                 *(model_table(settings, model, months) for model in catalog.models.values()),
                 *(feature_table(settings, group, months) for group in catalog.groups.values()),
                 recompute_plan(catalog),
                 feast_registry(catalog),
-                *(online_view(settings, group, months) for group in catalog.groups.values()),
+                *(
+                    online_view(settings, group, months, registry=registry_of(catalog))
+                    for group in catalog.groups.values()
+                ),
                 *(training_set(settings, one, catalog, months) for one in catalog.training),
             ]
         ),

@@ -45,6 +45,7 @@ def fit(rows: pl.DataFrame, month: str) -> dict[str, float]:
 
 
 model: cf.FittedModel = cf.FittedModel("model", of=moves, features=("one",), lookback="90d", fit=fit)
+theirs: cf.Borrowed = cf.Borrowed("prices", project="desk", bars=h4, features=["rsi"])
 service: cf.FeatureService = cf.FeatureService("service", "Read together.", {"moves": ("one", "two")})
 catalog: cf.Catalog = cf.Catalog(moves, model, cf.TrainingSet(service, rows=h4))
 
@@ -68,6 +69,8 @@ def careful() -> str:
         return str(catalog["nothing"])
     except (cf.UnknownNameError, cf.InputError, cf.SettingsError) as error:
         return str(error)
+    except cf.ConsumedError:
+        return "read by others"
     except (cf.TransientError, cf.PermanentError, cf.CryptoFeaturesError):
         raise
 '''

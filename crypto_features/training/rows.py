@@ -100,5 +100,7 @@ def _table(view: str, names: tuple[str, ...], month: str, history: History) -> F
     frame = history.read(view, months_between(start - ttl, end), columns, None)
     if not frame.width:  # of a table that was never published.
         types = {field.name: field.column_type for field in group.fields if field.name in names}
-        frame = pl.DataFrame(schema={**dict.fromkeys(columns, pl.Datetime("us", "UTC")), "symbol": pl.String(), **types})
+        frame = pl.DataFrame(
+            schema={**dict.fromkeys(columns, pl.Datetime("us", "UTC")), "symbol": pl.String(), **types}
+        )
     return FeatureTable(frame, {"symbol": "symbol"}, TIME, created, {name: name for name in names}, ttl)

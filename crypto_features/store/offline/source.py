@@ -4,7 +4,7 @@ A source is a file, a folder of files, a glob or a bucket URL; its files are rea
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -136,9 +136,7 @@ def symbols(source: DataSource, repo: Path | None) -> Iterator[set[str]]:
             yield {*parquet.collect(parquet.scan([file]).select(pl.col("symbol").unique()), [file])["symbol"]} - {None}
 
 
-def touched(
-    found: Iterable[ParquetFile], time: str, start: datetime | None, end: datetime | None
-) -> list[ParquetFile]:
+def touched(found: Iterable[ParquetFile], time: str, start: datetime | None, end: datetime | None) -> list[ParquetFile]:
     """Those of some files that have rows of that span."""
     return [file for file in found if _touches(file, time, start, end)]
 

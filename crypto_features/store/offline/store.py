@@ -21,6 +21,7 @@ from upath import UPath
 from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.lake import parquet
+from crypto_features.lake.parquet import ParquetFile
 from crypto_features.store.offline import source as files
 from crypto_features.store.offline.entities import EntityFrame, entity_frame
 from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
