@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from crypto_features.errors import InputError
 from crypto_features.known.history import History, reach
 from crypto_features.store.offline.join import FeatureTable
 from crypto_features.store.offline.known import Knowledge, join_as_known
@@ -66,9 +67,12 @@ def training_rows(training: TrainingSet, month: str, history: History) -> pl.Dat
     Returns:
         `symbol`, `event_timestamp` (the close of the bar, UTC) and the features as they were known then, sorted by
         both keys. A correction that became known later changes no row.
+
+    Raises:
+        InputError: if nothing at all is published of a table that is joined.
     """
     bars, service = training.rows, training.service
-    opened = history.read(bars.name, [month], ["symbol", "open_time"], None)
+    opened = _published(history, bars.name, [month], ["symbol", "open_time"])
     close = (pl.col("open_time") + bars.bar(history.interval)).alias(TIME)
     rows = opened.sort("symbol", "open_time").select("symbol", close)
     tables = [(view, _table(view, names, month, history)) for view, names in service.features.items()]
@@ -93,5 +97,12 @@ def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Ma
 def _table(view: str, names: tuple[str, ...], month: str, history: History) -> FeatureTable:
     start, end = month_span(month)
     ttl = history.catalog.groups[view].time_to_live(history.interval)
-    frame = history.read(view, months_between(start - ttl, end), ["symbol", TIME, *names], None)
+    frame = _published(history, view, months_between(start - ttl, end), ["symbol", TIME, *names])
     return FeatureTable(frame, {"symbol": "symbol"}, TIME, None, {name: name for name in names}, ttl)
+
+
+def _published(history: History, table: str, months: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
+    frame = history.read(table, months, columns, None)
+    if not frame.width:
+        raise InputError(f"nothing of {table} is published to join; materialize {table!r} for {months[-1]} first.")
+    return frame

@@ -276,6 +276,10 @@ LATE: Mapping[str, Sequence[Step]] = {
     "a symbol, downtime and a tick": [ADD, ("append", {"hours": 200, "minutes": 0}), TICK],
     "a late hour, and its day": [("hold_back", {"day": 36, "hour": 22}), ("append", {"hours": 24, "minutes": 1}), TICK],
     "a deleted month under a correction": [CORRECT, ("delete", {"number": 0})],
+    "a training set by hand while a view is lost": [
+        *[("delete", {"number": number}) for number in (2, 2, 2, 2)],
+        ("materialize_one", {"table": -1, "month": 0}),
+    ],
 }
 """Histories that tell a wrong plan from a right one, each in a few steps."""
 
