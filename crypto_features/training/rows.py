@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from crypto_features.errors import InputError
 from crypto_features.known.created import CREATED
 from crypto_features.known.history import History, reach
 from crypto_features.store.offline.join import FeatureTable
@@ -68,9 +69,12 @@ def training_rows(training: TrainingSet, month: str, history: History) -> pl.Dat
     Returns:
         `symbol`, `event_timestamp` (the close of the bar, UTC) and the features as they were known then, sorted by
         both keys. A correction that became known later changes no row.
+
+    Raises:
+        InputError: if nothing at all is published of a table that is joined.
     """
     bars, service = training.rows, training.service
-    opened = history.read(bars.name, [month], ["symbol", "open_time"], None)
+    opened = _published(history, bars.name, [month], ["symbol", "open_time"])
     close = (pl.col("open_time") + bars.bar(history.interval)).alias(TIME)
     rows = opened.sort("symbol", "open_time").select("symbol", close)
     tables = [(view, _table(view, names, month, history)) for view, names in service.features.items()]
@@ -94,13 +98,15 @@ def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Ma
 
 def _table(view: str, names: tuple[str, ...], month: str, history: History) -> FeatureTable:
     start, end = month_span(month)
-    group = history.catalog.views[view]
-    ttl, created = group.time_to_live(history.interval), CREATED if view in history.catalog.borrowed else None
+    ttl = history.catalog.views[view].time_to_live(history.interval)
+    created = CREATED if view in history.catalog.borrowed else None
     columns = ["symbol", TIME, *names, *([created] if created else [])]
-    frame = history.read(view, months_between(start - ttl, end), columns, None)
-    if not frame.width:  # of a table that was never published.
-        types = {field.name: field.column_type for field in group.fields if field.name in names}
-        frame = pl.DataFrame(
-            schema={**dict.fromkeys(columns, pl.Datetime("us", "UTC")), "symbol": pl.String(), **types}
-        )
+    frame = _published(history, view, months_between(start - ttl, end), columns)
     return FeatureTable(frame, {"symbol": "symbol"}, TIME, created, {name: name for name in names}, ttl)
+
+
+def _published(history: History, table: str, months: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
+    frame = history.read(table, months, columns, None)
+    if not frame.width:
+        raise InputError(f"nothing of {table} is published to join; materialize {table!r} for {months[-1]} first.")
+    return frame

@@ -288,6 +288,10 @@ LATE: Mapping[str, Sequence[Step]] = {
         ("materialize_one", {"table": 6, "month": 0}),
     ],
     "a deleted month under a correction": [CORRECT, ("delete", {"number": 0})],
+    "a training set by hand while a view is lost": [
+        *[("delete", {"number": number}) for number in (2, 2, 2, 2)],
+        ("materialize_one", {"table": -1, "month": 0}),
+    ],
 }
 """Histories that tell a wrong plan from a right one, each in a few steps."""
 
