@@ -53,7 +53,7 @@ def test_several_packages_need_the_setting(monkeypatch: pytest.MonkeyPatch) -> N
     offered(monkeypatch, shipped="crypto_features.shipped:catalog", desk=OTHER, bot="bot:catalog")
     with pytest.raises(
         SettingsError,
-        match=r"several installed packages offer a catalog \(bot, desk\).*CRYPTO_FEATURES_CATALOG.*",
+        match=r"several catalogs are offered \(bot, desk\).*CRYPTO_FEATURES_CATALOG.*",
     ):
         current_catalog()
 

@@ -22,6 +22,7 @@ def test_no_shipped_feature_raises_an_alarm(group: FeatureGroup) -> None:
     assert report.cuts["calendar"] > 4000
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("group", HONEST, ids=lambda group: group.name)
 def test_no_honest_feature_raises_an_alarm(group: FeatureGroup) -> None:
     report = leak_test(group)
