@@ -70,7 +70,7 @@ def alert_sensor(
         summary = f"{len(notice.begun)} began, {len(notice.ended)} ended"
         url = settings.alert_webhook.get_secret_value()
         if not url:
-            return dg.SkipReason(f"{summary}: no webhook is set, nobody was told")
+            return dg.SkipReason(f"{summary}: no webhook is set, so nothing was reported")
         post(url, slack(notice, now))
         context.update_cursor(remember(notice.told))
         return dg.SkipReason(f"{summary}: told")
@@ -103,7 +103,7 @@ def failed_runs(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
                         key=f"run:{step}",
                         title=f"Run failed: {assets.get(step, step)}",
                         detail=f"{cause.rstrip('.')}. What was published before stays as it was.",
-                        action="open the run, read the step that failed, and mend its cause; "
+                        action="open the run, read the step that failed, and fix its cause; "
                         "what is left behind is asked for again by the sensor `behind`.",
                         url=f"{ui}/runs/{run.run_id}",
                     )
@@ -128,7 +128,7 @@ def failed_ticks(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
                 key=f"tick:{state.instigator_name}",
                 title=f"The {kind} {state.instigator_name} fails",
                 detail=f"{innermost(ticks[0].error).rstrip('.')}. It asks for no run meanwhile.",
-                action=f"mend what the error names; the {kind} looks again by itself.",
+                action=f"fix what the error names; the {kind} looks again by itself.",
                 url=f"{ui}/automation",
             )
 

@@ -1,6 +1,6 @@
 """The run launcher of `dagster.yaml`: Dagster's default one, and it knows when a run's process is gone.
 
-With the default launcher a run stays "started" for ever when its code server is killed, and holds its place in every
+With the default launcher a run stays "started" forever when its code server is killed, and holds its place in every
 pool. Here run monitoring asks the code server that launched the run; a run that it does not know is failed, and run
 retries start it again. A run that `crypto-features run` or `plan --run` executes is failed once that process is gone.
 """

@@ -1,4 +1,4 @@
-"""A synthetic market: hourly candles that are the same for ever, on every machine.
+"""A synthetic market: hourly candles that are the same forever, on every machine.
 
 Every random number is a function of the seed, a name and the hour's own number (SplitMix64: Steele, Lea and Flood,
 "Fast splittable pseudorandom number generators", 2014): it depends on no range, no clock and no library's generator.

@@ -105,7 +105,7 @@ def check(
 
 
 def _fits(value: object) -> bool:
-    """Whether an entity value can be asked for: half a surrogate pair is no text."""
+    """Whether an entity value can be asked for: half a surrogate pair is not text."""
     if isinstance(value, str):
         return value.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in value)
     return isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63)

@@ -1,4 +1,4 @@
-"""A PostgreSQL connection that waits for its server for a limited time: libpq itself would wait for ever."""
+"""A PostgreSQL connection that waits for its server for a limited time: libpq itself would wait forever."""
 
 from time import monotonic
 from typing import Any, TypeVar
