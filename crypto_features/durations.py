@@ -3,6 +3,8 @@
 import re
 from datetime import timedelta
 
+from crypto_features.errors import InputError
+
 LONGEST = timedelta(days=36_500)
 """A duration that is longer than a century is a slip of the pen."""
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
@@ -24,6 +26,20 @@ def duration(text: str) -> timedelta:
     if count > LONGEST // unit:
         raise ValueError(f"{text!r} is too long; expected at most {LONGEST.days}d")
     return count * unit
+
+
+def length(value: timedelta | str, what: str) -> timedelta:
+    """A duration that a declaration gives as such or as a text.
+
+    Raises:
+        InputError: if it is a text that names none.
+    """
+    if isinstance(value, timedelta):
+        return value
+    try:
+        return duration(value)
+    except ValueError as error:
+        raise InputError(f"{what}: {error}.") from None
 
 
 def timeframe(interval: timedelta) -> str:

@@ -30,10 +30,11 @@ moves = cf.FeatureGroup(
     features=[
         cf.Feature("one", cf.price_return(6), "A return.", "ratio", window=7, bounds=(-1.0, 9.0)),
         cf.Feature("two", cf.rsi(14) + cf.atr(14) / cf.true_range(), "Oscillators.", "none", bounds=cf.POSITIVE),
-        cf.Feature("three", cf.window_mean(cf.VOLUME, 5) - cf.window_sum(cf.OPEN, 5), "Windows.", "none"),
+        cf.Feature("three", cf.window_mean(cf.VOLUME, 5) - cf.window_sum(cf.OPEN, 5) + cf.window_max(cf.HIGH, 5) - cf.window_min(cf.LOW, 5), "Windows.", "none"),
         cf.Feature("four", cf.window_deviation(cf.CLOSE, 20, ddof=1) * cf.volatility(20), "Spread.", "none"),
         cf.Feature("five", cf.wilder(cf.typical_price(), 14), "Smooth.", "quote", bounds=cf.NOT_NEGATIVE),
-        cf.Feature("six", cf.chaikin_money_flow(20) + cf.money_flow_index(14), "Flow.", "none"),
+        cf.Feature("six", cf.chaikin_money_flow(20) + cf.money_flow_index(14) + cf.adx(14) + cf.stochastic(14), "Flow.", "none"),
+        cf.Feature("seven", cf.ema(cf.CLOSE, 9) + cf.macd(12, 26) + cf.macd_diff(12, 26, 9), "Smoothed.", "none"),
         cf.Feature("seven", cf.bollinger_width(20, 2.0), "Bands.", "ratio"),
         cf.Feature("eight", cf.ta_indicator("trend.CCIIndicator.cci", warm_up=19, close=cf.CLOSE), "CCI.", "none"),
     ],

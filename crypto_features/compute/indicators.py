@@ -118,6 +118,18 @@ def atr(bars: int) -> pl.Expr:
     return wilder(true_range(), bars, skip=1)
 
 
+def adx(bars: int) -> pl.Expr:
+    """Average directional index, 0 to 100: Wilder-smoothed difference of rises of the high and falls of the low.
+
+    Null where the smoothed rises and falls are both 0. It depends on the last 2 · `memory(1 / bars)` bars.
+    Source: Wilder, 1978.
+    """
+    up, down = HIGH.diff(), -LOW.diff()
+    rises = wilder(pl.when((up > down) & (up > 0)).then(up).when(up.is_not_null()).then(0.0), bars, skip=1)
+    falls = wilder(pl.when((down > up) & (down > 0)).then(down).when(up.is_not_null()).then(0.0), bars, skip=1)
+    return wilder(100 * (rises - falls).abs() / (rises + falls), bars, skip=bars)
+
+
 def bollinger_width(bars: int, deviations: float) -> pl.Expr:
     """(upper − lower) / middle of the Bollinger bands, population deviation. Source: John Bollinger, 1983."""
     return 2 * deviations * window_deviation(CLOSE, bars, ddof=0) / window_mean(CLOSE, bars)

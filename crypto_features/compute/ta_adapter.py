@@ -1,4 +1,6 @@
-"""The long tail of indicators, from the library `ta`, without its look-ahead and its zero-filled warm-up.
+"""The long tail of indicators, from the library `ta`, without its look-ahead, its zero-filled warm-up and its memory.
+
+What `ta` leaves to pandas to sum, average or smooth depends on its window alone (`ta_windows`).
 
 ```python
 cci = ta_indicator("trend.CCIIndicator.cci", warm_up=19, high=pl.col("high"), low=pl.col("low"), close=pl.col("close"))
@@ -15,17 +17,28 @@ from pathlib import Path
 
 import polars as pl
 
+from crypto_features.compute.ta_windows import price_series
 from crypto_features.errors import InputError, UnknownNameError
 
 _MODULES = ("momentum", "others", "trend", "volatility", "volume")
 _FILLS = "it fills its warm-up with the mean of the whole sample, so the first values know the last candle"
+_EVER = "it smooths over every bar since the first one on hand"
+_RUNNING = "it adds and subtracts as its window slides, so its last bits depend on where history starts"
+_TWIN = "use crypto_features.compute.indicators."
 _SINCE_LISTING = "it sums since the first candle on hand, so its value depends on where history starts"
 REFUSED = {
     "trend.KSTIndicator": _FILLS,
     "trend.IchimokuIndicator(visual=True)": _FILLS,
     "trend.PSARIndicator": "it depends on where history starts and never converges to Wilder's definition",
     "trend.AroonIndicator": "it does not converge to Chande's definition",
+    "momentum.KAMAIndicator": _EVER,
+    "momentum.StochRSIIndicator": f"{_RUNNING}; {_TWIN}rsi with window_min and window_max",
+    "momentum.UltimateOscillator": f"{_RUNNING}; {_TWIN}true_range with window_sum",
     "others.CumulativeReturnIndicator": _SINCE_LISTING,
+    "trend.ADXIndicator": f"{_EVER}; {_TWIN}adx",
+    "trend.VortexIndicator": f"{_RUNNING}; {_TWIN}true_range with window_sum",
+    "volatility.AverageTrueRange": f"{_EVER}; {_TWIN}atr",
+    "volatility.KeltnerChannel(original_version=False)": f"{_EVER}; {_TWIN}ema and atr",
     "volume.AccDistIndexIndicator": _SINCE_LISTING,
     "volume.NegativeVolumeIndexIndicator": _SINCE_LISTING,
     "volume.OnBalanceVolumeIndicator": f"{_SINCE_LISTING}, and it adds volume on an unchanged close",
@@ -56,9 +69,7 @@ def ta_indicator(name: str, *, warm_up: int, **arguments: pl.Expr | float | str 
     def apply(columns: pl.Series) -> pl.Series:
         if len(columns) <= warm_up:
             return pl.Series([None] * len(columns), dtype=pl.Float64)
-        import pandas as pd
-
-        prices = {key: pd.Series(columns.struct.field(key).to_numpy()) for key in series}
+        prices = {key: price_series(columns.struct.field(key)) for key in series}
         computed = getattr(import_module(f"ta.{module}"), indicator)(**prices, **constants)
         values = getattr(computed, method)().to_numpy(dtype="float64", copy=True)
         values[:warm_up] = float("nan")
@@ -127,8 +138,9 @@ def _refuse(indicator: str, arguments: dict[str, pl.Expr | float | str | bool]) 
     if arguments.get("fillna"):
         raise InputError(f"ta.{indicator} with fillna=True invents values for its warm-up; leave fillna out.")
     for refused, reason in REFUSED.items():
-        name, _, option = refused.partition("(")
-        if name == indicator and (not option or arguments.get(option.partition("=")[0])):
+        name, _, option = refused.removesuffix(")").partition("(")
+        argument, _, value = option.partition("=")
+        if name == indicator and (not option or str(arguments.get(argument)) == value):
             raise InputError(
                 f"ta.{refused} cannot be a feature: {reason}. Write its definition as an expression with "
                 "crypto_features.compute.indicators; the leak test shows whether it is honest."

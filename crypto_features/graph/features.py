@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 import dagster as dg
 import polars as pl
@@ -53,7 +54,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         code_version=code_version(group.name),
         check_specs=[leak_check(group)],
         deps=[
-            *(dg.AssetDep(i.name, partition_mapping=reaching_back(i.lookback)) for i in group.inputs),
+            *(dg.AssetDep(i.name, partition_mapping=reaching_back(i.reach(settings.interval))) for i in group.inputs),
             *([dg.AssetDep(registry_of(current_catalog()).split("/"))] if foreign else []),
         ],
         freshness_policy=overdue(group.bar(settings.interval), settings.online_grace),
@@ -67,7 +68,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
     )
     def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster reads the bare class.
         gate = pass_gate(context, lake, group)
-        read = Reading(lake.path, current_catalog(), group)
+        read = Reading(lake.path, current_catalog(), group, lake.interval)
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
         fingerprints, defined = feature_versions(group.name), definitions()[group.name]
         pinned = any(group.name in service.versions for service in current_catalog().services.values())
@@ -75,7 +76,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         with each_kept(context) as done:
             for month in selected(context):
                 frame = group.compute(read, month, None, terms)
-                frame = _created(frame, lake.table(group.name), month, group, late)
+                frame = _created(frame, lake.table(group.name), month, reach(group, settings.interval), late)
                 provenance = partition_metadata(frame, fingerprints, read.digests(), defined)
                 keep(lake.table(group.name), month, fingerprints, pinned=pinned)
                 publish(context, lake.table(group.name), month, frame, provenance=provenance)
@@ -88,13 +89,13 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
     return table
 
 
-def _created(frame: pl.DataFrame, table: Table, month: str, group: FeatureGroup, late: pl.DataFrame) -> pl.DataFrame:
+def _created(frame: pl.DataFrame, table: Table, month: str, earliest: timedelta, late: pl.DataFrame) -> pl.DataFrame:
     """The rows with the time at which each was created; a published month that cannot be read is replaced."""
     published = None
     if month in table.months():
         with suppress(InputError):
             published = table.read([month])
-    return with_created(frame, published, late, month_span(month)[0] - reach(group))
+    return with_created(frame, published, late, month_span(month)[0] - earliest)
 
 
 def _late(root: UPath, group: FeatureGroup, months: Sequence[str], settings: Settings) -> pl.DataFrame:

@@ -111,7 +111,7 @@ def stretches(lake: LakeResource) -> pl.DataFrame:
 
 def tested_version(group: FeatureGroup) -> str:
     """What the leak test looks at: each feature's behaviour, its definition, and its declared window."""
-    windows = {f"window of {f.name}": f"{f.window} {f.recursive} {f.lookback}" for f in group.features}
+    windows = {f"window of {f.name}": f"{f.window} {f.warm_up} {f.calendar}" for f in group.features}
     defined = {f"definition of {name}": digest for name, digest in definitions(group).items()}
     return combined({**feature_versions(group.name), **defined, **windows})
 

@@ -48,12 +48,12 @@ def model_table(settings: Settings, model: FittedModel, months: dg.PartitionsDef
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
-        deps=[dg.AssetDep(i.name, partition_mapping=reaching_back(i.lookback)) for i in model.inputs],
+        deps=[dg.AssetDep(i.name, partition_mapping=reaching_back(i.reach(settings.interval))) for i in model.inputs],
     )
     def fitted(
         context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource
     ) -> dg.MaterializeResult[None]:
-        read = Reading(lake.path, current_catalog(), model)
+        read = Reading(lake.path, current_catalog(), model, lake.interval)
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
         fingerprints, defined = feature_versions(model.name), definitions()[model.name]
         for month in selected(context):

@@ -91,11 +91,19 @@ class History:
         return Terms(self.interval, at, self.wait, self.min_completeness)
 
 
-def reach(table: Table) -> timedelta:
-    """How long before its month a candle may lie on which a row depends, through all that is read but fitted models."""
+def reach(table: Table, interval: timedelta) -> timedelta:
+    """How long before its month a candle may lie on which a row depends, through all that is read but fitted models.
+
+    Args:
+        table: The table.
+        interval: Length of a base candle.
+    """
     none = timedelta(0)
     return max(
-        (i.lookback + (none if isinstance(i.table, FittedModel) else reach(i.table)) for i in table.inputs),
+        (
+            i.reach(interval) + (none if isinstance(i.table, FittedModel) else reach(i.table, interval))
+            for i in table.inputs
+        ),
         default=none,
     )
 

@@ -113,7 +113,7 @@ def missed(
         last: Its end.
     """
     interval, wait = history.interval, history.wait
-    months = months_between(first - max(map(reach, groups)), last)
+    months = months_between(first - max(reach(group, interval) for group in groups), last)
     lengths = [bars.bar(interval) for bars in history.catalog.bars.values()]
     parts = [late(history.known(month, [], symbols), interval, wait, lengths) for month in months]
     candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))

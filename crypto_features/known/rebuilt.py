@@ -120,7 +120,8 @@ class Rebuilt:
             return bool((self.held.published(name, month, self.symbol)[CREATED] > self.at).any())
         if not table.inputs:
             return month in self.missed
-        return any(self._affected(read.table, other) for read in table.reads for other in read.months(month))
+        reads = table.reads(self.history.interval)
+        return any(self._affected(read.table, other) for read in reads for other in read.months(month))
 
     def _rows(self, name: str, month: str) -> pl.DataFrame:
         table = self._table(name)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 
 import polars as pl
 from upath import UPath
@@ -29,15 +30,17 @@ class Reading:
         root: The data folder.
         catalog: The tables.
         table: The table that is computed.
+        interval: Length of a base candle.
 
     Raises:
         InputError: if one of its inputs has never been published.
     """
 
-    def __init__(self, root: UPath, catalog: Catalog, table: Table) -> None:
+    def __init__(self, root: UPath, catalog: Catalog, table: Table, interval: timedelta) -> None:
+        reads = table.reads(interval)
         self._root, self._catalog = root, catalog
-        self._columns = {read.table: read.columns for read in table.reads}
-        self._available = {read.table: self._published(read.table) for read in table.reads}
+        self._columns = {read.table: read.columns for read in reads}
+        self._available = {read.table: self._published(read.table) for read in reads}
         self._held: dict[str, dict[str, Part]] = {name: {} for name in self._available}
         for name, months in self._available.items():
             if not months:

@@ -235,7 +235,7 @@ def _spacing(subject: Subject, course: Course, base: pl.DataFrame) -> int:
     after = rows.filter(parting & (pl.col("symbol") == pl.col("symbol").shift()))
     moves = {time // course.length for time in after.select(pl.col("event_timestamp") - began).to_series().unique()}
     least, greatest = SPACING
-    least = min(max(least, AHEAD + 2 + max(feature.window for feature in subject.group.features)), greatest)
+    least = min(max(least, AHEAD + 2 + max(feature.warm_up for feature in subject.group.features)), greatest)
     for bars in range(least, greatest):
         if not any(move % -bars >= -(AHEAD + 3) for move in moves if move > AHEAD):
             return bars

@@ -13,34 +13,31 @@ from crypto_features.leak.cuts import cuts
 from crypto_features.leak.elsewhere import Elsewhere
 from crypto_features.leak.named import altered_markets, named_market
 from crypto_features.leak.report import Leak, LeakReport, differences
-from crypto_features.leak.subject import Subject, longest_lookback, models_read
+from crypto_features.leak.subject import Subject, memory, models_read
 from crypto_features.leak.variants import Variant, interrupted, late_starts, named, perturbed, stacked, truncated
-from crypto_features.tables.derived import only
+from crypto_features.tables.derived import only, part_read
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
-from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.warm_up import warm_up
 from crypto_features.versions.probe_market import COLUMNS, DAYS, HOUR, START, probe_market
 
 DAY = timedelta(days=1)
-MARKET_DAYS = 560
-"""Length of the market that is used if none is handed in: longer than the longest lookback of the shipped groups. Its
-future is altered within the first `DAYS` only; the rest shows whether late starts are forgotten."""
-
 START_DAYS = (1, 9, 34)
 ANCHORED_STARTS = 3
-TOLERANCE = 1e-9
-"""How much of a feature's scale a value may differ when history begins elsewhere; every other probe compares bits."""
+FORGOTTEN_DAYS = 60
+"""How much longer than the memory of a group the market is that is used if none is handed in: its future is altered
+within the first `DAYS` only, the rest shows whether late starts are forgotten."""
 
-_TOO_LONG = "has a value at bar {bar}; window={window} says null until bar {window}"
+_TOO_LONG = "has a value at bar {bar}; warm_up={window} says null until bar {window}"
 _TOO_SHORT = (
     "is still null at bar {bar}, where a longer history gives {expected!r}; "
-    "window={window} says that {window} bars are enough"
+    "warm_up={window} says that {window} bars are enough"
 )
 _UNFADED = (
     "is {got!r} at bar {bar}, where a longer history gives {expected!r}; "
-    "without recursive=True no bar before its window counts"
+    "window={reach} says that no bar before the last {reach} counts, to the last bit"
 )
 
 
@@ -72,12 +69,14 @@ def leak_test(
     Returns:
         The leaks that were caught, each with feature, kind, probe, first bad cut, row and both values.
     """
-    market = (probe_market(MARKET_DAYS) if candles is None else candles).sort("symbol", "open_time").select(COLUMNS)
+    days = DAYS + max(memory(group, interval) // DAY, START_DAYS[-1]) + FORGOTTEN_DAYS
+    market = (probe_market(days) if candles is None else candles).sort("symbol", "open_time").select(COLUMNS)
     altered = market if candles is not None else market.filter(pl.col("open_time") < START + DAYS * DAY)
     if by_name is None:
         by_name = named_market() if candles is None else market
     with closing(_NamedTest(group, by_name.select(COLUMNS), interval, seed)) as names:
-        test = _Test(group, market, interval, seed)
+        until: datetime = altered["open_time"].max()  # type: ignore[assignment] # a time
+        test = _Test(group, market, until + interval, interval, seed)
         leaks, counts, unprobed = test.probed(altered)
         of_calendar, altered_bars = test.on_every_day()
         of_names, more_unprobed = names.probed()
@@ -138,18 +137,22 @@ class _NamedTest:
 
 
 class _Test:
-    def __init__(self, group: FeatureGroup, candles: pl.DataFrame, interval: timedelta, seed: int) -> None:
+    def __init__(
+        self, group: FeatureGroup, candles: pl.DataFrame, altered_until: datetime, interval: timedelta, seed: int
+    ) -> None:
         self.candles = candles
-        self.group, self.interval, self.seed, self.lookback = group, interval, seed, longest_lookback(group)
+        self.group, self.interval, self.seed, self.memory = group, interval, seed, memory(group, interval)
         self.markets = {part["symbol"][0]: part for part in self.candles.partition_by("symbol", maintain_order=True)}
         times: list[datetime] = self.candles["open_time"].sort().to_list()
         self.first, self.end = times[0], times[-1] + interval
         self.subject = Subject(group, interval)
         models: dict[str, pl.DataFrame] = {}
         for model in reversed(models_read(group)):  # one that another one's rows are computed from comes first.
-            models[model.name] = model.whole(
-                {model.of.name: self._fitted_on(model, self._as_it_is(), models)}, interval
-            )
+            rows = self._fitted_on(model, self._as_it_is(), models)
+            months = rows.select(MONTH.unique().sort()).to_series().to_list()
+            fitted = [month for month in months if month_span(month)[0] < altered_until]
+            assumed = model.assumed(rows, [month for month in months if month not in fitted])
+            models[model.name] = pl.concat([model.fitted(rows, fitted), assumed])
         self.subject = Subject(group, interval, models)
         self.whole = self.rows()
 
@@ -175,7 +178,7 @@ class _Test:
             counts["refit"] = len(refits) // len(self.markets)
         for variant in variants:
             counts[variant.probe] = counts.get(variant.probe, 0) + 1
-        needs = f"start needs candles over more than the lookback of {self.lookback.days} days"
+        needs = f"start needs candles over more than the {self.memory.days} days that the group reads"
         return leaks, counts, () if anchored else (needs,)
 
     def on_every_day(self) -> tuple[list[Leak], int]:
@@ -205,7 +208,7 @@ class _Test:
 
     def _futures(self, cuttable: pl.DataFrame) -> Iterator[Variant]:
         bar = self.group.bar(self.interval)
-        window = max((feature.window for feature in self.group.features), default=1)
+        window = max((feature.warm_up for feature in self.group.features), default=1)
         chosen = cuts(cuttable, bar=bar, window=window, interval=self.interval, seed=self.seed)
         for symbol, times in chosen.items():
             for alter in (truncated, perturbed, interrupted):
@@ -218,11 +221,11 @@ class _Test:
             yield from late_starts(market, symbol, [first + days * DAY for days in START_DAYS], self.end)
 
     def _anchored_starts(self) -> Iterator[Variant]:
-        """Markets that begin a lookback before a month does, as a partition is computed."""
+        """Markets that begin as long before a month as its rows read, as a partition is computed."""
         for symbol, market in self.markets.items():
             first, last = market["open_time"][0], market["open_time"][-1]
             months = [month_span(month)[0] for month in months_between(first, last)]
-            starts = [month - self.lookback for month in months if first < month - self.lookback]
+            starts = [month - self.memory for month in months if first < month - self.memory]
             yield from late_starts(market, symbol, starts[-ANCHORED_STARTS:], self.end)
 
     def _refits(self, months: Sequence[str]) -> Iterator[Variant]:
@@ -275,37 +278,46 @@ class _Test:
             yield from _differing(both, feature.name, ~_same(feature.name))
 
     def _forgotten(self, variants: Sequence[Variant]) -> Iterator[Leak]:
-        """Values that depend on what is older than the lookback."""
+        """Values that depend on what is older than all that the group reads."""
         if not variants:
             return
-        pairs = _pairs(variants, self.subject.rows(stacked(variants)), self.whole).drop_nulls(["here", "there"])
-        settled = pairs.filter(pl.col("event_timestamp") > pl.col("cut") + self.lookback)
+        months = months_between(min(variant.cut for variant in variants) + self.memory, self.end)
+        rows = self.subject.rows(stacked(variants), months)
+        pairs = _pairs(variants, rows, self.whole).drop_nulls(["here", "there"])
+        settled = pairs.filter(pl.col("event_timestamp") > pl.col("cut") + self.memory)
         for feature in self.group.features:
-            yield from _differing(settled, feature.name, ~_close(feature))
+            yield from _differing(settled, feature.name, ~_same(feature.name))
 
     def _warmed_up(self, variants: Sequence[Variant]) -> Iterator[Leak]:
         """Values that need another window than is declared."""
         rows = self.subject.rows(stacked(variants)).with_columns(bar=pl.int_range(pl.len()).over("symbol"))
         pairs = _pairs(variants, rows, self.whole).drop_nulls(["here", "there"])
-        age = pl.col("event_timestamp") - pl.col("cut")
-        warm = age > warm_up(self.group, self.interval)
+        bar, age = pl.col("bar") + 1, pl.col("event_timestamp") - pl.col("cut")
+        warm, settled = age > warm_up(self.group, self.interval), age > self._settled()
         for feature in self.group.features:
-            name, got = feature.name, pl.col(f"{feature.name}_there")
-            full = (pl.col("bar") >= feature.window - 1) & (age > (feature.lookback or timedelta(0)))
-            yield from self._windowed(
-                feature, pairs.filter((pl.col("bar") < feature.window - 1) & got.is_not_null()), _TOO_LONG
-            )
-            if feature.recursive:
-                continue
-            kept = pl.lit(value=True) if feature.lookback is None else full
-            yield from self._windowed(feature, pairs.filter(kept & got.is_not_null() & ~_close(feature)), _UNFADED)
-            yield from self._windowed(feature, pairs.filter(full & warm & got.is_null() & ~_same(name)), _TOO_SHORT)
+            got = pl.col(f"{feature.name}_there")
+            same, read = _same(feature.name), age > feature.calendar
+            early = (bar < feature.warm_up) & got.is_not_null()
+            yield from self._windowed(feature, pairs.filter(early), _TOO_LONG)
+            if self.group.function is None:
+                full = (bar >= feature.window) & read & settled
+                yield from self._windowed(feature, pairs.filter(full & got.is_not_null() & ~same), _UNFADED)
+            due = (bar >= feature.warm_up) & read & warm
+            yield from self._windowed(feature, pairs.filter(due & got.is_null() & ~same), _TOO_SHORT)
+
+    def _settled(self) -> timedelta:
+        """How long after a late start the tables that the group reads are what they would be without it."""
+        bars, *joins = self.group.inputs
+        read = [(bars.table, timedelta(0)), *((join.table, join.reach(self.interval)) for join in joins)]
+        return max(reach + memory(part_read(self.group, table), self.interval) for table, reach in read)
 
     def _windowed(self, feature: Feature, pairs: pl.DataFrame, why: str) -> Iterator[Leak]:
         """The first of the rows that do not agree with the feature's window."""
         for leak in _differing(pairs, feature.name, pl.lit(value=True), "warm-up"):
             bar = pairs.filter(symbol=leak.symbol, cut=leak.cut, event_timestamp=leak.row)["bar"][0] + 1
-            text = why.format(bar=bar, window=feature.window, expected=leak.expected, got=leak.got)
+            text = why.format(
+                bar=bar, window=feature.warm_up, reach=feature.window, expected=leak.expected, got=leak.got
+            )
             yield replace(leak, why=text)
 
     def _touching(self, months: Sequence[str]) -> Iterator[Leak]:
@@ -335,15 +347,6 @@ def _pairs(variants: Sequence[Variant], rows: pl.DataFrame, whole: pl.DataFrame)
 
 def _same(name: str) -> pl.Expr:
     return pl.col(name).eq_missing(pl.col(f"{name}_there"))
-
-
-def _close(feature: Feature) -> pl.Expr:
-    if not feature.dtype.is_float():
-        return _same(feature.name)
-    expected, got = pl.col(feature.name), pl.col(f"{feature.name}_there")
-    scale = expected.abs().max().over("symbol")
-    near = (expected - got).abs() <= TOLERANCE * scale
-    return near.fill_null(expected.is_null() & got.is_null())
 
 
 def _differing(pairs: pl.DataFrame, name: str, bad: pl.Expr, probe: str | None = None) -> Iterator[Leak]:

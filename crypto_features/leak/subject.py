@@ -9,7 +9,7 @@ import polars as pl
 from crypto_features.compute.resample import resample_each
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import upstream
-from crypto_features.tables.derived import inputs_of
+from crypto_features.tables.derived import inputs_of, part_read
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import months_between
@@ -17,6 +17,8 @@ from crypto_features.tables.partition import evaluate, every_row
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table
 from crypto_features.versions.probe_market import COLUMNS
+
+LONGEST_MONTH = timedelta(days=31)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Subject:
     def before_any_fit(self, candles: pl.DataFrame) -> "Subject":
         """The same subject with assumed parameters for every month of the candles and of the lookback."""
         times, found = candles["open_time"], dict[str, pl.DataFrame]()
-        first = times.min() - longest_lookback(self.group)  # type: ignore[operator] # a time
+        first = times.min() - memory(self.group, self.interval)  # type: ignore[operator] # a time
         last = times.max() + timedelta(days=1)  # type: ignore[operator] # a time
         months = months_between(first, last)  # type: ignore[arg-type] # times
         for model in models_read(self.group):
@@ -90,6 +92,15 @@ def groups_read(group: FeatureGroup) -> Iterator[FeatureGroup]:
             yield from groups_read(source.table)
 
 
-def longest_lookback(group: FeatureGroup) -> timedelta:
-    """The longest lookback of the group and of the groups that it reads."""
-    return max(source.lookback for read in groups_read(group) for source in read.inputs)
+def memory(table: Table, interval: timedelta) -> timedelta:
+    """How long before a row's time candles may decide it, through all that it reads but fitted models.
+
+    Args:
+        table: The table; of a group that it reads only the features that it reads count.
+        interval: Length of a candle.
+    """
+    if isinstance(table, RawTable | FittedModel):
+        return timedelta(0)
+    anchored = LONGEST_MONTH if isinstance(table, FeatureGroup) and table.function else timedelta(0)
+    own = table.bar(interval) if isinstance(table, Bars) else timedelta(0)
+    return own + max(i.reach(interval) + anchored + memory(part_read(table, i.table), interval) for i in table.inputs)

@@ -44,7 +44,6 @@ price_features = FeatureGroup(
     name="price_features",
     description="Returns, moving averages, volatility and oscillators of daily candles.",
     bars=daily_candles,
-    lookback="500d",
     ttl="1d",
     features=(
         _return(1),
@@ -63,8 +62,8 @@ price_features = FeatureGroup(
             rsi(14),
             "Relative strength index with Wilder smoothing over 14 bars; null if the price never moved.",
             "0 to 100",
-            window=15,
-            recursive=True,
+            window=513,
+            warm_up=15,
             bounds=(0, 100),
         ),
         Feature(
@@ -88,8 +87,8 @@ price_features = FeatureGroup(
             atr(14),
             "Average true range with Wilder smoothing over 14 bars.",
             "quote currency",
-            window=15,
-            recursive=True,
+            window=513,
+            warm_up=15,
             bounds=NOT_NEGATIVE,
         ),
         Feature(
@@ -97,8 +96,8 @@ price_features = FeatureGroup(
             pl.col("atr_14") / CLOSE,
             "atr_14 / close.",
             "ratio",
-            window=15,
-            recursive=True,
+            window=513,
+            warm_up=15,
             bounds=NOT_NEGATIVE,
         ),
         Feature(
@@ -114,8 +113,8 @@ price_features = FeatureGroup(
             macd_diff(fast=12, slow=26, signal=9),
             "MACD (12, 26) minus its signal (9).",
             "quote currency",
-            window=34,
-            recursive=True,
+            window=767,
+            warm_up=34,
         ),
         Feature(
             "stoch_k_14",

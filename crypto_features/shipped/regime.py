@@ -112,7 +112,6 @@ regime_features = FeatureGroup(
             "label",
             dtype=pl.String,
             window=60,
-            recursive=True,
             sources=_SOURCES,
         ),
         Feature(
@@ -121,7 +120,6 @@ regime_features = FeatureGroup(
             "Calibrated probability of the label: how often such a label was the trend rule's, on earlier data.",
             "0 to 1",
             window=60,
-            recursive=True,
             bounds=(0, 1),
             sources=_SOURCES,
         ),
@@ -132,7 +130,6 @@ regime_features = FeatureGroup(
             "days",
             dtype=pl.Int64,
             window=60,
-            recursive=True,
             bounds=(0, LONGEST),
             sources=_SOURCES,
         ),

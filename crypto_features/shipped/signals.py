@@ -49,7 +49,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
         description="Volatility breakout after Larry Williams, for each base candle; a description, no advice.",
         bars=candles,
         joins=(
-            Join(daily_candles, "1d" if k is not None else "40d", noise),
+            Join(daily_candles, "1d", noise, window=20 if noise else 1),
             Join(price_features, "7d"),
         ),
         plots={"signals": price_with_signals},
@@ -59,6 +59,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
                 _OPEN_OF_DAY + share * _RANGE,
                 f"Open of the UTC day + k · (high − low of the day before), k = {text}; null without that day.",
                 "quote currency",
+                lookback="1d",
                 bounds=POSITIVE,
             ),
             Feature(
@@ -67,6 +68,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
                 "1 if the close is at or above target_price and ma_5 > ma_20 on the last complete day, else 0.",
                 "0 or 1",
                 dtype=pl.Int64,
+                lookback="1d",
                 bounds=(0, 1),
             ),
             Feature(
@@ -82,7 +84,7 @@ def volatility_breakout(k: float | None = K) -> FeatureGroup:
                 (CLOSE - _TARGET) / _ATR,
                 "(Close − target_price) / atr_14 of the last complete day.",
                 "average true ranges",
-                recursive=True,
+                lookback="1d",
             ),
         ),
     )

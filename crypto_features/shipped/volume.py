@@ -12,7 +12,6 @@ volume_features = FeatureGroup(
     name="volume_features",
     description="Volume, its trend and money flow of daily candles.",
     bars=daily_candles,
-    lookback="500d",
     ttl="1d",
     features=(
         Feature(

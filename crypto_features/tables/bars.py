@@ -8,10 +8,11 @@ from typing import ClassVar
 import polars as pl
 
 from crypto_features.compute.resample import resample, waits_until
+from crypto_features.durations import length
 from crypto_features.errors import InputError
 from crypto_features.tables.raw import CANDLE, RawTable
 from crypto_features.tables.read import Reader, Terms
-from crypto_features.tables.table import Join, Sources, Table, length
+from crypto_features.tables.table import Join, Sources, Table
 
 DAY = timedelta(days=1)
 

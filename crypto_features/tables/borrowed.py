@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import polars as pl
 
+from crypto_features.durations import length
 from crypto_features.errors import InputError
 from crypto_features.tables.completeness import COMPLETENESS
 from crypto_features.tables.dtypes import TIME, Dtype
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.read import Reader, Terms
-from crypto_features.tables.table import Join, Table, length
+from crypto_features.tables.table import Join, Table
 
 
 @dataclass(frozen=True, eq=False, repr=False)

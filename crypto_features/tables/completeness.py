@@ -1,9 +1,12 @@
 """How complete bars are: one with too many holes has no features, and each value shows the worst bar of its window."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
+
+from crypto_features.tables.reach import within_reach
 
 if TYPE_CHECKING:  # a group computes itself by this module.
     from crypto_features.tables.group import FeatureGroup
@@ -22,7 +25,9 @@ def least(group: "FeatureGroup", default: float = MIN_COMPLETENESS) -> float:
 
 
 def lowest_columns(group: "FeatureGroup") -> Mapping[str, str]:
-    """For each feature the column that holds the lowest `completeness` of the bars in its window.
+    """For each feature the column that holds the lowest `completeness` of the bars in its warm-up.
+
+    They are those of its window, but of exponential means, which they decide nearly alone.
 
     >>> from crypto_features.shipped import price_features, volume_features
     >>> columns = lowest_columns(price_features)
@@ -31,29 +36,32 @@ def lowest_columns(group: "FeatureGroup") -> Mapping[str, str]:
     """
     joins = group.function is None and bool(group.joins)
     return {
-        feature.name: COMPLETENESS if feature.window == 1 and not joins else f"{COMPLETENESS}_{feature.window}"
+        feature.name: COMPLETENESS if feature.warm_up == 1 and not joins else f"{COMPLETENESS}_{feature.warm_up}"
         for feature in group.features
     }
 
 
 def completeness_columns(group: "FeatureGroup") -> tuple[str, ...]:
     """The columns of `completeness` in the group's table: that of the bar, then the lowest of each window."""
-    windows = {feature.window: lowest_columns(group)[feature.name] for feature in group.features}
+    windows = {feature.warm_up: lowest_columns(group)[feature.name] for feature in group.features}
     return tuple(dict.fromkeys((COMPLETENESS, *(column for _, column in sorted(windows.items())))))
 
 
-def with_lowest(group: "FeatureGroup", bars: pl.DataFrame) -> pl.DataFrame:
-    """Bars by symbol and time, with the lowest `completeness` of each window.
+def with_lowest(group: "FeatureGroup", spell: pl.DataFrame, bar: timedelta) -> pl.DataFrame:
+    """Bars of one symbol that was never away for long, with the lowest `completeness` of each warm-up.
 
     Joined rows count with their own `completeness`. Bars of which nothing is known are whole.
+
+    Args:
+        group: The group.
+        spell: The bars, by time.
+        bar: Length of a bar.
     """
-    own = pl.col(COMPLETENESS) if COMPLETENESS in bars.columns else pl.lit(1.0)
-    joined = [name for name in bars.columns if name.endswith(f".{COMPLETENESS}")]
-    bars = bars.with_columns(own.fill_null(1.0).cast(pl.Float64).alias(COMPLETENESS))
+    own = pl.col(COMPLETENESS) if COMPLETENESS in spell.columns else pl.lit(1.0)
+    joined = [name for name in spell.columns if name.endswith(f".{COMPLETENESS}")]
+    bars = spell.with_columns(own.fill_null(1.0).cast(pl.Float64).alias(COMPLETENESS))
     worst = pl.min_horizontal(COMPLETENESS, *joined)
-    columns = {lowest_columns(group)[feature.name]: feature.window for feature in group.features}
-    return bars.with_columns(
-        worst.rolling_min(window, min_samples=1).over("symbol").alias(column)
-        for column, window in columns.items()
-        if column != COMPLETENESS
-    )
+    columns = {lowest_columns(group)[feature.name]: feature.warm_up for feature in group.features}
+    windows = [(column, bars_needed) for column, bars_needed in columns.items() if column != COMPLETENESS]
+    lowest = bars.with_columns(worst.rolling_min(w, min_samples=1).alias(column) for column, w in windows)
+    return within_reach(lowest, "event_timestamp", bar, windows, otherwise=COMPLETENESS)

@@ -34,7 +34,7 @@ def _derive(table: Table, found: dict[str, pl.DataFrame], candles: pl.DataFrame,
         if isinstance(source.table, RawTable):
             found.setdefault(source.name, candles)
             continue
-        upstream = _read_part(table, source.table)
+        upstream = part_read(table, source.table)
         have = found[source.name].columns if source.name in found else []
         if have and {*upstream.columns} <= {*have}:
             continue
@@ -57,7 +57,8 @@ def only(group: FeatureGroup, names: Iterable[str]) -> FeatureGroup:
     return replace(group, features=tuple(f for f in group.features if f.name in wanted))
 
 
-def _read_part(reader: Table, table: Table) -> Table:
+def part_read(reader: Table, table: Table) -> Table:
+    """What a table reads of another: of a group the features that it reads, else all of it."""
     if not isinstance(table, FeatureGroup):
         return table
     if isinstance(reader, FittedModel):

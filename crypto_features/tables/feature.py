@@ -10,6 +10,8 @@ from datetime import timedelta
 
 import polars as pl
 
+from crypto_features.durations import length
+from crypto_features.errors import InputError
 from crypto_features.tables.dtypes import Dtype, column_type
 
 Bounds = tuple[float, float]
@@ -36,17 +38,17 @@ class Feature:
         description: Its definition, as documentation shows it.
         unit: Unit of the value: `"ratio"`, `"quote currency"`, `"days"`, ...
         dtype: Type of the column: a number, truth value, text, bytes, date or time that Feast holds, or a list of them.
-        window: Bars of the first input that a value needs: it is null until there are so many.
+        window: Bars of the first input that decide a value, and nothing before them does.
+        warm_up: Bars of the first input without which there is no value, if a value needs fewer than its window, as an
+            exponential mean does: until the window is full, every bar there is decides it.
         lookback: How far back it reads by the calendar, if its window is no number of bars (month to date, 20 calendar
-            days): bars that closed within this time before it decide its value, however few they are.
-        recursive: The value keeps a fading trace of bars before its window (exponential smoothing); the trace is gone
-            after the group's lookback.
+            days), such as `"20d"`: bars that closed within this time before it decide its value, however few they are.
         bounds: Least and greatest value that its definition can give, both included; `None` if it has none. They are
             checked before anything downstream is published, and are no part of its version.
         sources: What a group's function reads to compute it, as `(table, column)`; expressions tell it themselves.
 
     Raises:
-        InputError: if Feast holds no values of the type.
+        InputError: if Feast holds no values of the type, or its warm-up is longer than its window.
     """
 
     name: str
@@ -55,18 +57,30 @@ class Feature:
     unit: str
     dtype: Dtype = pl.Float64
     window: int = 1
-    recursive: bool = False
+    warm_up: int = 0
     bounds: Bounds | None = None
     sources: tuple[tuple[str, str], ...] = ()
-    lookback: timedelta | None = None
+    lookback: timedelta | str | None = None
 
     def __post_init__(self) -> None:
         column_type(self.name, self.dtype)
+        length(self.lookback or "0s", f"the lookback of {self.name}")
+        object.__setattr__(self, "warm_up", self.warm_up or self.window)
+        if not 1 <= self.warm_up <= self.window:
+            raise InputError(
+                f"{self.name} declares warm_up={self.warm_up} and window={self.window}: expected 1 to {self.window} "
+                "bars of warm-up, as the bars that a value needs are among those that decide it."
+            )
 
     @property
     def column_type(self) -> pl.DataType:
         """Type of the column in full, such as `Datetime("us", "UTC")` of `pl.Datetime`."""
         return column_type(self.name, self.dtype)
+
+    @property
+    def calendar(self) -> timedelta:
+        """How far back it reads by the calendar."""
+        return length(self.lookback or timedelta(0), self.name)
 
     @property
     def range(self) -> str:

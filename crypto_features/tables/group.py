@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from crypto_features.durations import length
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.tables.completeness import COMPLETENESS
 from crypto_features.tables.cross_sections import refuse_cross_sections
@@ -15,7 +16,7 @@ from crypto_features.tables.feature import RESERVED, Feature
 from crypto_features.tables.lineage import columns_read, lineage
 from crypto_features.tables.partition import compute_partition, every_row
 from crypto_features.tables.read import Read, Reader, Terms
-from crypto_features.tables.table import Join, Sources, Table, length
+from crypto_features.tables.table import Join, Sources, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,8 +37,8 @@ class FeatureGroup(Table):
         description: What the group is for.
         bars: The table that gives a row for each of its rows.
         features: Its columns.
-        lookback: How long before the start of a partition bars are needed, such as `"40d"`. A symbol that was away for
-            longer begins anew: its values are null until their windows are full.
+        lookback: How long before the start of a month its function gets bars, such as `"40d"`. Of expressions it
+            follows from the windows of the features.
         joins: Further tables. For expressions they are joined to the bars as of the bar's open: what was known when the
             bar began.
         ttl: How old a value may be when it is used; `None` for the length of a bar.
@@ -49,8 +50,9 @@ class FeatureGroup(Table):
 
     Raises:
         InputError: if two features have one name, one has that of a column of the bars, or one has neither an
-            expression nor, in a group with a function, its sources; if a joined table has no lookback, a value would be
-            too old before the next one comes, an expression compares symbols, or `completeness` is not a share.
+            expression nor, in a group with a function, its sources; if a group of expressions declares a lookback, or
+            a feature a shorter window than another one that it reads; if a joined table has no lookback, a value would
+            be too old before the next one comes, an expression compares symbols, or `completeness` is not a share.
     """
 
     name: str
@@ -88,7 +90,11 @@ class FeatureGroup(Table):
     @property
     def inputs(self) -> tuple[Join, ...]:
         """The bars and the joined tables."""
-        return (Join(self.bars, self.lookback), *self.joins)
+        lookback, window = self.lookback, 1
+        if self.function is None:
+            lookback = max((f.calendar for f in self.features), default=timedelta(0))
+            window = max((f.window for f in self.features), default=1)
+        return (Join(self.bars, lookback, window=window), *self.joins)
 
     @property
     def fields(self) -> tuple[Feature, ...]:
@@ -100,10 +106,9 @@ class FeatureGroup(Table):
         """The names of its features."""
         return tuple(feature.name for feature in self.features)
 
-    @property
-    def reads(self) -> tuple[Read, ...]:
+    def reads(self, interval: timedelta) -> tuple[Read, ...]:
         """The columns of its inputs that reach a feature."""
-        return tuple(Read(i.name, i.lookback, columns_read(self, i.name)) for i in self.inputs)
+        return tuple(Read(i.name, i.reach(interval), columns_read(self, i.name)) for i in self.inputs)
 
     @property
     def sources(self) -> Sources:
@@ -117,7 +122,7 @@ class FeatureGroup(Table):
 
     def compute(self, read: Reader, month: str, symbols: Sequence[str] | None, terms: Terms) -> pl.DataFrame:
         """The rows of the bars that open in a month."""
-        inputs = {i.table: i.rows(read, month, symbols) for i in self.reads}
+        inputs = {i.table: i.rows(read, month, symbols) for i in self.reads(terms.interval)}
         least = terms.min_completeness
         return compute_partition(self, inputs, month, interval=terms.interval, min_completeness=least)
 
@@ -126,7 +131,11 @@ class FeatureGroup(Table):
         return every_row(self, inputs, interval=interval)
 
     def _check_lengths(self) -> None:
-        length(self.lookback, f"the lookback of {self.name}")
+        if length(self.lookback, f"the lookback of {self.name}") and self.function is None:
+            raise InputError(
+                f"{self.name} declares lookback={self.lookback}, but has no function: how far back expressions read "
+                "follows from the window of each feature; leave lookback out."
+            )
         if self.ttl is not None:
             length(self.ttl, f"the ttl of {self.name}")
         if self.bar(SHORTEST) == self.bar(2 * SHORTEST):  # else it is as long as the base candle, which is not known.
@@ -148,6 +157,15 @@ class FeatureGroup(Table):
                     f"{self.name}.{feature.name} is computed by a function and does not say from what; declare its "
                     f'sources, such as sources=(("{self.bars.name}", "close"),): lineage and the plan read them.'
                 )
+            for name in () if feature.expression is None else {*feature.expression.meta.root_names()} & {*self.columns}:
+                self._check_reach(feature, self.feature(name))
+
+    def _check_reach(self, feature: Feature, read: Feature) -> None:
+        if feature.window < read.window or feature.calendar < read.calendar:
+            needed = f"window={read.window}" + (f", lookback={str(read.lookback)!r}" if read.lookback else "")
+            raise InputError(
+                f"{self.name}.{feature.name} reads {read.name}, so it reaches back as far; declare {needed} or more."
+            )
 
     def time_to_live(self, interval: timedelta) -> timedelta:
         """How old a value may be when it is used.

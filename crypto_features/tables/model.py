@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from crypto_features.durations import length
 from crypto_features.tables.artefact import version_of, written
 from crypto_features.tables.dtypes import TIME
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import MONTH, month_span
 from crypto_features.tables.read import Read, Reader, Terms
-from crypto_features.tables.table import Join, Sources, Table, length
+from crypto_features.tables.table import Join, Sources, Table
 
 Parameters = Mapping[str, Any]
 """What JSON holds: the same rows must give the same parameters."""
@@ -66,8 +67,7 @@ class FittedModel(Table):
         """The one column of a model."""
         return ("parameters",)
 
-    @property
-    def reads(self) -> tuple[Read, ...]:
+    def reads(self, interval: timedelta) -> tuple[Read, ...]:  # noqa: ARG002 - it is declared as a time.
         """The rows of the months before."""
         columns = ("symbol", "event_timestamp", *self.features)
         return (Read(self.of.name, self.inputs[0].lookback, columns, own_month=False),)
@@ -83,7 +83,7 @@ class FittedModel(Table):
 
     def compute(self, read: Reader, month: str, symbols: Sequence[str] | None, terms: Terms) -> pl.DataFrame:  # noqa: ARG002 - all symbols are read.
         """The parameters of a month, from the rows of all symbols."""
-        return self.fitted(self.reads[0].rows(read, month, None), [month])
+        return self.fitted(self.reads(terms.interval)[0].rows(read, month, None), [month])
 
     def whole(self, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:  # noqa: ARG002 - as above.
         """The parameters of every month that has rows."""

@@ -63,7 +63,7 @@ def node_of(table: Table, versions: Versions, definitions: Versions, terms: Term
     waits = type(table).due is not Table.due
     return Node(
         table.name,
-        table.reads,
+        table.reads(terms.interval),
         partial(table.compute, terms=terms),
         versions[table.name],
         definitions.get(table.name, {}),

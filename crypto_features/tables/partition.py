@@ -1,7 +1,8 @@
 """The one way to compute features: batch, backfill and a single new bar all call `compute_partition`.
 
-A partition is always computed from the same anchored window `[month start − lookback, month end)`, so an incremental
-run, a backfill and the live path give the same bits.
+A partition is computed from the window `[month start − reach, month end)` of its inputs. A value of an expression
+depends on its own window alone (`reach`), one of a function on that of its month; so an incremental run, a backfill and
+a single new bar give the same bits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from crypto_features.tables.completeness import (
 )
 from crypto_features.tables.dtypes import TIME, held
 from crypto_features.tables.months import month_of, month_span, months_between
+from crypto_features.tables.reach import spells, within_reach
 from crypto_features.tables.table import Join
 from crypto_features.tables.types import in_types
 
@@ -45,7 +47,7 @@ def compute_partition(
 
     Args:
         group: What to compute.
-        inputs: The group's input tables by name, with at least the rows of `[month start − lookback, month end)`; what
+        inputs: The group's input tables by name, with at least the rows of `[month start − reach, month end)`; what
             lies outside is ignored.
         month: The partition, such as `"2024-01"`.
         interval: Length of a base candle.
@@ -66,7 +68,8 @@ def compute_partition(
         if source.name not in inputs:
             raise UnknownNameError(f"input of {group.name}", source.name, inputs)
         length = source.table.bar(interval) if source.table is not group.bars else _NONE
-        trimmed[source.name] = _trim(source, in_types(source.name, inputs[source.name]), month, length)
+        rows = in_types(source.name, inputs[source.name])
+        trimmed[source.name] = _trim(source, rows, month, source.reach(interval), length)
     rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
     return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
 
@@ -84,14 +87,14 @@ def evaluate(
     inputs = {**inputs, **{table: in_types(table, inputs[table]) for table in read}}
     if group.function is not None:
         return _typed(group, _with_completeness(group, group.function(inputs), inputs, interval), limit)
-    bars = with_lowest(group, _joined(group, inputs, interval))
-    layers = list(_layers(group))
+    bars = _joined(group, inputs, interval)
+    layers, length = list(_layers(group)), group.bar(interval)
     try:
-        parts = [_computed(part, layers) for part in bars.partition_by("symbol", maintain_order=True)]
+        parts = [_computed(group, spell, layers, length) for spell in spells(bars, "event_timestamp")]
     except pl.exceptions.ColumnNotFoundError as error:
         column = str(error).partition("\n")[0]
         raise InputError(f"{group.name} reads {column}; its inputs have {', '.join(bars.columns)}.") from None
-    return _typed(group, pl.concat(parts) if parts else _computed(bars, layers), limit)
+    return _typed(group, pl.concat(parts), limit)
 
 
 def every_row(
@@ -122,10 +125,13 @@ def _layers(group: "FeatureGroup") -> Iterator[list[pl.Expr]]:
         waiting = {name: expression for name, expression in waiting.items() if name not in ready}
 
 
-def _computed(bars: pl.DataFrame, layers: list[list[pl.Expr]]) -> pl.DataFrame:
+def _computed(
+    group: "FeatureGroup", spell: pl.DataFrame, layers: list[list[pl.Expr]], length: timedelta
+) -> pl.DataFrame:
+    spell = with_lowest(group, spell, length)
     for layer in layers:
-        bars = bars.with_columns(layer)
-    return bars
+        spell = spell.with_columns(layer)
+    return within_reach(spell, "event_timestamp", length, [(f.name, f.window) for f in group.features])
 
 
 def _with_completeness(
@@ -133,23 +139,25 @@ def _with_completeness(
 ) -> pl.DataFrame:
     """The rows of a function, with the completeness of the bars of the first input."""
     bars = _known(group.inputs[0], inputs, interval).rename({_KNOWN: "event_timestamp"})
-    known = with_lowest(group, bars)
+    length = group.bar(interval)
+    known = pl.concat(with_lowest(group, spell, length) for spell in spells(bars, "event_timestamp"))
     columns = completeness_columns(group)
     rows = rows.drop(columns, strict=False)
     return rows.join(known.select(*KEYS, *columns), on=KEYS, how="left") if {*KEYS} <= {*rows.columns} else rows
 
 
-def _trim(source: Join, frame: pl.DataFrame, month: str, length: timedelta) -> pl.DataFrame:
+def _trim(source: Join, frame: pl.DataFrame, month: str, reach: timedelta, length: timedelta) -> pl.DataFrame:
     """The rows of the anchored window: bars that open in it; of a joined table rows that were known in it.
 
     Args:
         source: The input.
         frame: Its rows.
         month: The partition.
+        reach: How long before its start rows are needed.
         length: How long after its `open_time` a row of a joined table is known; 0 for the bars.
     """
     start, end = month_span(month)
-    start -= source.lookback
+    start -= reach
     if "month" in frame.columns:
         return frame.filter(pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month)))
     if "open_time" in frame.columns:
@@ -195,8 +203,10 @@ def _known(source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta
     if not source.columns:
         return frame
     added = [expression.alias(name) for name, expression in source.columns.items()]
-    parts = frame.partition_by("symbol") or [frame]
-    return pl.concat(part.with_columns(added) for part in parts)
+    windows, length = [(name, source.window) for name in source.columns], source.table.bar(interval)
+    return pl.concat(
+        within_reach(spell.with_columns(added), _KNOWN, length, windows) for spell in spells(frame, _KNOWN)
+    )
 
 
 def _typed(group: "FeatureGroup", rows: pl.DataFrame, limit: float) -> pl.DataFrame:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import polars as pl
 
-from crypto_features.durations import duration
-from crypto_features.errors import InputError
+from crypto_features.durations import length
+from crypto_features.tables.reach import span
 from crypto_features.tables.read import Read, Reader, Terms
 
 Sources = Mapping[str, tuple[tuple[str, str], ...]]
@@ -46,10 +46,13 @@ class Table:
         """The columns that another table may read by name, beside those that tell rows apart."""
         raise NotImplementedError
 
-    @property
-    def reads(self) -> tuple[Read, ...]:
-        """What it reads of each input, by names."""
-        return tuple(Read(i.name, i.lookback) for i in self.inputs)
+    def reads(self, interval: timedelta) -> tuple[Read, ...]:
+        """What it reads of each input, by names.
+
+        Args:
+            interval: Length of a base candle.
+        """
+        return tuple(Read(i.name, i.reach(interval)) for i in self.inputs)
 
     @property
     def sources(self) -> Sources:
@@ -87,13 +90,19 @@ class Join:
 
     Args:
         table: The table.
-        lookback: How long before the start of a partition its rows are needed, such as `"40d"`. A joined row is always
-            younger. A symbol that was away for longer begins anew: its values are null until their windows are full.
+        lookback: How old a row may be, such as `"40d"`: a joined row is always younger.
         columns: Columns computed from the table's own rows of one symbol, in time order, before it is joined.
+        window: Rows of the table that decide such a column.
     """
 
-    def __init__(self, table: Table, lookback: timedelta | str, columns: Mapping[str, pl.Expr] | None = None) -> None:
-        self.table, self.columns = table, dict(columns or {})
+    def __init__(
+        self,
+        table: Table,
+        lookback: timedelta | str,
+        columns: Mapping[str, pl.Expr] | None = None,
+        window: int = 1,
+    ) -> None:
+        self.table, self.columns, self.window = table, dict(columns or {}), window
         self.lookback = length(lookback, f"the lookback of {table.name}")
 
     @property
@@ -101,16 +110,10 @@ class Join:
         """Name of the table."""
         return self.table.name
 
+    def reach(self, interval: timedelta) -> timedelta:
+        """How long before the start of a partition its rows are needed.
 
-def length(value: timedelta | str, what: str) -> timedelta:
-    """A duration that a declaration gives as such or as a text.
-
-    Raises:
-        InputError: if it is a text that names none.
-    """
-    if isinstance(value, timedelta):
-        return value
-    try:
-        return duration(value)
-    except ValueError as error:
-        raise InputError(f"{what}: {error}.") from None
+        Args:
+            interval: Length of a base candle.
+        """
+        return self.lookback + (span(self.window, self.table.bar(interval)) if self.window > 1 else timedelta(0))

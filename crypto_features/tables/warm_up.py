@@ -25,8 +25,8 @@ def warm_up(group: FeatureGroup, interval: timedelta) -> timedelta:
 
 def _until_full(source: Join, interval: timedelta) -> timedelta:
     table = source.table
-    joined = source.lookback if source.columns else timedelta(0)
+    joined = source.window * table.bar(interval) if source.columns else timedelta(0)
     if isinstance(table, FeatureGroup):
-        return joined + max(f.window for f in table.features) * table.bar(interval) + warm_up(table, interval)
+        return joined + max(f.warm_up for f in table.features) * table.bar(interval) + warm_up(table, interval)
     # A symbol may begin in the middle of a bar, which then is not complete.
     return joined + (table.bar(interval) if isinstance(table, Bars) else timedelta(0))

@@ -91,7 +91,7 @@ def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Ma
     """
     groups = [catalog.views[view] for view in training.service.features]
     found = {training.rows.name: timedelta(0), **{group.name: group.time_to_live(interval) for group in groups}}
-    longest = max(group.time_to_live(interval) + reach(group) for group in groups)
+    longest = max(group.time_to_live(interval) + reach(group, interval) for group in groups)
     models = {table.name for group in groups for table in upstream(group) if isinstance(table, FittedModel)}
     return found | {catalog.raw.name: longest} | dict.fromkeys(sorted(models), longest)
 

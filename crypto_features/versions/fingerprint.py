@@ -63,7 +63,7 @@ def feature_fingerprints(group: FeatureGroup) -> Mapping[str, str]:
     lookback = ",".join(f"{i.name}:{i.lookback}" for i in group.inputs)
     return {
         f.name: _behaviour(
-            rows, f.name, "event_timestamp", f"{f.dtype} {least(group)} {lookback if f.recursive else ''}"
+            rows, f.name, "event_timestamp", f"{f.dtype} {least(group)} {lookback if group.function else ''}"
         )
         for f in group.features
     }
@@ -105,8 +105,8 @@ def _months() -> tuple[str, ...]:
 def _behaviour(rows: pl.DataFrame, column: str, time: str, declared: str) -> str:
     """Digest of one column and of the times of its rows.
 
-    It also depends on the completeness that a bar needs, and a recursive value on how far back its window is anchored:
-    they are part of what is `declared`.
+    It also depends on the completeness that a bar needs, and one of a function on how far back its inputs begin: they
+    are part of what is `declared`.
     """
     parts = [declared]
     for part in rows.partition_by("symbol", maintain_order=True):

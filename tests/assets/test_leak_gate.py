@@ -122,7 +122,7 @@ def test_another_window_or_definition_is_tested_anew_and_another_text_is_not() -
     first, *rest = GROUP.features
     changes: list[dict[str, Any]] = [
         {"window": first.window + 1},
-        {"recursive": True},
+        {"window": first.window + 1, "warm_up": first.warm_up},
         {"lookback": DAY},
         {"expression": pl.when(pl.col("symbol") == "FTT").then(0.0).otherwise(first.expression)},
     ]

@@ -78,7 +78,7 @@ def write(root: Path, market: Market) -> None:
         for month, rows in by_month(now.tables[name], MONTH):
             start, end = month_span(month)
             late = missed(past, [group], SYMBOLS, start, end)
-            created = with_created(rows, None, late, start - reach(group))
+            created = with_created(rows, None, late, start - reach(group, HOUR))
             Table(folder, name).publish(month, created, partition_metadata(created, feature_versions(name), {}))
 
 

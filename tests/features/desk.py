@@ -137,7 +137,6 @@ def feature(name, expression, **declared):
 expressions = FeatureGroup(
     "expressions",
     bars=daily_candles,
-    lookback="40d",
     joins=(Join(price_features, "7d", columns={"twice": pl.col("ma_5") * 2}),),
     ttl="1d",
     features=(

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from crypto_features.compute.indicators import CLOSE, HIGH, LOW, OPEN, VOLUME, price_return, rsi
-from crypto_features.compute.windows import window_mean
+from crypto_features.compute.indicators import CLOSE, HIGH, LOW, OPEN, VOLUME, ema, price_return, rsi
+from crypto_features.compute.windows import window_deviation, window_mean
 from crypto_features.shipped import candles, daily_candles
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
@@ -31,7 +31,6 @@ DAILY = FeatureGroup(
     "honest_days",
     "honest",
     bars=daily_candles,
-    lookback="500d",
     ttl="1d",
     features=(
         _feature("weekday of the bar", OPEN_TIME.dt.weekday().cast(pl.Float64)),
@@ -44,8 +43,8 @@ DAILY = FeatureGroup(
         _feature("drawdown", CLOSE / HIGH.rolling_max(60) - 1, 60),
         _feature("month to date", CLOSE / OPEN.first().over(_MONTH) - 1, lookback=_LONG),
         _feature(
-            "mean of 20 calendar days",
-            CLOSE.rolling_mean_by("open_time", window_size="20d"),
+            "high of 20 calendar days",
+            HIGH.rolling_max_by("open_time", window_size="20d"),
             lookback=timedelta(days=20),
         ),
         _feature("rises in 10 days", (price_return(1) > 0).cast(pl.Int64).rolling_sum(10), 11, dtype=pl.Int64),
@@ -69,14 +68,14 @@ DAILY = FeatureGroup(
         _feature("days since the bar before", OPEN_TIME.diff().dt.total_days().cast(pl.Float64), 2),
         _feature("logarithm of money", (CLOSE * VOLUME + 1).log()),
         _feature("z-score of a window", (CLOSE - window_mean(CLOSE, 20)) / window_mean(CLOSE, 20), 20),
-        _feature("smoothed strength", rsi(14).fill_nan(None).ewm_mean(span=5), 15, recursive=True),
+        _feature("smoothed strength", ema(rsi(14), 5, skip=14), 640, warm_up=19),
         _feature("a price above 50,000", CLOSE > 50_000, dtype=pl.Boolean),
         _feature("year to date", CLOSE / OPEN.first().over(OPEN_TIME.dt.year()) - 1, lookback=timedelta(days=366)),
-        _feature("deviation of 30 closes", CLOSE.rolling_std(30), 30),
-        _feature("skew of 30 returns", price_return(1).rolling_skew(30).fill_nan(None), 31),
-        _feature("price against volume", pl.rolling_corr(CLOSE, VOLUME, window_size=20, min_samples=20), 20),
+        _feature("deviation of 30 closes", window_deviation(CLOSE, 30, ddof=1), 30),
+        _feature("third moment of 30 returns", window_mean(price_return(1).pow(3), 30), 31),
+        _feature("money a share", window_mean(CLOSE * VOLUME, 20) / window_mean(VOLUME, 20), 20),
         _feature("a constant", pl.lit(1.0)),
-        _feature("slow exponential mean", CLOSE.ewm_mean(span=40), recursive=True),
+        _feature("slow exponential mean", ema(CLOSE, 40), 1024, warm_up=40),
         _feature("days since a halving", (OPEN_TIME - _HALVING).dt.total_days().cast(pl.Float64)),
         _feature("another rule since 2021", pl.when(OPEN_TIME.dt.year() > 2020).then(CLOSE).otherwise(OPEN)),
         _feature("deviation of medians", (CLOSE - CLOSE.rolling_median(11)).abs().rolling_median(11), 21),
@@ -90,8 +89,7 @@ HOURLY = FeatureGroup(
     "honest_hours",
     "honest",
     bars=candles,
-    lookback="7d",
-    joins=(Join(daily_candles, "40d", {"ma_20": window_mean(CLOSE, 20)}),),
+    joins=(Join(daily_candles, "40d", {"ma_20": window_mean(CLOSE, 20)}, window=20),),
     ttl="1d",
     features=(
         _feature("hour of the bar", OPEN_TIME.dt.hour().cast(pl.Float64)),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from crypto_features.compute.windows import window_mean
 from crypto_features.errors import InputError
 from crypto_features.tables.artefact import opened
 from crypto_features.tables.bars import Bars
@@ -27,13 +28,12 @@ momentum = FeatureGroup(
     "momentum",
     "How a price moved over some blocks.",
     bars=blocks,
-    lookback="20d",
     ttl="8h",
     features=(
         Feature("rise", CLOSE / CLOSE.shift(6) - 1, "Close over the close six blocks earlier, − 1.", "ratio", window=7),
         Feature(
             "mean_range",
-            ((HIGH - LOW) / CLOSE).rolling_mean(12),
+            window_mean((HIGH - LOW) / CLOSE, 12),
             "Mean range of twelve blocks, of the close.",
             "ratio",
             window=12,

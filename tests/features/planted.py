@@ -7,9 +7,9 @@ from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import Compute, FeatureGroup
 
 
-def daily_feature(expression: pl.Expr, *, window: int = 1, recursive: bool = False) -> FeatureGroup:
+def daily_feature(expression: pl.Expr, *, window: int = 1, warm_up: int = 0) -> FeatureGroup:
     """A group of one feature of daily candles."""
-    feature = Feature("planted", expression, "Made for a test.", "none", window=window, recursive=recursive)
+    feature = Feature("planted", expression, "Made for a test.", "none", window=window, warm_up=warm_up)
     return daily_group(feature)
 
 
@@ -25,7 +25,7 @@ def daily_group(*features: Feature, lookback: str = "500d", function: Compute | 
         "planted_features",
         "Made for a test.",
         bars=daily_candles,
-        lookback=lookback,
+        lookback=lookback if function else "0d",
         ttl="1d",
         features=features,
         function=function,

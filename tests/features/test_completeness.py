@@ -26,7 +26,7 @@ def group(**declared: object) -> FeatureGroup:
         Feature("close_now", CLOSE, "Close.", "quote currency"),
         Feature("ma_3", window_mean(CLOSE, 3), "Mean of three.", "quote currency", window=3),
     )
-    own = FeatureGroup("own", "A group.", bars=daily_candles, lookback="3d", features=features)
+    own = FeatureGroup("own", "A group.", bars=daily_candles, features=features)
     return replace(own, **declared)  # type: ignore[arg-type] # fields
 
 

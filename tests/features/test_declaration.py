@@ -22,7 +22,7 @@ def group(
     expression: pl.Expr = CLOSE, *joins: Join, bars: Table = daily_candles, ttl: timedelta | str | None = None
 ) -> FeatureGroup:
     feature = Feature("x", expression, "", "")
-    return FeatureGroup("mine", bars=bars, lookback="40d", joins=joins, features=(feature,), ttl=ttl)
+    return FeatureGroup("mine", bars=bars, joins=joins, features=(feature,), ttl=ttl)
 
 
 @pytest.mark.parametrize("base", [HOUR, 4 * HOUR])

@@ -312,7 +312,7 @@ def test_an_edit_that_changes_values_changes_their_definition(count: Callable[..
 
 
 def group(expression: pl.Expr) -> FeatureGroup:
-    return FeatureGroup("g", bars=daily_candles, lookback="1d", features=(Feature("x", expression, "", ""),))
+    return FeatureGroup("g", bars=daily_candles, features=(Feature("x", expression, "", ""),))
 
 
 def typed_in(source: str) -> pl.Expr:

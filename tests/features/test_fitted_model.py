@@ -85,7 +85,7 @@ def test_what_is_assumed_is_the_prior_or_one_fit_of_all_the_rows() -> None:
 
 @pytest.mark.parametrize("model", [rises, replace(rises, lookback="400d")])
 def test_a_month_reads_the_months_before_it_and_not_itself(model: FittedModel) -> None:
-    (read,) = model.reads
+    (read,) = model.reads(timedelta(hours=1))
     months = read.months("2024-05")
     assert months[-1] == "2024-04"
     assert months[0] == ("2024-03" if model is rises else "2023-03")

@@ -10,7 +10,7 @@ import talib
 
 from crypto_features.compute import doubling
 from crypto_features.compute.doubling import Array, memory
-from crypto_features.compute.indicators import CLOSE, atr, ema, macd, macd_diff, rsi, stochastic, wilder
+from crypto_features.compute.indicators import CLOSE, adx, atr, ema, macd, macd_diff, rsi, stochastic, wilder
 from crypto_features.compute.windows import window_deviation, window_max, window_mean, window_min, window_sum
 from crypto_features.errors import InputError
 from tests.features.markets import bars
@@ -85,6 +85,16 @@ def test_every_bar_from_the_first_equals_ta_lib() -> None:
     for name, (ours, theirs) in pairs.items():
         assert np.array_equal(np.isnan(ours), np.isnan(theirs)), name
         assert np.nanmax(np.abs(ours / theirs - 1)) < 1e-12, name
+
+
+def test_adx_begins_where_ta_libs_does_and_equals_it_once_both_starts_are_forgotten() -> None:
+    draw = np.random.default_rng(3)
+    close = np.array(PRICES)
+    high, low = close * (1 + draw.uniform(0, 0.03, BARS)), close * (1 - draw.uniform(0, 0.03, BARS))
+    ours = column(adx(14), MARKET.with_columns(high=pl.Series(high), low=pl.Series(low)))
+    theirs = talib.ADX(high, low, close, 14)
+    assert np.array_equal(np.isnan(ours), np.isnan(theirs))
+    assert ours[450:] == pytest.approx(theirs[450:], abs=1e-9)
 
 
 def test_macd_starts_at_the_first_close_and_is_ta_libs_once_both_starts_are_forgotten() -> None:

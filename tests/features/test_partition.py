@@ -45,11 +45,10 @@ def test_columns_and_types_are_the_declared_ones() -> None:
 
 
 def test_rows_outside_the_window_change_nothing() -> None:
-    group = daily_feature(pl.col("close").ewm_mean(alpha=0.01))
-    narrow = replace(group, lookback="40d")
-    whole = compute_partition(narrow, {"daily_candles": DAILY}, "2024-03", interval=HOUR)
-    inside = DAILY.filter(pl.col("open_time").is_between(START + 20 * DAY, START + 91 * DAY, closed="left"))
-    assert compute_partition(narrow, {"daily_candles": inside}, "2024-03", interval=HOUR).equals(whole)
+    group = daily_feature(pl.col("close").ewm_mean(alpha=0.01), window=9)  # 9 days, and twice 31 that may be missing.
+    whole = compute_partition(group, {"daily_candles": DAILY}, "2024-04", interval=HOUR)
+    inside = DAILY.filter(pl.col("open_time").is_between(START + 20 * DAY, START + 121 * DAY, closed="left"))
+    assert compute_partition(group, {"daily_candles": inside}, "2024-04", interval=HOUR).equals(whole)
 
 
 def test_the_order_of_the_input_rows_does_not_matter() -> None:
@@ -96,7 +95,7 @@ def test_a_joined_input_needs_a_lookback() -> None:
 
 
 def test_a_joined_table_without_rows_yet_leaves_its_computed_columns_null() -> None:
-    mean = Join(daily_candles, "40d", columns={"mean": window_mean(pl.col("close"), 20)})
+    mean = Join(daily_candles, "40d", columns={"mean": window_mean(pl.col("close"), 20)}, window=20)
     feature = Feature("x", pl.col("daily_candles.mean"), "", "")
     joined = FeatureGroup("joined", bars=candles, joins=(mean,), features=(feature,))
     frames = {"candles": bars([1.0] * 5, step=HOUR), "daily_candles": DAILY.clear()}
@@ -192,7 +191,7 @@ def test_a_column_of_a_type_that_cannot_be_converted_is_named(column: str, value
 
 def test_a_feature_may_be_named_as_the_platform_calls_the_time_of_its_knowledge() -> None:
     first = daily_features(("known", pl.col("close"), 1))
-    second = replace(first, name="second", bars=first, lookback="1d")
+    second = replace(first, name="second", bars=first)
     second = replace(second, features=(replace(first.features[0], name="it", expression=pl.col("known")),))
     rows = compute_partition(first, {"daily_candles": DAILY}, "2024-03", interval=HOUR)
     again = compute_partition(second, {"planted_features": rows}, "2024-03", interval=HOUR)

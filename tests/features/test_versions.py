@@ -174,10 +174,8 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         price("volatility_20d", "volatility_60d", "bb_width", "bb_position") | FITTED,
     ),
     "a shorter lookback": (
-        (("shipped.price", 'lookback="500d"', 'lookback="40d"'),),
-        price(
-            "ma_60", "ma_20_60_ratio", "volatility_60d", "ma_alignment", "rsi_14", "atr_14", "atr_ratio", "macd_diff"
-        ),
+        (("shipped.regime", '    lookback="500d"', '    lookback="40d"'),),
+        {REGIME: LABELS},
     ),
     "a ratio in percent": (
         (("shipped.volume", 'VOLUME / pl.col("volume_ma_20"),', '100 * VOLUME / pl.col("volume_ma_20"),'),),

@@ -23,7 +23,7 @@ CLOSE = pl.col("close")
 
 def group(name: str, bars: Table, *joins: Join, expression: pl.Expr = CLOSE, window: int = 1) -> FeatureGroup:
     feature = Feature(name, expression, "Made for a test.", "none", window=window)
-    return FeatureGroup(f"{name}_features", "", bars=bars, lookback="40d", joins=joins, features=(feature,))
+    return FeatureGroup(f"{name}_features", "", bars=bars, joins=joins, features=(feature,))
 
 
 candles = RawTable("candles")
@@ -32,7 +32,9 @@ daily = group("ma_5", days, expression=window_mean(CLOSE, 5), window=5)
 hourly = group("ma_3", candles, expression=window_mean(CLOSE, 3), window=3)
 of_days = group("of_days", candles, Join(days, "7d"), expression=pl.col("days.close"))
 of_daily = group("of_daily", candles, Join(daily, "7d"), expression=pl.col("ma_5_features.ma_5"))
-of_means = group("of_means", candles, Join(days, "7d", {"ma": window_mean(CLOSE, 4)}), expression=pl.col("days.ma"))
+of_means = group(
+    "of_means", candles, Join(days, "7d", {"ma": window_mean(CLOSE, 4)}, window=4), expression=pl.col("days.ma")
+)
 on_daily = group("on_daily", daily, expression=pl.col("ma_5"))
 of_hourly = group("of_hourly", days, Join(hourly, "7d"), expression=pl.col("ma_3_features.ma_3"))
 EXPECTED = {
@@ -40,7 +42,7 @@ EXPECTED = {
     days: (daily, DAY),
     of_days: (of_days, DAY),
     of_daily: (of_daily, 6 * DAY),
-    of_means: (of_means, 8 * DAY),
+    of_means: (of_means, 5 * DAY),
     on_daily: (on_daily, 6 * DAY),
     of_hourly: (of_hourly, DAY),
 }

@@ -57,7 +57,8 @@ def _leak(name: str, mistake: str | None = None, table: str = "daily_candles") -
 
 def _group(name: str, table: str, features: tuple[Feature, ...], function: _Function | None = None) -> FeatureGroup:
     bars = {one.name: one for one in (candles, daily_candles)}[table]
-    return FeatureGroup(name, name, bars=bars, features=features, lookback="500d", ttl="1d", function=function)
+    lookback = "0d" if function is None else "500d"
+    return FeatureGroup(name, name, bars=bars, features=features, lookback=lookback, ttl="1d", function=function)
 
 
 def fitted_zoo() -> Mapping[str, FeatureGroup]:

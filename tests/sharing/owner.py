@@ -17,7 +17,6 @@ price_features = FeatureGroup(
     "price_features",
     "Prices.",
     bars=daily_candles,
-    lookback="10d",
     features=[
         Feature("return_20d", CLOSE / CLOSE.shift(1) - 1, "Return.", unit="ratio", window=2),
         Feature("rsi_14", CLOSE / pl.col("open") * 50, "Strength.", unit="points"),

@@ -118,7 +118,7 @@ def filled(
     shares, length, before = {}, group.bar(interval), warm_up(group, interval)
     for feature in group.features:
         if feature.name in table.columns:
-            warm = table.filter(pl.col("event_timestamp") >= began + (feature.window + 1) * length + before)
+            warm = table.filter(pl.col("event_timestamp") >= began + (feature.warm_up + 1) * length + before)
             share = warm[feature.name].null_count() / max(1, warm.height)
             if share > NULLS_ALLOWED:
                 shares[feature.name] = share

@@ -51,12 +51,14 @@ def _definitions(table: Table, reader: Reader) -> Mapping[str, str]:
 def _bars_and_joins(group: FeatureGroup, name: str) -> Iterator[Any]:
     """What is declared of the inputs that the feature reads: bars, lookbacks, columns computed before a join."""
     yield group.bar(SHORTEST), group.completeness
+    feature = group.feature(name)
     roots = _roots(group, name)
     for number, source in enumerate(group.inputs):
         prefix = f"{source.name}." if number else ""
         columns = {c: e for c, e in source.columns.items() if roots is None or f"{prefix}{c}" in roots}
         if not number or roots is None or any(root.startswith(prefix) for root in roots):
-            yield source.name, source.lookback, columns
+            own = (source.lookback, source.window) if number or group.function else (feature.calendar, feature.window)
+            yield source.name, own, columns
 
 
 def _read(group: FeatureGroup, name: str) -> set[str]:

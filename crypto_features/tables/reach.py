@@ -1,0 +1,74 @@
+"""How far back a value reads: its window, of bars that may lie further apart where some are missing.
+
+A symbol that was away for longer than `ABSENCE` begins anew. Otherwise its last `window` bars decide a value, or all of
+them while there are fewer, if they lie within the length of so many bars and `ABSENCE` more; else the value is null.
+Whether a symbol began anew shows in another `ABSENCE` before that. So what lies within `span` before a value decides
+it, and a month computed alone equals ten years to the bit.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import pairwise
+
+import polars as pl
+
+ABSENCE = timedelta(days=31)
+"""How much of a window may be missing, and how long a symbol may be away without beginning anew."""
+
+
+def span(window: int, bar: timedelta) -> timedelta:
+    """How long before a bar's close other bars decide a value of it.
+
+    Args:
+        window: Bars that decide a value.
+        bar: Length of a bar.
+    """
+    return window * bar + 2 * ABSENCE if window > 1 else timedelta(0)
+
+
+def spells(bars: pl.DataFrame, time: str) -> list[pl.DataFrame]:
+    """The bars of each symbol, parted where it was away for too long; one empty part if there are none.
+
+    Args:
+        bars: Bars by symbol and time.
+        time: The column of their times.
+    """
+    parts = bars.partition_by("symbol", maintain_order=True)
+    return [spell for part in parts for spell in _spells(part, time)] or [bars]
+
+
+def _spells(part: pl.DataFrame, time: str) -> list[pl.DataFrame]:
+    begins = (part[time].diff() > ABSENCE).fill_null(value=False)
+    if not begins.any():
+        return [part]
+    first = [0, *begins.arg_true(), len(part)]
+    return [part[start:end] for start, end in pairwise(first)]
+
+
+def within_reach(
+    spell: pl.DataFrame, time: str, bar: timedelta, windows: Iterable[tuple[str, int]], otherwise: str | None = None
+) -> pl.DataFrame:
+    """The rows of a spell, where each column is null wherever its window reaches back too far.
+
+    Args:
+        spell: Bars of one symbol that was never away for too long.
+        time: The column of their times.
+        bar: Length of a bar.
+        windows: Columns, and the window of each.
+        otherwise: The column whose value stands there in place of null.
+    """
+    times = spell[time]
+    if not len(times) or times[-1] - times[0] < len(times) * bar + ABSENCE:  # no window lacks more than that.
+        return spell
+    instead = None if otherwise is None else pl.col(otherwise)
+    return spell.with_columns(
+        pl.when(_fits(pl.col(time), window, bar)).then(pl.col(name)).otherwise(instead).alias(name)
+        for name, window in windows
+        if window > 1
+    )
+
+
+def _fits(time: pl.Expr, window: int, bar: timedelta) -> pl.Expr:
+    """Whether the bars of a window lie close enough, or those of the spell while there are fewer."""
+    oldest = pl.coalesce(time.shift(window - 1), time.first())
+    return time - oldest < window * bar + ABSENCE
