@@ -118,8 +118,8 @@ def test_a_value_is_null_until_its_window_is_full_and_never_after(group: Feature
     daily = bars(close, columns={"high": [c * 1.02 for c in close], "low": [c * 0.97 for c in close]})
     for feature in group.features:
         column = values(group, feature.name, daily)
-        assert column[: feature.window - 1] == [None] * (feature.window - 1), feature.name
-        assert None not in column[feature.window - 1 :], feature.name
+        assert column[: feature.warm_up - 1] == [None] * (feature.warm_up - 1), feature.name
+        assert None not in column[feature.warm_up - 1 :], feature.name
 
 
 @pytest.mark.parametrize(
