@@ -285,7 +285,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
     ),
     "joined rows of one day": (
         (("shipped.signals", 'price_features, "7d"', 'price_features, "1d"'),),
-        {SIGNALS: {"should_sell", "signal_strength"}},
+        {SIGNALS: {"should_sell"}},
     ),
     "an unfinished day resampled": (
         (("compute.resample", 'over=(close <= pl.col("as_of")) &', 'over=(pl.col("open_time") <= pl.col("as_of")) |'),),
