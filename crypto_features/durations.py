@@ -42,6 +42,17 @@ def length(value: timedelta | str, what: str) -> timedelta:
         raise InputError(f"{what}: {error}.") from None
 
 
+def spoken(time: timedelta) -> str:
+    """A length of time for a person, in the unit that reads best.
+
+    >>> spoken(timedelta(minutes=119)), spoken(timedelta(minutes=120)), spoken(timedelta(days=2))
+    ('119 min', '2 h', '2 days')
+    """
+    if time < 2 * _UNITS["h"]:
+        return f"{time // _UNITS['m']} min"
+    return f"{time // _UNITS['h']} h" if time < 2 * _UNITS["d"] else f"{time // _UNITS['d']} days"
+
+
 def timeframe(interval: timedelta) -> str:
     """The largest unit that divides an interval, with its count.
 

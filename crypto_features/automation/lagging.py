@@ -4,11 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby, pairwise
-from typing import Any
 
 import dagster as dg
 import polars as pl
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.errors import CryptoFeaturesError
@@ -45,8 +43,9 @@ def _unfetched(at: MarketNow) -> Iterator[Lag]:
         yield f"{raw} that were never asked for", raw, _first_run(months)
 
 
-def blocked_by(graph: BaseAssetGraph[Any], instance: dg.DagsterInstance, asset: str) -> str | None:
+def blocked_by(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, asset: str) -> str | None:
     """A blocking check that fails on a table that the asset is made from: until it passes, nothing follows."""
+    graph = repository.asset_graph
     for parent in sorted(graph.get(dg.AssetKey(asset.split("/"))).parent_keys):
         blocking = [key for key in graph.get_check_keys_for_assets({parent}) if graph.get(key).blocking]
         for key, evaluation in last_evaluations(instance, blocking).items():

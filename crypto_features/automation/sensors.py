@@ -66,12 +66,12 @@ def _behind(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.
         if busy := going(context.instance):
             return dg.SkipReason(busy)
         known, waits, reasons = recall_waits(context.cursor), dict[str, Wait](), list[str]()
-        graph = context.repository_def.asset_graph if context.repository_def else None
+        repository = context.repository_def
         request_now: dg.RunRequest | None = None
         for what, asset, months in lagging(at, context.instance):
             seen = known.get(what)
             wait = seen if seen and seen.months == months else Wait(months, 0, at.now)
-            if graph is not None and (check := blocked_by(graph, context.instance, asset)):
+            if repository is not None and (check := blocked_by(repository, context.instance, asset)):
                 reasons.append(f"{what} is behind: {_span(months)}; it waits for the check {check}")
                 continue
             due = at.now >= wait.until and (seen == wait or asset == raw)

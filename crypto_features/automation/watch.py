@@ -6,8 +6,6 @@ from functools import partial
 
 import dagster as dg
 import polars as pl
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._time import get_current_datetime
 
 from crypto_features import clock
 from crypto_features.automation.alerts import Problem, due, post, recall, remember, slack
@@ -19,6 +17,7 @@ from crypto_features.graph.checks.remembered import last_evaluations
 from crypto_features.graph.freshness import freshness_of
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.materialize import innermost
+from crypto_features.host import dagster_private
 from crypto_features.ingest.silence import last_candles, silent_symbols, unexpected
 from crypto_features.lake.table import restoring
 from crypto_features.settings import Settings
@@ -112,18 +111,17 @@ def failed_runs(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
 
 def failed_ticks(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
     """Schedules and sensors that could not decide: a schedule's last tick, or a sensor's last two, raised an error."""
-    from dagster._core.scheduler.instigation import TickStatus  # with it Dagster's remote half, which takes 0.1 s.
-
-    over = [TickStatus.SKIPPED, TickStatus.SUCCESS, TickStatus.FAILURE]
+    status = dagster_private.TickStatus
+    over = [status.SKIPPED, status.SUCCESS, status.FAILURE]
     states = [s for s in instance.all_instigator_state() if s.is_running and s.instigator_name != NAME]
     ended = [instance.get_ticks(s.instigator_origin_id, s.selector_id, limit=2, statuses=over) for s in states]
     newest = max((ticks[0].timestamp for ticks in ended if ticks), default=0)
     for state, ticks in zip(states, ended, strict=True):
-        kind = "schedule" if state.instigator_type is InstigatorType.SCHEDULE else "sensor"
+        kind = "schedule" if state.instigator_type is dagster_private.InstigatorType.SCHEDULE else "sensor"
         # A sensor looks again in seconds: one error may be that of a code server that is being restarted.
         last = ticks[: 1 if kind == "schedule" else 2]
         given_up = not ticks or newest - ticks[0].timestamp > LOOKED_BACK.total_seconds()  # it is in the code no more.
-        if not given_up and all(tick.status is TickStatus.FAILURE for tick in last):
+        if not given_up and all(tick.status is status.FAILURE for tick in last):
             yield Problem(
                 key=f"tick:{state.instigator_name}",
                 title=f"The {kind} {state.instigator_name} fails",
@@ -214,7 +212,7 @@ def being_made(instance: dg.DagsterInstance, table: str) -> bool:
     asset = dg.AssetKey(table)
     return any(
         asset in (record.dagster_run.asset_selection or {asset})
-        and get_current_datetime() - record.create_timestamp < BUILT_WITHIN
+        and dagster_private.get_current_datetime() - record.create_timestamp < BUILT_WITHIN
         for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
     )
 

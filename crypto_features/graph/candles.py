@@ -13,7 +13,7 @@ from crypto_features.graph.checks.finding import rows
 from crypto_features.graph.describe import RAW_COLUMNS, rows_of
 from crypto_features.graph.freshness import overdue
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.partitions import SINGLE_RUN, selected
+from crypto_features.graph.partitions import FORMAT, SINGLE_RUN, selected
 from crypto_features.ingest.ingest import ingest
 from crypto_features.ingest.missing import gaps_in
 from crypto_features.lake.candles import coverage
@@ -93,7 +93,7 @@ def raw_table(
         holes = gaps_in(table, table.months(), lake.interval)
         for month in touched:
             keys = table.read([month], ["symbol", "open_time"])
-            mine = holes.filter(pl.col("from").dt.strftime("%Y-%m") == month)
+            mine = holes.filter(pl.col("from").dt.strftime(FORMAT) == month)
             facts: dict[str, Any] = {
                 **rows_of(keys, "open_time"),
                 "missing": int(mine["missing"].sum()),

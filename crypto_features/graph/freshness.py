@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 import polars as pl
 
+from crypto_features.durations import spoken
 from crypto_features.graph.lake import LakeResource
 from crypto_features.lake.table import Table as Stored
 from crypto_features.sources.standing import FORGOTTEN
@@ -41,9 +42,9 @@ class Freshness:
     @property
     def sentence(self) -> str:
         """What was seen, for a person."""
-        seen = f"The newest row closed at {self.newest:%Y-%m-%d %H:%M} UTC, {_hours(self.age)} ago"
+        seen = f"The newest row closed at {self.newest:%Y-%m-%d %H:%M} UTC, {spoken(self.age)} ago"
         late = "".join(f" {symbol} has none since {time:%Y-%m-%d %H:%M}." for symbol, time in self.late.items())
-        return f"{seen}; {_hours(self.allowed)} is allowed.{late}"
+        return f"{seen}; {spoken(self.allowed)} is allowed.{late}"
 
 
 def overdue(bar: timedelta, grace: timedelta) -> dg.FreshnessPolicy:
@@ -93,8 +94,3 @@ def freshness(
     overdue = {symbol: now - time for symbol, time in sorted(closes.items()) if symbol in awaited}
     late = {symbol: closes[symbol] for symbol, age in overdue.items() if allowed + wait < age <= FORGOTTEN}
     return Freshness(table.name, newest, now - newest, allowed, late)
-
-
-def _hours(time: timedelta) -> str:
-    minutes = int(time.total_seconds() // 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"  # noqa: PLR2004 - minutes.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from dagster_shared.error import SerializableErrorInfo
 
 from crypto_features.errors import CryptoFeaturesError
+from crypto_features.host.dagster_private import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from crypto_features.host.process import TAG, this_process
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -4,11 +4,6 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 
 from crypto_features import clock
 from crypto_features.lake.table import Table
@@ -40,7 +35,7 @@ def selected(context: dg.AssetExecutionContext) -> list[str]:
 
 def months_of_run(context: dg.AssetCheckExecutionContext, table: Table) -> list[str]:
     """The published months that a check looks at: those of its run, or all if the run names none."""
-    tags = context.run.tags
-    first = tags.get(PARTITION_NAME_TAG) or tags.get(ASSET_PARTITION_RANGE_START_TAG)
-    last = tags.get(PARTITION_NAME_TAG) or tags.get(ASSET_PARTITION_RANGE_END_TAG)
-    return [m for m in table.months() if first is None or last is None or first <= m <= last]
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return list(table.months())
+    of_run = context.partition_key_range
+    return [month for month in table.months() if of_run.start <= month <= of_run.end]

@@ -12,7 +12,7 @@ from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import same_columns
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.names import registry_of
-from crypto_features.graph.partitions import SINGLE_RUN, selected
+from crypto_features.graph.partitions import FORMAT, SINGLE_RUN, selected
 from crypto_features.graph.publish import publish
 from crypto_features.lake.history import history, models_of
 from crypto_features.settings import Settings
@@ -75,7 +75,7 @@ def training_set(
             context.log.info("No bar of these months is over yet: there is nothing to join.")
             return dg.MaterializeResult()
         opened = lake.table(bars.name).read(chosen, columns=["symbol", "open_time"])
-        month_of_bar = (pl.col("event_timestamp") - length).dt.strftime("%Y-%m")
+        month_of_bar = (pl.col("event_timestamp") - length).dt.strftime(FORMAT)
         entity_rows = opened.select("symbol", event_timestamp=pl.col("open_time") + length)
 
         def join() -> pl.DataFrame:

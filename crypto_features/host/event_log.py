@@ -10,9 +10,8 @@ from threading import RLock, local
 from typing import Any
 
 from dagster import EventLogEntry
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import ConfigurableClassData
+
+from crypto_features.host.dagster_private import ConfigurableClassData, DagsterSqliteStorage, SqliteEventLogStorage
 
 
 class BatchedEventLog(SqliteEventLogStorage):

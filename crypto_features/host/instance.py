@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
-from crypto_features.whole_file import whole_file
+from crypto_features.whole_file import on_disk, whole_file
 
 _MOVED = re.compile(rb"(module: crypto_features)\.(event_log|run_launcher)\b")
 """How a `dagster.yaml` of version 0.1 names our modules."""
@@ -29,8 +29,8 @@ def dagster_home(settings: Settings) -> Path:
     named = os.environ.get("DAGSTER_HOME")
     if named:
         home = Path(named).absolute()
-    elif settings.root.protocol in ("", "file"):
-        home = Path(str(settings.root)) / "dagster"
+    elif (folder := on_disk(settings.root)) is not None:
+        home = folder / "dagster"
     else:
         home = Path.cwd() / ".dagster"
     try:

@@ -5,16 +5,18 @@ pool. Here run monitoring asks the code server that launched the run; a run that
 retries start it again. A run that `crypto-features run` or `plan --run` executes is failed once that process is gone.
 """
 
-import json
+from typing import Any
 
-from dagster import DagsterRun, deserialize_value
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
-from dagster._core.storage.tags import GRPC_INFO_TAG
-from dagster._grpc.client import DagsterGrpcClient
-from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+from dagster import DagsterRun, DefaultRunLauncher, deserialize_value
 
+from crypto_features.host.dagster_private import (
+    CanCancelExecutionRequest,
+    CanCancelExecutionResult,
+    CheckRunHealthResult,
+    DagsterUserCodeUnreachableError,
+    WorkerStatus,
+    code_server,
+)
 from crypto_features.host.process import TAG, is_gone
 
 TIMEOUT_SECONDS = 10
@@ -37,12 +39,12 @@ class WatchedRunLauncher(DefaultRunLauncher):
         process = run.tags.get(TAG)
         if process is not None and is_gone(process):
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the command that executed the run is gone")
-        address = run.tags.get(GRPC_INFO_TAG)
-        if address is None:
+        server = code_server(self, run.run_id)
+        if server is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "executed by a command, not by a code server")
         silent = self.__dict__.setdefault("_silent", {})
         try:
-            alive = _knows(json.loads(address), run.run_id)
+            alive = _knows(server, run.run_id)
         except DagsterUserCodeUnreachableError:
             silent[run.run_id] = silent.get(run.run_id, 0) + 1
             if silent[run.run_id] < PATIENCE:
@@ -54,12 +56,6 @@ class WatchedRunLauncher(DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code server was restarted and does not know the run")
 
 
-def _knows(address: dict[str, str], run_id: str) -> bool:
-    client = DagsterGrpcClient(
-        host=address["host"],
-        port=int(address["port"]) if "port" in address else None,
-        socket=address.get("socket"),
-        use_ssl=bool(address.get("use_ssl")),
-    )
-    answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id), timeout=TIMEOUT_SECONDS)
+def _knows(server: Any, run_id: str) -> bool:
+    answer = server.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id), timeout=TIMEOUT_SECONDS)
     return deserialize_value(answer, CanCancelExecutionResult).can_cancel

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from crypto_features.lake.contract import KEY
-from crypto_features.lake.digest import in_order
+from crypto_features.lake.order import in_order
 
 WICK_RATIO = 3.0
 """A low below a third of the candle's body, or a high above three times of it, is flagged."""

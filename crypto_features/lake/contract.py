@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from crypto_features.errors import InputError
-from crypto_features.lake.digest import in_order
+from crypto_features.lake.order import in_order
 
 CANDLE_SCHEMA = pl.Schema(
     {

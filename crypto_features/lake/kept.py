@@ -1,9 +1,6 @@
 """Months of a version that somebody reads are kept when their table is computed otherwise."""
 
 from collections.abc import Mapping
-from pathlib import Path
-
-from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake.pins import is_pinned
@@ -29,13 +26,5 @@ def keep(table: Table, month: str, fingerprints: Mapping[str, str], *, pinned: b
         return
     kept = table.kept(version) / table.path(month).name
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        _copy(table.path(month), kept)
-
-
-def _copy(path: UPath, kept: UPath) -> None:
-    if path.protocol not in ("", "file", "local"):
-        kept.write_bytes(path.read_bytes())
-        return
-    with whole_file(Path(kept.path)) as file:
-        file.write(path.read_bytes())
+        with whole_file(kept) as file:
+            file.write(table.path(month).read_bytes())

@@ -5,7 +5,6 @@ was deleted, and the tables know nothing of it.
 """
 
 import json
-from pathlib import Path
 
 from upath import UPath
 
@@ -23,13 +22,8 @@ def pin(root: UPath, project: str, view: str) -> str:
 def set_pin(root: UPath, project: str, view: str, behaviour: str) -> None:
     """Note that a project reads the version of a view that behaves so."""
     text = json.dumps({"behaviour": behaviour}) + "\n"
-    path = _path(root, project, view)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.protocol in ("", "file", "local"):
-        with whole_file(Path(path.path)) as file:
-            file.write(text.encode())
-        return
-    path.write_text(text, encoding="utf-8")
+    with whole_file(_path(root, project, view)) as file:
+        file.write(text.encode())
 
 
 def release(root: UPath, project: str, view: str) -> None:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import polars as pl
 
 from crypto_features.lake.contract import KEY
-from crypto_features.lake.digest import in_order
+from crypto_features.lake.order import in_order
 
 Span: TypeAlias = tuple[int, int]
 """The candles from one number up to, and without, another. Candle 0 opens at 1970-01-01 UTC."""

@@ -14,14 +14,14 @@ from upath import UPath
 
 from crypto_features.errors import InputError, TransientError, UnknownNameError
 from crypto_features.lake import parquet
-from crypto_features.lake.digest import content_digest, in_order
 from crypto_features.lake.names import check_month, check_table_name, kept_name
+from crypto_features.lake.order import in_order
 from crypto_features.lake.parquet import ParquetFile
 from crypto_features.lake.pins import pin
 from crypto_features.tables.catalog import QUARANTINE, Catalog
 from crypto_features.tables.months import month_span
 from crypto_features.versions.fingerprint import combined
-from crypto_features.versions.provenance import FINGERPRINTS
+from crypto_features.versions.provenance import FINGERPRINTS, STAMPS, content_digest
 from crypto_features.whole_file import on_disk
 
 SYMBOLS = "symbols"
@@ -29,7 +29,6 @@ SYMBOLS = "symbols"
 LOCK_SECONDS = 600
 """How long a writer waits for another writer of the same partition."""
 
-_UNDIGESTED = ("known_at", "created_timestamp")
 _GAINED: Mapping[str, float] = {"completeness": 1.0}
 """Columns that raw tables gained, and what a partition written before counts as; its content stays as it is."""
 
@@ -194,9 +193,7 @@ class Table:
         Raises:
             UnknownNameError, UnreadableTableError: as `read`.
         """
-        return self.metadata(month).get("digest") or content_digest(
-            self._read_one(month, None).drop(_UNDIGESTED, strict=False)
-        )
+        return self.metadata(month).get("digest") or content_digest(self._read_one(month, None))
 
     def _chosen(self, months: Sequence[str] | None) -> tuple[str, ...]:
         published = self.months()
@@ -237,7 +234,7 @@ class Table:
         gained = _GAINED if self.raw else {}
         names = file.schema.names() if gained else []
         if missing := {name: pl.lit(value) for name, value in gained.items() if name not in names}:
-            stamps = [name for name in names if name in _UNDIGESTED]
+            stamps = [name for name in names if name in STAMPS]
             rows = rows.select(pl.exclude(stamps), *(value.alias(name) for name, value in missing.items()), *stamps)
         return rows
 
@@ -265,7 +262,7 @@ class Table:
     def _write(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> None:
         frame = self._checked(month, frame)
         runs = frame["symbol"].rle().struct.unnest()
-        notes = dict(metadata) | {"digest": content_digest(frame.drop(_UNDIGESTED, strict=False))}
+        notes = dict(metadata) | {"digest": content_digest(frame)}
         if not self.raw:
             notes[SYMBOLS] = json.dumps(runs["value"].to_list())
         groups = runs["len"].to_list() if self.by_symbol else None
@@ -289,7 +286,7 @@ class Table:
         ):
             first = frame.filter((pl.col(self.time) < start) | (pl.col(self.time) > end)).row(0, named=True)
             raise InputError(f"partition {month} of {self.name!r} got a row outside {start} .. {end}: {first}.")
-        versions = [column for column in _UNDIGESTED if column in frame.columns]
+        versions = [column for column in STAMPS if column in frame.columns]
         return frame if in_order(frame, self.time) else frame.sort("symbol", self.time, *versions, maintain_order=True)
 
 

@@ -1,11 +1,12 @@
 """What an operator looks for first: holes, rejected candles, and what is late."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from crypto_features.durations import spoken
 from crypto_features.plots.style import ACCENT, BAD, GOOD, INK, figure
 
 if TYPE_CHECKING:
@@ -85,16 +86,9 @@ def freshness(newest: pl.DataFrame, now: datetime) -> "Figure":
     shares = rows["share"].to_list()
     colours = [GOOD if share <= 1 else BAD for share in shares]
     bars = axes.barh(rows["table"].to_list(), [min(share, 2.0) for share in shares], color=colours, height=0.6)
-    ages = [_age(now - newest_row) for newest_row in rows["event_timestamp"].to_list()]
+    ages = [spoken(now - newest_row) for newest_row in rows["event_timestamp"].to_list()]
     axes.bar_label(bars, labels=ages, color=INK, fontsize=7, padding=3)
     axes.axvline(1, color=ACCENT, linewidth=1)
     axes.set_xlim(0, 2.3)
     axes.set_xticks([0, 0.5, 1, 1.5, 2], ["0", "½", "allowed", "1½", "≥ 2"])
     return drawn
-
-
-def _age(age: timedelta) -> str:
-    minutes = int(age.total_seconds() // 60)
-    if minutes < 120:  # noqa: PLR2004 - two hours, the most that reads well in minutes.
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"

@@ -3,15 +3,16 @@
 import time
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import tenacity
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from crypto_features.errors import TransientError
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
-"""Seconds before a failed request is made again: at first, and at most; it doubles in between."""
+_GROWING = tenacity.wait_exponential(multiplier=0.5, max=60.0)
+"""Seconds before a failed request is made again: half a second at first, then doubled, up to a minute."""
 
 _NO_END = 10**9
 
@@ -44,14 +45,18 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 class Pace:
-    """Spaces the requests of all threads, and holds them back when the server asks for it."""
+    """Spaces the requests of all threads, and holds them back when the server asks for it.
+
+    ccxt's own limiter spaces those of one client, which serves one thread, and by a clock that may be set back; the
+    limiters that count requests in a span of time let them out at once, and none holds back for `Retry-After`.
+    """
 
     def __init__(
         self, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._sleep, self._clock, self._lock, self._free = sleep, clock, Lock(), 0.0
 
-    def wait(self, spacing: float) -> None:
+    def wait(self, spacing: float = 0.0) -> None:
         """Return when this request may start; the next one may start `spacing` seconds later."""
         with self._lock:
             now = self._clock()
@@ -72,16 +77,26 @@ class Pace:
             TransientError: of the last fault's type, if waiting longer would pass `patience` in seconds, in which the
                 time that the answers took is counted.
         """
-        began, wait = self._clock(), FIRST_WAIT
-        while True:
-            try:
-                return ask()
-            except TransientError as error:
-                asked = error.retry_after if isinstance(error, BusyError) else 0.0
-                pause, waited = max(wait, asked), self._clock() - began
-                if waited + pause > patience:
-                    longer = f"; to wait {asked:.0f} s, as it asks, is longer than CRYPTO_FEATURES_PATIENCE allows"
-                    told = f"{error} (asked again for {waited:.0f} s{longer if asked else ''})"
-                    raise type(error)(told) from None
-            self.hold(pause)
-            wait = min(2 * wait, LONGEST_WAIT)
+        began = self._clock()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            wait=_pause,
+            stop=lambda state: self._clock() - began + state.upcoming_sleep > patience,
+            sleep=self.hold,
+            reraise=True,
+        )
+        try:
+            return retrying(ask)
+        except TransientError as error:
+            asked = _asked(error)
+            longer = f"; to wait {asked:.0f} s, as it asks, is longer than CRYPTO_FEATURES_PATIENCE allows"
+            told = f"{error} (asked again for {self._clock() - began:.0f} s{longer if asked else ''})"
+            raise type(error)(told) from None
+
+
+def _pause(state: Any) -> float:
+    return max(_GROWING(state), _asked(state.outcome.exception()))
+
+
+def _asked(error: BaseException) -> float:
+    return error.retry_after if isinstance(error, BusyError) else 0.0

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from crypto_features.durations import spoken
+
 FORGOTTEN = timedelta(days=62)
 """A symbol that has been silent for longer is history: nobody waits for it."""
 
@@ -50,10 +52,8 @@ class Silent:
     @property
     def sentence(self) -> str:
         """What was seen, for a person."""
-        minutes = int(self.overdue.total_seconds() // 60)
-        long = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"  # noqa: PLR2004 - minutes.
         last = f"its last candle closed at {self.close:%Y-%m-%d %H:%M} UTC"
-        return f"{self.symbol} is {self.standing}: {last}, and the next one was due {long} ago"
+        return f"{self.symbol} is {self.standing}: {last}, and the next one was due {spoken(self.overdue)} ago"
 
     @property
     def todo(self) -> str:

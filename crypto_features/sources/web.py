@@ -58,7 +58,7 @@ class Web:
             BlockedError: if it answers nobody from here.
             PermanentError: if it refuses, sends the question round in a circle, or the file is too long.
         """
-        self._pace.wait(0.0)
+        self._pace.wait()
         shown = without_password(url)
         try:
             answer = self._session().get(url, timeout=_TIMEOUT)

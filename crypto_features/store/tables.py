@@ -10,6 +10,7 @@ from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
 from crypto_features.store import names, session
 from crypto_features.store.errors import NotAppliedError
+from crypto_features.whole_file import on_disk
 
 if TYPE_CHECKING:
     from feast import RepoConfig
@@ -56,7 +57,7 @@ def require_own(config: "RepoConfig", *sources: "DataSource | None") -> None:
 
 
 def _real(path: UPath) -> UPath:
-    return path.resolve() if path.protocol in ("", "file") else path
+    return path.resolve() if on_disk(path) else path
 
 
 def span_of(views: Sequence[str]) -> tuple[datetime, datetime] | None:

@@ -26,11 +26,10 @@ from crypto_features.versions.plan import (
     is_older,
     redefined,
 )
-from crypto_features.versions.provenance import DEFINITIONS, FINGERPRINTS, INPUTS, column_digests, input_digest
+from crypto_features.versions.provenance import DEFINITIONS, FINGERPRINTS, INPUTS, STAMPS, column_digests, input_digest
 
 Key = tuple[str, str]
 """A table and a month."""
-_VERSIONS = ("created_timestamp", "known_at")
 _UNSURE = frozenset({Reason.DEFINITION_CHANGED, Reason.OLDER_VERSION})
 """Reasons of which values are taken for equal until they are confirmed."""
 _CODE = _UNSURE | {Reason.FEATURE_CHANGED}
@@ -308,7 +307,7 @@ class _Forecast:
     def _published_rows(
         self, table: str, month: str, columns: Sequence[str] | None, symbols: Sequence[str] | None
     ) -> pl.DataFrame:
-        return self.read(table, [month], columns, symbols).drop(_VERSIONS, strict=False)
+        return self.read(table, [month], columns, symbols).drop(STAMPS, strict=False)
 
     def _concerned(self, differing: Iterable[_Input]) -> tuple[str, ...] | None:
         """The symbols whose inputs differ; `None` if that is not known, or all of them."""

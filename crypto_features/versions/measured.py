@@ -63,10 +63,8 @@ def measured(catalog: Catalog) -> Mapping[str, Mapping[str, str]]:
         stored: dict[str, dict[str, str]] = json.loads(path.read_text())
         return stored
     found = table_fingerprints(catalog)
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
-            file.write(json.dumps(found).encode())
+    with suppress(OSError), whole_file(path) as file:
+        file.write(json.dumps(found).encode())
     return found
 
 

@@ -22,7 +22,8 @@ PUBLISHED_AT = "published_at"
 SERVICE = "service"
 """Metadata key of a training set: the service, the features that it reads by view, and the versions that it pins."""
 
-_VERSIONS = ("known_at", "created_timestamp")
+STAMPS = ("known_at", "created_timestamp")
+"""The times at which rows were seen or computed, which are no part of a partition's content."""
 
 
 def partition_metadata(
@@ -49,7 +50,17 @@ def partition_metadata(
 
 def column_digests(frame: pl.DataFrame) -> dict[str, str]:
     """Digest of the content of each column, to the bit, without the times at which rows were seen or computed."""
-    return {name: _digest(frame[name]) for name in frame.columns if name not in _VERSIONS}
+    return {name: _digest(frame[name]) for name in frame.columns if name not in STAMPS}
+
+
+def content_digest(frame: pl.DataFrame) -> str:
+    """Digest of all columns, in the order of the rows; column order does not count, nor do `STAMPS`.
+
+    >>> a = pl.DataFrame({"x": [1.0, None], "y": ["a", "b"]})
+    >>> content_digest(a) == content_digest(a.select("y", "x"))
+    True
+    """
+    return input_digest(column_digests(frame))
 
 
 def input_digest(columns: Mapping[str, str], read: Iterable[str] | None = None) -> str:
@@ -74,12 +85,12 @@ def _digest(column: pl.Series) -> str:
     nulls = column.is_null().to_numpy()
     return _hex(
         f"{column.dtype}{len(column)}".encode(),
-        values.astype(values.dtype.newbyteorder("<")).tobytes(),
-        nulls.tobytes(),
+        values.astype(values.dtype.newbyteorder("<"), copy=False).data,
+        nulls.data,
     )
 
 
-def _hex(*parts: bytes) -> str:
+def _hex(*parts: bytes | memoryview) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
         digest.update(part)

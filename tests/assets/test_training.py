@@ -17,7 +17,6 @@ from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.materialize import range_tags
 from crypto_features.graph.partitions import monthly
 from crypto_features.graph.training import training_set as training_table
-from crypto_features.lake.digest import content_digest
 from crypto_features.lake.history import history
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
@@ -26,7 +25,7 @@ from crypto_features.shipped.regime_model import ULTRA_5
 from crypto_features.store import FeastResource
 from crypto_features.training.rows import training_rows
 from crypto_features.versions.measured import feature_versions
-from crypto_features.versions.provenance import column_digests, input_digest
+from crypto_features.versions.provenance import column_digests, content_digest, input_digest
 
 KEYS = ("symbol", "event_timestamp", "open_time")
 READ = {"price_features": ULTRA_5, "volume_features": ("volume_ratio",), "daily_candles": ()}

@@ -12,7 +12,6 @@ from upath import UPath
 
 import feature_repo as repo
 from crypto_features.errors import InputError
-from crypto_features.lake.digest import content_digest
 from crypto_features.lake.table import Table
 from crypto_features.shipped import catalog, daily_candles
 from crypto_features.store import FeastResource, definitions, parity
@@ -22,7 +21,7 @@ from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import compute_partition
 from crypto_features.tables.service import FeatureService
 from crypto_features.versions.fingerprint import feature_fingerprints
-from crypto_features.versions.provenance import column_digests
+from crypto_features.versions.provenance import column_digests, content_digest
 from tests.redeclared import use
 
 from .conftest import NOW

@@ -1,15 +1,21 @@
 """A command that executes a run and dies: the run is known to be over, so that what waits for it goes on."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.launcher.base import WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.server import wait_for_grpc_server
 
+from crypto_features.host.dagster_private import WorkerStatus
 from crypto_features.host.process import TAG, is_gone, this_process
-from crypto_features.host.run_launcher import WatchedRunLauncher
+from crypto_features.host.run_launcher import PATIENCE, WatchedRunLauncher
 
 
 def described_by_another() -> str:
@@ -22,6 +28,37 @@ def health(tags: dict[str, str]) -> WorkerStatus:
     with dg.instance_for_test() as instance:
         run = instance.create_run_for_job(dg.job(name="j")(lambda: None), tags=tags)
         return WatchedRunLauncher().check_run_worker_health(run).status
+
+
+@pytest.fixture
+def code_server(tmp_path: Path) -> Iterator[str]:
+    """The socket of a code server that launched no run."""
+    code, socket = tmp_path / "code.py", str(tmp_path / "socket")
+    code.write_text("import dagster as dg\ndefs = dg.Definitions()\n")
+    command = [sys.executable, "-m", "dagster", "api", "grpc", "--socket", socket, "--python-file", str(code)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        wait_for_grpc_server(process, DagsterGrpcClient(socket=socket, host="localhost"), command)
+        yield socket
+        process.terminate()
+
+
+def polled(address: dict[str, object], times: int) -> list[WorkerStatus]:
+    """The health of a run that a code server at this address launched, at each of so many polls."""
+    with dg.instance_for_test() as instance:
+        tags = {GRPC_INFO_TAG: json.dumps({"host": "localhost", **address})}
+        run = instance.create_run_for_job(dg.job(name="j")(lambda: None), tags=tags)
+        launcher = WatchedRunLauncher()
+        launcher.register_instance(instance)
+        return [launcher.check_run_worker_health(run).status for _ in range(times)]
+
+
+def test_a_run_whose_code_server_answers_nobody_is_gone_after_a_while(tmp_path: Path) -> None:
+    silent = polled({"socket": str(tmp_path / "nobody")}, PATIENCE)
+    assert silent == [WorkerStatus.RUNNING] * (PATIENCE - 1) + [WorkerStatus.NOT_FOUND]
+
+
+def test_a_run_that_a_code_server_does_not_know_is_gone(code_server: str) -> None:
+    assert polled({"socket": code_server}, 1) == [WorkerStatus.NOT_FOUND]
 
 
 def test_a_run_goes_on_while_its_command_does() -> None:

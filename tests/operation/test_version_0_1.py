@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from crypto_features.cli import app
 from crypto_features.lake.models import whole_models
+from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
 from crypto_features.tables.artefact import opened
 from feature_repo import create_entity_df, get_online_features, get_training_features
@@ -45,6 +46,10 @@ def test_a_folder_of_version_0_1_becomes_as_new_and_loses_nothing_that_only_it_k
     candles, prices = rows(old, "candles"), rows(old, "price_features")
     models = {month: opened(text) for month, text in whole_models(Settings.load().root, "regime_model").items()}
 
+    table = Table(Settings.load().root, "candles", "open_time", raw=True)
+    digests = {month: table.digest(month) for month in MONTHS}
+    assert {len(digest) for digest in digests.values()} == {32}
+
     listed = said("plan")
     assert "written by version 0.1, values to be confirmed" in listed
     assert "regime_model" not in listed
@@ -52,6 +57,7 @@ def test_a_folder_of_version_0_1_becomes_as_new_and_loses_nothing_that_only_it_k
     assert said("plan").strip() == "Nothing is stale."
 
     assert_frame_equal(rows(old, "candles"), candles)
+    assert {month: table.digest(month) for month in MONTHS} == digests
     after = {month: opened(text) for month, text in whole_models(Settings.load().root, "regime_model").items()}
     assert {m: (one.version, one.parameters) for m, one in after.items()} == {
         m: (one.version, one.parameters) for m, one in models.items()

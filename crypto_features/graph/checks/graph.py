@@ -16,7 +16,7 @@ from crypto_features.graph.checks.remembered import Look, judged
 from crypto_features.graph.inline import inline
 from crypto_features.graph.lake import LakeResource, read_any
 from crypto_features.graph.names import registry_of
-from crypto_features.graph.partitions import months_of_run
+from crypto_features.graph.partitions import FORMAT, months_of_run
 from crypto_features.graph.progress import same_inputs
 from crypto_features.ingest.missing import gaps_in
 from crypto_features.ingest.silence import declared_ends, silent_symbols, unexpected
@@ -212,7 +212,7 @@ def _registry(catalog: Catalog) -> dg.AssetChecksDefinition:
 
 def _gaps(table: Table, months: Sequence[str], interval: timedelta) -> pl.DataFrame:
     """The gaps that begin or end in those months, wherever the candles on their other side are."""
-    ends = [pl.col(name).dt.strftime("%Y-%m").is_in(list(months)) for name in ("from", "to")]
+    ends = [pl.col(name).dt.strftime(FORMAT).is_in(list(months)) for name in ("from", "to")]
     return gaps_in(table, table.months(), interval).filter(pl.any_horizontal(ends))
 
 

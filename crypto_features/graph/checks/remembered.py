@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from crypto_features.graph.checks.finding import MONTHS, Finding
 
-EVALUATED = (AssetCheckExecutionRecordStatus.FAILED, AssetCheckExecutionRecordStatus.SUCCEEDED)
 TRIES = 50
 """How many runs in a row may die before a check, and its last evaluation is still found."""
 
@@ -46,8 +44,12 @@ def last_evaluations(
     log = instance.event_log_storage
     found = {}
     for key, latest in log.get_latest_asset_check_execution_by_key(list(keys)).items():
-        records = [latest] if latest.status in EVALUATED else log.get_asset_check_execution_history(key, limit=TRIES)
-        evaluation = next((record.evaluation for record in records if record.status in EVALUATED), None)
+        evaluation = latest.evaluation
+        if not isinstance(evaluation, dg.AssetCheckEvaluation):  # it is planned only.
+            records = log.get_asset_check_execution_history(key, limit=TRIES)
+            evaluation = next(
+                (r.evaluation for r in records if isinstance(r.evaluation, dg.AssetCheckEvaluation)), None
+            )
         if evaluation is not None:
             found[key] = evaluation
     return found

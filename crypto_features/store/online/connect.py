@@ -8,6 +8,7 @@ from crypto_features.settings import Settings
 from crypto_features.store.online.address import checked
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.online.sqlite import SqliteBackend
+from crypto_features.whole_file import on_disk
 
 
 def connect(url: str) -> Backend:
@@ -41,9 +42,10 @@ def local_path(name: str, settings: Settings) -> Path:
     path = Path(name)
     if path.is_absolute():
         return path
-    if settings.root.protocol not in ("", "file"):
+    folder = on_disk(settings.root)
+    if folder is None:
         raise SettingsError(
             f"CRYPTO_FEATURES_DATA={settings.data} is a bucket, which cannot hold the SQLite file {name}; "
             "set CRYPTO_FEATURES_STORE=postgres or redis."
         )
-    return Path(str(settings.root)) / path
+    return folder / path
