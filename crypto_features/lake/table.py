@@ -16,6 +16,7 @@ from crypto_features.errors import InputError, TransientError, UnknownNameError
 from crypto_features.lake import parquet
 from crypto_features.lake.digest import content_digest, in_order
 from crypto_features.lake.names import check_month, check_table_name, kept_name
+from crypto_features.lake.owners import claim
 from crypto_features.lake.parquet import ParquetFile
 from crypto_features.lake.pins import pin
 from crypto_features.tables.catalog import QUARANTINE, Catalog
@@ -61,6 +62,7 @@ class Table:
         by_symbol: Whether each symbol has a row group of its own, so that its encoded bytes do not depend on others.
         version: The behaviour of the version that is read, of a table that another project may compute otherwise now;
             empty for what is published.
+        project: The project that writes it; empty if nobody minds.
 
     Raises:
         InputError: if the name could leave the data folder.
@@ -72,6 +74,7 @@ class Table:
     raw: bool = False
     by_symbol: bool = False
     version: str = ""
+    project: str = ""
 
     def __post_init__(self) -> None:
         check_table_name(self.name)
@@ -153,7 +156,8 @@ class Table:
             metadata: What to keep in the file beside the rows; `metadata(month)` returns it.
 
         Raises:
-            InputError: if a key column is missing, a time is not UTC microseconds, or a row lies outside the month.
+            InputError: if a key column is missing, a time is not UTC microseconds, a row lies outside the month, or
+                another project writes the table.
             TransientError: if another writer holds the partition for ten minutes.
         """
         with self._lock(month):
@@ -245,6 +249,8 @@ class Table:
     def _lock(self, month: str) -> Iterator[None]:
         if self.version:
             raise InputError(f"a version of {self.name!r} is only read; nothing was written.")
+        if self.project:
+            claim(self.root, self.name, self.project)
         folder = on_disk(self.folder)
         if folder is None:
             yield
@@ -310,4 +316,4 @@ def stored(root: UPath, catalog: Catalog, name: str) -> Table:
     """
     raw = name in (catalog.raw.name, QUARANTINE)
     version = pin(root, catalog.project, name) if name in catalog.borrowed else ""
-    return Table(root, name, time=catalog.time_of(name), raw=raw, version=version)
+    return Table(root, name, time=catalog.time_of(name), raw=raw, version=version, project=catalog.project)

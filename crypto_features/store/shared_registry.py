@@ -43,23 +43,30 @@ class SharedSqlRegistry(SqlRegistry):
         Feast would count a reworded description as a new version, whose online rows are yet to be published; and a
         changed TTL would make it forget which version, and so which rows, are the current ones.
         """
+        from crypto_features.store import sharing
+
         with self._alone():
-            self._admit(feature_view, project)
-            try:
-                held = self._get_any_feature_view(feature_view.name, project)
-            except FeatureViewNotFoundException:
-                held = None
-            if type(held) is not type(feature_view) or not parse_version(feature_view.version)[0]:
-                return super().apply_feature_view(feature_view, project, *args, **kwargs)
-            feature_view.current_version_number = held.current_version_number
-            if hasattr(held, "materialization_intervals"):  # those of an object that was applied before are old.
-                feature_view.materialization_intervals = list(held.materialization_intervals)
-            _reword(held, feature_view)
-            if feast_private.schema_changed(feature_view, held):
-                return super().apply_feature_view(feature_view, project, *args, **kwargs)
-            feature_view.ensure_valid()
-            table = self._infer_fv_table(feature_view)
-            return self._apply_object(table, project, "feature_view_name", feature_view, "feature_view_proto")
+            sharing.require_own_table(self, project, feature_view)
+            sharing.require_origin(self, feature_view)
+            with sharing.noted_pin(project, feature_view):
+                return self._register(feature_view, project, *args, **kwargs)
+
+    def _register(self, feature_view: Any, project: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            held = self._get_any_feature_view(feature_view.name, project)
+        except FeatureViewNotFoundException:
+            held = None
+        if type(held) is not type(feature_view) or not parse_version(feature_view.version)[0]:
+            return super().apply_feature_view(feature_view, project, *args, **kwargs)
+        feature_view.current_version_number = held.current_version_number
+        if hasattr(held, "materialization_intervals"):  # those of an object that was applied before are old.
+            feature_view.materialization_intervals = list(held.materialization_intervals)
+        _reword(held, feature_view)
+        if feast_private.schema_changed(feature_view, held):
+            return super().apply_feature_view(feature_view, project, *args, **kwargs)
+        feature_view.ensure_valid()
+        table = self._infer_fv_table(feature_view)
+        return self._apply_object(table, project, "feature_view_name", feature_view, "feature_view_proto")
 
     def proto(self) -> Any:
         """The whole registry, told from every other reading of it.
@@ -100,13 +107,6 @@ class SharedSqlRegistry(SqlRegistry):
             super().delete_project(name, commit)
             for view in views:
                 sharing.drop_pin(name, view)
-
-    def _admit(self, view: Any, project: str) -> None:
-        """Refuse a view whose table is another project's, and note which version of such a one is read."""
-        from crypto_features.store import sharing
-
-        sharing.require_own_table(self, project, view)
-        sharing.note_pin(project, view)
 
     def apply_materialization(
         self, feature_view: Any, project: str, start_date: datetime, end_date: datetime, commit: bool = True

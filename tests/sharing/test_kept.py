@@ -10,7 +10,7 @@ from upath import UPath
 
 from crypto_features.errors import InputError
 from crypto_features.lake.kept import keep
-from crypto_features.lake.pins import is_pinned, pin, release, set_pin
+from crypto_features.lake.pins import announce_pin, is_pinned, pin, release, set_pin
 from crypto_features.lake.table import Table
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.provenance import FINGERPRINTS
@@ -84,3 +84,18 @@ def test_each_project_has_a_pin_of_its_own(table: Table) -> None:
     assert (pin(table.root, "one", table.name), pin(table.root, "three", table.name)) == ("a1", "")
     release(table.root, "one", table.name)
     assert [is_pinned(table.root, table.name, version) for version in ("a1", "b2")] == [False, True]
+
+
+def test_an_apply_that_was_killed_on_the_way_to_a_newer_version_keeps_both(table: Table) -> None:
+    set_pin(table.root, "my_desk", table.name, "a1")
+    announce_pin(table.root, "my_desk", table.name, "b2")
+    assert pin(table.root, "my_desk", table.name) == "a1"
+    assert [is_pinned(table.root, table.name, version) for version in ("a1", "b2", "c3")] == [True, True, False]
+    set_pin(table.root, "my_desk", table.name, "b2")
+    assert [is_pinned(table.root, table.name, version) for version in ("a1", "b2", "c3")] == [False, True, False]
+
+
+def test_a_first_apply_that_was_killed_keeps_what_it_was_about_to_read(table: Table) -> None:
+    announce_pin(table.root, "my_desk", table.name, "a1")
+    assert pin(table.root, "my_desk", table.name) == ""
+    assert is_pinned(table.root, table.name, "a1")

@@ -29,7 +29,7 @@ def test_no_asset_is_executable_in_both(locations: tuple[dg.Definitions, dg.Defi
     assert {key.to_user_string() for key in desks} == {
         "momentum",
         "online_store/momentum",
-        "training/momentum_features",
+        "training/my_desk/momentum_features",
         "my_desk/feast_registry",
         "my_desk/recompute_plan",
     }
@@ -37,7 +37,7 @@ def test_no_asset_is_executable_in_both(locations: tuple[dg.Definitions, dg.Defi
 
 def test_what_is_borrowed_is_upstream_of_what_reads_it(locations: tuple[dg.Definitions, dg.Definitions]) -> None:
     graph = locations[1].resolve_asset_graph()
-    training = graph.get(dg.AssetKey(["training", "momentum_features"]))
+    training = graph.get(dg.AssetKey(["training", "my_desk", "momentum_features"]))
     assert PRICE in graph.get(MOMENTUM).parent_keys
     assert PRICE in training.parent_keys
     assert dg.AssetKey("feast_registry") in graph.get(dg.AssetKey(["my_desk", "feast_registry"])).parent_keys
