@@ -44,7 +44,7 @@ def bar_table(settings: Settings, bars: Bars, months: dg.PartitionsDefinition[st
     def resampled(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
         table, published = lake.table(bars.name), lake.table(bars.of.name).months()
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
-        read = Reading(lake.path, current_catalog(), bars)
+        read = Reading(lake.path, current_catalog(), bars, lake.interval)
         for month in selected(context):
             if month in published:
                 rows = bars.compute(read, month, None, terms)

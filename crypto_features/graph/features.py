@@ -67,7 +67,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
     )
     def table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster reads the bare class.
         gate = pass_gate(context, lake, group)
-        read = Reading(lake.path, current_catalog(), group)
+        read = Reading(lake.path, current_catalog(), group, lake.interval)
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
         fingerprints, defined = feature_versions(group.name), definitions()[group.name]
         pinned = any(group.name in service.versions for service in current_catalog().services.values())

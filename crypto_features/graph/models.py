@@ -54,7 +54,7 @@ def model_table(settings: Settings, model: FittedModel, months: dg.PartitionsDef
     def fitted(
         context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource
     ) -> dg.MaterializeResult[None]:
-        read = Reading(lake.path, current_catalog(), model)
+        read = Reading(lake.path, current_catalog(), model, lake.interval)
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
         claim(lake.path, model.name, current_catalog().project)
         fingerprints, defined = feature_versions(model.name), definitions()[model.name]

@@ -17,6 +17,7 @@ from crypto_features.store.completeness import LEAST
 from crypto_features.store.errors import ConsumedError, NotAppliedError
 from crypto_features.store.online.place import place_of
 from crypto_features.store.shared_registry import BEHAVIOUR
+from crypto_features.store.tables import real
 from crypto_features.tables.borrowed import Borrowed
 from crypto_features.versions.fingerprint import combined
 
@@ -108,6 +109,25 @@ def require_ttl(table: Borrowed, view: FeatureView, declared: Any) -> None:
         raise InputError(
             f"{table.name} of {table.project} has the TTL {view.ttl}, and {declared} is declared here: write "
             f"Borrowed({table.name!r}, ttl=...)."
+        )
+
+
+def require_one_folder(table: Borrowed, view: FeatureView, own: UPath) -> None:
+    """Check that a project has its tables where the owner of a view has that view's.
+
+    Args:
+        table: What is borrowed.
+        view: The copy of it.
+        own: Where this project looks for the view's table.
+
+    Raises:
+        InputError: naming both.
+    """
+    theirs = UPath(view.batch_source.path)
+    if real(theirs) != real(own):
+        raise InputError(
+            f"{table.project} has {table.name} at {theirs}, and CRYPTO_FEATURES_DATA has it at {own}: projects that "
+            "read each other share one data folder. Name it as they do."
         )
 
 

@@ -1,7 +1,7 @@
 """`crypto-features plan` on a data folder: what it lists, as table and as JSON, and that --run computes just that."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -133,7 +133,7 @@ def test_a_regime_model_that_is_not_whole_is_missing_and_is_made_again(platform:
     assert ("2024-01", "never built") not in stale
     prices = pl.DataFrame({"symbol": "BTC", "event_timestamp": [datetime(2024, 2, 10, tzinfo=UTC)]})
     Table(UPath(platform), "price_features").publish("2024-02", prices)
-    read = Reading(UPath(platform), catalog, regime_features)
+    read = Reading(UPath(platform), catalog, regime_features, timedelta(hours=1))
     with pytest.raises(InputError, match=r"2024-02\.json is no whole model .*'regime_model' for 2024-02 again"):
         read("regime_model", ["2024-01", "2024-02"], None, None)
 

@@ -1,14 +1,17 @@
 """Two code locations in one Dagster: each has assets of its own, and the graph runs across both."""
 
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from crypto_features.definitions import build
+from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
 
-from .conftest import MONTHS, desk, environment, owner
+from .conftest import DESK, MONTHS, ROOT, desk, environment, owner
 
 PRICE, MOMENTUM = dg.AssetKey("price_features"), dg.AssetKey("momentum")
 
@@ -82,3 +85,16 @@ def test_a_borrower_waits_for_the_blocking_checks_of_what_it_borrows(
             asked = dg.evaluate_automation_conditions(both, instance, dg.AssetSelection.assets(MOMENTUM))
             seen[passed] = asked.get_requested_partitions(MOMENTUM)
     assert seen == {False: set(), True: {month}}
+
+
+def test_a_location_whose_process_would_work_for_another_project_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment(monkeypatch, tmp_path)
+    monkeypatch.syspath_prepend(DESK)
+    monkeypatch.delitem(sys.modules, "crypto_features.definitions")
+    with (
+        owner(),
+        pytest.raises(SettingsError, match=f"working directory {DESK}, and .* started in the project {ROOT}, for"),
+    ):
+        import_module("crypto_features.definitions")
