@@ -87,7 +87,7 @@ def training_set(
                 min_completeness=settings.min_completeness,
             )
             rows = feast.training_set(service.name, entity_rows, Knowledge(past))
-            return _as_declared(training, rows)
+            return _as_declared(training, rows, registry_of(catalog))
 
         frame, notes = _joined(lake, training, catalog, chosen, join)
         now = feast.training_set(service.name, entity_rows)
@@ -114,7 +114,7 @@ def unknown_rows(instance: dg.DagsterInstance, training: TrainingSet) -> int:
     return int(found.value or 0) if isinstance(found, dg.IntMetadataValue) else 0
 
 
-def _as_declared(training: TrainingSet, rows: pl.DataFrame) -> pl.DataFrame:
+def _as_declared(training: TrainingSet, rows: pl.DataFrame, registry: str) -> pl.DataFrame:
     """The rows, joined as the registry has the service; their notes speak of the service as the code declares it."""
     service = training.service
     declared = {name for names in service.features.values() for name in names}
@@ -123,7 +123,7 @@ def _as_declared(training: TrainingSet, rows: pl.DataFrame) -> pl.DataFrame:
         other = ", ".join(sorted(found ^ declared))
         raise InputError(
             f"the registry has {service.name} with other features than the code declares ({other}); run `feast apply` "
-            f"in feature_repo/ or materialize 'feast_registry', then {training.name} again."
+            f"in feature_repo/ or materialize {registry!r}, then {training.name} again."
         )
     return rows
 

@@ -36,9 +36,14 @@ def release(root: UPath, project: str, view: str) -> None:
 
 def is_pinned(root: UPath, view: str, behaviour: str) -> bool:
     """Whether some project reads this version of a view, or is about to."""
+    return bool(readers(root, view, behaviour))
+
+
+def readers(root: UPath, view: str, behaviour: str) -> tuple[str, ...]:
+    """The other projects that read this version of a view, or are about to."""
     folder = root / FOLDER
-    projects = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    return any(behaviour in _read(_path(root, project, view)).values() for project in projects)
+    projects = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return tuple(project for project in projects if behaviour in _read(_path(root, project, view)).values())
 
 
 def _read(path: UPath) -> dict[str, str]:

@@ -86,9 +86,10 @@ class Table:
     def path(self, month: str) -> UPath:
         """Where the partition of that month is, or will be."""
         check_month(month)
-        if self.version and (kept := self.kept(self.version) / f"{month}.parquet").exists():
-            return kept
-        return self.folder / f"{month}.parquet"
+        published = self.folder / f"{month}.parquet"
+        if self.version and (kept := self.kept(self.version) / published.name).exists():
+            return published if is_of(ParquetFile(published, "a file", ""), self.version) else kept
+        return published
 
     def kept(self, version: str) -> UPath:
         """Where the months of a version are kept once the table is computed otherwise."""
@@ -103,8 +104,7 @@ class Table:
 
     def behaviour(self, month: str) -> str:
         """The behaviour of the code that computed a month; empty if its notes do not say."""
-        noted: dict[str, str] = json.loads(self.metadata(month).get(FINGERPRINTS, "{}"))
-        return combined(noted) if noted else ""
+        return _behaviour(self.metadata(month))
 
     def scan(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.LazyFrame:
         """The rows of some months, all by default, as a lazy frame sorted by month, symbol and time.
@@ -297,6 +297,19 @@ class Table:
             raise InputError(f"partition {month} of {self.name!r} got a row outside {start} .. {end}: {first}.")
         versions = [column for column in _UNDIGESTED if column in frame.columns]
         return frame if in_order(frame, self.time) else frame.sort("symbol", self.time, *versions, maintain_order=True)
+
+
+def is_of(file: ParquetFile, behaviour: str) -> bool:
+    """Whether a month is there, whole at its ends, and notes that it was computed by code of that behaviour."""
+    try:
+        return file.path.exists() and _behaviour(file.notes()) == behaviour
+    except InputError:
+        return False
+
+
+def _behaviour(notes: Mapping[str, str]) -> str:
+    noted: dict[str, str] = json.loads(notes.get(FINGERPRINTS, "{}"))
+    return combined(noted) if noted else ""
 
 
 def _tables(root: UPath) -> list[str]:

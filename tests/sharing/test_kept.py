@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ from crypto_features.errors import InputError
 from crypto_features.lake.kept import keep
 from crypto_features.lake.pins import announce_pin, is_pinned, pin, release, set_pin
 from crypto_features.lake.table import Table
+from crypto_features.store.offline.source import of_version
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.provenance import FINGERPRINTS
 
@@ -64,6 +66,17 @@ def test_a_correction_of_the_same_version_reaches_who_reads_it(table: Table) -> 
     set_pin(table.root, "my_desk", table.name, combined(OLD))
     publish(table, 1.5, OLD)
     assert Table(table.root, table.name, version=combined(OLD)).read()["rsi"].to_list() == [1.5]
+
+
+def test_a_version_that_is_computed_again_is_read_where_it_is_published(table: Table) -> None:
+    publish(table, 1.0, OLD)
+    set_pin(table.root, "my_desk", table.name, combined(OLD))
+    publish(table, 2.0, NEW)
+    publish(table, 1.5, OLD)
+    old = Table(table.root, table.name, version=combined(OLD))
+    assert old.read()["rsi"].to_list() == [1.5]
+    read = [pl.read_parquet(BytesIO(file.path.read_bytes())) for file in of_version(table.folder, combined(OLD))]
+    assert [frame["rsi"].to_list() for frame in read] == [[1.5]]
 
 
 def test_a_version_that_the_project_itself_pins_is_kept(table: Table) -> None:
