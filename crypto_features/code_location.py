@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import dagster as dg
 
 from crypto_features.automation import automation
 from crypto_features.catalogs import current_catalog
-from crypto_features.errors import CryptoFeaturesError
+from crypto_features.errors import CryptoFeaturesError, SettingsError
 from crypto_features.graph.bars import bar_table
 from crypto_features.graph.candles import raw_table
 from crypto_features.graph.checks import every_check
@@ -20,7 +21,7 @@ from crypto_features.graph.partitions import monthly
 from crypto_features.graph.plan import recompute_plan
 from crypto_features.graph.registry import feast_registry
 from crypto_features.graph.training import training_set
-from crypto_features.settings import Settings
+from crypto_features.settings import Settings, project_root
 from crypto_features.sources import Opening, source
 from crypto_features.sources.source import Source
 from crypto_features.store import FeastResource
@@ -68,6 +69,25 @@ def build(settings: Settings, market: Source | None = None) -> dg.Definitions:
     return dg.Definitions.merge(
         graph, automation(settings, catalog, [key for check in checks for key in check.check_keys])
     )
+
+
+def require_folder(working_directory: str) -> None:
+    """Check that this process was started in the project that a workspace names as a location's working directory.
+
+    Args:
+        working_directory: The folder; one that is not a project's own passes.
+
+    Raises:
+        SettingsError: naming both. Dagster looks for modules there and starts the process elsewhere, where it would
+            work for another project.
+    """
+    named, here = Path(working_directory).resolve(), project_root().resolve()
+    if (named / "feature_repo" / "feature_store.yaml").is_file() and named != here:
+        raise SettingsError(
+            f"the code location has the working directory {named}, and its process was started in the project {here}, "
+            f"for which it would work. Start a code server in {named}, `dagster api grpc --module-name "
+            "crypto_features.definitions --host 127.0.0.1 --port 4266`, and name it in the workspace as a grpc_server."
+        )
 
 
 def _market(settings: Settings, opening: Opening) -> tuple[str, datetime | None]:

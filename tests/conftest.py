@@ -9,6 +9,7 @@ import pytest
 
 from crypto_features.store import plain_feast
 
+pytest_plugins = ["tests.servers"]
 os.environ["TZ"] = "UTC"
 time.tzset()
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"

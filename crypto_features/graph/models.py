@@ -11,6 +11,7 @@ from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.graph.publish import stamp
 from crypto_features.lake.models import model_path, publish_model, published_model
+from crypto_features.lake.owners import claim
 from crypto_features.lake.reading import Reading
 from crypto_features.settings import Settings
 from crypto_features.tables.artefact import opened
@@ -55,6 +56,7 @@ def model_table(settings: Settings, model: FittedModel, months: dg.PartitionsDef
     ) -> dg.MaterializeResult[None]:
         read = Reading(lake.path, current_catalog(), model, lake.interval)
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
+        claim(lake.path, model.name, current_catalog().project)
         fingerprints, defined = feature_versions(model.name), definitions()[model.name]
         for month in selected(context):
             found = None if config.refit else published_model(lake.path, model.name, month, fingerprints)

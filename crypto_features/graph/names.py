@@ -1,6 +1,7 @@
 """The names of the assets that every project has: those of several projects stand side by side in one graph."""
 
-from crypto_features.tables.catalog import SHIPPED, Catalog
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.table import SHIPPED
 
 
 def registry_of(catalog: Catalog) -> str:

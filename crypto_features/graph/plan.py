@@ -21,7 +21,7 @@ def recompute_plan(catalog: Catalog) -> dg.AssetsDefinition:
         owners=["team:research"],
         description="Every partition that has to be computed again, with the reason, as `crypto-features plan` lists "
         "them; empty when a run left nothing behind.",
-        deps=[*(t.name for t in catalog.computed), *(["training", t.service.name] for t in catalog.training)],
+        deps=[*(t.name for t in catalog.computed), *(t.name.split("/") for t in catalog.training)],
     )
     def recompute_plan() -> dg.MaterializeResult[None]:
         """Compare declarations and published notes, and record what is stale."""

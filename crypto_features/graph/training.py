@@ -40,7 +40,7 @@ def training_set(
     length = bars.bar(settings.interval)
 
     @dg.asset(
-        key=["training", service.name],
+        key=training.name.split("/"),
         group_name="training",
         description=f"{service.description} One row for each symbol and day: what was known at the close "
         "of the day, whatever was corrected later.",
@@ -64,7 +64,7 @@ def training_set(
                     ),
                 ]
             ),
-            "dagster/table_name": f"training.{service.name}",
+            "dagster/table_name": training.name.replace("/", "."),
         },
     )
     def joined(
@@ -87,7 +87,7 @@ def training_set(
                 min_completeness=settings.min_completeness,
             )
             rows = feast.training_set(service.name, entity_rows, Knowledge(past))
-            return _as_declared(service, rows)
+            return _as_declared(training, rows, registry_of(catalog))
 
         frame, notes = _joined(lake, training, catalog, chosen, join)
         now = feast.training_set(service.name, entity_rows)
@@ -114,15 +114,16 @@ def unknown_rows(instance: dg.DagsterInstance, training: TrainingSet) -> int:
     return int(found.value or 0) if isinstance(found, dg.IntMetadataValue) else 0
 
 
-def _as_declared(service: FeatureService, rows: pl.DataFrame) -> pl.DataFrame:
+def _as_declared(training: TrainingSet, rows: pl.DataFrame, registry: str) -> pl.DataFrame:
     """The rows, joined as the registry has the service; their notes speak of the service as the code declares it."""
+    service = training.service
     declared = {name for names in service.features.values() for name in names}
     found = set(rows.columns) - set(KEYS)
     if found != declared:
         other = ", ".join(sorted(found ^ declared))
         raise InputError(
             f"the registry has {service.name} with other features than the code declares ({other}); run `feast apply` "
-            f"in feature_repo/ or materialize 'feast_registry', then training/{service.name} again."
+            f"in feature_repo/ or materialize {registry!r}, then {training.name} again."
         )
     return rows
 

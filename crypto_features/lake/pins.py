@@ -15,15 +15,18 @@ FOLDER = ".pins"
 
 def pin(root: UPath, project: str, view: str) -> str:
     """The behaviour of the version of another project's view that a project reads; empty if it pins none yet."""
-    path = _path(root, project, view)
-    return str(json.loads(path.read_text(encoding="utf-8"))["behaviour"]) if path.exists() else ""
+    return _read(_path(root, project, view)).get("behaviour", "")
+
+
+def announce_pin(root: UPath, project: str, view: str, behaviour: str) -> None:
+    """Note that a project is about to read the version of a view that behaves so: it and the one read now are kept."""
+    before = pin(root, project, view)
+    _write(_path(root, project, view), {"behaviour": before, "next": behaviour} if before else {"next": behaviour})
 
 
 def set_pin(root: UPath, project: str, view: str, behaviour: str) -> None:
     """Note that a project reads the version of a view that behaves so."""
-    text = json.dumps({"behaviour": behaviour}) + "\n"
-    with whole_file(_path(root, project, view)) as file:
-        file.write(text.encode())
+    _write(_path(root, project, view), {"behaviour": behaviour})
 
 
 def release(root: UPath, project: str, view: str) -> None:
@@ -32,10 +35,25 @@ def release(root: UPath, project: str, view: str) -> None:
 
 
 def is_pinned(root: UPath, view: str, behaviour: str) -> bool:
-    """Whether some project reads this version of a view."""
+    """Whether some project reads this version of a view, or is about to."""
+    return bool(readers(root, view, behaviour))
+
+
+def readers(root: UPath, view: str, behaviour: str) -> tuple[str, ...]:
+    """The other projects that read this version of a view, or are about to."""
     folder = root / FOLDER
-    projects = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    return any(pin(root, project, view) == behaviour for project in projects)
+    projects = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return tuple(project for project in projects if behaviour in _read(_path(root, project, view)).values())
+
+
+def _read(path: UPath) -> dict[str, str]:
+    noted: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return noted
+
+
+def _write(path: UPath, noted: dict[str, str]) -> None:
+    with whole_file(path) as file:
+        file.write((json.dumps(noted) + "\n").encode())
 
 
 def _path(root: UPath, project: str, view: str) -> UPath:

@@ -19,6 +19,8 @@ from crypto_features.tables.model import SCHEMA
 from crypto_features.tables.table import Table
 from crypto_features.versions.provenance import COLUMNS, input_digest
 
+INTERVAL = "interval"
+"""Metadata key of a partition of candles: how long each is."""
 Part = tuple[pl.DataFrame, str]
 """The rows of a month, and the digest of what is read of them."""
 
@@ -30,15 +32,15 @@ class Reading:
         root: The data folder.
         catalog: The tables.
         table: The table that is computed.
-        interval: Length of a base candle.
+        interval: Length of a base candle, as this process has it.
 
     Raises:
-        InputError: if one of its inputs has never been published.
+        InputError: if one of its inputs has never been published; by a reading, if the candles have another length.
     """
 
     def __init__(self, root: UPath, catalog: Catalog, table: Table, interval: timedelta) -> None:
         reads = table.reads(interval)
-        self._root, self._catalog = root, catalog
+        self._root, self._catalog, self._interval = root, catalog, interval
         self._columns = {read.table: read.columns for read in reads}
         self._available = {read.table: self._published(read.table) for read in reads}
         self._held: dict[str, dict[str, Part]] = {name: {} for name in self._available}
@@ -92,7 +94,13 @@ class Reading:
             version = opened(text).version
             return pl.DataFrame([(month, text, version)], SCHEMA, orient="row"), version
         table, columns = self._stored(name), self._columns[name]
-        note = table.metadata(month).get(COLUMNS)
+        notes = table.metadata(month)
+        note = notes.get(COLUMNS)
+        if name == self._catalog.raw.name and notes.get(INTERVAL, str(self._interval)) != str(self._interval):
+            raise InputError(
+                f"the candles of {month} in {table.folder} are of {notes[INTERVAL]}, and CRYPTO_FEATURES_INTERVAL is "
+                f"{self._interval}: set it as the project that fetches them does."
+            )
         if note is None:
             frame, digest = table.read([month]), table.digest(month)
         else:

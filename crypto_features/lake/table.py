@@ -16,6 +16,7 @@ from crypto_features.errors import InputError, TransientError, UnknownNameError
 from crypto_features.lake import parquet
 from crypto_features.lake.names import check_month, check_table_name, kept_name
 from crypto_features.lake.order import in_order
+from crypto_features.lake.owners import claim
 from crypto_features.lake.parquet import ParquetFile
 from crypto_features.lake.pins import pin
 from crypto_features.tables.catalog import QUARANTINE, Catalog
@@ -60,6 +61,7 @@ class Table:
         by_symbol: Whether each symbol has a row group of its own, so that its encoded bytes do not depend on others.
         version: The behaviour of the version that is read, of a table that another project may compute otherwise now;
             empty for what is published.
+        project: The project that writes it; empty if nobody minds.
 
     Raises:
         InputError: if the name could leave the data folder.
@@ -71,6 +73,7 @@ class Table:
     raw: bool = False
     by_symbol: bool = False
     version: str = ""
+    project: str = ""
 
     def __post_init__(self) -> None:
         check_table_name(self.name)
@@ -82,9 +85,10 @@ class Table:
     def path(self, month: str) -> UPath:
         """Where the partition of that month is, or will be."""
         check_month(month)
-        if self.version and (kept := self.kept(self.version) / f"{month}.parquet").exists():
-            return kept
-        return self.folder / f"{month}.parquet"
+        published = self.folder / f"{month}.parquet"
+        if self.version and (kept := self.kept(self.version) / published.name).exists():
+            return published if is_of(ParquetFile(published, "a file", ""), self.version) else kept
+        return published
 
     def kept(self, version: str) -> UPath:
         """Where the months of a version are kept once the table is computed otherwise."""
@@ -99,8 +103,7 @@ class Table:
 
     def behaviour(self, month: str) -> str:
         """The behaviour of the code that computed a month; empty if its notes do not say."""
-        noted: dict[str, str] = json.loads(self.metadata(month).get(FINGERPRINTS, "{}"))
-        return combined(noted) if noted else ""
+        return _behaviour(self.metadata(month))
 
     def scan(self, months: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.LazyFrame:
         """The rows of some months, all by default, as a lazy frame sorted by month, symbol and time.
@@ -152,7 +155,8 @@ class Table:
             metadata: What to keep in the file beside the rows; `metadata(month)` returns it.
 
         Raises:
-            InputError: if a key column is missing, a time is not UTC microseconds, or a row lies outside the month.
+            InputError: if a key column is missing, a time is not UTC microseconds, a row lies outside the month, or
+                another project writes the table.
             TransientError: if another writer holds the partition for ten minutes.
         """
         with self._lock(month):
@@ -242,6 +246,8 @@ class Table:
     def _lock(self, month: str) -> Iterator[None]:
         if self.version:
             raise InputError(f"a version of {self.name!r} is only read; nothing was written.")
+        if self.project:
+            claim(self.root, self.name, self.project)
         folder = on_disk(self.folder)
         if folder is None:
             yield
@@ -290,6 +296,19 @@ class Table:
         return frame if in_order(frame, self.time) else frame.sort("symbol", self.time, *versions, maintain_order=True)
 
 
+def is_of(file: ParquetFile, behaviour: str) -> bool:
+    """Whether a month is there, whole at its ends, and notes that it was computed by code of that behaviour."""
+    try:
+        return file.path.exists() and _behaviour(file.notes()) == behaviour
+    except InputError:
+        return False
+
+
+def _behaviour(notes: Mapping[str, str]) -> str:
+    noted: dict[str, str] = json.loads(notes.get(FINGERPRINTS, "{}"))
+    return combined(noted) if noted else ""
+
+
 def _tables(root: UPath) -> list[str]:
     folders = root.iterdir() if root.is_dir() else ()
     return [folder.name for folder in folders if folder.is_dir() and not folder.name.startswith(".")]
@@ -307,4 +326,4 @@ def stored(root: UPath, catalog: Catalog, name: str) -> Table:
     """
     raw = name in (catalog.raw.name, QUARANTINE)
     version = pin(root, catalog.project, name) if name in catalog.borrowed else ""
-    return Table(root, name, time=catalog.time_of(name), raw=raw, version=version)
+    return Table(root, name, time=catalog.time_of(name), raw=raw, version=version, project=catalog.project)

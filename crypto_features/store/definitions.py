@@ -15,7 +15,7 @@ from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
 from crypto_features.store import session
 from crypto_features.store.completeness import LEAST
-from crypto_features.store.sharing import borrowed_view, require_ttl
+from crypto_features.store.sharing import borrowed_view, require_one_folder, require_ttl
 from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.completeness import COMPLETENESS, least, lowest_columns
 from crypto_features.tables.group import FeatureGroup
@@ -65,7 +65,8 @@ def definitions(root: UPath, interval: timedelta) -> Definitions:
         interval: Length of a base candle.
 
     Raises:
-        InputError: if a value of a group would be too old before the next one comes.
+        InputError: if a value of a group would be too old before the next one comes, or a view of another project has
+            its table in another data folder.
         SettingsError: if `feature_store.yaml` names another project than the catalog.
         NotAppliedError: if a view of another project is read that this one has not registered.
     """
@@ -82,6 +83,7 @@ def definitions(root: UPath, interval: timedelta) -> Definitions:
     views = {name: _view(entity, sources[name], group, interval) for name, group in groups.items()}
     for name, table in catalog.borrowed.items():
         views[name] = _borrowed(entity, table, interval)
+        require_one_folder(table, views[name], root / name)
         sources[name] = views[name].batch_source
     services = {
         name: feast.FeatureService(

@@ -1,7 +1,7 @@
 """A SQL registry that processes change one after the other, and that does not grow with every materialization."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -10,9 +10,9 @@ import filelock
 from feast import FeatureStore
 from feast.errors import FeatureViewNotFoundException
 from feast.feature_view import FeatureViewState
-from feast.infra.registry.sql import SqlRegistry, SqlRegistryConfig
+from feast.infra.registry.sql import SqlRegistry, SqlRegistryConfig, metadata
 from feast.version_utils import parse_version
-from sqlalchemy import select, text, update
+from sqlalchemy import Engine, create_engine, inspect, select, text, update
 
 from crypto_features.store import feast_private
 from crypto_features.store.errors import StoreUnreachableError
@@ -35,7 +35,8 @@ class SharedSqlRegistry(SqlRegistry):
 
     def __init__(self, registry_config: Any, project: str, repo_path: Any) -> None:
         self.project = project
-        super().__init__(registry_config, project, repo_path)
+        with _made_once(registry_config):
+            super().__init__(registry_config, project, repo_path)
 
     def apply_feature_view(self, feature_view: Any, project: str, *args: Any, **kwargs: Any) -> Any:
         """Register a view, as a new version only if its behaviour changed, while nobody else changes any.
@@ -43,23 +44,30 @@ class SharedSqlRegistry(SqlRegistry):
         Feast would count a reworded description as a new version, whose online rows are yet to be published; and a
         changed TTL would make it forget which version, and so which rows, are the current ones.
         """
+        from crypto_features.store import sharing
+
         with self._alone():
-            self._admit(feature_view, project)
-            try:
-                held = self._get_any_feature_view(feature_view.name, project)
-            except FeatureViewNotFoundException:
-                held = None
-            if type(held) is not type(feature_view) or not parse_version(feature_view.version)[0]:
-                return super().apply_feature_view(feature_view, project, *args, **kwargs)
-            feature_view.current_version_number = held.current_version_number
-            if hasattr(held, "materialization_intervals"):  # those of an object that was applied before are old.
-                feature_view.materialization_intervals = list(held.materialization_intervals)
-            _reword(held, feature_view)
-            if feast_private.schema_changed(feature_view, held):
-                return super().apply_feature_view(feature_view, project, *args, **kwargs)
-            feature_view.ensure_valid()
-            table = self._infer_fv_table(feature_view)
-            return self._apply_object(table, project, "feature_view_name", feature_view, "feature_view_proto")
+            sharing.require_own_table(self, project, feature_view)
+            sharing.require_origin(self, feature_view)
+            with sharing.noted_pin(project, feature_view):
+                return self._register(feature_view, project, *args, **kwargs)
+
+    def _register(self, feature_view: Any, project: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            held = self._get_any_feature_view(feature_view.name, project)
+        except FeatureViewNotFoundException:
+            held = None
+        if type(held) is not type(feature_view) or not parse_version(feature_view.version)[0]:
+            return super().apply_feature_view(feature_view, project, *args, **kwargs)
+        feature_view.current_version_number = held.current_version_number
+        if hasattr(held, "materialization_intervals"):  # those of an object that was applied before are old.
+            feature_view.materialization_intervals = list(held.materialization_intervals)
+        _reword(held, feature_view)
+        if feast_private.schema_changed(feature_view, held):
+            return super().apply_feature_view(feature_view, project, *args, **kwargs)
+        feature_view.ensure_valid()
+        table = self._infer_fv_table(feature_view)
+        return self._apply_object(table, project, "feature_view_name", feature_view, "feature_view_proto")
 
     def proto(self) -> Any:
         """The whole registry, told from every other reading of it.
@@ -101,13 +109,6 @@ class SharedSqlRegistry(SqlRegistry):
             for view in views:
                 sharing.drop_pin(name, view)
 
-    def _admit(self, view: Any, project: str) -> None:
-        """Refuse a view whose table is another project's, and note which version of such a one is read."""
-        from crypto_features.store import sharing
-
-        sharing.require_own_table(self, project, view)
-        sharing.note_pin(project, view)
-
     def apply_materialization(
         self, feature_view: Any, project: str, start_date: datetime, end_date: datetime, commit: bool = True
     ) -> None:
@@ -139,34 +140,50 @@ class SharedSqlRegistry(SqlRegistry):
         if self.cache_mode == "sync":
             self.refresh()
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the one lock of this registry; the system gives it back if the process is killed."""
-        if self.write_engine.dialect.name == "postgresql":
-            with self.write_engine.connect() as connection:
-                driver: Any = connection.connection.driver_connection
-                patience = getattr(driver, "patience", None)
-                if patience is not None:  # the server is silent over a lock that another process holds.
-                    driver.patience = LOCK_SECONDS + patience
-                try:
-                    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
-                    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('crypto_features registry'))"))
-                finally:
-                    if patience is not None:
-                        driver.patience = patience
-                yield
-            return
-        path = self.write_engine.url.database
-        if not path or path == ":memory:":
+    def _alone(self) -> AbstractContextManager[None]:
+        return _alone(self.write_engine)
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Hold the one lock of a registry; the system gives it back if the process is killed."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            patience = getattr(driver, "patience", None)
+            if patience is not None:  # the server is silent over a lock that another process holds.
+                driver.patience = LOCK_SECONDS + patience
+            try:
+                connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('crypto_features registry'))"))
+            finally:
+                if patience is not None:
+                    driver.patience = patience
             yield
-            return
-        try:
-            with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
-                yield
-        except filelock.Timeout as error:
-            raise StoreUnreachableError(
-                f"the registry {path} is being changed by another process for more than {LOCK_SECONDS} s; try again."
-            ) from error
+        return
+    path = engine.url.database
+    if not path or path == ":memory:":
+        yield
+        return
+    try:
+        with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+            yield
+    except filelock.Timeout as error:
+        raise StoreUnreachableError(
+            f"the registry {path} is being changed by another process for more than {LOCK_SECONDS} s; try again."
+        ) from error
+
+
+@contextmanager
+def _made_once(config: SqlRegistryConfig) -> Iterator[None]:
+    """Hold the lock while the tables of a registry are made: of two processes that find none, Feast fails one."""
+    engine = create_engine(config.path, **config.sqlalchemy_config_kwargs)
+    try:
+        there = metadata.tables.keys() <= {*inspect(engine).get_table_names()}
+        with nullcontext() if there else _alone(engine):
+            yield
+    finally:
+        engine.dispose()
 
 
 def _reword(held: Any, new: Any) -> None:

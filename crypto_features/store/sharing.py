@@ -1,6 +1,7 @@
 """Several projects in one registry: none removes what another reads, and none writes another's table."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from feast import Entity, FeatureView, Field, FileSource
@@ -10,12 +11,13 @@ from feast.errors import FeastObjectNotFoundException
 from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.lake.pins import release, set_pin
+from crypto_features.lake.pins import announce_pin, release, set_pin
 from crypto_features.store.borrowed import OWNER, PLACE, VERSION, origin
 from crypto_features.store.completeness import LEAST
 from crypto_features.store.errors import ConsumedError, NotAppliedError
 from crypto_features.store.online.place import place_of
 from crypto_features.store.shared_registry import BEHAVIOUR
+from crypto_features.store.tables import real
 from crypto_features.tables.borrowed import Borrowed
 from crypto_features.versions.fingerprint import combined
 
@@ -110,6 +112,25 @@ def require_ttl(table: Borrowed, view: FeatureView, declared: Any) -> None:
         )
 
 
+def require_one_folder(table: Borrowed, view: FeatureView, own: UPath) -> None:
+    """Check that a project has its tables where the owner of a view has that view's.
+
+    Args:
+        table: What is borrowed.
+        view: The copy of it.
+        own: Where this project looks for the view's table.
+
+    Raises:
+        InputError: naming both.
+    """
+    theirs = UPath(view.batch_source.path)
+    if real(theirs) != real(own):
+        raise InputError(
+            f"{table.project} has {table.name} at {theirs}, and CRYPTO_FEATURES_DATA has it at {own}: projects that "
+            "read each other share one data folder. Name it as they do."
+        )
+
+
 def consumers(registry: Any, project: str, view: str) -> list[str]:
     """Who reads a view of a project: the other projects with the version and the services that read it."""
     return [
@@ -156,12 +177,42 @@ def _computes(view: FeatureView) -> bool:
     return origin(view) is None and BEHAVIOUR in (view.tags or {})
 
 
-def note_pin(project: str, view: FeatureView) -> None:
-    """Note in the data folder which version of another project's view a project reads, so that it is kept."""
+def require_origin(registry: Any, view: FeatureView) -> None:
+    """Check that a borrowed view is still there as it was when it was copied: its owner may apply at the same time.
+
+    Raises:
+        NotAppliedError: if it is gone, or is another one by now.
+    """
     copied = origin(view)
-    if copied is not None:
-        path = UPath(view.batch_source.path)
-        set_pin(path.parent, project, path.name, view.tags[BEHAVIOUR])
+    if copied is None:
+        return
+    try:
+        there = registry.get_feature_view(view.name, copied.project)
+        if (there.current_version_number or 0) != copied.version:
+            there = registry.get_feature_view_by_version(view.name, copied.project, copied.version)
+    except FeastObjectNotFoundException:
+        there = None
+    if there is None or combined(_fingerprints(there)) != view.tags[BEHAVIOUR]:
+        raise NotAppliedError(
+            f"{copied.project} removed or replaced v{copied.version} of {view.name} while it was borrowed here; run "
+            "`feast apply` again."
+        )
+
+
+@contextmanager
+def noted_pin(project: str, view: FeatureView) -> Iterator[None]:
+    """Note in the data folder which version of another project's view a project reads, so that it is kept.
+
+    While the view is registered, the version that was read before is kept, too: a killed or refused apply loses none.
+    """
+    copied = origin(view)
+    if copied is None:
+        yield
+        return
+    path = UPath(view.batch_source.path)
+    announce_pin(path.parent, project, path.name, view.tags[BEHAVIOUR])
+    yield
+    set_pin(path.parent, project, path.name, view.tags[BEHAVIOUR])
 
 
 def drop_pin(project: str, view: FeatureView) -> None:

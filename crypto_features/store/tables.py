@@ -49,14 +49,15 @@ def require_own(config: "RepoConfig", *sources: "DataSource | None") -> None:
         if source is None or source.name not in groups:
             continue
         read, own = files.resolve(source, config.repo_path), Settings.load().root / source.name
-        if _real(read) != _real(own):
+        if real(read) != real(own):
             raise NotAppliedError(
                 f"the registry at {session.registry_place()} reads {source.name} from {read}, and CRYPTO_FEATURES_DATA "
                 f"has it at {own}. A data folder that was copied or moved needs its own. {session.APPLY}"
             )
 
 
-def _real(path: UPath) -> UPath:
+def real(path: UPath) -> UPath:
+    """The path without links, where the machine can tell."""
     return path.resolve() if on_disk(path) else path
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -14,11 +15,9 @@ from crypto_features.tables.lineage import KEYS, lineage
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.service import FeatureService
-from crypto_features.tables.table import Table
+from crypto_features.tables.table import SHIPPED, Table
 from crypto_features.tables.training import TrainingSet
 
-SHIPPED = "crypto_features"
-"""The project of the catalog that ships."""
 QUARANTINE = "quarantine"
 """The table of the raw rows that break their contract."""
 T = TypeVar("T", bound=Table)
@@ -57,7 +56,10 @@ class Catalog:
             if isinstance(part, Table):
                 _add(part, found)
         sets = _by_name("training sets", (part for part in parts if isinstance(part, TrainingSet)))
-        self.training: tuple[TrainingSet, ...] = tuple(sets.values())
+        self._sets = tuple(sets.values())
+        self.training: tuple[TrainingSet, ...] = tuple(
+            one if one.project == project else replace(one, project=project) for one in self._sets
+        )
         for one in self.training:
             _add(one.rows, found)
         services = [p for p in parts if isinstance(p, FeatureService)] + [one.service for one in self.training]
@@ -75,7 +77,7 @@ class Catalog:
     @property
     def declared(self) -> tuple[Declared, ...]:
         """Everything, as another catalog takes it."""
-        return (*self.tables.values(), *self.services.values(), *self.training)
+        return (*self.tables.values(), *self.services.values(), *self._sets)
 
     @property
     def computed(self) -> tuple[Table, ...]:

@@ -10,6 +10,8 @@ from crypto_features.durations import length
 from crypto_features.tables.reach import span
 from crypto_features.tables.read import Read, Reader, Terms
 
+SHIPPED = "crypto_features"
+"""The project of the catalog that ships."""
 Sources = Mapping[str, tuple[tuple[str, str], ...]]
 """By column, the `(table, column)` pairs that it is computed from."""
 

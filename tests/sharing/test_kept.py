@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -10,8 +11,9 @@ from upath import UPath
 
 from crypto_features.errors import InputError
 from crypto_features.lake.kept import keep
-from crypto_features.lake.pins import is_pinned, pin, release, set_pin
+from crypto_features.lake.pins import announce_pin, is_pinned, pin, release, set_pin
 from crypto_features.lake.table import Table
+from crypto_features.store.offline.source import of_version
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.provenance import FINGERPRINTS
 
@@ -66,6 +68,17 @@ def test_a_correction_of_the_same_version_reaches_who_reads_it(table: Table) -> 
     assert Table(table.root, table.name, version=combined(OLD)).read()["rsi"].to_list() == [1.5]
 
 
+def test_a_version_that_is_computed_again_is_read_where_it_is_published(table: Table) -> None:
+    publish(table, 1.0, OLD)
+    set_pin(table.root, "my_desk", table.name, combined(OLD))
+    publish(table, 2.0, NEW)
+    publish(table, 1.5, OLD)
+    old = Table(table.root, table.name, version=combined(OLD))
+    assert old.read()["rsi"].to_list() == [1.5]
+    read = [pl.read_parquet(BytesIO(file.path.read_bytes())) for file in of_version(table.folder, combined(OLD))]
+    assert [frame["rsi"].to_list() for frame in read] == [[1.5]]
+
+
 def test_a_version_that_the_project_itself_pins_is_kept(table: Table) -> None:
     publish(table, 1.0, OLD)
     publish(table, 2.0, NEW, pinned=True)
@@ -84,3 +97,18 @@ def test_each_project_has_a_pin_of_its_own(table: Table) -> None:
     assert (pin(table.root, "one", table.name), pin(table.root, "three", table.name)) == ("a1", "")
     release(table.root, "one", table.name)
     assert [is_pinned(table.root, table.name, version) for version in ("a1", "b2")] == [False, True]
+
+
+def test_an_apply_that_was_killed_on_the_way_to_a_newer_version_keeps_both(table: Table) -> None:
+    set_pin(table.root, "my_desk", table.name, "a1")
+    announce_pin(table.root, "my_desk", table.name, "b2")
+    assert pin(table.root, "my_desk", table.name) == "a1"
+    assert [is_pinned(table.root, table.name, version) for version in ("a1", "b2", "c3")] == [True, True, False]
+    set_pin(table.root, "my_desk", table.name, "b2")
+    assert [is_pinned(table.root, table.name, version) for version in ("a1", "b2", "c3")] == [False, True, False]
+
+
+def test_a_first_apply_that_was_killed_keeps_what_it_was_about_to_read(table: Table) -> None:
+    announce_pin(table.root, "my_desk", table.name, "a1")
+    assert pin(table.root, "my_desk", table.name) == ""
+    assert is_pinned(table.root, table.name, "a1")

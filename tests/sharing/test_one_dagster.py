@@ -1,14 +1,17 @@
 """Two code locations in one Dagster: each has assets of its own, and the graph runs across both."""
 
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from crypto_features.definitions import build
+from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
 
-from .conftest import MONTHS, desk, environment, owner
+from .conftest import DESK, MONTHS, ROOT, desk, environment, owner
 
 PRICE, MOMENTUM = dg.AssetKey("price_features"), dg.AssetKey("momentum")
 
@@ -29,7 +32,7 @@ def test_no_asset_is_executable_in_both(locations: tuple[dg.Definitions, dg.Defi
     assert {key.to_user_string() for key in desks} == {
         "momentum",
         "online_store/momentum",
-        "training/momentum_features",
+        "training/my_desk/momentum_features",
         "my_desk/feast_registry",
         "my_desk/recompute_plan",
     }
@@ -37,7 +40,7 @@ def test_no_asset_is_executable_in_both(locations: tuple[dg.Definitions, dg.Defi
 
 def test_what_is_borrowed_is_upstream_of_what_reads_it(locations: tuple[dg.Definitions, dg.Definitions]) -> None:
     graph = locations[1].resolve_asset_graph()
-    training = graph.get(dg.AssetKey(["training", "momentum_features"]))
+    training = graph.get(dg.AssetKey(["training", "my_desk", "momentum_features"]))
     assert PRICE in graph.get(MOMENTUM).parent_keys
     assert PRICE in training.parent_keys
     assert dg.AssetKey("feast_registry") in graph.get(dg.AssetKey(["my_desk", "feast_registry"])).parent_keys
@@ -82,3 +85,16 @@ def test_a_borrower_waits_for_the_blocking_checks_of_what_it_borrows(
             asked = dg.evaluate_automation_conditions(both, instance, dg.AssetSelection.assets(MOMENTUM))
             seen[passed] = asked.get_requested_partitions(MOMENTUM)
     assert seen == {False: set(), True: {month}}
+
+
+def test_a_location_whose_process_would_work_for_another_project_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment(monkeypatch, tmp_path)
+    monkeypatch.syspath_prepend(DESK)
+    monkeypatch.delitem(sys.modules, "crypto_features.definitions")
+    with (
+        owner(),
+        pytest.raises(SettingsError, match=f"working directory {DESK}, and .* started in the project {ROOT}, for"),
+    ):
+        import_module("crypto_features.definitions")

@@ -12,12 +12,12 @@ from crypto_features.settings import Settings
 from crypto_features.store import FeastResource, session
 from crypto_features.store.borrowed import origin
 
-from .conftest import Story, desk, environment, owner
+from .conftest import Story, desk, environment, owner, parquet
 
 
 @pytest.fixture(autouse=True)
 def _settings(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment(monkeypatch, story.folder)
+    environment(monkeypatch, story.folder, story.variables)
 
 
 def test_the_apply_of_one_project_leaves_the_objects_of_the_other_as_they_are(story: Story) -> None:
@@ -28,7 +28,8 @@ def test_the_apply_of_one_project_leaves_the_objects_of_the_other_as_they_are(st
 def test_the_borrower_reads_the_owners_values_online_and_offline(story: Story) -> None:
     values, statuses, _ = story.before.online
     assert statuses == {"rsi_14": ["PRESENT", "PRESENT"], "overshoot": ["PRESENT", "PRESENT"]}
-    table = pl.read_parquet(min(story.folder.glob("price_features@*/2024-02.parquet")))
+    (newest_month,) = story.folder.glob("price_features@*/2024-02.parquet")
+    table = parquet(newest_month)
     newest = table.filter(pl.col("event_timestamp") == table["event_timestamp"].max()).sort("symbol")
     assert values["rsi_14"] == newest["rsi_14"].to_list()
     joined = story.before.offline.filter(pl.col("event_timestamp") == table["event_timestamp"].max())
@@ -54,6 +55,19 @@ def test_not_a_byte_that_the_borrower_reads_changes_until_it_moves_its_pin(story
         assert later.online == story.before.online
         assert later.offline.equals(story.before.offline)
         assert later.files == story.before.files
+
+
+def test_what_nothing_computes_any_more_expires_online_with_its_time_and_stays_offline(story: Story) -> None:
+    values, statuses, times = story.later.online
+    assert (values["rsi_14"], statuses["rsi_14"]) == ([None, None], ["EXPIRED", "EXPIRED"])
+    assert times == story.before.online[2]
+    assert story.later.offline.equals(story.before.offline)
+
+
+def test_a_month_that_only_the_newer_version_has_is_refused_by_name(story: Story) -> None:
+    text = str(story.lost)
+    assert "crypto_features computes rsi_14 of price_features otherwise than its version 0, which is read here" in text
+    assert "Borrowed('price_features', version=...)" in text
 
 
 def test_a_moved_pin_reads_the_newer_version_online_and_offline(story: Story) -> None:

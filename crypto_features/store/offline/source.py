@@ -19,7 +19,7 @@ from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake import parquet
 from crypto_features.lake.names import kept_name
 from crypto_features.lake.parquet import ParquetFile
-from crypto_features.lake.table import SYMBOLS
+from crypto_features.lake.table import SYMBOLS, is_of
 from crypto_features.store.errors import MissingTableError, OutdatedTableError
 from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import utc
@@ -50,9 +50,13 @@ def files(path: UPath) -> list[ParquetFile]:
 
 
 def of_version(path: UPath, behaviour: str) -> list[ParquetFile]:
-    """The files of a folder, with those that were kept of a version in place of the files of their name."""
+    """The files of a folder, with those that were kept of a version in place of the files of another version."""
+    held = {file.path.name: file for file in files(path)}
     kept = files(path.with_name(kept_name(path.name, behaviour))) if behaviour else []
-    held = {file.path.name: file for file in (*files(path), *kept)}
+    for file in kept:
+        published = held.get(file.path.name)
+        if published is None or not is_of(published, behaviour):
+            held[file.path.name] = file
     return [held[name] for name in sorted(held)]
 
 

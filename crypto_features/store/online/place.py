@@ -8,6 +8,7 @@ from feast.infra.online_stores.helpers import compute_table_id
 
 from crypto_features.store.borrowed import origin
 from crypto_features.store.shared_registry import BEHAVIOUR
+from crypto_features.tables.table import SHIPPED
 
 
 def table_name(config: RepoConfig, view: FeatureView) -> str:
@@ -25,7 +26,8 @@ def table_name(config: RepoConfig, view: FeatureView) -> str:
 def place_of(project: str, view: FeatureView, *, versioned: bool) -> str:
     """Where a project publishes the rows of a view of its own."""
     place = str(compute_table_id(project, view, versioned))
-    digest = _digest(tuple([(field.name, field.tags.get(BEHAVIOUR)) for field in view.features]))
+    behaviour = tuple([(field.name, field.tags.get(BEHAVIOUR)) for field in view.features])
+    digest = _digest(behaviour, "" if project == SHIPPED else project)
     return f"{place}_{digest}" if digest else place
 
 
@@ -40,7 +42,11 @@ def remembered_name(config: RepoConfig, view: FeatureView) -> str:
 
 
 @lru_cache(maxsize=256)
-def _digest(behaviour: tuple[tuple[str, str | None], ...]) -> str:
-    """A short digest of the behaviour of features in whatever order; none of those without a tag."""
+def _digest(behaviour: tuple[tuple[str, str | None], ...], project: str) -> str:
+    """A short digest of the behaviour of features in whatever order; none of those without a tag.
+
+    The project is a part of it, since `a` with `b_c` and `a_b` with `c` would be one place.
+    """
     tagged = sorted(pair for pair in behaviour if pair[1] is not None)
-    return blake2b(repr(tagged).encode(), digest_size=4).hexdigest() if tagged else ""
+    told = repr((project, tagged) if project else tagged)
+    return blake2b(told.encode(), digest_size=4).hexdigest() if tagged else ""
