@@ -33,6 +33,11 @@ def fills() -> Rule:
     return (_once(reason) & _nothing_runs() & _inputs_are_right()).with_label("fills what is missing")
 
 
+def hourly() -> Rule:
+    """Three minutes after each hour, of the newest partition: for what comes from a source of its own."""
+    return (Condition.on_cron("3 * * * *") & ~Condition.in_progress()).with_label("each hour")
+
+
 def _once(reason: Rule) -> Rule:
     return reason.since(Condition.newly_requested() | Condition.newly_updated())
 

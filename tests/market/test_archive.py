@@ -34,7 +34,9 @@ from tests.market.market import HOUR, candles
 DECEMBER = datetime(2024, 12, 1, tzinfo=UTC)
 JANUARY = datetime(2025, 1, 1, tzinfo=UTC)
 NOW = datetime(2025, 2, 10, 12, tzinfo=UTC)
-FRAME = candles("BTC", start=DECEMBER, count=(NOW - DECEMBER) // HOUR)
+FRAME = candles("BTC", start=DECEMBER, count=(NOW - DECEMBER) // HOUR).with_columns(
+    quote_volume=pl.col("volume") * pl.col("close"), trades=pl.lit(5, pl.Int64), taker_buy_volume=pl.lit(1.0)
+)
 
 
 def klines(frame: pl.DataFrame, *, header: bool = False, length: timedelta = HOUR) -> bytes:
