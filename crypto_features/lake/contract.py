@@ -32,6 +32,11 @@ def in_schema(rows: pl.DataFrame, kind: RawRows) -> pl.DataFrame:
     return rows.with_columns(**missing).select(name for name in kind.full_schema if name in {*rows.columns, *missing})
 
 
+def with_further(rows: pl.DataFrame, kind: RawRows) -> pl.DataFrame:
+    """The same rows, with what stands for each column that they may have been stored without."""
+    return rows.with_columns(value.alias(name) for name, value in kind.gains.items() if name not in rows.columns)
+
+
 def validate(
     rows: pl.DataFrame, interval: timedelta, now: datetime, kind: RawRows = CANDLES
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
