@@ -53,7 +53,8 @@ derivatives_features = FeatureGroup(
     lookback="40d",
     joins=(
         Join(funding, "9d", {"mean_7d": _mean_over(pl.col("rate"), WEEK, DAY)}),
-        Join(derivatives, "3d", {"taker_imbalance_1d": _mean_over(_IMBALANCE, DAY, HOUR)}),
+        # As far back as the bars: what was joined to the bar 7 bars earlier is read, too.
+        Join(derivatives, "40d", {"taker_imbalance_1d": _mean_over(_IMBALANCE, DAY, HOUR)}),
     ),
     ttl="1d",
     features=(
