@@ -33,9 +33,9 @@ def fills() -> Rule:
     return (_once(reason) & _nothing_runs() & _inputs_are_right()).with_label("fills what is missing")
 
 
-def hourly() -> Rule:
-    """Three minutes after each hour, of the newest partition: for what comes from a source of its own."""
-    return (Condition.on_cron("3 * * * *") & ~Condition.in_progress()).with_label("each hour")
+def each(cron: str) -> Rule:
+    """Of the newest partition, at the times of a cron expression: for what comes from a source of its own."""
+    return (Condition.on_cron(cron) & ~Condition.in_progress()).with_label(f"at {cron}")
 
 
 def _once(reason: Rule) -> Rule:

@@ -242,6 +242,8 @@ class _Run:
             shorter=self.shorter,
             shortfalls={symbol: told for symbol in symbols if (told := self.source.shortfalls(symbol))},
             absent=self._absent(symbols),
+            row=self.kind.row,
+            quarantine=self.quarantine.name,
         )
 
     def _absent(self, symbols: Sequence[str]) -> pl.DataFrame:
