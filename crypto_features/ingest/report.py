@@ -152,7 +152,7 @@ class RejectedShareError(PermanentError):
         first = report.rejected.row(0, named=True)
         super().__init__(
             f"{report.rejected.height} of {report.judged} {report.row}s of {report.source} break the contract "
-            f"({rules}), a share of {report.rejected_share:.2%} where {limit:.2%} is allowed; the first is {first['symbol']} "
-            f"{first['open_time']}. They are in the table {report.quarantine!r}; correct the source, or raise "
-            "CRYPTO_FEATURES_MAX_REJECTED."
+            f"({rules}), a share of {report.rejected_share:.2%} where {limit:.2%} is allowed; the first is "
+            f"{first['symbol']} {first['open_time']}. They are in the table {report.quarantine!r}; correct the source, "
+            "or raise CRYPTO_FEATURES_MAX_REJECTED."
         )

@@ -104,8 +104,13 @@ class Catalog:
 
     @property
     def timed(self) -> tuple[Table, ...]:
-        """The tables whose rows have a time of their own: all but fitted models."""
-        return tuple(table for table in self.tables.values() if not isinstance(table, FittedModel))
+        """The tables whose newest row has an age that is judged.
+
+        Not fitted models, which have no time, nor raw tables with a source of their own: how late these may be, such as
+        files that come once a month, only their source knows.
+        """
+        further = {name for name in self.raws if name != self.raw.name}
+        return tuple(t for t in self.tables.values() if not isinstance(t, FittedModel) and t.name not in further)
 
     @property
     def raws(self) -> Mapping[str, RawTable]:

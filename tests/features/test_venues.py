@@ -185,3 +185,60 @@ def test_two_tables_of_candles_without_a_source_are_refused() -> None:
 def test_bars_are_made_of_candles_only() -> None:
     with pytest.raises(InputError, match="hours is made of funding, which holds no prices; expected candles"):
         Bars("hours", of=funding, every="1h")
+
+
+def test_the_age_of_a_further_raw_table_is_not_judged_by_the_length_of_a_candle() -> None:
+    assert [table.name for table in catalog.timed] == ["candles", "days", "okx_days", "premium"]
+
+
+class History:
+    """What three sources offer, changed step by step: late rows, corrections and new symbols."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = random.Random(seed)
+        self.offered = {"candles": HERE, "candles_okx": THERE, "funding": RATES}
+        self.withheld = {name: self._some(frame) for name, frame in self.offered.items()}
+
+    def step(self) -> tuple[str, pl.DataFrame]:
+        """One table after something happened to it."""
+        name = self.draw.choice(sorted(self.offered))
+        frame = self.offered[name]
+        what = self.draw.choice(["late", "corrected", "new"])
+        if what == "late":
+            self.withheld[name] = self.withheld[name].head(self.draw.randrange(max(1, self.withheld[name].height)))
+        elif what == "corrected":
+            value = "rate" if name == "funding" else "volume" if self.draw.random() < 0.3 else "close"
+            hit = pl.int_range(pl.len()) == self.draw.randrange(frame.height)
+            moved = pl.when(hit).then(pl.col(value) * 1.0001).otherwise(value)
+            wider = [] if value != "close" else [pl.max_horizontal("high", moved).alias("high")]
+            self.offered[name] = frame.with_columns(moved.alias(value), *wider)
+        else:
+            one = frame.filter(pl.col("symbol") == "BTC").with_columns(symbol=pl.lit(self.draw.choice(["SOL", "XRP"])))
+            self.offered[name] = pl.concat([frame, one]).unique(["symbol", "open_time"], maintain_order=True)
+        return name, self.now(name)
+
+    def now(self, name: str) -> pl.DataFrame:
+        """What a source offers now."""
+        return self.offered[name].join(self.withheld[name], on=["symbol", "open_time"], how="anti")
+
+    def _some(self, frame: pl.DataFrame) -> pl.DataFrame:
+        numbers = sorted(self.draw.sample(range(frame.height), 12))
+        return frame[numbers].select("symbol", "open_time")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_plan_is_true_whatever_comes_late_is_corrected_or_new(tmp_path: Path, seed: int) -> None:
+    venues = {"candles": "binance spot USDT", "candles_okx": "okx spot USDT", "funding": "binance contract USDT"}
+    lake, past = DiskLake(tmp_path / "lake", catalog, MONTHS), History(seed)
+    for name, venue in venues.items():
+        lake.take(name, Offer(past.now(name), venue=venue), NOW)
+    lake.build(NOW)
+    for number in range(1, 7):
+        at = NOW + number * DAY
+        name, frame = past.step()
+        lake.take(name, Offer(frame, venue=venues[name]), at)
+        before, full = lake.digests(), rebuilt(lake, tmp_path / f"full {number}", at).digests()
+        stale = {(item.asset, item.partition) for item in lake.plan(at).stale}
+        assert stale == {key for key in full if full[key] != before.get(key)}, (number, name)
+        lake.build(at, stale)
+        assert lake.digests() == full
