@@ -11,15 +11,17 @@ from upath import UPath
 
 from crypto_features.catalogs import current_catalog
 from crypto_features.definitions import build
-from crypto_features.graph.materialize import command_tags
+from crypto_features.graph.materialize import command_tags, materialize_all
 from crypto_features.graph.recompute import plan_of
 from crypto_features.lake.table import stored
 from crypto_features.settings import Settings
+from feature_repo import get_online_features
 from tests.market.futures import FIVE, HOUR, every, funding_csv, metrics_csv, put
 from tests.market.test_archive import Archive, serving
 
 JANUARY, DAY = datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=1)
 DAYS = 45
+RAW = ("funding", "derivatives")
 ASSETS = ("candles", "daily_candles", "funding", "derivatives", "derivatives_features")
 CLOCK = "2024-02-15T00:30Z"
 
@@ -55,8 +57,7 @@ def test_the_graph_fetches_checks_and_computes(archive: Archive, tmp_path: Path)
         checks = {
             (one.asset_key.to_user_string(), one.check_name): one.passed for one in run.get_asset_check_evaluations()
         }
-        raw = ("funding", "derivatives")
-        for name in raw:
+        for name in RAW:
             assert [checks[name, check] for check in ("contract", "quarantine", "gaps", "all_fetched")] == [True] * 4
         rows = stored(UPath(tmp_path), current_catalog(), "derivatives_features").read()
         tenth = rows.filter(pl.col("event_timestamp") == JANUARY + 11 * DAY).row(0, named=True)
@@ -71,3 +72,18 @@ def test_the_graph_fetches_checks_and_computes(archive: Archive, tmp_path: Path)
         archive.asked.clear()
         materialized(instance)
         assert [path for path in archive.asked if path.endswith(".zip")] == []
+
+
+def test_the_view_is_served_with_what_was_known_when_the_day_began(archive: Archive) -> None:
+    assert archive.files
+    with dg.instance_for_test() as instance:
+        built = materialize_all(build(Settings.load()), instance, ("2024-01", "2024-02"))
+    assert {"funding", "derivatives", "derivatives_features", "online_store/derivatives_features"} <= {
+        one.asset for one in built
+    }
+    refs = [f"derivatives_features:{name}" for name in ("long_short_ratio", "open_interest_change_7d", "funding_rate")]
+    online = get_online_features(["BTC"], refs)
+    assert online["long_short_ratio"] == [1.5]
+    assert online["open_interest_change_7d"] == [pytest.approx(1043 / 1036 - 1)]
+    assert online.statuses["funding_rate"] == ["NULL_VALUE"]
+    assert online.event_times["derivatives_features"] == [datetime(2024, 2, 15, tzinfo=UTC)]

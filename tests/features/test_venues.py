@@ -114,7 +114,7 @@ def test_the_premium_is_what_a_plain_computation_gives(lake: DiskLake) -> None:
 
 
 def test_nothing_is_stale_after_a_build_and_each_table_keeps_its_venue(lake: DiskLake) -> None:
-    assert lake.plan(NOW).stale == ()
+    assert (lake.plan(NOW).stale, lake.plan(NOW).settled) == ((), ())
     with pytest.raises(InputError, match=r"holds real candles of 1h of okx spot USDT .* has real candles"):
         lake.take("candles_okx", Offer(THERE, venue="binance spot USDT"), NOW)
 
