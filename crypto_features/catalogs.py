@@ -24,7 +24,9 @@ def current_catalog() -> Catalog:
     Raises:
         SettingsError: if it cannot be loaded, is no catalog, or several packages offer one.
     """
-    return _load(Settings.load().catalog or _declared(project_root() / "pyproject.toml") or _offered())
+    settings = Settings.load()
+    where = settings.catalog or _declared(project_root() / "pyproject.toml") or _offered()
+    return _with_optional(where) if settings.derivatives_source else _load(where)
 
 
 @cache
@@ -60,6 +62,11 @@ def _only(offered: Mapping[str, str]) -> str | None:
 @cache
 def _entries() -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))
+
+
+@cache
+def _with_optional(where: str) -> Catalog:
+    return _load(where).with_optional()
 
 
 @cache

@@ -13,6 +13,7 @@ from crypto_features.graph.bars import bar_table
 from crypto_features.graph.candles import raw_table
 from crypto_features.graph.checks import every_check
 from crypto_features.graph.features import feature_table
+from crypto_features.graph.further import further_table
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.models import model_table
 from crypto_features.graph.names import registry_of
@@ -45,6 +46,11 @@ def build(settings: Settings, market: Source | None = None) -> dg.Definitions:
         assets=dg.with_source_code_references(
             [
                 *([] if catalog.raw.project else [raw_table(settings, catalog.raw, name, months, opening)]),
+                *(
+                    further_table(settings, raw, months)
+                    for raw in catalog.raws.values()
+                    if raw is not catalog.raw and not raw.project
+                ),
                 *(bar_table(settings, bars, months) for bars in catalog.bars.values() if not bars.project),
                 *(model_table(settings, model, months) for model in catalog.models.values()),
                 *(feature_table(settings, group, months) for group in catalog.groups.values()),

@@ -125,6 +125,16 @@ class Settings(BaseSettings):
         "POL=MATIC/USDT@..2024-09-10+POL/USDT@2024-09-13..;<next symbol>=... A factor, as in 1000SHIB/USDT*1000, says "
         "how many units of the symbol one unit of the market is.",
     )
+    derivatives_source: str = Field(
+        "",
+        description="Where funding and open interest of perpetual futures come from: archive, ccxt, another exchange "
+        "as ccxt:bybit, or your own as module:function. Without one there is no group `derivatives_features`.",
+    )
+    derivatives_markets: str = Field(
+        "",
+        description="Markets of symbols whose perpetual future is not <symbol>/<quote>:<quote>, in the form of "
+        "MARKETS, such as SHIB=1000SHIB/USDT:USDT*1000.",
+    )
     patience: Duration = Field(
         timedelta(minutes=5), description="For how long a failing request is made again, such as 90s or 5m."
     )

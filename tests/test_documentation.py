@@ -5,11 +5,14 @@ import re
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crypto_features import catalogs
 from crypto_features.shipped import catalog, daily_candles, price
+from crypto_features.tables.catalog import Catalog
+from crypto_features.versions.fingerprint import feature_fingerprints
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = {
@@ -44,3 +47,13 @@ def test_the_catalog_of_a_file_of_ones_own_is_loaded(tmp_path: Path, monkeypatch
     assert found.groups["gap_features"].bars is daily_candles
     assert [*found.services] == [*catalog.services, "gap_service"]
     assert [one.name for one in found.training] == ["training/ml_training_features", "training/gap_service"]
+
+
+def test_the_catalog_over_two_venues_is_one_that_computes() -> None:
+    (block,) = (block for block in BLOCKS.values() if "candles_okx" in block and "Catalog(" in block)
+    names: dict[str, Any] = {}
+    exec(block, names)  # noqa: S102 - our own text.
+    found: Catalog = names["catalog"]
+    assert [*found.raws] == ["candles", "candles_okx", "funding"]
+    assert (found.raw.name, [*found.groups]) == ("candles", ["venues"])
+    assert [*feature_fingerprints(found.groups["venues"])] == ["premium", "rate"]

@@ -167,7 +167,7 @@ def troubled_tables(lake: LakeResource, catalog: Catalog, settings: Settings) ->
                     key=f"damaged:{name}",
                     title=f"Unreadable: {name}",
                     detail=f"{error} What is made from it stays as it was.",
-                    action=restoring(name, raw=table is catalog.raw),
+                    action=restoring(name, raw=name in catalog.raws),
                     url=f"{settings.ui_url}/assets/{name}",
                 ),
             )

@@ -10,7 +10,10 @@ from rich.table import Table as Grid
 from crypto_features.cli.app import command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crypto_features.ingest.report import IngestReport
+    from crypto_features.tables.raw import RawTable
 
 
 _SHOWN = 10
@@ -26,7 +29,7 @@ def fetch(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Ask for stored and for absent candles too.")] = False,  # noqa: FBT002 - typer reads it.
 ) -> None:
-    """Bring the candles of the settings' source and symbols up to date, and show what came of it."""
+    """Bring the candles of the settings' source, and every further raw table, up to date; show what came of it."""
     from crypto_features import clock
     from crypto_features.catalogs import current_catalog
     from crypto_features.errors import InputError
@@ -77,12 +80,45 @@ def fetch(
     ended = {symbol: why for symbol in symbols if (why := market.ended(symbol)) is not None}
     for one in silent_symbols(candles, settings, ended, now, lambda: market):
         console.print(f"[yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
-    if report.troubles:
+    others = [raw for raw in catalog.raws.values() if raw is not catalog.raw and not raw.project]
+    troubles = [*report.troubles, *(trouble for raw in others for trouble in _fetch_further(raw, months, again=again))]
+    if troubles:
         raise typer.Exit(1)
 
 
-def _summary(report: "IngestReport") -> Grid:
-    grid = Grid("", "Candles")
+def _fetch_further(raw: "RawTable", months: "Sequence[str]", *, again: bool) -> list[tuple[str, str]]:
+    """Bring a raw table with a source of its own up to date, show what came of it, and return what needs a person."""
+    from crypto_features import clock
+    from crypto_features.catalogs import current_catalog
+    from crypto_features.ingest.ingest import ingest
+    from crypto_features.lake.table import stored
+    from crypto_features.settings import Settings
+    from crypto_features.sources import source_of
+
+    console, settings, catalog = Console(), Settings.load(), current_catalog()
+    market = source_of(settings, raw)
+    report = ingest(
+        market,
+        stored(settings.root, catalog, raw.name),
+        stored(settings.root, catalog, catalog.quarantine_of(raw)),
+        months,
+        settings.symbols or market.symbols(),
+        kind=raw.rows,
+        interval=settings.interval,
+        now=clock.now(),
+        max_rejected=settings.max_rejected,
+        recheck=settings.recheck,
+        again=again,
+    )
+    console.print(f"[bold]{raw.name}: {report.source}[/], {report.seconds:.1f} s", soft_wrap=True)
+    console.print(_summary(report, f"{raw.rows.row.capitalize()}s"))
+    for symbol, text in report.troubles:
+        console.print(f"[red]{symbol}[/]: {escape(text)}", soft_wrap=True)
+    return report.troubles
+
+
+def _summary(report: "IngestReport", rows_are: str = "Candles") -> Grid:
+    grid = Grid("", rows_are)
     rows = {
         "fetched": report.rows,
         "new": report.new,

@@ -10,7 +10,7 @@ from crypto_features import clock
 from crypto_features.graph import inbox
 from crypto_features.graph.checks.candles import ENDED
 from crypto_features.graph.checks.finding import rows
-from crypto_features.graph.describe import RAW_COLUMNS, rows_of
+from crypto_features.graph.describe import raw_columns, rows_of
 from crypto_features.graph.freshness import overdue
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import FORMAT, SINGLE_RUN, selected
@@ -57,7 +57,7 @@ def raw_table(
         backfill_policy=SINGLE_RUN,
         pool=raw.name,
         freshness_policy=overdue(settings.interval, settings.online_grace),
-        metadata={"dagster/column_schema": RAW_COLUMNS, "dagster/table_name": raw.name, "source": source_name},
+        metadata={"dagster/column_schema": raw_columns(raw), "dagster/table_name": raw.name, "source": source_name},
     )
     def fetched(
         context: dg.AssetExecutionContext, config: CandlesConfig, lake: LakeResource

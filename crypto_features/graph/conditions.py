@@ -33,6 +33,11 @@ def fills() -> Rule:
     return (_once(reason) & _nothing_runs() & _inputs_are_right()).with_label("fills what is missing")
 
 
+def each(cron: str) -> Rule:
+    """Of the newest partition, at the times of a cron expression: for what comes from a source of its own."""
+    return (Condition.on_cron(cron) & ~Condition.in_progress()).with_label(f"at {cron}")
+
+
 def _once(reason: Rule) -> Rule:
     return reason.since(Condition.newly_requested() | Condition.newly_updated())
 

@@ -6,10 +6,12 @@ from datetime import datetime
 import dagster as dg
 import polars as pl
 
-from crypto_features.tables.bars import Bars
+from crypto_features.tables.bars import DAY, Bars
 from crypto_features.tables.completeness import COMPLETENESS, completeness_columns
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import lineage
+from crypto_features.tables.raw import RawTable
+from crypto_features.tables.raw_rows import Column
 from crypto_features.tables.table import Sources
 
 KEY_COLUMNS = (
@@ -31,7 +33,6 @@ _CANDLE = {
     "close": ("float64", "Last price. Unit: quote currency."),
     "volume": ("float64", "Amount traded. Unit: base asset."),
 }
-_KNOWN_AT = {"known_at": ("timestamp[us, UTC]", "When this version of the candle was first seen.")}
 _COMPLETENESS = {
     "completeness": ("float64", "Share of the shortest candles seen that it was made from. Unit: share, 0 to 1.")
 }
@@ -41,8 +42,23 @@ def _schema(columns: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, kind, text) for name, (kind, text) in columns.items()])
 
 
-RAW_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS, **_KNOWN_AT})
 BAR_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS})
+
+
+def raw_columns(raw: RawTable) -> dg.TableSchema:
+    """The columns of a raw table, each with its unit."""
+    row = raw.rows.row
+    keys = {
+        "symbol": ("string", "Base asset, such as BTC."),
+        "open_time": ("timestamp[us, UTC]", f"Start of the {row}." if raw.bar(DAY) else f"Time of the {row}."),
+    }
+    values = {c.name: (_kind(c), f"{c.description} Unit: {c.unit}.") for c in raw.rows.columns}
+    known = {"known_at": ("timestamp[us, UTC]", f"When this version of the {row} was first seen.")}
+    return _schema({**keys, **values, **known})
+
+
+def _kind(column: Column) -> str:
+    return "int64" if column.dtype == pl.Int64 else "float64"
 
 
 def lineage_of(bars: Bars) -> dg.TableColumnLineage:

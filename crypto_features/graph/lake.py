@@ -10,6 +10,7 @@ from upath import UPath
 from crypto_features.catalogs import current_catalog
 from crypto_features.lake.table import Table, stored
 from crypto_features.tables.catalog import QUARANTINE
+from crypto_features.tables.raw import RawTable
 
 
 class LakeResource(dg.ConfigurableResource[None]):
@@ -39,6 +40,10 @@ class LakeResource(dg.ConfigurableResource[None]):
     def quarantine(self) -> Table:
         """The raw rows that break their contract."""
         return self.table(QUARANTINE)
+
+    def quarantine_of(self, raw: RawTable) -> Table:
+        """The rows of a raw table that break its contract."""
+        return self.table(current_catalog().quarantine_of(raw))
 
     def table(self, name: str) -> Table:
         """The table of that name; it need not exist yet."""

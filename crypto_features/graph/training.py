@@ -160,11 +160,11 @@ def _notes(lake: LakeResource, training: TrainingSet, catalog: Catalog, months: 
     }
     available = {table: models.get(table) or lake.table(table).months() for table in reads}
     metadata = cache(lambda view, month: lake.table(view).metadata(month) if month in available[view] else {})
-    raw = cache(lake.raw.digest)
+    raw = cache(lambda table, month: lake.table(table).digest(month))
 
     def digest(table: str, month: str) -> str:
-        if table == catalog.raw.name:
-            return raw(month)
+        if table in catalog.raws:
+            return raw(table, month)
         if table in models:
             return models[table][month]
         columns: dict[str, str] = json.loads(metadata(table, month).get(COLUMNS, "{}"))

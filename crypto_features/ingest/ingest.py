@@ -12,17 +12,19 @@ import polars as pl
 
 from crypto_features.durations import timeframe
 from crypto_features.errors import CryptoFeaturesError, InputError
-from crypto_features.ingest.merge import CORRECTED_SCHEMA, STAMP, Merge, merge
+from crypto_features.ingest.merge import STAMP, Merge, corrected_schema, merge
 from crypto_features.ingest.missing import Planner, Stored, Window
 from crypto_features.ingest.report import ABSENT_SCHEMA, IngestReport, Progress, RejectedShareError
 from crypto_features.ingest.venue import VENUE, noted_venue, venue_of
 from crypto_features.lake.candles import flags
-from crypto_features.lake.contract import CANDLE_SCHEMA, KEY, in_candle_schema, validate
+from crypto_features.lake.contract import KEY, PRICES, in_schema, validate, with_further
 from crypto_features.lake.names import check_symbol
 from crypto_features.lake.spans import Span, number, opening, spans_of, to_texts
 from crypto_features.lake.table import Table
 from crypto_features.sources.source import PartlyFetchedError, Source
+from crypto_features.tables.candle_rows import CANDLES
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.raw_rows import RawRows
 
 _OUTCOMES = ("accepted", "new", "corrected", "rejected")
 _TALLY = {"month": pl.String, "symbol": pl.String, "outcome": pl.String, "count": pl.Int64}
@@ -39,6 +41,7 @@ def ingest(
     months: Sequence[str],
     symbols: Sequence[str],
     *,
+    kind: RawRows = CANDLES,
     interval: timedelta,
     now: datetime,
     max_rejected: float = 1.0,
@@ -58,6 +61,7 @@ def ingest(
         quarantine: Where the candles that break the contract go, with `rule`, `source` and `known_at`.
         months: The months to bring up to date.
         symbols: The symbols to fetch.
+        kind: What the rows are.
         interval: Length of a candle.
         now: The current time.
         max_rejected: Share of the fetched candles, 0 to 1, that may break the contract.
@@ -71,7 +75,8 @@ def ingest(
         RejectedShareError: if more than `max_rejected` were rejected. What was accepted is published.
     """
     table = replace(table, by_symbol=True)
-    run = _Run(Planner(source, table, interval, now, recheck, again), quarantine)
+    step = kind.step_of(interval)
+    run = _Run(Planner(source, table, step, now, recheck, again, kind.holds), quarantine, kind, interval)
     chosen = [check_symbol(symbol) for symbol in dict.fromkeys(symbols)]
     with (
         ThreadPoolExecutor(source.parallel, thread_name_prefix="fetch") as pool,
@@ -79,7 +84,7 @@ def ingest(
     ):
         stored: Future[None] | None = None
         plans = run.plans(sorted(set(months)), chosen, pool)
-        expected = sum((window.end - window.start) // interval for windows in plans for window in windows)
+        expected = sum((window.end - window.start) // step for windows in plans for window in windows)
         for windows in plans:
             fetched = []
             for answer in pool.map(run.fetch, windows):
@@ -112,8 +117,8 @@ class _Answer:
 class _Run:
     """One ingestion under way: what it has fetched and published so far."""
 
-    def __init__(self, planner: Planner, quarantine: Table) -> None:
-        self.planner, self.quarantine = planner, quarantine
+    def __init__(self, planner: Planner, quarantine: Table, kind: RawRows, base: timedelta) -> None:
+        self.planner, self.quarantine, self.kind, self.base = planner, quarantine, kind, base
         self.source, self.table, self.interval, self.now = planner.source, planner.table, planner.interval, planner.now
         self.began, self.rows, self.shorter = perf_counter(), 0, 0
         self.stored: dict[str, Stored] = {}
@@ -153,10 +158,10 @@ class _Run:
             return None  # a later span would leave a hole that looks like a gap.
         lost: Sequence[tuple[datetime, datetime]] = ()
         try:
-            candles = in_candle_schema(self.source.fetch(window.symbol, window.start, window.end))
+            candles = in_schema(self.source.fetch(window.symbol, window.start, window.end), self.kind)
         except PartlyFetchedError as error:
             self.failed[window.symbol] = error.cause
-            candles, lost = in_candle_schema(error.candles), error.lost
+            candles, lost = in_schema(error.candles, self.kind), error.lost
         except CryptoFeaturesError as error:
             self.failed[window.symbol] = error
             return None
@@ -168,12 +173,14 @@ class _Run:
             return
         touched = {month for answer in fetched for month in months_between(answer.window.start, answer.window.end)}
         months = sorted(touched.intersection(self.stored))
-        good, rejected = validate(pl.concat([answer.candles for answer in fetched]), self.interval, self.now)
+        came = pl.concat([answer.candles for answer in fetched], how="diagonal")
+        came = came.select(name for name in self.kind.full_schema if name in came.columns)
+        good, rejected = validate(came, self.base, self.now, self.kind)
         for answer in fetched:
             shorter = self.source.shorter(answer.window.symbol, answer.window.start, answer.window.end)
             if shorter is not None:
                 self.shorter += shorter.read - shorter.rejected.height
-                rejected = pl.concat([rejected, shorter.rejected])
+                rejected = pl.concat([rejected, shorter.rejected], how="diagonal")
         for symbol, time in good.group_by("symbol").agg(pl.col("open_time").max()).iter_rows():
             self.newest[symbol] = max(self.newest.get(symbol, 0), number(time, self.interval))
         windows = [window for answer in fetched for window in answer.answered]
@@ -223,8 +230,8 @@ class _Run:
         return IngestReport(
             source=self.source.name,
             counts=counts,
-            corrected=_concat(self.corrected, CORRECTED_SCHEMA),
-            rejected=_concat(self.rejected, {**CANDLE_SCHEMA, "rule": pl.String}).sort(
+            corrected=_concat(self.corrected, corrected_schema(self.kind.schema)),
+            rejected=_concat(self.rejected, {**self.kind.schema, "rule": pl.String}).sort(
                 "open_time", "symbol", nulls_last=True
             ),
             flagged=_concat(self.flagged, _FLAGGED),
@@ -235,6 +242,8 @@ class _Run:
             shorter=self.shorter,
             shortfalls={symbol: told for symbol in symbols if (told := self.source.shortfalls(symbol))},
             absent=self._absent(symbols),
+            row=self.kind.row,
+            quarantine=self.quarantine.name,
         )
 
     def _absent(self, symbols: Sequence[str]) -> pl.DataFrame:
@@ -263,19 +272,20 @@ class _Run:
         outcomes: list[Merge] = []
 
         def change(stored: pl.DataFrame | None) -> tuple[pl.DataFrame, Mapping[str, str]] | None:
-            outcomes.append(merge(stored, fetched, self.now))
+            outcomes.append(merge(stored, fetched, self.now, self.kind))
             rows = outcomes[0].append_to(stored)
-            return None if rows is None else (rows, self._metadata(month, rows))
+            return None if rows is None else (_without_untold(rows, self.kind), self._metadata(month, rows))
 
         if self.table.update(month, change):
             self.published.append(month)
         new, corrected = outcomes[0].new, outcomes[0].corrected
         self.corrected.append(corrected)
-        flagged = flags(fetched)
-        if new.height < fetched.height:
-            added = pl.concat([new.select(KEY), corrected.select(KEY)])
-            flagged = flagged.join(added, on=KEY, how="semi")
-        self.flagged.append(flagged)
+        if {*PRICES} <= {*fetched.columns}:
+            flagged = flags(fetched)
+            if new.height < fetched.height:
+                added = pl.concat([new.select(KEY), corrected.select(KEY)])
+                flagged = flagged.join(added, on=KEY, how="semi")
+            self.flagged.append(flagged)
         for outcome, frame in (("accepted", fetched), ("new", new), ("corrected", corrected)):
             self._count(month, outcome, frame)
 
@@ -287,8 +297,9 @@ class _Run:
         def change(stored: pl.DataFrame | None) -> tuple[pl.DataFrame, Mapping[str, str]] | None:
             if stored is None:
                 return stamped, {}
-            unseen = stamped.join(stored, on=rejected.columns, how="anti", nulls_equal=True)
-            return (pl.concat([stored.select(unseen.columns), unseen]), {}) if unseen.height else None
+            alike = [name for name in rejected.columns if name in stored.columns]
+            unseen = stamped.join(stored, on=alike, how="anti", nulls_equal=True)
+            return (pl.concat([stored, unseen], how="diagonal"), {}) if unseen.height else None
 
         self.quarantine.update(month, change)
 
@@ -317,11 +328,12 @@ class _Run:
 
     def _nature(self) -> dict[str, str]:
         synthetic = str(self.source.synthetic).lower()
-        return {"interval": str(self.interval), "synthetic": synthetic, VENUE: venue_of(self.source)}
+        return {"interval": str(self.base), "synthetic": synthetic, VENUE: venue_of(self.source)}
 
     def _metadata(self, month: str, rows: pl.DataFrame) -> dict[str, str]:
-        spans = spans_of(rows, self.interval)
-        last = {symbol: opening(parts[-1][1] - 1, self.interval).isoformat() for symbol, parts in spans.items()}
+        spans = spans_of(with_further(rows, self.kind), self.interval, self.kind.holds)
+        newest = rows.group_by("symbol", maintain_order=True).agg(pl.col("open_time").max()).sort("symbol")
+        last = {symbol: time.isoformat() for symbol, time in newest.iter_rows()}
         held = to_texts(spans, number(month_span(month)[0], self.interval))
         return self._nature() | {"source": self.source.name, "last": json.dumps(last), "held": json.dumps(held)}
 
@@ -338,5 +350,11 @@ def _shown(interval: str) -> str:
     return timeframe(timedelta(days=int(days or 0), hours=hours, minutes=minutes, seconds=seconds))
 
 
+def _without_untold(rows: pl.DataFrame, kind: RawRows) -> pl.DataFrame:
+    """The rows without the further columns that no source has told."""
+    further = {column.name for column in kind.columns if column.further}
+    return rows.drop(name for name in rows.columns if name in further and rows[name].null_count() == rows.height)
+
+
 def _concat(frames: Sequence[pl.DataFrame], schema: Mapping[str, Any]) -> pl.DataFrame:
-    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+    return pl.concat(frames, how="diagonal") if frames else pl.DataFrame(schema=schema)

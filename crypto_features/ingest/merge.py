@@ -1,21 +1,33 @@
-"""What fetched candles add to the stored ones: pure, so that append-only can be seen and tested in one place."""
+"""What fetched rows add to the stored ones: pure, so that append-only can be seen and tested in one place."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
 from crypto_features.lake.candles import current
-from crypto_features.lake.contract import CANDLE_SCHEMA, KEY, PRICES
+from crypto_features.lake.contract import KEY
+from crypto_features.tables.candle_rows import CANDLES
+from crypto_features.tables.raw_rows import RawRows
 
-VALUES = (*PRICES, "volume", "completeness")
 STAMP = pl.Datetime("us", "UTC")
-CORRECTED_SCHEMA = pl.Schema({**CANDLE_SCHEMA, "known_at": STAMP, **{f"{name}_was": pl.Float64() for name in VALUES}})
+
+
+def corrected_schema(rows: Mapping[str, Any]) -> pl.Schema:
+    """Names and types of corrected rows: those of the rows, `known_at`, and each value as it was.
+
+    Args:
+        rows: Names and types of the fetched rows.
+    """
+    was = {f"{name}_was": dtype for name, dtype in rows.items() if name not in KEY}
+    return pl.Schema({**rows, "known_at": STAMP, **was})
 
 
 @dataclass(frozen=True)
 class Merge:
-    """Candles that were never seen, and those that came back different, in `CORRECTED_SCHEMA`."""
+    """Rows that were never seen, and those that came back different, in `corrected_schema`."""
 
     new: pl.DataFrame
     corrected: pl.DataFrame
@@ -25,26 +37,41 @@ class Merge:
         added = pl.concat([self.new, self.corrected.select(self.new.columns)])
         if added.is_empty():
             return None
-        return added if stored is None else pl.concat([stored.select(added.columns), added])
+        if stored is None:
+            return added
+        order = dict.fromkeys([*(name for name in (*added.columns, *stored.columns) if name != "known_at"), "known_at"])
+        return pl.concat([stored, added], how="diagonal").select(*order)
 
 
-def merge(stored: pl.DataFrame | None, fetched: pl.DataFrame, now: datetime) -> Merge:
-    """Compare fetched candles with the version of each that is known now.
+def merge(stored: pl.DataFrame | None, fetched: pl.DataFrame, now: datetime, kind: RawRows = CANDLES) -> Merge:
+    """Compare fetched rows with the version of each that is known now.
+
+    What is told no more is no difference, nor is a further column that was not told before: a source may tell more, or
+    less, than the one before it.
 
     Args:
-        stored: Raw candles with `known_at`, or `None`.
-        fetched: Candles in `CANDLE_SCHEMA`, one row for each symbol and open time.
+        stored: Raw rows with `known_at`, or `None`.
+        fetched: Rows in the schema of their kind, one row for each symbol and open time.
         now: The time at which they became known. A correction is known later than the version it corrects, even if
             the clock was set back.
+        kind: What the rows are.
     """
+    schema, keys = corrected_schema(fetched.schema), [*KEY, "known_at"]
     stamped = fetched.with_columns(known_at=pl.lit(now, STAMP))
     if stored is None:
-        return Merge(stamped, pl.DataFrame(schema=CORRECTED_SCHEMA))
-    joined = stamped.join(current(stored), on=KEY, how="left", suffix="_was", maintain_order="left")
+        return Merge(stamped, pl.DataFrame(schema=schema))
+    values = [name for name in fetched.columns if name not in KEY]
+    lacking = [pl.lit(None, fetched.schema[name]).alias(name) for name in values if name not in stored.columns]
+    before = current(stored).with_columns(lacking).select(*keys, *values)
+    joined = stamped.join(before, on=KEY, how="left", suffix="_was", maintain_order="left")
     known = pl.col("known_at_was").is_not_null()
-    differs = pl.any_horizontal(pl.col(name) != pl.col(f"{name}_was") for name in VALUES)
+    told = [c.name for c in kind.columns if c.nullable and not c.further]
+    differs = pl.any_horizontal(
+        *(pl.col(name) != pl.col(f"{name}_was") for name in values),
+        *(pl.col(name).is_not_null() & pl.col(f"{name}_was").is_null() for name in told),
+    )
     later = pl.max_horizontal("known_at", pl.col("known_at_was") + timedelta(microseconds=1))
     return Merge(
         joined.filter(~known).select(stamped.columns),
-        joined.filter(known & differs).with_columns(known_at=later).select(CORRECTED_SCHEMA.names()),
+        joined.filter(known & differs).with_columns(known_at=later).select(schema.names()),
     )

@@ -75,6 +75,7 @@ class Planner:
         now: The current time.
         recheck: How far before a missing candle the stored ones are asked for again, to find corrections.
         again: Forget what is stored and remembered, and ask for everything.
+        holds: For how long a row leaves none to be expected; `None` for the length of a candle.
     """
 
     source: Source
@@ -83,6 +84,7 @@ class Planner:
     now: datetime
     recheck: timedelta
     again: bool = False
+    holds: pl.Expr | None = None
 
     @property
     def notes_absences(self) -> bool:
@@ -299,7 +301,9 @@ class Planner:
 
     def _stored(self, month: str, *, published: bool, earlier: str | None = None) -> Stored:
         metadata = self.table.metadata(month) if published else {}
-        held = held_in(self.table, month, metadata, self.interval) if metadata and self.notes_absences else {}
+        held = (
+            held_in(self.table, month, metadata, self.interval, self.holds) if metadata and self.notes_absences else {}
+        )
         try:
             kept = json.loads(self._path(month).read_text())
         except (FileNotFoundError, ValueError):
@@ -327,18 +331,27 @@ class Planner:
         return self.table.root / ".marks" / self.table.name / f"{month}.json"
 
 
-def held_in(table: Table, month: str, metadata: Mapping[str, str], interval: timedelta) -> dict[str, list[Span]]:
+def held_in(
+    table: Table, month: str, metadata: Mapping[str, str], interval: timedelta, holds: pl.Expr | None = None
+) -> dict[str, list[Span]]:
     """Which candles each symbol has in a partition, as its metadata says, or else its rows."""
     if "held" in metadata:
         return from_texts(json.loads(metadata["held"]), number(month_span(month)[0], interval))
-    return spans_of(table.read([month], KEY), interval)  # published by other means.
+    return spans_of(table.read([month], KEY if holds is None else None), interval, holds)  # published by other means.
 
 
-def gaps_in(table: Table, months: Sequence[str], interval: timedelta) -> pl.DataFrame:
-    """As `gaps`, over whole partitions of raw candles and from their metadata alone."""
+def gaps_in(table: Table, months: Sequence[str], interval: timedelta, holds: pl.Expr | None = None) -> pl.DataFrame:
+    """As `gaps`, over whole partitions of raw rows and from their metadata alone.
+
+    Args:
+        table: The raw table.
+        months: The months.
+        interval: Length of a candle, or the step by which other rows are counted.
+        holds: For how long a row leaves none to be expected.
+    """
     held: dict[str, list[Span]] = {}
     for month in months:
-        for symbol, spans in held_in(table, month, table.metadata(month), interval).items():
+        for symbol, spans in held_in(table, month, table.metadata(month), interval, holds).items():
             held.setdefault(symbol, []).extend(spans)
     found = [
         (symbol, opening(end, interval), opening(start - 1, interval), start - end)

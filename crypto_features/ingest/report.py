@@ -78,6 +78,8 @@ class IngestReport:
         absent: `symbol, from, to, missing, sessions, last`: what an exchange or archive did not give of the symbols in
             these months: open time of the first and of the last candle, how many, how many sessions proved it (see
             `crypto_features.ingest.absent`), and when the last of them was.
+        row: What one row is called.
+        quarantine: Name of the table that holds the rejected ones.
     """
 
     source: str
@@ -92,6 +94,8 @@ class IngestReport:
     shorter: int = 0
     shortfalls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ABSENT_SCHEMA))
+    row: str = "candle"
+    quarantine: str = "quarantine"
 
     @property
     def rows(self) -> int:
@@ -116,8 +120,8 @@ class IngestReport:
         ends = self.silent.group_by("symbol", maintain_order=True).agg(pl.col("from").min())
         for symbol, end in ends.iter_rows():
             text = (
-                f"no candle came that opens at {end:%Y-%m-%d %H:%M} or later; every run requests them again. If the "
-                f"market is closed, set CRYPTO_FEATURES_MARKETS={symbol}=<market>@..{end:%Y-%m-%d}."
+                f"no {self.row} came that opens at {end:%Y-%m-%d %H:%M} or later; every run requests them again. If "
+                f"the market is closed, set CRYPTO_FEATURES_MARKETS={symbol}=<market>@..{end:%Y-%m-%d}."
             )
             found.append((symbol, text))
         return found
@@ -147,8 +151,8 @@ class RejectedShareError(PermanentError):
         rules = ", ".join(f"{rule}: {count}" for rule, count in report.rejected_by_rule.items())
         first = report.rejected.row(0, named=True)
         super().__init__(
-            f"{report.rejected.height} of {report.judged} candles of {report.source} break the contract ({rules}), "
-            f"a share of {report.rejected_share:.2%} where {limit:.2%} is allowed; the first is {first['symbol']} "
-            f"{first['open_time']}. They are in the table 'quarantine'; correct the source, or raise "
-            "CRYPTO_FEATURES_MAX_REJECTED."
+            f"{report.rejected.height} of {report.judged} {report.row}s of {report.source} break the contract "
+            f"({rules}), a share of {report.rejected_share:.2%} where {limit:.2%} is allowed; the first is "
+            f"{first['symbol']} {first['open_time']}. They are in the table {report.quarantine!r}; correct the source, "
+            "or raise CRYPTO_FEATURES_MAX_REJECTED."
         )

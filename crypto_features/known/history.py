@@ -1,7 +1,7 @@
 """What is published now, and every version of the candles and models that it was computed from."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -49,6 +49,7 @@ class History:
         interval: Length of a candle.
         wait: How long after its close a candle may come and still count as known at its close.
         min_completeness: Share of its candles that a bar needs, of a group that declares none.
+        further: By further raw table, what reads its versions, and the least `known_at` of each symbol in it.
     """
 
     read: Reader
@@ -59,22 +60,28 @@ class History:
     interval: timedelta
     wait: timedelta
     min_completeness: float = MIN_COMPLETENESS
+    further: Mapping[str, tuple[Versions, Mapping[str, datetime]]] = field(default_factory=dict)
 
-    def known(self, month: str, columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
-        """Every version of a month's candles with `known`, the time (UTC) from which it counts as known.
+    def known(
+        self, month: str, columns: Sequence[str] | None, symbols: Collection[str], table: str | None = None
+    ) -> pl.DataFrame:
+        """Every version of a month's raw rows with `known`, the time (UTC) from which it counts as known.
 
         Args:
             month: The month.
             columns: What is read beside `symbol`, `open_time` and `known_at`; `None` means all columns.
             symbols: The symbols.
+            table: The raw table; by default the candles that everything is timed by.
         """
+        versions, first_seen = self.further.get(table or "", (self.versions, self.first_seen))
+        length = self.catalog[table].bar(self.interval) if table else self.interval
         start, _ = month_span(month)
-        earliest = start - self.wait - self.interval
-        before = self.versions(months_between(earliest, start), VERSION, symbols)
-        rows = self.versions([month], None if columns is None else [*VERSION, *columns], symbols)
+        earliest = start - self.wait - length
+        before = versions(months_between(earliest, start), VERSION, symbols)
+        rows = versions([month], None if columns is None else [*VERSION, *columns], symbols)
         both = pl.concat([before.filter(pl.col("open_time") >= earliest), rows], how="diagonal")
         both = both.sort(VERSION).select(rows.columns)
-        return with_known(both, self.interval, self.wait, self.first_seen).filter(pl.col("open_time") >= start)
+        return with_known(both, length, self.wait, first_seen).filter(pl.col("open_time") >= start)
 
     def models_then(self, at: datetime) -> dict[tuple[str, str], FittedVersion]:
         """By model and month, the models that were in force at a time and were replaced since."""

@@ -23,6 +23,7 @@ from crypto_features.tables.derived import only
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import columns_read
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.raw import RawTable
 
 PUBLISHED = 0
 """The number of the state in which what is published is what was known."""
@@ -114,8 +115,12 @@ def missed(
     """
     interval, wait = history.interval, history.wait
     months = months_between(first - max(reach(group, interval) for group in groups), last)
-    lengths = [bars.bar(interval) for bars in history.catalog.bars.values()]
+    lengths = [b.bar(interval) for b in history.catalog.bars.values() if b.of is history.catalog.raw]
     parts = [late(history.known(month, [], symbols), interval, wait, lengths) for month in months]
+    for raw in _further(history, groups):
+        length = raw.bar(interval)
+        of_raw = [b.bar(interval) for b in history.catalog.bars.values() if b.of is raw]
+        parts += [late(history.known(month, [], symbols, raw.name), length, wait, of_raw) for month in months]
     candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))
     candles = pl.concat([candles, *(_created_late(history, table, months, symbols) for table in _borrowed(groups))])
     if not any(map(reads_model, groups)):
@@ -131,6 +136,12 @@ def missed(
     )
     names = pl.DataFrame({"symbol": list(symbols)}, {"symbol": pl.String})
     return pl.concat([candles, names.join(models, how="cross").with_columns(candle=pl.lit(value=False))])
+
+
+def _further(history: History, groups: Collection[FeatureGroup]) -> list[RawTable]:
+    """The raw tables that these groups read beside the candles that everything is timed by."""
+    read = dict.fromkeys(table for group in groups for table in upstream(group))
+    return [table for table in read if isinstance(table, RawTable) and table.name in history.further]
 
 
 def _borrowed(groups: Collection[FeatureGroup]) -> list[Borrowed]:

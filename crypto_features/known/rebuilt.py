@@ -22,8 +22,6 @@ from crypto_features.tables.months import month_of, months_between
 from crypto_features.tables.raw import CANDLE
 from crypto_features.tables.table import Table
 
-_PRICES = ("open", "high", "low", "close", "volume")
-
 
 class Held:
     """What is read of a history for some symbols, each month once.
@@ -45,9 +43,9 @@ class Held:
         """The published rows of a symbol."""
         return self._published(table, month).get(symbol, pl.DataFrame(schema=self.columns[table]))
 
-    def versions(self, month: str, symbol: str) -> pl.DataFrame | None:
-        """Every version of a symbol's candles, with `known`; `None` if it has none."""
-        return self._versions(month).get(symbol)
+    def versions(self, table: str, month: str, symbol: str) -> pl.DataFrame | None:
+        """Every version of a symbol's raw rows, with `known`; `None` if it has none."""
+        return self._versions(table, month).get(symbol)
 
     def _columns(self, table: str) -> pl.Schema:
         keys: dict[str, pl.DataType] = {"symbol": pl.String()}
@@ -68,8 +66,9 @@ class Held:
             rows = rows.with_columns(pl.lit(1.0).alias(COMPLETENESS))
         return _by_symbol(rows.select(names)) if len(rows) else {}
 
-    def _read_versions(self, month: str) -> Mapping[str, pl.DataFrame]:
-        rows = self.history.known(month, None, self.symbols)
+    def _read_versions(self, table: str, month: str) -> Mapping[str, pl.DataFrame]:
+        further = table if table in self.history.further else None
+        rows = self.history.known(month, None, self.symbols, further)
         return _by_symbol(rows) if len(rows) else {}
 
 
@@ -103,7 +102,7 @@ class Rebuilt:
         """The time after which nothing at all was known: what is published up to it is what was known."""
         catalog, interval = self.history.catalog, self.history.interval
         for month in months_between(since, self.at):
-            for table in (catalog.raw, *catalog.bars.values()):
+            for table in (*catalog.raws.values(), *catalog.bars.values()):
                 closes = self._month(table.name, month)["open_time"] + table.bar(interval)
                 if closes.is_between(since, self.at, closed="right").any():
                     return None
@@ -130,7 +129,7 @@ class Rebuilt:
         if isinstance(table, Borrowed):  # a row that had not been created by then is left out.
             return self.held.published(name, month, self.symbol).filter(pl.col(CREATED) <= self.at)
         if not table.inputs:
-            return self._candles(month)
+            return self._raw(name, month)
         if not self._affected(name, month):
             return self.held.published(name, month, self.symbol)
         rows = table.compute(self._read, month, [self.symbol], self.history.terms(self.at))
@@ -139,10 +138,11 @@ class Rebuilt:
     def _read(self, name: str, months: Sequence[str], _columns: object, _symbols: object) -> pl.DataFrame:
         return pl.concat([self._month(name, month) for month in months], how="diagonal_relaxed")
 
-    def _candles(self, month: str) -> pl.DataFrame:
-        versions = self.held.versions(month, self.symbol)
+    def _raw(self, name: str, month: str) -> pl.DataFrame:
+        versions = self.held.versions(name, month, self.symbol)
         if versions is None:
-            return pl.DataFrame(schema={"symbol": pl.String, "open_time": TIME, **dict.fromkeys(_PRICES, pl.Float64)})
+            schema = self.history.catalog.raws[name].rows.full_schema
+            return pl.DataFrame(schema=pl.Schema({c: t for c, t in schema.items() if c != COMPLETENESS}))
         return candles_as_known(versions, self.at)
 
     def _model(self, name: str, month: str) -> pl.DataFrame:

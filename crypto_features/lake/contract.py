@@ -1,5 +1,6 @@
-"""What a candle must be: good rows go to the lake, the others to the quarantine with the rules that they break."""
+"""What a raw row must be: good rows go to the lake, the others to the quarantine with the rules that they break."""
 
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,19 +8,10 @@ import polars as pl
 
 from crypto_features.errors import InputError
 from crypto_features.lake.order import in_order
+from crypto_features.tables.candle_rows import CANDLES
+from crypto_features.tables.raw_rows import Column, RawRows
 
-CANDLE_SCHEMA = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "open_time": pl.Datetime("us", "UTC"),
-        "open": pl.Float64(),
-        "high": pl.Float64(),
-        "low": pl.Float64(),
-        "close": pl.Float64(),
-        "volume": pl.Float64(),
-        "completeness": pl.Float64(),
-    }
-)
+CANDLE_SCHEMA = CANDLES.schema
 """A candle: prices in the quote currency, volume in the base asset, and the share, 0 to 1, of the shortest candles seen
 that it was made from; 1 where the source gives the candle itself."""
 KEY = ("symbol", "open_time")
@@ -28,23 +20,38 @@ PRICES = ("open", "high", "low", "close")
 
 def in_candle_schema(candles: pl.DataFrame) -> pl.DataFrame:
     """The same candles, with the `completeness` of 1 that a source may leave out."""
-    if "completeness" in candles.columns:
-        return candles
-    return candles.with_columns(completeness=pl.lit(1.0))
+    return in_schema(candles, CANDLES)
 
 
-def validate(candles: pl.DataFrame, interval: timedelta, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split candles into those that keep the contract and those that break it.
+def in_schema(rows: pl.DataFrame, kind: RawRows) -> pl.DataFrame:
+    """The same rows, with the default of each column that has one and is left out."""
+    defaults = {column.name: column.default for column in kind.columns if column.default is not None}
+    missing = {name: pl.lit(value) for name, value in defaults.items() if name not in rows.columns}
+    if not missing:
+        return rows
+    return rows.with_columns(**missing).select(name for name in kind.full_schema if name in {*rows.columns, *missing})
 
-    The rules: no null, NaN or infinity; positive prices; no negative volume; a `completeness` above 0 and up to 1;
-    `high_bounds` and `low_bounds` (no open or close outside them); `on_grid` (an open time is a multiple of the
-    interval since midnight UTC); `is_over` (no candle closes after `now`); `primary_key` (of different candles for one
-    symbol and time none is taken); `repeated` (of equal ones a single one is taken).
+
+def with_further(rows: pl.DataFrame, kind: RawRows) -> pl.DataFrame:
+    """The same rows, with what stands for each column that they may have been stored without."""
+    return rows.with_columns(value.alias(name) for name, value in kind.gains.items() if name not in rows.columns)
+
+
+def validate(
+    rows: pl.DataFrame, interval: timedelta, now: datetime, kind: RawRows = CANDLES
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split rows into those that keep the contract and those that break it.
+
+    The rules of every kind: no NaN or infinity; no null but where a column may be empty; the bounds of each column; the
+    rules that the kind declares, such as `high_bounds` and `low_bounds` of candles; `on_grid`, if its times lie on one
+    (a multiple of its step since midnight UTC); `is_over` (nothing is known later than `now`); `primary_key` (of
+    different rows for one symbol and time none is taken); `repeated` (of equal ones a single one is taken).
 
     Args:
-        candles: Rows in `CANDLE_SCHEMA`, in any order.
-        interval: Length of a candle.
+        rows: Rows in the schema of the kind, in any order.
+        interval: Length of a base candle.
         now: The time at which they were fetched.
+        kind: What the rows are.
 
     Returns:
         The good rows, sorted by symbol and time, and the rejected ones with a column `rule`, such as `open|nan`.
@@ -52,53 +59,57 @@ def validate(candles: pl.DataFrame, interval: timedelta, now: datetime) -> tuple
     Raises:
         InputError: if a column is missing or has another type.
     """
-    if candles.schema != CANDLE_SCHEMA:
-        raise InputError(f"candles are {dict(candles.schema)}; expected {dict(CANDLE_SCHEMA)}.")
-    ordered = in_order(candles, "open_time")
-    candles, copies = (candles, candles.clear()) if ordered else _without_copies(candles)
-    good, failures = _contract(interval, now, unique=ordered).filter(candles)
+    expected, further = kind.schema, kind.full_schema
+    given = pl.Schema({name: dtype for name, dtype in further.items() if name in rows.columns or name in expected})
+    if rows.schema != given:
+        raise InputError(f"{kind.name} are {dict(rows.schema)}; expected {dict(given)}.")
+    ordered = in_order(rows, "open_time")
+    rows, copies = (rows, rows.clear()) if ordered else _without_copies(rows)
+    good, failures = _contract(kind, rows.columns, interval, now, unique=ordered).filter(rows)
     rejected = [copies.with_columns(rule=pl.lit("repeated"))] if copies.height else []
-    if good.height < candles.height:
+    if good.height < rows.height:
         details = failures.details()
-        rules = [name for name in details.columns if name not in candles.columns]
+        rules = [name for name in details.columns if name not in rows.columns]
         broken = [pl.when(pl.col(name).cast(pl.String) == "invalid").then(pl.lit(name)) for name in rules]
-        rejected.append(details.select(*candles.columns, rule=pl.concat_str(broken, separator=", ", ignore_nulls=True)))
+        rejected.append(details.select(*rows.columns, rule=pl.concat_str(broken, separator=", ", ignore_nulls=True)))
     good = good if ordered else good.sort(KEY)
     return good, pl.concat(rejected or [good.clear().with_columns(rule=pl.lit(""))])
 
 
-def _without_copies(candles: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    copy = pl.int_range(pl.len()).over(candles.columns) > 0
-    return candles.filter(~copy), candles.filter(copy)
+def _without_copies(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    copy = pl.int_range(pl.len()).over(rows.columns) > 0
+    return rows.filter(~copy), rows.filter(copy)
 
 
-def _contract(interval: timedelta, now: datetime, *, unique: bool) -> Any:
+def _contract(kind: RawRows, names: Collection[str], interval: timedelta, now: datetime, *, unique: bool) -> Any:
     import dataframely as dy  # it takes a second, which only a run that has fetched something pays.
 
-    class Candle(dy.Schema):
-        symbol = dy.String(primary_key=not unique)
-        open_time = dy.Datetime(primary_key=not unique, time_unit="us", time_zone="UTC")
-        open = dy.Float64(min_exclusive=0)
-        high = dy.Float64(min_exclusive=0)
-        low = dy.Float64(min_exclusive=0)
-        close = dy.Float64(min_exclusive=0)
-        volume = dy.Float64(min=0)
-        completeness = dy.Float64(min_exclusive=0, max=1)
+    length, step = kind.length_of(interval), kind.step_of(interval)
+    rules = {**kind.rules, "is_over": pl.col("open_time") + length <= now}
+    if kind.on_grid:
+        rules["on_grid"] = pl.col("open_time").to_physical() % (step // timedelta(microseconds=1)) == 0
+    return type(
+        kind.name.capitalize(),
+        (dy.Schema,),
+        {
+            "symbol": dy.String(primary_key=not unique),
+            "open_time": dy.Datetime(primary_key=not unique, time_unit="us", time_zone="UTC"),
+            **{column.name: _bounded(column) for column in kind.columns if column.name in names},
+            **{name: dy.rule()(_always(rule)) for name, rule in rules.items()},
+        },
+    )
 
-        @dy.rule()
-        def high_bounds(cls) -> pl.Expr:  # noqa: N805 - dataframely passes the class.
-            return pl.col("high") >= pl.max_horizontal("open", "low", "close")
 
-        @dy.rule()
-        def low_bounds(cls) -> pl.Expr:  # noqa: N805 - as above.
-            return pl.col("low") <= pl.min_horizontal("open", "high", "close")
+def _always(rule: pl.Expr) -> Callable[[Any], pl.Expr]:
+    return lambda _: rule
 
-        @dy.rule()
-        def on_grid(cls) -> pl.Expr:  # noqa: N805 - as above.
-            return pl.col("open_time").to_physical() % (interval // timedelta(microseconds=1)) == 0
 
-        @dy.rule()
-        def is_over(cls) -> pl.Expr:  # noqa: N805 - as above.
-            return pl.col("open_time") + interval <= now
+def _bounded(column: Column) -> Any:
+    import dataframely as dy
 
-    return Candle
+    bounds = {"min_exclusive": column.above, "min": column.least, "max": column.most}
+    given: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
+    if column.dtype == pl.Int64:
+        given = {name: int(bound) for name, bound in given.items()}
+        return dy.Int64(nullable=column.nullable, **given)
+    return dy.Float64(nullable=column.nullable, **given)

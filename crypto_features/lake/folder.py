@@ -35,15 +35,16 @@ class Folder:
 
     def published(self) -> Published:
         """Notes and digests of every partition; one that is damaged at its ends counts as missing."""
-        raw, models = self._table(self._catalog.raw.name), self._catalog.models
+        raws, models = self._catalog.raws, self._catalog.models
         computed = [table.name for table in self._catalog.computed if table.name not in models]
-        foreign = [table.name for table in self._catalog.foreign if table is not self._catalog.raw]
+        foreign = [table.name for table in self._catalog.foreign if table.name not in raws]
         for name in (*computed, *foreign, *(one.name for one in self._catalog.training)):
             table, self._notes[name] = self._table(name), {}
             for month in table.months():
                 with suppress(InputError):
                     self._notes[name][month] = table.metadata(month)
-        digests = {raw.name: {month: raw.digest(month) for month in raw.months()}}
+        stored = {name: self._table(name) for name in raws}
+        digests = {name: {month: raw.digest(month) for month in raw.months()} for name, raw in stored.items()}
         for name in models:
             fitted = {month: opened(text) for month, text in whole_models(self._root, name).items()}
             self._notes[name] = {month: dict(one.notes) for month, one in fitted.items()}
@@ -90,7 +91,7 @@ class Folder:
             names = {*columns, "known_at"}
             lazy = lazy.select(name for name in lazy.collect_schema().names() if name in names)
         frame = stored.collect(lazy)
-        return current(frame) if table == self._catalog.raw.name else frame
+        return current(frame) if table in self._catalog.raws else frame
 
     def renote(self, item: Settled) -> None:
         """Publish a partition's content as it is, with other notes."""

@@ -9,15 +9,15 @@ from upath import UPath
 
 from crypto_features.clock import as_utc
 from crypto_features.errors import InputError
-from crypto_features.known.history import FittedVersion, History
+from crypto_features.known.history import FittedVersion, History, Versions
 from crypto_features.known.knowledge import TIME
-from crypto_features.lake.contract import CANDLE_SCHEMA
 from crypto_features.lake.folder import Folder
 from crypto_features.lake.models import SUPERSEDED
 from crypto_features.lake.table import Table, stored
 from crypto_features.tables.artefact import opened
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import MIN_COMPLETENESS
+from crypto_features.tables.raw_rows import RawRows
 from crypto_features.versions.provenance import PUBLISHED_AT
 
 
@@ -33,19 +33,27 @@ def history(
         wait: How long after its close a candle may come and still count as known at its close.
         min_completeness: Share of its candles that a bar needs, of a group that declares none.
     """
-    raw = stored(root, catalog, catalog.raw.name)
+    raws = {name: stored(root, catalog, name) for name in catalog.raws}
+    versions = {name: _versions(raw, catalog.raws[name].rows) for name, raw in raws.items()}
+    models = {name: models_of(root, name) for name in catalog.models}
+    read = Folder(root, catalog).read
+    base = catalog.raw.name
+    further = {name: (versions[name], _first_seen(raw)) for name, raw in raws.items() if name != base}
+    first_seen = _first_seen(raws[base])
+    return History(read, versions[base], first_seen, models, catalog, interval, wait, min_completeness, further)
+
+
+def _versions(raw: Table, kind: RawRows) -> Versions:
     published = raw.months()
 
     def versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
         there = [month for month in months if month in published]
         if not there:
-            empty = pl.DataFrame(schema={**CANDLE_SCHEMA, "known_at": TIME})
+            empty = pl.DataFrame(schema={**kind.full_schema, "known_at": TIME})
             return empty if columns is None else empty.select(columns)
         return raw.collect(raw.scan(there, columns).filter(pl.col("symbol").is_in(list(symbols))))
 
-    models = {name: models_of(root, name) for name in catalog.models}
-    read = Folder(root, catalog).read
-    return History(read, versions, _first_seen(raw), models, catalog, interval, wait, min_completeness)
+    return versions
 
 
 def oldest_close(root: UPath, catalog: Catalog, interval: timedelta) -> datetime | None:

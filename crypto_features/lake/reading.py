@@ -108,4 +108,4 @@ class Reading:
             digest = input_digest(digests, columns)
             wanted = columns and [column for column in columns if column in digests or column not in KEYS]
             frame = table.read([month], wanted)
-        return (current(frame) if name == self._catalog.raw.name else frame), digest
+        return (current(frame) if name in self._catalog.raws else frame), digest

@@ -63,13 +63,16 @@ def common(one: Span, other: Span) -> list[Span]:
     return [(start, end)] if start < end else []
 
 
-def spans_of(candles: pl.DataFrame, interval: timedelta) -> dict[str, list[Span]]:
-    """Which candles each symbol has.
+def spans_of(candles: pl.DataFrame, interval: timedelta, holds: pl.Expr | None = None) -> dict[str, list[Span]]:
+    """Which candles each symbol has, or for which other rows leave none to be expected.
 
     Args:
-        candles: Any number of versions of candles, in any order.
-        interval: Length of a candle.
+        candles: Any number of versions of candles or other raw rows, in any order.
+        interval: Length of a candle, or the step by which others are counted.
+        holds: For how long a row leaves none to be expected, over one symbol's rows in time order.
     """
+    if holds is not None:
+        return _held_spans(candles, interval, holds)
     keys = candles.select(KEY)
     if keys.is_empty():
         return {}
@@ -85,6 +88,16 @@ def spans_of(candles: pl.DataFrame, interval: timedelta) -> dict[str, list[Span]
         strict=True,
     ):
         found.setdefault(symbol, []).append((first, last + 1))
+    return found
+
+
+def _held_spans(rows: pl.DataFrame, step: timedelta, holds: pl.Expr) -> dict[str, list[Span]]:
+    found: dict[str, list[Span]] = {}
+    for (symbol,), part in rows.unique(KEY).sort(KEY).partition_by("symbol", as_dict=True).items():
+        lasting = part.select("open_time", until=pl.col("open_time") + holds)
+        found[str(symbol)] = joined(
+            (number(a, step), max(number(b, step), number(a, step) + 1)) for a, b in lasting.iter_rows()
+        )
     return found
 
 

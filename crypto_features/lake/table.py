@@ -19,7 +19,7 @@ from crypto_features.lake.order import in_order
 from crypto_features.lake.owners import claim
 from crypto_features.lake.parquet import ParquetFile
 from crypto_features.lake.pins import pin
-from crypto_features.tables.catalog import QUARANTINE, Catalog
+from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.months import month_span
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.provenance import FINGERPRINTS, STAMPS, content_digest
@@ -30,8 +30,8 @@ SYMBOLS = "symbols"
 LOCK_SECONDS = 600
 """How long a writer waits for another writer of the same partition."""
 
-_GAINED: Mapping[str, float] = {"completeness": 1.0}
-"""Columns that raw tables gained, and what a partition written before counts as; its content stays as it is."""
+_GAINED: Mapping[str, pl.Expr] = {"completeness": pl.lit(1.0)}
+"""What a raw table gained if nothing is declared of its rows."""
 
 
 def restoring(table: str, month: str = "", *, raw: bool) -> str:
@@ -62,6 +62,8 @@ class Table:
         version: The behaviour of the version that is read, of a table that another project may compute otherwise now;
             empty for what is published.
         project: The project that writes it; empty if nobody minds.
+        gains: Columns that raw rows may have been stored without, and what they count as then; the content of a
+            partition stays as it is. `None` for those of candles of version 0.1.
 
     Raises:
         InputError: if the name could leave the data folder.
@@ -74,6 +76,7 @@ class Table:
     by_symbol: bool = False
     version: str = ""
     project: str = ""
+    gains: Mapping[str, pl.Expr] | None = None
 
     def __post_init__(self) -> None:
         check_table_name(self.name)
@@ -235,11 +238,12 @@ class Table:
     def _scan(self, month: str) -> pl.LazyFrame:
         file = self._file(month)
         rows = parquet.scan([file])
-        gained = _GAINED if self.raw else {}
-        names = file.schema.names() if gained else []
-        if missing := {name: pl.lit(value) for name, value in gained.items() if name not in names}:
-            stamps = [name for name in names if name in STAMPS]
-            rows = rows.select(pl.exclude(stamps), *(value.alias(name) for name, value in missing.items()), *stamps)
+        gains = (_GAINED if self.gains is None else self.gains) if self.raw else {}
+        names = file.schema.names() if gains else []
+        if gains.keys() - {*names}:
+            last = [name for name in names if name in STAMPS]
+            gained = (pl.col(name) if name in names else value.alias(name) for name, value in gains.items())
+            rows = rows.select(pl.exclude([*last, *gains]), *gained, *last)
         return rows
 
     @contextmanager
@@ -324,6 +328,7 @@ def stored(root: UPath, catalog: Catalog, name: str) -> Table:
 
     It need not exist yet.
     """
-    raw = name in (catalog.raw.name, QUARANTINE)
+    if (declared := catalog.raw_of(name)) is not None:
+        return Table(root, name, time=declared.time, raw=True, gains=declared.rows.gains, project=catalog.project)
     version = pin(root, catalog.project, name) if name in catalog.borrowed else ""
-    return Table(root, name, time=catalog.time_of(name), raw=raw, version=version, project=catalog.project)
+    return Table(root, name, time=catalog.time_of(name), version=version, project=catalog.project)

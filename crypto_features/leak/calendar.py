@@ -16,9 +16,10 @@ import polars as pl
 
 from crypto_features.compute.resample import resample
 from crypto_features.leak.report import Leak
-from crypto_features.leak.subject import Subject, groups_read
+from crypto_features.leak.subject import Subject, groups_read, tables_read
 from crypto_features.tables.bars import DAY
 from crypto_features.tables.feature import Feature
+from crypto_features.tables.raw import RawTable
 from crypto_features.versions.probe_market import COLUMNS
 
 CALENDAR = datetime(2017, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
@@ -129,8 +130,10 @@ def courses(subject: Subject, first: datetime, last: datetime) -> Iterator[Cours
     interval, raw = subject.interval, subject.candles
     candles = calendar_market(first, last, interval)
     read = {source.name for group in groups_read(subject.group) for source in group.inputs}
-    tables = {raw: candles} | {b.name: resample(candles, interval, b.bar(interval)) for b in subject.bars}
-    if raw in read:
+    made = {b.name: resample(b.of.stand_in(candles, interval), interval, b.bar(interval)) for b in subject.bars}
+    tables = {raw: candles} | made
+    reads_raw = any(table.name in read for table in tables_read(subject.group) if isinstance(table, RawTable))
+    if reads_raw:
         yield _course(raw, tables, pl.col("open_time").dt.time() == pl.time(0), interval)
         years = pl.col("open_time").is_between(*EVERY_BAR, closed="left")
         few = {name: frame.filter(years) for name, frame in tables.items()}
@@ -139,7 +142,7 @@ def courses(subject: Subject, first: datetime, last: datetime) -> Iterator[Cours
         if bars.name in read:
             length = bars.bar(interval)
             since = pl.col("open_time") - pl.col("open_time").dt.truncate(length)
-            edges = candles.filter(since.is_in([timedelta(0), length - interval])) if raw in read else candles.clear()
+            edges = candles.filter(since.is_in([timedelta(0), length - interval])) if reads_raw else candles.clear()
             yield _course(bars.name, {**tables, raw: edges}, pl.lit(value=True), length)
 
 

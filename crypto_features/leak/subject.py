@@ -44,8 +44,14 @@ class Subject:
 
     def raw(self, candles: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
         """The candles and the bars of these markets, each of which has come to its `as_of`."""
-        found = {bars.name: resample_each(candles, self.interval, bars.bar(self.interval)) for bars in self.bars}
-        return {self.candles: candles.select(COLUMNS), **found}
+        return {
+            self.candles: candles.select(COLUMNS),
+            **{bars.name: self.resampled(bars, candles) for bars in self.bars},
+        }
+
+    def resampled(self, bars: Bars, candles: pl.DataFrame) -> pl.DataFrame:
+        """The bars of these markets, each of which has come to its `as_of`."""
+        return resample_each(bars.of.stand_in(candles, self.interval), self.interval, bars.bar(self.interval))
 
     @property
     def bars(self) -> tuple[Bars, ...]:
@@ -54,13 +60,19 @@ class Subject:
 
     @property
     def candles(self) -> str:
-        """The name of the raw table."""
-        return next(table.name for table in tables_read(self.group) if isinstance(table, RawTable))
+        """The name of the raw table that its bars are made of."""
+        return next(table.name for table in tables_read(self.group) if isinstance(table, RawTable) and table.has_prices)
 
     def inputs(self, raw: Mapping[str, pl.DataFrame]) -> Mapping[str, pl.DataFrame]:
         """The input tables of the group."""
-        given = {**raw, **self.models}
-        return inputs_of(self.group, raw[self.candles], interval=self.interval, given=given)
+        candles = raw[self.candles]
+        given = {**raw, **self.stand_ins(self.group, candles), **self.models}
+        return inputs_of(self.group, candles, interval=self.interval, given=given)
+
+    def stand_ins(self, table: Table, candles: pl.DataFrame) -> dict[str, pl.DataFrame]:
+        """What stands for each raw table that a table reads, made from these candles."""
+        raws = (read for read in tables_read(table) if isinstance(read, RawTable))
+        return {raw.name: raw.stand_in(candles, self.interval) for raw in raws}
 
     def before_any_fit(self, candles: pl.DataFrame) -> "Subject":
         """The same subject with assumed parameters for every month of the candles and of the lookback."""
@@ -69,7 +81,8 @@ class Subject:
         last = times.max() + timedelta(days=1)  # type: ignore[operator] # a time
         months = months_between(first, last)  # type: ignore[arg-type] # times
         for model in models_read(self.group):
-            rows = model.of.whole(inputs_of(model.of, candles, interval=self.interval, given=found), self.interval)
+            given = {**self.stand_ins(model.of, candles), **found}
+            rows = model.of.whole(inputs_of(model.of, candles, interval=self.interval, given=given), self.interval)
             found[model.name] = model.assumed(rows, months)
         return Subject(self.group, self.interval, found)
 

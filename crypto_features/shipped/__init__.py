@@ -1,5 +1,9 @@
-"""The shipped catalog, written as a user writes one: candles, their days, four groups, a model and three services."""
+"""The shipped catalog, written as a user writes one: candles, their days, four groups, a model and three services.
 
+The group `derivatives_features` is off until CRYPTO_FEATURES_DERIVATIVES_SOURCE names a source.
+"""
+
+from crypto_features.shipped.derivatives import derivatives, derivatives_features, funding
 from crypto_features.shipped.market import candles, daily_candles
 from crypto_features.shipped.price import price_features
 from crypto_features.shipped.regime import regime_features, regime_model
@@ -17,6 +21,9 @@ __all__ = [
     "candles",
     "catalog",
     "daily_candles",
+    "derivatives",
+    "derivatives_features",
+    "funding",
     "ml_training_features",
     "price_features",
     "regime_classification_features",
@@ -36,4 +43,5 @@ catalog = Catalog(
     trading_features,
     regime_classification_features,
     training_set,
+    optional=(derivatives_features,),
 )

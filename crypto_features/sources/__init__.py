@@ -1,14 +1,19 @@
-"""Where candles come from: one file a source, chosen by the setting `source`."""
+"""Where raw rows come from: one file a source, chosen by the setting `source` or by the raw table itself."""
 
 from collections.abc import Callable
 from importlib import import_module
 from inspect import signature
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
-from crypto_features.sources.listings import parse_listings
+from crypto_features.sources.listings import Listing, parse_listings
 from crypto_features.sources.source import Source
+from crypto_features.tables.derivative_rows import DERIVATIVES, FUNDING
+from crypto_features.tables.raw import RawTable
+
+if TYPE_CHECKING:
+    from crypto_features.sources.layouts import Layout
 
 T = TypeVar("T")
 Opening = Callable[[], Source]
@@ -66,6 +71,56 @@ def source(settings: Settings) -> Source:
     raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is not a source; choose {', '.join(_NAMES)}.")
 
 
+def source_of(settings: Settings, raw: RawTable) -> Source:
+    """The source of a raw table: its own one if it names one, else the one that the settings choose.
+
+    Args:
+        settings: The settings.
+        raw: The table.
+
+    Raises:
+        SettingsError: if there is no such source of its kind of rows, or a setting that it needs is missing or wrong.
+    """
+    if raw.source is None and raw.has_prices:
+        return source(settings)
+    chosen = raw.source or settings.derivatives_source
+    if not chosen:
+        raise SettingsError(f"{raw.name} needs CRYPTO_FEATURES_DERIVATIVES_SOURCE, such as archive or ccxt.")
+    name, _, exchange = chosen.partition(":")
+    if exchange and name not in ("ccxt", "archive"):
+        return _own(settings.model_copy(update={"source": chosen}))
+    if raw.has_prices:
+        other = {"source": name} | ({"exchange": exchange, "exchange_url": None} if exchange else {})
+        return source(settings.model_copy(update=other))
+    of_kind = {FUNDING.name: _funding, DERIVATIVES.name: _derivatives}.get(raw.rows.name)
+    if of_kind is None or name not in ("ccxt", "archive"):
+        raise SettingsError(
+            f"{raw.name} has the source {chosen!r}, which has no {raw.rows.name}; choose archive, ccxt, "
+            "ccxt:<exchange>, or your own as <module>:<function>."
+        )
+    return of_kind(settings, exchange if name == "ccxt" else "archive")
+
+
+def _funding(settings: Settings, exchange: str) -> Source:
+    if exchange == "archive":
+        from crypto_features.sources.layouts import funding_layout
+
+        return _archived(settings, funding_layout())
+    from crypto_features.sources.derivatives import FundingSource
+
+    return FundingSource(exchange or settings.exchange, **_at_exchange(settings, exchange), **_futures(settings))
+
+
+def _derivatives(settings: Settings, exchange: str) -> Source:
+    if exchange == "archive":
+        from crypto_features.sources.layouts import metrics_layout
+
+        return _archived(settings, metrics_layout())
+    from crypto_features.sources.derivatives import OpenInterestSource
+
+    return OpenInterestSource(exchange or settings.exchange, **_at_exchange(settings, exchange), **_futures(settings))
+
+
 def _own(settings: Settings) -> Source:
     module, _, name = settings.source.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):
@@ -90,6 +145,32 @@ def _no_source(settings: Settings, why: str) -> SettingsError:
         f"CRYPTO_FEATURES_SOURCE={settings.source}: {why}; expected <module>:<function>, importable from here, "
         "that takes the settings and returns a source."
     )
+
+
+def _archived(settings: Settings, layout: "Layout") -> Source:
+    from crypto_features.sources.archive import ArchiveSource
+
+    limit, patience = settings.archive_limit, settings.patience
+    return ArchiveSource(settings.archive_url, layout=layout, limit=limit, patience=patience, **_futures(settings))
+
+
+def _at_exchange(settings: Settings, exchange: str) -> dict[str, Any]:
+    """What the settings say of their exchange; of another one, only how long to try."""
+    if exchange and exchange != settings.exchange:
+        return {"patience": settings.patience}
+    return {
+        "patience": settings.patience,
+        "url": settings.exchange_url,
+        "key": settings.exchange_key,
+        "secret": settings.exchange_secret,
+    }
+
+
+def _futures(settings: Settings) -> dict[str, Any]:
+    """As `_listed`, of the perpetual futures of the same symbols."""
+    own, quote = parse_listings(settings.derivatives_markets), settings.quote
+    futures = {symbol: (Listing(f"{symbol}/{quote}:{quote}"),) for symbol in settings.symbols}
+    return _listed(settings) | {"listings": futures | own}
 
 
 def _listed(settings: Settings) -> dict[str, Any]:

@@ -9,10 +9,8 @@ from urllib.parse import quote, unquote
 
 import polars as pl
 
-from crypto_features.durations import timeframe
-from crypto_features.errors import CryptoFeaturesError, PermanentError, SettingsError, TransientError
-from crypto_features.lake.contract import CANDLE_SCHEMA
-from crypto_features.sources.kline_zip import klines
+from crypto_features.errors import CryptoFeaturesError, PermanentError, TransientError
+from crypto_features.sources.layouts import Layout, kline_layout
 from crypto_features.sources.listed import ListedSource
 from crypto_features.sources.listings import Listing
 from crypto_features.sources.pace import Pace
@@ -21,7 +19,6 @@ from crypto_features.sources.web import BlockedError, Web, without_password
 from crypto_features.tables.months import month_span, months_between
 
 _DAY = timedelta(days=1)
-_INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
 _CHECKSUM_BYTES = 1_000
 _SHA256 = re.compile(r"([0-9a-f]{64})(?:\s+\*?(?:\S*/)?(\S+))?", re.IGNORECASE)
 """A sum, and the name of the file that it is of."""
@@ -38,7 +35,8 @@ class ArchiveSource(ListedSource):
     again. The newest hours are not in an archive: fetch them with the source `ccxt`.
 
     Args:
-        url: Address of the layout.
+        url: Address of the files.
+        layout: Which of them; by default the candles of spot markets.
         limit: How many bytes a file may unpack to.
         patience: For how long a request that fails is made again.
         pace: The rate limit.
@@ -54,6 +52,7 @@ class ArchiveSource(ListedSource):
         self,
         url: str,
         *,
+        layout: Layout | None = None,
         limit: int = 256 << 20,
         patience: timedelta = timedelta(minutes=5),
         pace: Pace | None = None,
@@ -61,14 +60,9 @@ class ArchiveSource(ListedSource):
     ) -> None:
         super().__init__(**listed)
         self.venue = self.venue_at("binance")
+        self._layout = kline_layout(self._interval) if layout is None else layout
         self._url, self._limit, self._web = url.rstrip("/"), limit, Web(pace or Pace(), patience, limit)
         self._replaced: dict[str, list[str]] = {}
-        self._timeframe = timeframe(self._interval)
-        if self._timeframe not in _INTERVALS:
-            raise SettingsError(
-                f"the archive has no candles of CRYPTO_FEATURES_INTERVAL={self._timeframe}; "
-                f"it has {', '.join(_INTERVALS)}."
-            )
 
     @property
     def name(self) -> str:
@@ -80,7 +74,7 @@ class ArchiveSource(ListedSource):
         try:
             for listing, first, last in self.listed(symbol, start, end):
                 for month in months_between(first, last):
-                    monthly = self._checksum(self._url_of(listing, "monthly", month)) if self._is_over(month) else None
+                    monthly = self._checksum(self._url_of(listing, "monthly", month)) if self._has(month) else None
                     days = [f"{day:%Y-%m-%d}" for day in self._days(month, first, last)] if monthly is None else []
                     checksums += [monthly, *(self._checksum(self._url_of(listing, "daily", day)) for day in days)]
         except CryptoFeaturesError as error:
@@ -93,7 +87,7 @@ class ArchiveSource(ListedSource):
         return tuple(self._replaced.get(symbol, ()))
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
-        parts, faults, lost = [CANDLE_SCHEMA.to_frame()], list[CryptoFeaturesError](), list[tuple[datetime, datetime]]()
+        parts, faults, lost = [self._nothing], list[CryptoFeaturesError](), list[tuple[datetime, datetime]]()
         for listing, first, last in self.listed(symbol, start, end):
             for month in months_between(first, last):
                 if faults and _is_away(faults[-1]):
@@ -107,7 +101,7 @@ class ArchiveSource(ListedSource):
                     lost.append((max(span[0], start), min(span[1], end)))
         candles = pl.concat(parts).filter(
             _unread_or(pl.col("open_time").is_between(start, end, closed="left")),
-            _unread_or(pl.col("open_time") + self._interval <= self._now()),
+            _unread_or(pl.col("open_time") + self._layout.length <= self._now()),
         )
         if not faults:
             return candles
@@ -121,17 +115,17 @@ class ArchiveSource(ListedSource):
 
         The monthly file counts; what it lacks is taken from the daily ones.
         """
-        candles, broken, faults = CANDLE_SCHEMA.to_frame(), None, list[CryptoFeaturesError]()
+        candles, broken, faults = self._nothing, None, list[CryptoFeaturesError]()
         inside = _unread_or(pl.col("open_time").is_between(first, last, closed="left"))
-        if self._is_over(month):
+        if self._has(month):
             try:
                 candles = self._file(symbol, self._url_of(listing, "monthly", month), month_span(month)).filter(inside)
             except CryptoFeaturesError as error:
-                if _is_away(error):
+                if _is_away(error) or not self._layout.has_days:
                     return candles, [error]
                 broken = error
         for day in self._days(month, first, last):
-            expected = (min(day + _DAY, last) - max(day, first)) // self._interval
+            expected = (min(day + _DAY, last) - max(day, first)) * self._layout.expected // _DAY
             held = candles.filter(pl.col("open_time").dt.truncate("1d") == day)
             if held.height >= expected:
                 continue
@@ -150,19 +144,25 @@ class ArchiveSource(ListedSource):
             self._replaced.setdefault(symbol, []).append(f"{broken} Its daily files are taken instead.")
         return candles, faults
 
-    def _is_over(self, month: str) -> bool:
-        return month_span(month)[1] <= self._now()
+    @property
+    def _nothing(self) -> pl.DataFrame:
+        return self._layout.kind.full_schema.to_frame()
+
+    def _has(self, month: str) -> bool:
+        """Whether there may be a file of a month: it is over."""
+        return self._layout.has_months and month_span(month)[1] <= self._now()
 
     def _days(self, month: str, first: datetime, last: datetime) -> list[datetime]:
-        """The days of a month that are over, and of which a part is in `[first, last)`."""
+        """The days of a month that may have a file: those over, of which a part is in `[first, last)`."""
+        if not self._layout.has_days:
+            return []
         start, end = month_span(month)
         days = (start + i * _DAY for i in range((end - start) // _DAY))
         return [day for day in days if day < last and day + _DAY > first and day + _DAY <= self._now()]
 
     def _url_of(self, listing: Listing, span: str, date: str) -> str:
-        market = quote(listing.market.replace("/", ""), safe="")
-        name = f"{market}-{self._timeframe}-{date}.zip"
-        return f"{self._url}/data/spot/{span}/klines/{market}/{self._timeframe}/{name}"
+        market = quote(listing.market.partition(":")[0].replace("/", ""), safe="")
+        return f"{self._url}/{self._layout.path(span, market, date)}"
 
     def _checksum(self, url: str) -> str | None:
         return self._web.persist(lambda: self._read_checksum(url))
@@ -197,8 +197,8 @@ class ArchiveSource(ListedSource):
 
         body = self._web.persist(verified)
         if body is None:
-            return CANDLE_SCHEMA.to_frame()
-        return klines(body, symbol, self._limit, shown, interval=self._interval, span=span)
+            return self._nothing
+        return self._layout.read(body, symbol, self._limit, shown, span=span)
 
 
 class MismatchError(TransientError):

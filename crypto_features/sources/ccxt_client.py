@@ -34,7 +34,9 @@ class RefusedError(PermanentError):
     """The exchange will not answer this question, though it may answer another."""
 
 
-def new_client(exchange: str, credentials: Mapping[str, str], url: str | None, pace: Pace, patience: float) -> Any:
+def new_client(
+    exchange: str, credentials: Mapping[str, str], url: str | None, pace: Pace, patience: float, *, kind: str = "spot"
+) -> Any:
     """A client of an exchange for one thread.
 
     Args:
@@ -43,13 +45,14 @@ def new_client(exchange: str, credentials: Mapping[str, str], url: str | None, p
         url: Address in place of the exchange's own.
         pace: The rate limit.
         patience: For how many seconds a question is asked again; an answer may take a part of it, up to a minute.
+        kind: Which markets are listed, where an exchange lists each kind apart: `spot`, or `linear` for futures.
     """
     client = getattr(ccxt, exchange)({"enableRateLimit": True, "timeout": _TIMEOUT, **credentials})
     client.has["fetchCurrencies"] = False  # it would need a key.
     client.options["fetchMargins"] = False  # so would this.
     types = client.options.get("fetchMarkets")
-    if isinstance(types, dict) and "spot" in types.get("types", ()):
-        client.options["fetchMarkets"] = types | {"types": ["spot"]}
+    if isinstance(types, dict) and kind in types.get("types", ()):
+        client.options["fetchMarkets"] = types | {"types": [kind]}
     client.throttle = lambda cost=None: pace.wait(client.rateLimit / 1000 * (1 if cost is None else cost))
     bounded(client.session, _ANSWER_BYTES, min(longest_answer(patience), _LONGEST_ANSWER), stays=True)
     client.fetch = _only_json(client, client.fetch)

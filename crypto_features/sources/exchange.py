@@ -67,6 +67,8 @@ class ExchangeSource(ListedSource):
 
     resumes = True
     rows_at_once = 50_000
+    lists = "spot"
+    """Which markets are listed, where an exchange lists each kind apart."""
 
     def __init__(
         self,
@@ -237,7 +239,9 @@ class ExchangeSource(ListedSource):
         """This thread's ccxt client; all share the markets, the rate limit and the exchange's clock."""
         client = getattr(self._thread, "client", None)
         if client is None:
-            client = new_client(self._exchange, self._credentials, self._url, self._pace, self._patience)
+            client = new_client(
+                self._exchange, self._credentials, self._url, self._pace, self._patience, kind=self.lists
+            )
             with self._lock:
                 if self._markets is None:
                     self._load(symbol, client)

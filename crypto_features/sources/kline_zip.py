@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from crypto_features.errors import InputError, PermanentError
-from crypto_features.lake.contract import CANDLE_SCHEMA, in_candle_schema
+from crypto_features.lake.contract import in_candle_schema
 from crypto_features.sources.vendor.layouts import KLINE
 from crypto_features.sources.vendor.stamps import readings
+from crypto_features.tables.candle_rows import CANDLES
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """What is unpacked piece by piece; the other methods fill the memory before a limit can stop them."""
@@ -23,12 +24,14 @@ _SLACK = timedelta(seconds=1)
 _MOST = 0.5
 _VALUES = ("open", "high", "low", "close", "volume")
 _OHLCV = ("open_time", *_VALUES)
+_FURTHER = {"quote_volume": "quote_volume", "trades": "count", "taker_buy_volume": "taker_buy_volume"}
+"""Columns that only some sources have, and their names in a kline file."""
 
 
 def klines(
     body: bytes, symbol: str, limit: int, shown: str, *, interval: timedelta, span: tuple[datetime, datetime]
 ) -> pl.DataFrame:
-    """The candles of a zip, in `CANDLE_SCHEMA`; what cannot be read of a row is null.
+    """The candles of a zip with their further columns; what cannot be read of a row is null.
 
     Args:
         body: The zip.
@@ -43,7 +46,7 @@ def klines(
         InputError: if that file is not a kline CSV, most of its rows cannot be read, most of its candles are of another
             length, or none is of this time.
     """
-    rows = _parsed(_unpacked(body, limit, shown), symbol, shown)
+    rows = _parsed(unpacked(body, limit, shown), symbol, shown)
     outside = ~pl.col("open_time").is_between(*span, closed="left")
     rows = rows.filter(~outside | pl.col("open_time").is_null())
     if rows["open_time"].drop_nulls().is_empty():
@@ -51,10 +54,20 @@ def klines(
     length = rows["length"].median()
     if isinstance(length, timedelta) and abs(length - interval) > _SLACK:
         raise InputError(f"{shown} holds candles of {round(length / _SLACK) * _SLACK}; expected {interval}.")
-    return in_candle_schema(rows.drop("length")).match_to_schema(CANDLE_SCHEMA)
+    return in_candle_schema(rows.drop("length")).match_to_schema(CANDLES.full_schema)
 
 
-def _unpacked(body: bytes, limit: int, shown: str) -> bytes:
+def unpacked(body: bytes, limit: int, shown: str) -> bytes:
+    """The one file of a zip.
+
+    Args:
+        body: The zip.
+        limit: How many bytes the file may have.
+        shown: Where the zip is from, for errors.
+
+    Raises:
+        PermanentError: if it is not a zip of one file, or a larger one.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             members = archive.infolist()
@@ -84,13 +97,16 @@ def _parsed(text: bytes, symbol: str, shown: str) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{shown} is not a kline CSV ({str(error).splitlines()[0]}).") from None
     stamps = (pl.col(name).str.strip_chars().cast(pl.Int64, strict=False) for name in ("open_time", "close_time"))
-    numbers = [pl.col(name).str.strip_chars().cast(pl.Float64, strict=False) for name in _VALUES]
+    named = {**dict(zip(_VALUES, _VALUES, strict=True)), **_FURTHER}
+    numbers = [
+        pl.col(column).str.strip_chars().cast(pl.Float64, strict=False).alias(name) for name, column in named.items()
+    ]
     read = rows.select(*stamps, *numbers)
     time, close = (readings(pl.Int64(), name)["epoch"] for name in ("open_time", "close_time"))
     candles = read.select(
         symbol=pl.lit(symbol),
         open_time=time,
-        **{name: pl.col(name) for name in _VALUES},
+        **{name: pl.col(name).cast(CANDLES.full_schema[name]) for name in named},
         length=close - time,
     )
     bad = candles.select(pl.any_horizontal(pl.col(_OHLCV).is_null())).to_series()

@@ -12,6 +12,9 @@ from crypto_features.clock import as_utc
 from crypto_features.errors import SettingsError
 from crypto_features.lake.names import check_symbol
 
+_PRICES = ("open", "high", "low", "close")
+_AMOUNTS = ("volume", "taker_buy_volume", "open_interest")
+"""Columns that count the base asset."""
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _LISTING = re.compile(r"([^@*\s]+/[^@*\s]+)(?:\*([\d.]+))?(?:@(.*?)\.\.(.*))?")
 _FORM = (
@@ -37,12 +40,12 @@ class Listing:
     factor: float = 1.0
 
     def rescaled(self, candles: pl.DataFrame) -> pl.DataFrame:
-        """Candles of the market in the symbol's own units."""
+        """Candles or other rows of the market in the symbol's own units."""
         if self.factor == 1.0:
             return candles
-        return candles.with_columns(
-            pl.col("open", "high", "low", "close") / self.factor, pl.col("volume") * self.factor
-        )
+        prices = [name for name in _PRICES if name in candles.columns]
+        amounts = [name for name in _AMOUNTS if name in candles.columns]
+        return candles.with_columns(pl.col(prices) / self.factor, pl.col(amounts) * self.factor)
 
 
 def parse_listings(text: str) -> dict[str, tuple[Listing, ...]]:

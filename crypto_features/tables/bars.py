@@ -29,7 +29,7 @@ class Bars(Table):
         project: The project that computes them, if that is another one than the catalog's.
 
     Raises:
-        InputError: if bars of that length do not begin with each day.
+        InputError: if bars of that length do not begin with each day, or it is not made of candles.
     """
 
     name: str
@@ -40,6 +40,8 @@ class Bars(Table):
     time: ClassVar[str] = "open_time"
 
     def __post_init__(self) -> None:
+        if not self.of.has_prices:
+            raise InputError(f"{self.name} is made of {self.of.name}, which holds no prices; expected candles.")
         if self.bar(DAY) <= timedelta(0) or DAY % self.bar(DAY):
             raise InputError(
                 f"{self.name} declares every={self.every!r}, which does not divide a day; expected such as 4h."

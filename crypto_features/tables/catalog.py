@@ -1,7 +1,7 @@
 """A catalog: the tables, services and training sets of one project, in an order in which each finds its inputs."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
@@ -34,22 +34,29 @@ class Catalog:
         *declared: Tables, services and training sets, in any order.
         project: Name of the project that declares them, which is that of its Feast project: what it registers and
             computes is its own, and other projects of the same data folder are left alone.
+        optional: Tables that exist only where CRYPTO_FEATURES_DERIVATIVES_SOURCE names a source of what they read.
 
     Raises:
         InputError: if two tables, services or training sets have one name, a table has that of the rejected candles,
-            there is not exactly one raw table, or the project's name is not made of a-z, 0-9 and '_'.
+            it is open which raw table has the candles that everything is timed by, or the project's name is not made of
+            a-z, 0-9 and '_'.
         UnknownNameError: naming who reads what does not exist.
 
     Attributes:
         tables: Every table by name, each after those that it reads.
-        raw: The raw table.
+        raw: The candles that everything is timed by: of several raw tables of candles the one without a source of its
+            own.
         project: Name of the project.
     """
 
-    def __init__(self, *declared: "Declared | Catalog", project: str = SHIPPED) -> None:
+    def __init__(self, *declared: "Declared | Catalog", project: str = SHIPPED, optional: Sequence[Table] = ()) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", project):
             raise InputError(f"project={project!r} is not a name of a project; expected a-z, 0-9 and '_', as my_desk.")
         self.project = project
+        self.optional: tuple[Table, ...] = (
+            *optional,
+            *(o for item in declared if isinstance(item, Catalog) for o in item.optional),
+        )
         parts = [part for item in declared for part in (item.declared if isinstance(item, Catalog) else (item,))]
         found: dict[str, Table] = {}
         for part in parts:
@@ -65,14 +72,12 @@ class Catalog:
         services = [p for p in parts if isinstance(p, FeatureService)] + [one.service for one in self.training]
         self.services: Mapping[str, FeatureService] = MappingProxyType(_by_name("services", services))
         self.tables: Mapping[str, Table] = MappingProxyType(found)
-        raws = [*self._kind(RawTable)]
-        if len(raws) != 1:
-            raise InputError(
-                f"a catalog has exactly one raw table of candles, and this one has {len(raws)}"
-                f"{''.join(f' ({name})' for name in raws)}; declare bars and groups of one."
-            )
-        self.raw: RawTable = next(iter(self._kind(RawTable).values()))
+        self.raw: RawTable = _timing([*self.raws.values()])
         self._check()
+
+    def with_optional(self) -> "Catalog":
+        """This catalog with its optional tables; the same one if it has none."""
+        return Catalog(self, *self.optional, project=self.project) if self.optional else self
 
     @property
     def declared(self) -> tuple[Declared, ...]:
@@ -101,8 +106,28 @@ class Catalog:
 
     @property
     def timed(self) -> tuple[Table, ...]:
-        """The tables whose rows have a time of their own: all but fitted models."""
-        return tuple(table for table in self.tables.values() if not isinstance(table, FittedModel))
+        """The tables whose newest row has an age that is judged.
+
+        Not fitted models, which have no time, nor raw tables with a source of their own: how late these may be, such as
+        files that come once a month, only their source knows.
+        """
+        further = {name for name in self.raws if name != self.raw.name}
+        return tuple(t for t in self.tables.values() if not isinstance(t, FittedModel) and t.name not in further)
+
+    @property
+    def raws(self) -> Mapping[str, RawTable]:
+        """The raw tables by name."""
+        return self._kind(RawTable)
+
+    def raw_of(self, name: str) -> RawTable | None:
+        """The raw table of that name, or the one whose rejected rows the table of that name holds."""
+        if name == QUARANTINE:
+            return self.raw
+        return self.raws.get(name.removeprefix(f"{QUARANTINE}/"))
+
+    def quarantine_of(self, raw: RawTable) -> str:
+        """The table of the rows of a raw table that break its contract."""
+        return QUARANTINE if raw is self.raw else f"{QUARANTINE}/{raw.name}"
 
     @property
     def bars(self) -> Mapping[str, Bars]:
@@ -131,8 +156,8 @@ class Catalog:
 
     def time_of(self, name: str) -> str:
         """The column that orders a table's rows, of a training set's too; what is rejected is a raw row."""
-        if name == QUARANTINE:
-            return self.raw.time
+        if (raw := self.raw_of(name)) is not None:
+            return raw.time
         return self.tables[name].time if name in self.tables else Table.time
 
     def __repr__(self) -> str:
@@ -185,6 +210,19 @@ def _add(table: Table, found: dict[str, Table]) -> None:
         _add(source.table, found)
     if found.setdefault(table.name, table) is not table:
         raise InputError(f"two tables of the catalog are named {table.name!r}; give one of them another name.")
+
+
+def _timing(raws: Sequence[RawTable]) -> RawTable:
+    """The candles that everything is timed by."""
+    candles = [raw for raw in raws if raw.has_prices]
+    found = candles if len(candles) == 1 else [raw for raw in candles if raw.source is None]
+    if len(found) != 1:
+        raise InputError(
+            f"a catalog has exactly one raw table of candles, and this one has {len(found)}"
+            f"{''.join(f' ({raw.name})' for raw in found)}; declare bars and groups of one, and give every other one a "
+            'source of its own, such as RawTable("candles_okx", source="ccxt:okx").'
+        )
+    return found[0]
 
 
 def _by_name(kind: str, declared: Iterable[N]) -> dict[str, N]:

@@ -90,11 +90,11 @@ class FeatureGroup(Table):
     @property
     def inputs(self) -> tuple[Join, ...]:
         """The bars and the joined tables."""
-        lookback, window = self.lookback, 1
-        if self.function is None:
-            lookback = max((f.calendar for f in self.features), default=timedelta(0))
-            window = max((f.window for f in self.features), default=1)
-        return (Join(self.bars, lookback, window=window), *self.joins)
+        if self.function is not None:
+            return (Join(self.bars, self.lookback), *self.joins)
+        lookback = max((f.calendar for f in self.features), default=timedelta(0))
+        bars = Join(self.bars, lookback, window=max((f.window for f in self.features), default=1))
+        return (bars, *(join.to(bars) for join in self.joins))
 
     @property
     def fields(self) -> tuple[Feature, ...]:

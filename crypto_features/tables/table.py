@@ -1,6 +1,7 @@
 """A table: a declared function from what was known at a time to its rows at that time."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -105,6 +106,7 @@ class Join:
         window: int = 1,
     ) -> None:
         self.table, self.columns, self.window = table, dict(columns or {}), window
+        self.bars: Join | None = None
         self.lookback = length(lookback, f"the lookback of {table.name}")
 
     @property
@@ -118,4 +120,11 @@ class Join:
         Args:
             interval: Length of a base candle.
         """
-        return self.lookback + (span(self.window, self.table.bar(interval)) if self.window > 1 else timedelta(0))
+        own = self.lookback + (span(self.window, self.table.bar(interval)) if self.window > 1 else timedelta(0))
+        return own + (self.bars.reach(interval) if self.bars else timedelta(0))
+
+    def to(self, bars: "Join") -> "Join":
+        """The same join to each of these bars, those before the start of a partition as well."""
+        joined = copy(self)
+        joined.bars = bars
+        return joined

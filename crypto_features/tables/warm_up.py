@@ -25,7 +25,9 @@ def warm_up(group: FeatureGroup, interval: timedelta) -> timedelta:
 
 def _until_full(source: Join, interval: timedelta) -> timedelta:
     table = source.table
-    joined = source.window * table.bar(interval) if source.columns else timedelta(0)
+    joined = timedelta(0)
+    if source.columns:  # without a window they read by the calendar.
+        joined = source.window * table.bar(interval) if source.window > 1 else source.lookback
     if isinstance(table, FeatureGroup):
         return joined + max(f.warm_up for f in table.features) * table.bar(interval) + warm_up(table, interval)
     # A symbol may begin in the middle of a bar, which then is not complete.

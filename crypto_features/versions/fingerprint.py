@@ -85,7 +85,7 @@ def _fit_fingerprint(model: FittedModel) -> str:
 def _on_probes(table: Table) -> pl.DataFrame:
     """A table on the probe market; a model's months without a fingerprint are assumed, not fitted."""
     if isinstance(table, RawTable):
-        return probe_market()
+        return table.stand_in(probe_market(), HOUR)
     if isinstance(table, Bars):
         bars = resample(_on_probes(table.of), HOUR, table.bar(HOUR))
         return pl.concat([probe_history(), bars]).sort("symbol", "open_time") if table.bar(HOUR) == DAY else bars

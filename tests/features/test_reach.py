@@ -38,6 +38,7 @@ MINE = FeatureGroup(
         feature("strength", rsi(3), 129, 4),  # (2/3)^128 is less than 2^-53, and a change needs a bar more.
         feature("smooth", ema(CLOSE, 5), 128, 5),
         feature("of_hours", CLOSE / pl.col("candles.mean_9"), 1),
+        feature("of_hours_before", CLOSE / pl.col("candles.mean_9").shift(130), 131),
     ),
 )
 NAMES = [f.name for f in MINE.features]
@@ -73,7 +74,7 @@ def test_a_month_alone_and_one_new_bar_equal_all_history_to_the_bit(
     alone = pl.concat(compute_partition(MINE, inputs, month, interval=HOUR) for month in months)
     assert alone.sort("symbol", "event_timestamp").equals(whole)
 
-    reach = MINE.inputs[0].reach(HOUR)
+    reach = MINE.inputs[1].reach(HOUR)
     for row in whole.sample(12, seed=1).iter_rows(named=True):
         now = row["event_timestamp"]
         seen = {
@@ -108,8 +109,9 @@ def test_a_value_whose_window_lacks_more_than_may_be_missing_is_null() -> None:
 
 
 def test_how_far_back_a_group_reads_follows_from_its_windows() -> None:
-    assert MINE.inputs[0].reach(HOUR) == 129 * DAY + 2 * ABSENCE == span(129, DAY)
-    assert MINE.inputs[1].reach(HOUR) == 2 * DAY + 9 * HOUR + 2 * ABSENCE
+    of_bars, of_hours = (source.reach(HOUR) for source in MINE.inputs)
+    assert of_bars == 131 * DAY + 2 * ABSENCE == span(131, DAY)
+    assert of_hours == of_bars + 2 * DAY + 9 * HOUR + 2 * ABSENCE
     assert Join(daily_candles, "3d").reach(HOUR) == timedelta(days=3)
     by_calendar = Feature("x", CLOSE, "", "", lookback="20d")
     assert FeatureGroup("x", bars=daily_candles, features=[by_calendar]).inputs[0].reach(HOUR) == 20 * DAY

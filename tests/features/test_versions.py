@@ -281,7 +281,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
     ),
     "joined rows of eight days": (
         (("shipped.signals", 'price_features, "7d"', 'price_features, "8d"'),),
-        {SIGNALS: {"should_sell", "signal_strength"}},
+        {SIGNALS: {"should_sell"}},
     ),
     "joined rows of one day": (
         (("shipped.signals", 'price_features, "7d"', 'price_features, "1d"'),),

@@ -34,7 +34,9 @@ from tests.market.market import HOUR, candles
 DECEMBER = datetime(2024, 12, 1, tzinfo=UTC)
 JANUARY = datetime(2025, 1, 1, tzinfo=UTC)
 NOW = datetime(2025, 2, 10, 12, tzinfo=UTC)
-FRAME = candles("BTC", start=DECEMBER, count=(NOW - DECEMBER) // HOUR)
+FRAME = candles("BTC", start=DECEMBER, count=(NOW - DECEMBER) // HOUR).with_columns(
+    quote_volume=pl.col("volume") * pl.col("close"), trades=pl.lit(5, pl.Int64), taker_buy_volume=pl.lit(1.0)
+)
 
 
 def klines(frame: pl.DataFrame, *, header: bool = False, length: timedelta = HOUR) -> bytes:
@@ -45,7 +47,7 @@ def klines(frame: pl.DataFrame, *, header: bool = False, length: timedelta = HOU
         open_time=micro // unit,
         **{name: pl.col(name) for name in ("open", "high", "low", "close", "volume")},
         close_time=(micro + length // timedelta(microseconds=1) - 1) // unit,
-        quote_volume=pl.col("volume") * pl.col("close"),
+        quote_volume=pl.col("quote_volume") if "quote_volume" in frame.columns else pl.lit(3.0),
         count=pl.lit(5),
         taker_buy_volume=pl.lit(1.0),
         taker_buy_quote_volume=pl.lit(2.0),

@@ -132,3 +132,28 @@ def test_gaps_are_listed_and_what_will_not_come_ends_with_an_error(monkeypatch: 
     assert result.exit_code == 1
     assert "OLD: no candle came that opens at 2024-01-03 02:00 or later" in result.output
     assert "CRYPTO_FEATURES_MARKETS=OLD=<market>@..2024-01-03" in result.output
+
+
+OWN_CATALOG = """
+import crypto_features as cf
+from crypto_features.shipped import candles
+from tests.market.market import Offer, candles as hours
+
+def elsewhere(settings):
+    return Offer(hours(*settings.symbols, count=50), venue="elsewhere spot USDT")
+
+catalog = cf.Catalog(candles, cf.RawTable("candles_elsewhere", source="own_venues:elsewhere"))
+"""
+
+
+def test_every_raw_table_is_fetched_each_from_its_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "own_venues.py").write_text(OWN_CATALOG)
+    (tmp_path / "own_source.py").write_text(OWN_SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    given = {"SYMBOLS": "BTC", "SOURCE": "own_source:mine", "CATALOG": "own_venues:catalog"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"CRYPTO_FEATURES_{name}", value)
+    result = CliRunner().invoke(app, ["fetch", "--last", "2024-01"])
+    assert (result.exit_code, "candles_elsewhere: offer" in result.output) == (0, True)
+    for name, count in {"candles": 100, "candles_elsewhere": 50}.items():
+        assert Table(UPath(tmp_path / "data"), name, "open_time", raw=True).read().height == count

@@ -13,6 +13,8 @@ from crypto_features.lake.contract import KEY, validate
 from crypto_features.plots import quarantine_by_rule
 from crypto_features.sources.standing import Silent, Standing
 from crypto_features.tables.bars import Bars
+from crypto_features.tables.candle_rows import CANDLES
+from crypto_features.tables.raw_rows import RawRows
 
 LONG_GAP = timedelta(days=1)
 LEAST_SHARE = 0.99
@@ -21,21 +23,23 @@ ENDED = "ended"
 """Under this name a run of the asset `candles` notes which markets its source knows to be halted or delisted."""
 
 
-def contract(candles: pl.DataFrame, interval: timedelta, now: datetime) -> Finding:
+def contract(candles: pl.DataFrame, interval: timedelta, now: datetime, kind: RawRows = CANDLES) -> Finding:
     """Every stored candle keeps the contract: types, positive prices, bounds, stamps on the grid, none from the future.
 
     Args:
-        candles: Current candles, one row for each symbol and open time.
+        candles: Current candles or other raw rows, one for each symbol and open time.
         interval: Length of a candle.
         now: The current time.
+        kind: What the rows are.
     """
-    _, broken = validate(candles.drop("known_at", strict=False), interval, now)
+    _, broken = validate(candles.drop("known_at", strict=False), interval, now, kind)
+    named = f"{kind.row}s"
     future = broken.filter(pl.col("rule").str.starts_with("is_over"))
     if future.height:
         newest = future.select(pl.col("open_time").max().dt.to_string("%Y-%m-%d %H:%M")).item()
         return Finding(
             passed=False,
-            text=f"{future.height} of {candles.height} stored candles close later than the clock, {now:%Y-%m-%d %H:%M} "
+            text=f"{future.height} of {candles.height} stored {named} close later than the clock, {now:%Y-%m-%d %H:%M} "
             f"UTC; the newest opened at {newest}.",
             todo="set this machine's clock, or CRYPTO_FEATURES_CLOCK, which is earlier than when these candles were "
             "fetched. Only if the clock is right are the candles wrong: then restore the month from a copy.",
@@ -43,34 +47,35 @@ def contract(candles: pl.DataFrame, interval: timedelta, now: datetime) -> Findi
         )
     return Finding(
         passed=broken.is_empty(),
-        text=f"{broken.height} of {candles.height} stored candles break the contract.",
+        text=f"{broken.height} of {candles.height} stored {named} break the contract.",
         todo="these candles were written past the quarantine: restore the month from a copy, or "
         "keep its file elsewhere and materialize candles for it again.",
         facts={"broken": rows(broken)} if broken.height else {},
     )
 
 
-def quarantined(quarantine: pl.DataFrame, stored: pl.DataFrame, allowed: float) -> Finding:
+def quarantined(quarantine: pl.DataFrame, stored: pl.DataFrame, allowed: float, kind: RawRows = CANDLES) -> Finding:
     """The share of candles of which there is no valid version is no more than the setting allows.
 
     Args:
         quarantine: Rejected versions of candles, with `rule`; one that was corrected since does not count.
         stored: Current candles of the same months.
         allowed: Share, 0 to 1.
+        kind: What the rows are.
     """
     lost = quarantine.join(stored, on=KEY, how="anti", nulls_equal=True).unique(KEY, keep="last", maintain_order=True)
     every = lost.height + stored.height
     share = lost.height / max(1, every)
     return Finding(
         passed=share <= allowed,
-        text=f"{lost.height} of {every} candles have no version that keeps the contract, a share of {share:.2%}; "
+        text=f"{lost.height} of {every} {kind.row}s have no version that keeps the contract, a share of {share:.2%}; "
         f"{allowed:.2%} is allowed.",
         todo="read the rules in the table quarantine; correct the source or its settings (columns, stamps, interval), "
         "or raise CRYPTO_FEATURES_MAX_REJECTED if the rest is to be trusted.",
         facts={
             "share": dg.MetadataValue.float(share),
             "latest": rows(quarantine.reverse()),
-            "by rule": inline(quarantine_by_rule(quarantine), "rejected candles by rule"),
+            "by rule": inline(quarantine_by_rule(quarantine), f"rejected {kind.row}s by rule"),
         }
         if quarantine.height
         else {},
@@ -153,6 +158,24 @@ def complete(candles: pl.DataFrame, interval: timedelta, holes: pl.DataFrame) ->
             "gaps": rows(holes.sort("missing", descending=True)),
             "coverage": rows(present, ["symbol", "present", "expected", "share"]),
         },
+    )
+
+
+def no_long_gap(holes: pl.DataFrame, step: timedelta, kind: RawRows) -> Finding:
+    """No symbol lacks rows for a day in a row.
+
+    Args:
+        holes: The gaps, as `gaps_in` gives them.
+        step: By which they are counted.
+        kind: What the rows are.
+    """
+    long = holes.filter(pl.col("missing") * step >= LONG_GAP)
+    return Finding(
+        passed=long.is_empty(),
+        text=f"{holes.height} gaps, {long.height} of them a day or longer.",
+        todo=f"see whether the source has the {kind.row}s now: materialize the table for the months of the gaps, with "
+        "`again: true` in the launchpad. What the source never had stays a gap: nothing is filled in.",
+        facts={"gaps": rows(holes.sort("missing", descending=True))},
     )
 
 

@@ -41,6 +41,7 @@ def every_check(settings: Settings, catalog: Catalog, opening: Opening) -> Seque
     """All checks of the graph."""
     return [
         *([] if catalog.raw.project else [_candles(settings, catalog.raw, opening)]),
+        *(_raw(settings, raw) for raw in catalog.raws.values() if raw is not catalog.raw and not raw.project),
         *(_bars(settings, bars) for bars in catalog.bars.values() if not bars.project),
         *(_table(settings, group) for group in catalog.groups.values()),
         *(_online(settings, group, catalog) for group in catalog.groups.values()),
@@ -77,6 +78,38 @@ def _candles(settings: Settings, raw: RawTable, opening: Opening) -> dg.AssetChe
                 "gaps": candle_checks.complete(stored, lake.interval, _gaps(table, months, lake.interval)),
                 "fresh": _fresh(table, raw, settings, now),
                 "all_current": candle_checks.all_current(silence, unexpected(silence, settings, now)),
+                "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance, raw.name)),
+            }
+
+        yield from _judged(context, table, asked, look)
+
+    return checks
+
+
+def _raw(settings: Settings, raw: RawTable) -> dg.AssetChecksDefinition:
+    row = raw.rows.row
+    asked = {
+        "contract": (True, f"Every stored {row} keeps the contract."),
+        "quarantine": (True, f"The share of rejected {row}s is small enough to trust the rest."),
+        "gaps": (False, f"No symbol lacks {row}s for a day in a row."),
+        "all_fetched": (False, "The last run left out no symbol."),
+    }
+
+    @dg.multi_asset_check(name=f"{raw.name}_checks", specs=_specs(raw.name, asked), can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        table, rejected = lake.table(raw.name), lake.quarantine_of(raw)
+        if not table.months():
+            yield from _nothing_yet(context, raw.name, asked)
+            return
+        step = raw.rows.step_of(lake.interval)
+
+        def look(months: Sequence[str]) -> Mapping[str, Finding]:
+            stored = current(_read(table, months))
+            quarantine = _read(rejected, [m for m in months if m in rejected.months()])
+            return {
+                "contract": candle_checks.contract(stored, lake.interval, clock.now(), raw.rows),
+                "quarantine": candle_checks.quarantined(quarantine, stored, settings.max_rejected, raw.rows),
+                "gaps": candle_checks.no_long_gap(_gaps(table, months, step, raw.rows.holds), step, raw.rows),
                 "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance, raw.name)),
             }
 
@@ -210,10 +243,10 @@ def _registry(catalog: Catalog) -> dg.AssetChecksDefinition:
     return checks
 
 
-def _gaps(table: Table, months: Sequence[str], interval: timedelta) -> pl.DataFrame:
+def _gaps(table: Table, months: Sequence[str], interval: timedelta, holds: pl.Expr | None = None) -> pl.DataFrame:
     """The gaps that begin or end in those months, wherever the candles on their other side are."""
     ends = [pl.col(name).dt.strftime(FORMAT).is_in(list(months)) for name in ("from", "to")]
-    return gaps_in(table, table.months(), interval).filter(pl.any_horizontal(ends))
+    return gaps_in(table, table.months(), interval, holds).filter(pl.any_horizontal(ends))
 
 
 def _fresh(table: Table, declared: Declared, settings: Settings, now: datetime) -> Finding:
