@@ -89,3 +89,17 @@ def test_the_view_is_served_with_what_was_known_when_the_day_began(archive: Arch
     assert online["open_interest_change_7d"] == [pytest.approx(now / then - 1)]
     assert online.statuses["funding_rate"] == ["NULL_VALUE"]
     assert online.event_times["derivatives_features"] == [datetime(2024, 2, 15, tzinfo=UTC)]
+
+
+def test_an_exchange_is_asked_each_hour_for_the_newest_month(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert archive.files
+    monkeypatch.setenv("CRYPTO_FEATURES_DERIVATIVES_SOURCE", "ccxt")
+    definitions, instance = build(Settings.load()), dg.DagsterInstance.ephemeral()
+    chosen = dg.AssetSelection.assets(*RAW)
+    times = [datetime(2024, 2, 15, 0, minute, tzinfo=UTC) for minute in (2, 4)]
+    before = dg.evaluate_automation_conditions(definitions, instance, chosen, evaluation_time=times[0])
+    after = dg.evaluate_automation_conditions(
+        definitions, instance, chosen, evaluation_time=times[1], cursor=before.cursor
+    )
+    assert (before.total_requested, after.total_requested) == (0, 2)
+    assert [after.get_requested_partitions(dg.AssetKey(name)) for name in RAW] == [{"2024-02"}] * 2
