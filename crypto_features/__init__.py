@@ -44,10 +44,12 @@ if TYPE_CHECKING:
     from crypto_features.tables.bars import Bars
     from crypto_features.tables.borrowed import Borrowed
     from crypto_features.tables.catalog import Catalog
+    from crypto_features.tables.derivative_rows import DERIVATIVES, FUNDING
     from crypto_features.tables.feature import NOT_NEGATIVE, POSITIVE, Feature
     from crypto_features.tables.group import FeatureGroup
     from crypto_features.tables.model import FittedModel
     from crypto_features.tables.raw import RawTable
+    from crypto_features.tables.raw_rows import Column, RawRows
     from crypto_features.tables.service import FeatureService
     from crypto_features.tables.table import Join
     from crypto_features.tables.training import TrainingSet
@@ -99,10 +101,12 @@ _HOMES = {
     "crypto_features.tables.bars": ("Bars",),
     "crypto_features.tables.borrowed": ("Borrowed",),
     "crypto_features.tables.catalog": ("Catalog",),
+    "crypto_features.tables.derivative_rows": ("DERIVATIVES", "FUNDING"),
     "crypto_features.tables.feature": ("NOT_NEGATIVE", "POSITIVE", "Feature"),
     "crypto_features.tables.group": ("FeatureGroup",),
     "crypto_features.tables.model": ("FittedModel",),
     "crypto_features.tables.raw": ("RawTable",),
+    "crypto_features.tables.raw_rows": ("Column", "RawRows"),
     "crypto_features.tables.service": ("FeatureService",),
     "crypto_features.tables.table": ("Join",),
     "crypto_features.tables.training": ("TrainingSet",),
@@ -115,6 +119,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CLOSE",
+    "DERIVATIVES",
+    "FUNDING",
     "HIGH",
     "LOW",
     "NOT_NEGATIVE",
@@ -124,6 +130,7 @@ __all__ = [
     "Bars",
     "Borrowed",
     "Catalog",
+    "Column",
     "ConsumedError",
     "CryptoFeaturesError",
     "Feature",
@@ -137,6 +144,7 @@ __all__ = [
     "OnlineFeatures",
     "ParityReport",
     "PermanentError",
+    "RawRows",
     "RawTable",
     "SettingsError",
     "TrainingSet",

@@ -20,6 +20,16 @@ import polars as pl
 import crypto_features as cf
 
 candles: cf.RawTable = cf.RawTable("candles")
+elsewhere: cf.RawTable = cf.RawTable("elsewhere", source="ccxt:okx")
+funding: cf.RawTable = cf.RawTable("funding", rows=cf.FUNDING, source="archive")
+interest: cf.RawTable = cf.RawTable("interest", rows=cf.DERIVATIVES, source="ccxt")
+
+
+def scored(candles: pl.DataFrame, interval: timedelta) -> pl.DataFrame:
+    return candles.select("symbol", pl.col("open_time") + interval, score=pl.col("close"))
+
+
+scores: cf.RawRows = cf.RawRows("scores", "score", (cf.Column("score", "none", "A score.", least=0),), scored)
 h4: cf.Bars = cf.Bars("h4", of=candles, every="4h")
 moves = cf.FeatureGroup(
     "moves",

@@ -15,6 +15,7 @@ from crypto_features.lake.table import Table, stored
 from crypto_features.tables.artefact import opened
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.model import SCHEMA
+from crypto_features.tables.raw import RawTable
 from crypto_features.versions.plan import Published, Settled
 from crypto_features.versions.provenance import PUBLISHED_AT
 
@@ -52,17 +53,31 @@ class Folder:
         return Published(self._notes, digests)
 
     def corrected(self, asset: str, month: str) -> tuple[str, ...]:
-        """The candles of a month that became known after the asset's month was published."""
+        """The raw rows of a month that became known after the asset's month was published."""
         noted = self._notes[asset][month].get(PUBLISHED_AT)
-        raw = self._table(self._catalog.raw.name)
-        if noted is None or month not in raw.months():
+        if noted is None:
             return ()
-        rows = raw.read([month], ["symbol", "open_time", "known_at"])
+        declared = self._catalog.tables.get(asset)
+        read = [self._catalog.raw] if declared is None else [i.table for i in declared.inputs]
+        return tuple(
+            text
+            for raw in read
+            if isinstance(raw, RawTable)
+            for text in self._known_since(raw, month, datetime.fromisoformat(noted))
+        )
+
+    def _known_since(self, raw: RawTable, month: str, time: datetime) -> tuple[str, ...]:
+        table, further = self._table(raw.name), "" if raw is self._catalog.raw else f"{raw.name} of "
+        if month not in table.months():
+            return ()
+        rows = table.read([month], ["symbol", "open_time", "known_at"])
         rows = rows.with_columns(versions=pl.len().over("symbol", "open_time"))
-        later = rows.filter(pl.col("known_at") > datetime.fromisoformat(noted))
+        later = rows.filter(pl.col("known_at") > time)
         shown = [
-            f"{row['symbol']} {row['open_time']:%Y-%m-%d %H:%M} {'corrected' if row['versions'] > 1 else 'new'}"
-            for row in later.head(SHOWN_CANDLES).iter_rows(named=True)
+            f"{further}{symbol} {opened:%Y-%m-%d %H:%M} {'corrected' if versions > 1 else 'new'}"
+            for symbol, opened, versions in later.head(SHOWN_CANDLES)
+            .select("symbol", "open_time", "versions")
+            .iter_rows()
         ]
         more = later.height - len(shown)
         return (*shown, f"{more} more") if more > 0 else tuple(shown)

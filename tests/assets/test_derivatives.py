@@ -74,7 +74,7 @@ def test_the_graph_fetches_checks_and_computes(archive: Archive, tmp_path: Path)
         assert [path for path in archive.asked if path.endswith(".zip")] == []
 
 
-def test_the_view_is_served_with_what_was_known_when_the_day_began(archive: Archive) -> None:
+def test_the_view_is_served_with_what_was_known_when_the_day_began(archive: Archive, tmp_path: Path) -> None:
     assert archive.files
     with dg.instance_for_test() as instance:
         built = materialize_all(build(Settings.load()), instance, ("2024-01", "2024-02"))
@@ -84,6 +84,22 @@ def test_the_view_is_served_with_what_was_known_when_the_day_began(archive: Arch
     refs = [f"derivatives_features:{name}" for name in ("long_short_ratio", "open_interest_change_7d", "funding_rate")]
     online = get_online_features(["BTC"], refs)
     assert online["long_short_ratio"] == [1.5]
-    assert online["open_interest_change_7d"] == [pytest.approx(1043 / 1036 - 1)]
+    opens = stored(UPath(tmp_path), current_catalog(), "daily_candles").read()["open_time"].to_list()
+    now, then = (1000 + (opens[number] - JANUARY) // DAY - 1 for number in (-1, -8))
+    assert online["open_interest_change_7d"] == [pytest.approx(now / then - 1)]
     assert online.statuses["funding_rate"] == ["NULL_VALUE"]
     assert online.event_times["derivatives_features"] == [datetime(2024, 2, 15, tzinfo=UTC)]
+
+
+def test_an_exchange_is_asked_each_hour_for_the_newest_month(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert archive.files
+    monkeypatch.setenv("CRYPTO_FEATURES_DERIVATIVES_SOURCE", "ccxt")
+    definitions, instance = build(Settings.load()), dg.DagsterInstance.ephemeral()
+    chosen = dg.AssetSelection.assets(*RAW)
+    times = [datetime(2024, 2, 15, 0, minute, tzinfo=UTC) for minute in (2, 4)]
+    before = dg.evaluate_automation_conditions(definitions, instance, chosen, evaluation_time=times[0])
+    after = dg.evaluate_automation_conditions(
+        definitions, instance, chosen, evaluation_time=times[1], cursor=before.cursor
+    )
+    assert (before.total_requested, after.total_requested) == (0, 2)
+    assert [after.get_requested_partitions(dg.AssetKey(name)) for name in RAW] == [{"2024-02"}] * 2

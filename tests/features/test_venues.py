@@ -147,7 +147,11 @@ def test_the_plan_equals_what_a_full_build_changes(
     report = lake.take(name, Offer(frame.with_columns(moved.alias(value), **bounds), venue=venue), later)
     assert report.corrected.height == 1
     before, full = lake.digests(), rebuilt(lake, tmp_path / "full", later).digests()
-    stale = {(item.asset, item.partition) for item in lake.plan(later).stale}
+    listed = lake.plan(later).stale
+    told = f"{symbol} {time:%Y-%m-%d %H:%M} corrected"
+    own = {"funding": f"funding of {told}", "candles": told, "candles_okx": f"candles_okx of {told}"}[name]
+    assert all(item.details == (own,) for item in listed[:1])
+    stale = {(item.asset, item.partition) for item in listed}
     assert stale == {key for key in full if full[key] != before.get(key)}
     assert bool(stale) == (name != "funding" or time.hour == 0)
     lake.build(later, stale)
