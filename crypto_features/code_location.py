@@ -9,18 +9,18 @@ import dagster as dg
 from crypto_features.automation import automation
 from crypto_features.catalogs import current_catalog
 from crypto_features.errors import CryptoFeaturesError, SettingsError
+from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.bars import bar_table
 from crypto_features.graph.candles import raw_table
 from crypto_features.graph.checks import every_check
+from crypto_features.graph.feast_registry import feast_registry
 from crypto_features.graph.features import feature_table
 from crypto_features.graph.further import further_table
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.models import model_table
-from crypto_features.graph.names import registry_of
 from crypto_features.graph.online import online_view
 from crypto_features.graph.partitions import monthly
 from crypto_features.graph.plan import recompute_plan
-from crypto_features.graph.registry import feast_registry
 from crypto_features.graph.training import training_set
 from crypto_features.settings import Settings, project_root
 from crypto_features.sources import Opening, source
@@ -57,7 +57,7 @@ def build(settings: Settings, market: Source | None = None) -> dg.Definitions:
                 recompute_plan(catalog),
                 feast_registry(catalog),
                 *(
-                    online_view(settings, group, months, registry=registry_of(catalog))
+                    online_view(settings, group, months, registry=registry_asset(catalog))
                     for group in catalog.groups.values()
                 ),
                 *(training_set(settings, one, catalog, months) for one in catalog.training),

@@ -89,14 +89,14 @@ def get_training_features(
         MissingTableError: if a feature table has not been computed yet.
         NotAppliedError: if there is no registry, or it is that of another data folder.
     """
-    from crypto_features.store import names, session
+    from crypto_features.store import registered, session
     from crypto_features.store.offline.entities import entity_frame
     from crypto_features.store.offline.known import known_by
 
     known = knowledge_of(as_of)
     store = session.applied_store()
-    refs = names.resolved(store, service, full=full_feature_names)
-    chosen = names.service_named(store, service) if isinstance(service, str) else refs
+    refs = registered.resolved(store, service, full=full_feature_names)
+    chosen = registered.service_named(store, service) if isinstance(service, str) else refs
     entities = entity_frame(entity_df)
     entities.require(["symbol"], service if isinstance(service, str) else refs[0])
     views = list(dict.fromkeys(ref.partition(":")[0].partition("@")[0] for ref in refs))
@@ -139,13 +139,13 @@ def get_training_completeness(
         MissingTableError: if a feature table has not been computed yet.
         NotAppliedError: if there is no registry, or it is that of another data folder.
     """
-    from crypto_features.store import names, session
+    from crypto_features.store import registered, session
     from crypto_features.store.offline.completeness import lowest
     from crypto_features.store.offline.entities import entity_frame
     from crypto_features.store.tables import require_own_tables
 
     store = session.feature_store()
-    refs = names.resolved(store, service, full=full_feature_names)
+    refs = registered.resolved(store, service, full=full_feature_names)
     require_own_tables([ref.partition(":")[0] for ref in refs])
     frame: pd.DataFrame = lowest(store, refs, entity_frame(entity_df), full_names=full_feature_names).to_pandas()
     return frame
@@ -176,13 +176,13 @@ def get_regime_features(
         OtherVersionError: with `as_of`, if the present code computes a feature otherwise than its table was.
         MissingTableError: if `regime_features` has not been computed yet.
     """
-    from crypto_features.store import names, session
+    from crypto_features.store import registered, session
     from crypto_features.store.offline.entities import entity_frame
     from crypto_features.store.offline.known import known_by
 
     known = knowledge_of(as_of)
     store = session.applied_store()
-    view = names.view_named(store, "regime_features")
+    view = registered.view_named(store, "regime_features")
     entities = entity_frame(create_entity_df(symbols, start_date, end_date))
     _known(entities.frame["symbol"], [view.name])
     refs = [f"{view.name}:{field.name}" for field in view.features]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crypto_features import clock
 from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
-from crypto_features.store.publish import Published, publish
+from crypto_features.store.publish_view import Published, publish_view
 from crypto_features.store.reach import reaching
 from feature_repo import arguments
 
@@ -69,14 +69,14 @@ def get_online_features(
         InputError: if there is no symbol or no feature, two features have one name, or `max_age` is no duration.
         StoreUnreachableError: if the online store does not answer; the next call tries again.
     """
-    from crypto_features.store import names, session
+    from crypto_features.store import registered, session
     from crypto_features.store.online.answer import lowest_completeness, summary
     from crypto_features.store.online.store import limited_to
 
     chosen = arguments.symbol_list(symbols)
     arguments.check_duration("max_age", max_age)
     store = session.applied_store()
-    features = names.resolved(store, feature_refs, full=full_feature_names)
+    features = registered.resolved(store, feature_refs, full=full_feature_names)
     with limited_to(max_age):
         response = store.get_online_features(features, {"symbol": chosen}, full_feature_names=full_feature_names)
     answer = OnlineFeatures(*summary(response, {"symbol"}), lowest_completeness(response), clock.now())
@@ -114,7 +114,7 @@ def materialize_features(
         InputError: if `views` is no list, or the end is before the start.
         MissingTableError: if a view's table has not been computed yet.
     """
-    from crypto_features.store import names, session
+    from crypto_features.store import registered, session
     from crypto_features.store.borrowed import origin
 
     arguments.check_views(views)
@@ -123,9 +123,9 @@ def materialize_features(
     since = arguments.time_of("start", start) if start else min(until, clock.now())
     if until < since:
         raise InputError(f"end {until:%Y-%m-%d %H:%M} is before start {since:%Y-%m-%d %H:%M}.")
-    own = [view for view in names.all_views(store) if origin(view) is None]
-    chosen = [names.view_named(store, view) for view in views] if views else own
-    return {view.name: publish(view.name, since, until) for view in chosen}
+    own = [view for view in registered.all_views(store) if origin(view) is None]
+    chosen = [registered.view_named(store, view) for view in views] if views else own
+    return {view.name: publish_view(view.name, since, until) for view in chosen}
 
 
 @reaching

@@ -10,8 +10,8 @@ import polars as pl
 
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.errors import CryptoFeaturesError
+from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.checks.remembered import last_evaluations
-from crypto_features.graph.names import registry_of
 from crypto_features.graph.recompute import plan_of
 from crypto_features.tables.months import month_of, month_span
 from crypto_features.versions.plan import Stale
@@ -69,7 +69,7 @@ def _stale(at: MarketNow) -> Iterator[Lag]:
 
 def _unpublished(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
     """The newest month of what was last published before a table that it is made from."""
-    registry = registry_of(at.catalog)
+    registry = registry_asset(at.catalog)
     if at.stored and instance.get_latest_materialization_event(dg.AssetKey(registry.split("/"))) is None:
         yield registry, registry, ()
         return

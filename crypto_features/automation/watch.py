@@ -14,9 +14,9 @@ from crypto_features.errors import CryptoFeaturesError
 from crypto_features.graph.checks.candles import ended_markets
 from crypto_features.graph.checks.finding import SAYS_TODO, TODO
 from crypto_features.graph.checks.remembered import last_evaluations
-from crypto_features.graph.freshness import freshness_of
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.materialize import innermost
+from crypto_features.graph.table_age import table_ages
 from crypto_features.host import dagster_private
 from crypto_features.ingest.silence import last_candles, silent_symbols, unexpected
 from crypto_features.lake.table import restoring
@@ -159,7 +159,7 @@ def troubled_tables(lake: LakeResource, catalog: Catalog, settings: Settings) ->
             continue
         name = table.name
         try:
-            states = list(freshness_of(lake, clock.now(), settings.online_grace, [table]))
+            states = list(table_ages(lake, clock.now(), settings.online_grace, [table]))
         except (CryptoFeaturesError, pl.exceptions.PolarsError, OSError) as error:
             yield (
                 name,

@@ -120,11 +120,10 @@ def _publications(settings: "Settings", stale: "Sequence[Stale]") -> "Iterator[t
 def with_registry(assets: frozenset[str]) -> frozenset[str]:
     """The assets, and the Feast registry if a training set is among them: it is joined as the registry declares it."""
     from crypto_features.catalogs import current_catalog
-    from crypto_features.graph.names import registry_of
+    from crypto_features.graph.asset_names import registry_asset
 
-    return (
-        assets | {registry_of(current_catalog())} if any(asset.startswith("training/") for asset in assets) else assets
-    )
+    training = any(asset.startswith("training/") for asset in assets)
+    return assets | {registry_asset(current_catalog())} if training else assets
 
 
 def ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":

@@ -7,15 +7,15 @@ from crypto_features.catalogs import current_catalog
 from crypto_features.compute.resample import WAITS_UNTIL
 from crypto_features.graph.conditions import fills
 from crypto_features.graph.describe import BAR_COLUMNS, lineage_of
-from crypto_features.graph.freshness import overdue
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import SINGLE_RUN, selected
 from crypto_features.graph.publish import publish
+from crypto_features.graph.table_age import overdue
 from crypto_features.lake.reading import Reading
 from crypto_features.settings import Settings
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.read import Terms
-from crypto_features.versions.measured import code_version, definitions, feature_versions
+from crypto_features.versions.measured import code_version, current_definitions, feature_versions
 from crypto_features.versions.provenance import partition_metadata
 
 
@@ -48,7 +48,8 @@ def bar_table(settings: Settings, bars: Bars, months: dg.PartitionsDefinition[st
         for month in selected(context):
             if month in published:
                 rows = bars.compute(read, month, None, terms)
-                notes = partition_metadata(rows, feature_versions(bars.name), read.digests(), definitions()[bars.name])
+                defined = current_definitions()[bars.name]
+                notes = partition_metadata(rows, feature_versions(bars.name), read.digests(), defined)
                 if pending := bars.due(read, month, terms):
                     notes[WAITS_UNTIL] = pending.isoformat()
                 publish(context, table, month, rows, provenance=notes)

@@ -11,9 +11,9 @@ from crypto_features.graph import inbox
 from crypto_features.graph.checks.candles import ENDED
 from crypto_features.graph.checks.finding import rows
 from crypto_features.graph.describe import raw_columns, rows_of
-from crypto_features.graph.freshness import overdue
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import FORMAT, SINGLE_RUN, selected
+from crypto_features.graph.table_age import overdue
 from crypto_features.ingest.ingest import ingest
 from crypto_features.ingest.missing import gaps_in
 from crypto_features.lake.candles import coverage

@@ -11,16 +11,16 @@ from upath import UPath
 from crypto_features import clock
 from crypto_features.catalogs import current_catalog
 from crypto_features.errors import InputError
+from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import feature_columns, feature_lineage
-from crypto_features.graph.freshness import overdue
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.leak_gate import leak_check, pass_gate
-from crypto_features.graph.names import registry_of
 from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.graph.pictures import pictures
 from crypto_features.graph.publish import each_kept, publish
 from crypto_features.graph.source_code import declared_in
+from crypto_features.graph.table_age import overdue
 from crypto_features.known.created import with_created
 from crypto_features.known.history import reach
 from crypto_features.known.past import missed
@@ -34,7 +34,7 @@ from crypto_features.tables.catalog import upstream
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import month_span
 from crypto_features.tables.read import Terms
-from crypto_features.versions.measured import code_version, definitions, feature_versions
+from crypto_features.versions.measured import code_version, current_definitions, feature_versions
 from crypto_features.versions.provenance import partition_metadata
 
 
@@ -55,7 +55,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         check_specs=[leak_check(group)],
         deps=[
             *(dg.AssetDep(i.name, partition_mapping=reaching_back(i.reach(settings.interval))) for i in group.inputs),
-            *([dg.AssetDep(registry_of(current_catalog()).split("/"))] if foreign else []),
+            *([dg.AssetDep(registry_asset(current_catalog()).split("/"))] if foreign else []),
         ],
         freshness_policy=overdue(group.bar(settings.interval), settings.online_grace),
         metadata={
@@ -70,7 +70,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         gate = pass_gate(context, lake, group)
         read = Reading(lake.path, current_catalog(), group, lake.interval)
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
-        fingerprints, defined = feature_versions(group.name), definitions()[group.name]
+        fingerprints, defined = feature_versions(group.name), current_definitions()[group.name]
         pinned = any(group.name in service.versions for service in current_catalog().services.values())
         late = _late(lake.path, group, selected(context), settings)
         with each_kept(context) as done:

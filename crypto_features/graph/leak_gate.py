@@ -24,7 +24,7 @@ from crypto_features.graph.lake import LakeResource
 from crypto_features.lake.candles import current
 from crypto_features.leak import ADVICE, leak_test, named_market
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.versions.definition import definitions
+from crypto_features.versions.definition import feature_definitions
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.measured import feature_versions
 from crypto_features.versions.probe_market import COLUMNS, DAYS, HOUR
@@ -113,7 +113,7 @@ def stretches(lake: LakeResource) -> pl.DataFrame:
 def tested_version(group: FeatureGroup) -> str:
     """What the leak test looks at: each feature's behaviour, its definition, and its declared window."""
     windows = {f"window of {f.name}": f"{f.window} {f.warm_up} {f.calendar}" for f in group.features}
-    defined = {f"definition of {name}": digest for name, digest in definitions(group).items()}
+    defined = {f"definition of {name}": digest for name, digest in feature_definitions(group).items()}
     return combined({**feature_versions(group.name), **defined, **windows})
 
 

@@ -17,7 +17,7 @@ from crypto_features.settings import Settings
 from crypto_features.tables.artefact import opened
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.read import Terms
-from crypto_features.versions.measured import code_version, definitions, feature_versions
+from crypto_features.versions.measured import code_version, current_definitions, feature_versions
 from crypto_features.versions.provenance import partition_metadata
 
 
@@ -57,7 +57,7 @@ def model_table(settings: Settings, model: FittedModel, months: dg.PartitionsDef
         read = Reading(lake.path, current_catalog(), model, lake.interval)
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
         claim(lake.path, model.name, current_catalog().project)
-        fingerprints, defined = feature_versions(model.name), definitions()[model.name]
+        fingerprints, defined = feature_versions(model.name), current_definitions()[model.name]
         for month in selected(context):
             found = None if config.refit else published_model(lake.path, model.name, month, fingerprints)
             if found is None:

@@ -5,9 +5,9 @@ import dagster as dg
 from crypto_features import clock
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import feature_columns, view_lineage
-from crypto_features.graph.freshness import overdue
 from crypto_features.graph.partitions import SINGLE_RUN, selected
 from crypto_features.graph.source_code import declared_in
+from crypto_features.graph.table_age import overdue
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
 from crypto_features.tables.group import FeatureGroup

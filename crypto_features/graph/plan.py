@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from crypto_features.graph import names
+from crypto_features.graph.asset_names import plan_asset
 from crypto_features.graph.recompute import plan_of
 from crypto_features.settings import Settings
 from crypto_features.tables.catalog import Catalog
@@ -15,7 +15,7 @@ def recompute_plan(catalog: Catalog) -> dg.AssetsDefinition:
     """The asset that records what is stale, after everything that is computed."""
 
     @dg.asset(
-        key=names.plan_of(catalog).split("/"),
+        key=plan_asset(catalog).split("/"),
         group_name="features",
         kinds={"python"},
         owners=["team:research"],

@@ -14,7 +14,7 @@ from crypto_features.tables.node import Node, node_of
 from crypto_features.tables.read import Terms
 from crypto_features.training.rows import training_node
 from crypto_features.versions.forecast import make_plan
-from crypto_features.versions.measured import definitions, versions
+from crypto_features.versions.measured import current_definitions, versions
 from crypto_features.versions.plan import MISSING, Plan, Reason, Settled, Stale
 
 EVERY_MONTH = "every month"
@@ -62,6 +62,6 @@ def tables_of(settings: Settings, catalog: Catalog) -> tuple[Node, ...]:
             min_completeness=terms.min_completeness,
         )
 
-    computed = (node_of(table, versions(), definitions(), terms) for table in catalog.computed)
+    computed = (node_of(table, versions(), current_definitions(), terms) for table in catalog.computed)
     trained = (training_node(one, catalog, past, versions(), terms.interval) for one in catalog.training)
     return (*computed, *trained)

@@ -8,10 +8,10 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.errors import InputError, TransientError
+from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import same_columns
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.names import registry_of
 from crypto_features.graph.partitions import FORMAT, SINGLE_RUN, selected
 from crypto_features.graph.publish import publish
 from crypto_features.lake.history import history, models_of
@@ -19,7 +19,7 @@ from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
 from crypto_features.store.offline.known import Knowledge, unknown_then
 from crypto_features.tables.catalog import Catalog
-from crypto_features.tables.lineage import KEYS
+from crypto_features.tables.lineage import ROW_COLUMNS
 from crypto_features.tables.read import Read
 from crypto_features.tables.service import FeatureService
 from crypto_features.tables.training import TrainingSet
@@ -49,7 +49,7 @@ def training_set(
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(foreign=not catalog.borrowed.keys().isdisjoint(service.features)),
-        deps=[bars.name, registry_of(catalog).split("/"), *service.features],
+        deps=[bars.name, registry_asset(catalog).split("/"), *service.features],
         metadata={
             "dagster/column_lineage": same_columns(service.features),
             "dagster/column_schema": dg.TableSchema(
@@ -87,7 +87,7 @@ def training_set(
                 min_completeness=settings.min_completeness,
             )
             rows = feast.training_set(service.name, entity_rows, Knowledge(past))
-            return _as_declared(training, rows, registry_of(catalog))
+            return _as_declared(training, rows, registry_asset(catalog))
 
         frame, notes = _joined(lake, training, catalog, chosen, join)
         now = feast.training_set(service.name, entity_rows)
@@ -118,7 +118,7 @@ def _as_declared(training: TrainingSet, rows: pl.DataFrame, registry: str) -> pl
     """The rows, joined as the registry has the service; their notes speak of the service as the code declares it."""
     service = training.service
     declared = {name for names in service.features.values() for name in names}
-    found = set(rows.columns) - set(KEYS)
+    found = set(rows.columns) - set(ROW_COLUMNS)
     if found != declared:
         other = ", ".join(sorted(found ^ declared))
         raise InputError(
@@ -168,7 +168,7 @@ def _notes(lake: LakeResource, training: TrainingSet, catalog: Catalog, months: 
         if table in models:
             return models[table][month]
         columns: dict[str, str] = json.loads(metadata(table, month).get(COLUMNS, "{}"))
-        return input_digest(columns, [*KEYS, *service.features.get(table, ())])
+        return input_digest(columns, [*ROW_COLUMNS, *service.features.get(table, ())])
 
     def fingerprints(month: str) -> dict[str, str]:
         own = {view: names for view, names in service.features.items() if view in catalog.groups}

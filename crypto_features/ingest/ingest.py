@@ -17,14 +17,14 @@ from crypto_features.ingest.missing import Planner, Stored, Window
 from crypto_features.ingest.report import ABSENT_SCHEMA, IngestReport, Progress, RejectedShareError
 from crypto_features.ingest.venue import VENUE, noted_venue, venue_of
 from crypto_features.lake.candles import flags
-from crypto_features.lake.contract import KEY, PRICES, in_schema, validate, with_further
-from crypto_features.lake.names import check_symbol
+from crypto_features.lake.contract import PRICES, in_schema, validate, with_further
+from crypto_features.lake.path_parts import check_symbol
 from crypto_features.lake.spans import Span, number, opening, spans_of, to_texts
 from crypto_features.lake.table import Table
 from crypto_features.sources.source import PartlyFetchedError, Source
 from crypto_features.tables.candle_rows import CANDLES
 from crypto_features.tables.months import month_span, months_between
-from crypto_features.tables.raw_rows import RawRows
+from crypto_features.tables.raw_rows import RAW_KEY, RawRows
 
 _OUTCOMES = ("accepted", "new", "corrected", "rejected")
 _TALLY = {"month": pl.String, "symbol": pl.String, "outcome": pl.String, "count": pl.Int64}
@@ -283,8 +283,8 @@ class _Run:
         if {*PRICES} <= {*fetched.columns}:
             flagged = flags(fetched)
             if new.height < fetched.height:
-                added = pl.concat([new.select(KEY), corrected.select(KEY)])
-                flagged = flagged.join(added, on=KEY, how="semi")
+                added = pl.concat([new.select(RAW_KEY), corrected.select(RAW_KEY)])
+                flagged = flagged.join(added, on=RAW_KEY, how="semi")
             self.flagged.append(flagged)
         for outcome, frame in (("accepted", fetched), ("new", new), ("corrected", corrected)):
             self._count(month, outcome, frame)

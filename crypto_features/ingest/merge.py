@@ -8,9 +8,8 @@ from typing import Any
 import polars as pl
 
 from crypto_features.lake.candles import current
-from crypto_features.lake.contract import KEY
 from crypto_features.tables.candle_rows import CANDLES
-from crypto_features.tables.raw_rows import RawRows
+from crypto_features.tables.raw_rows import RAW_KEY, RawRows
 
 STAMP = pl.Datetime("us", "UTC")
 
@@ -21,7 +20,7 @@ def corrected_schema(rows: Mapping[str, Any]) -> pl.Schema:
     Args:
         rows: Names and types of the fetched rows.
     """
-    was = {f"{name}_was": dtype for name, dtype in rows.items() if name not in KEY}
+    was = {f"{name}_was": dtype for name, dtype in rows.items() if name not in RAW_KEY}
     return pl.Schema({**rows, "known_at": STAMP, **was})
 
 
@@ -56,14 +55,14 @@ def merge(stored: pl.DataFrame | None, fetched: pl.DataFrame, now: datetime, kin
             the clock was set back.
         kind: What the rows are.
     """
-    schema, keys = corrected_schema(fetched.schema), [*KEY, "known_at"]
+    schema, keys = corrected_schema(fetched.schema), [*RAW_KEY, "known_at"]
     stamped = fetched.with_columns(known_at=pl.lit(now, STAMP))
     if stored is None:
         return Merge(stamped, pl.DataFrame(schema=schema))
-    values = [name for name in fetched.columns if name not in KEY]
+    values = [name for name in fetched.columns if name not in RAW_KEY]
     lacking = [pl.lit(None, fetched.schema[name]).alias(name) for name in values if name not in stored.columns]
     before = current(stored).with_columns(lacking).select(*keys, *values)
-    joined = stamped.join(before, on=KEY, how="left", suffix="_was", maintain_order="left")
+    joined = stamped.join(before, on=RAW_KEY, how="left", suffix="_was", maintain_order="left")
     known = pl.col("known_at_was").is_not_null()
     told = [c.name for c in kind.columns if c.nullable and not c.further]
     differs = pl.any_horizontal(

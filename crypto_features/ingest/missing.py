@@ -13,11 +13,11 @@ from upath import UPath
 
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.ingest.absent import Absent, after_session, from_notes, notes
-from crypto_features.lake.contract import KEY
 from crypto_features.lake.spans import Span, common, from_texts, joined, number, opening, spans_of, to_texts, without
 from crypto_features.lake.table import Table
 from crypto_features.sources.source import Source
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.raw_rows import RAW_KEY
 
 LATE = timedelta(days=7)
 """For so long after its close a symbol's next candle is asked for anew: an exchange may be late with everything."""
@@ -337,7 +337,9 @@ def held_in(
     """Which candles each symbol has in a partition, as its metadata says, or else its rows."""
     if "held" in metadata:
         return from_texts(json.loads(metadata["held"]), number(month_span(month)[0], interval))
-    return spans_of(table.read([month], KEY if holds is None else None), interval, holds)  # published by other means.
+    return spans_of(
+        table.read([month], RAW_KEY if holds is None else None), interval, holds
+    )  # published by other means.
 
 
 def gaps_in(table: Table, months: Sequence[str], interval: timedelta, holds: pl.Expr | None = None) -> pl.DataFrame:

@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from crypto_features.known.knowledge import KEY, model_in_force, with_known
+from crypto_features.known.knowledge import model_in_force, with_known
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import MIN_COMPLETENESS
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.raw_rows import RAW_KEY
 from crypto_features.tables.read import Reader, Terms
 from crypto_features.tables.table import Table
 
-VERSION = (*KEY, "known_at")
+VERSION = (*RAW_KEY, "known_at")
 
 Versions = Callable[[Sequence[str], Sequence[str] | None, Collection[str]], pl.DataFrame]
 """`versions(months, columns, symbols)`: every version of raw candles, sorted by `symbol`, `open_time` and `known_at`;

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from crypto_features.tables.months import month_span
+from crypto_features.tables.raw_rows import RAW_KEY
 
 DAY = timedelta(days=1)
-KEY = ("symbol", "open_time")
 TIME = pl.Datetime("us", "UTC")
 LATE = pl.Schema({"symbol": pl.String(), "open_time": TIME, "known": TIME})
 
@@ -35,7 +35,7 @@ def with_known(
     first = pl.col("known_at").min().over("symbol")
     if first_seen is not None:
         first = pl.col("symbol").replace_strict(first_seen, default=None, return_dtype=TIME)
-    original = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in KEY)
+    original = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in RAW_KEY)
     fetch = pl.struct("symbol", pl.when(original).then(seen).forward_fill()).rle_id()
     marked = versions.with_columns(
         __original=original, __fetch=fetch, __late=original & (close > first) & (seen > close + wait)
@@ -53,7 +53,7 @@ def candles_as_known(versions: pl.DataFrame, at: datetime) -> pl.DataFrame:
         at: The time.
     """
     rows = versions.filter(pl.col("known") <= at)
-    return rows.unique(KEY, keep="last", maintain_order=True).drop("known", "known_at")
+    return rows.unique(RAW_KEY, keep="last", maintain_order=True).drop("known", "known_at")
 
 
 def late(
@@ -73,14 +73,14 @@ def late(
         `symbol, open_time, known`: from the close of that candle until `known`, less or something else was known than
         is now.
     """
-    candles = versions.select(*KEY, "known").filter(pl.col("known") > pl.col("open_time") + interval)
+    candles = versions.select(*RAW_KEY, "known").filter(pl.col("known") > pl.col("open_time") + interval)
     awaited = (_awaited(versions, interval, wait, length).cast(LATE) for length in sorted(set(lengths)))
     return pl.concat([candles.cast(LATE), *awaited])
 
 
 def _awaited(versions: pl.DataFrame, interval: timedelta, wait: timedelta, length: timedelta) -> pl.DataFrame:
     """The last candle of each bar that had not come when the bar closed, and when the bar was over all the same."""
-    first = versions.unique(KEY, keep="first", maintain_order=True)
+    first = versions.unique(RAW_KEY, keep="first", maintain_order=True)
     close = (pl.col("open_time").dt.truncate(length) + length).alias("close")
     came = pl.col("known").filter(pl.col("open_time") + interval == close).first()
     bars = first.group_by("symbol", close, maintain_order=True).agg(came=came)

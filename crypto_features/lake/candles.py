@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from crypto_features.lake.contract import KEY
 from crypto_features.lake.order import in_order
+from crypto_features.tables.raw_rows import RAW_KEY
 
 WICK_RATIO = 3.0
 """A low below a third of the candle's body, or a high above three times of it, is flagged."""
@@ -26,7 +26,7 @@ def current(candles: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFram
         The same columns, sorted by symbol and open time.
     """
     known = candles if as_of is None else candles.filter(pl.col("known_at") <= as_of)
-    return known.sort(*KEY, "known_at").unique(KEY, keep="last", maintain_order=True)
+    return known.sort(*RAW_KEY, "known_at").unique(RAW_KEY, keep="last", maintain_order=True)
 
 
 def gaps(candles: pl.DataFrame, interval: timedelta) -> pl.DataFrame:
@@ -40,9 +40,9 @@ def gaps(candles: pl.DataFrame, interval: timedelta) -> pl.DataFrame:
         `symbol, from, to, missing`: open time of the first and of the last missing candle, and how many there are.
     """
     return (
-        candles.select(KEY)
+        candles.select(RAW_KEY)
         .unique()
-        .sort(KEY)
+        .sort(RAW_KEY)
         .with_columns(step=pl.col("open_time").diff().over("symbol"))
         .filter(pl.col("step") > interval)
         .select(
@@ -98,13 +98,13 @@ def flags(candles: pl.DataFrame) -> pl.DataFrame:
         body, from `WICK_RATIO` on. `huge_return`: the log return of the candle, or of the jump since the close of the
         symbol's candle before it, from `HUGE_RETURN` on, whichever is larger.
     """
-    ordered = candles if in_order(candles, "open_time") else candles.sort(KEY)
+    ordered = candles if in_order(candles, "open_time") else candles.sort(RAW_KEY)
     body_low, body_high = pl.min_horizontal("open", "close"), pl.max_horizontal("open", "close")
     calm = math.exp(HUGE_RETURN)
     listings = ordered["symbol"].rle().struct.field("len").cum_sum().shift(1, fill_value=0)
     return (
         ordered.select(
-            *KEY,
+            *RAW_KEY,
             wick=pl.max_horizontal(body_low / pl.col("low"), pl.col("high") / body_high),
             jump=pl.col("open") / pl.col("close").shift(),
             move=pl.col("close") / pl.col("open"),
@@ -118,13 +118,13 @@ def flags(candles: pl.DataFrame) -> pl.DataFrame:
         .with_columns(jump=pl.when(~pl.col("row").is_in(listings.to_list())).then("jump"))
         .with_columns(huge_return=pl.when(_size("jump") > _size("move")).then("jump").otherwise("move").log())
         .select(
-            *KEY,
+            *RAW_KEY,
             wick=pl.when(pl.col("wick") >= WICK_RATIO).then("wick"),
             huge_return=pl.when(pl.col("huge_return").abs() >= HUGE_RETURN).then("huge_return"),
         )
-        .unpivot(index=KEY, variable_name="flag", value_name="value")
+        .unpivot(index=RAW_KEY, variable_name="flag", value_name="value")
         .drop_nulls("value")
-        .sort(*KEY, "flag")
+        .sort(*RAW_KEY, "flag")
     )
 
 

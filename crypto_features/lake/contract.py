@@ -9,12 +9,11 @@ import polars as pl
 from crypto_features.errors import InputError
 from crypto_features.lake.order import in_order
 from crypto_features.tables.candle_rows import CANDLES
-from crypto_features.tables.raw_rows import Column, RawRows
+from crypto_features.tables.raw_rows import RAW_KEY, Column, RawRows
 
 CANDLE_SCHEMA = CANDLES.schema
 """A candle: prices in the quote currency, volume in the base asset, and the share, 0 to 1, of the shortest candles seen
 that it was made from; 1 where the source gives the candle itself."""
-KEY = ("symbol", "open_time")
 PRICES = ("open", "high", "low", "close")
 
 
@@ -72,7 +71,7 @@ def validate(
         rules = [name for name in details.columns if name not in rows.columns]
         broken = [pl.when(pl.col(name).cast(pl.String) == "invalid").then(pl.lit(name)) for name in rules]
         rejected.append(details.select(*rows.columns, rule=pl.concat_str(broken, separator=", ", ignore_nulls=True)))
-    good = good if ordered else good.sort(KEY)
+    good = good if ordered else good.sort(RAW_KEY)
     return good, pl.concat(rejected or [good.clear().with_columns(rule=pl.lit(""))])
 
 

@@ -14,7 +14,7 @@ from crypto_features.lake.table import Table as Stored
 from crypto_features.lake.table import stored
 from crypto_features.tables.artefact import opened
 from crypto_features.tables.catalog import Catalog
-from crypto_features.tables.lineage import KEYS
+from crypto_features.tables.lineage import ROW_COLUMNS
 from crypto_features.tables.model import SCHEMA
 from crypto_features.tables.table import Table
 from crypto_features.versions.provenance import COLUMNS, input_digest
@@ -106,6 +106,6 @@ class Reading:
         else:
             digests: dict[str, str] = json.loads(note)
             digest = input_digest(digests, columns)
-            wanted = columns and [column for column in columns if column in digests or column not in KEYS]
+            wanted = columns and [column for column in columns if column in digests or column not in ROW_COLUMNS]
             frame = table.read([month], wanted)
         return (current(frame) if name in self._catalog.raws else frame), digest

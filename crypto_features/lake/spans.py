@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 import polars as pl
 
-from crypto_features.lake.contract import KEY
 from crypto_features.lake.order import in_order
+from crypto_features.tables.raw_rows import RAW_KEY
 
 Span: TypeAlias = tuple[int, int]
 """The candles from one number up to, and without, another. Candle 0 opens at 1970-01-01 UTC."""
@@ -73,10 +73,10 @@ def spans_of(candles: pl.DataFrame, interval: timedelta, holds: pl.Expr | None =
     """
     if holds is not None:
         return _held_spans(candles, interval, holds)
-    keys = candles.select(KEY)
+    keys = candles.select(RAW_KEY)
     if keys.is_empty():
         return {}
-    keys = keys if in_order(keys, "open_time") else keys.unique().sort(KEY)
+    keys = keys if in_order(keys, "open_time") else keys.unique().sort(RAW_KEY)
     numbers = keys["open_time"].to_physical() // (interval // timedelta(microseconds=1))
     ends = keys["symbol"].rle().struct.field("len").cum_sum().to_list()
     breaks = (numbers.diff() != 1).fill_null(value=False).arg_true().to_list()
@@ -93,7 +93,7 @@ def spans_of(candles: pl.DataFrame, interval: timedelta, holds: pl.Expr | None =
 
 def _held_spans(rows: pl.DataFrame, step: timedelta, holds: pl.Expr) -> dict[str, list[Span]]:
     found: dict[str, list[Span]] = {}
-    for (symbol,), part in rows.unique(KEY).sort(KEY).partition_by("symbol", as_dict=True).items():
+    for (symbol,), part in rows.unique(RAW_KEY).sort(RAW_KEY).partition_by("symbol", as_dict=True).items():
         lasting = part.select("open_time", until=pl.col("open_time") + holds)
         found[str(symbol)] = joined(
             (number(a, step), max(number(b, step), number(a, step) + 1)) for a, b in lasting.iter_rows()

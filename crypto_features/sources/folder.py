@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from crypto_features.errors import InputError
-from crypto_features.lake.names import check_symbol
+from crypto_features.lake.path_parts import check_symbol
 from crypto_features.sources.vendor.filename import FileName, is_candle_file, kind_of_folder, parse
 
 _LONGEST = timedelta(days=1)

@@ -10,7 +10,7 @@ import polars as pl
 
 from crypto_features.clock import as_utc
 from crypto_features.errors import SettingsError
-from crypto_features.lake.names import check_symbol
+from crypto_features.lake.path_parts import check_symbol
 
 _PRICES = ("open", "high", "low", "close")
 _AMOUNTS = ("volume", "taker_buy_volume", "open_interest")

@@ -67,13 +67,13 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
         MissingTableError: if the view's table does not exist.
     """
     store = session.applied_store()
-    from crypto_features.store import names
+    from crypto_features.store import registered
     from crypto_features.store.completeness import carried
     from crypto_features.store.offline import source as files
     from crypto_features.store.online.pack_frame import dates_as_times
     from crypto_features.store.online.unpack_frame import guarded_store, online_frame
 
-    found = names.view_named(store, view)
+    found = registered.view_named(store, view)
     source = found.batch_source
     keys = [column.name for column in found.entity_columns]
     features = [*(field.name for field in found.features), *carried(found)]

@@ -9,7 +9,7 @@ import polars as pl
 
 from crypto_features.settings import Settings
 from crypto_features.store import session
-from crypto_features.store.publish import Published, publish, quiet
+from crypto_features.store.publish_view import Published, publish_view, quiet
 
 if TYPE_CHECKING:
     from crypto_features.store.offline.known import Knowledge
@@ -42,12 +42,12 @@ class FeastResource(dg.ConfigurableResource[None]):
             NotAppliedError: if a view of another project is read that this one has not registered.
         """
         store = session.feature_store()
-        from crypto_features.store.definitions import definitions
+        from crypto_features.store.feast_objects import feast_objects
         from crypto_features.store.registry import version
         from crypto_features.store.sharing import require_own_table, require_unused
 
         settings = Settings.load()
-        declared = definitions(settings.root, settings.interval)
+        declared = feast_objects(settings.root, settings.interval)
         objects = list(declared.objects.values())
         stale = [
             one
@@ -81,7 +81,7 @@ class FeastResource(dg.ConfigurableResource[None]):
             UnknownNameError: if the registry has no such view.
             MissingTableError: if the view's table has no partition yet.
         """
-        return publish(view, start, end)
+        return publish_view(view, start, end)
 
     def online_rows(self, view: str) -> pl.DataFrame:
         """Every row of a view in the online store, fresh or not: entity, event and created time, features.
@@ -90,8 +90,8 @@ class FeastResource(dg.ConfigurableResource[None]):
             UnknownNameError: if the registry has no such view.
         """
         store = session.feature_store()
-        from crypto_features.store.names import view_named
         from crypto_features.store.online.unpack_frame import online_frame
+        from crypto_features.store.registered import view_named
 
         return online_frame(store, view_named(store, view))
 
@@ -121,8 +121,8 @@ class FeastResource(dg.ConfigurableResource[None]):
             InputError: if the entity frame is empty or has no time column.
             MissingTableError: if a view's table has no partition yet.
         """
-        from crypto_features.store.names import service_named
         from crypto_features.store.offline.known import known_by
+        from crypto_features.store.registered import service_named
 
         store = session.feature_store()
         with known_by(knowledge):

@@ -2,7 +2,7 @@
 
 from crypto_features.catalogs import current_catalog
 from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
-from crypto_features.store import names, session, tables
+from crypto_features.store import registered, session, tables
 from crypto_features.store.errors import NotAppliedError
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.reach import reaching
@@ -64,7 +64,7 @@ def _names() -> tuple[set[str], bool]:
 
     store = session.feature_store()
     try:
-        views = names.all_views(store)
+        views = registered.all_views(store)
     except (NotAppliedError, SQLAlchemyError):
         return set(current_catalog().groups), False
     known = {view.name for view in views}

@@ -8,7 +8,7 @@ from upath import UPath
 
 from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
-from crypto_features.store import names, session
+from crypto_features.store import registered, session
 from crypto_features.store.errors import NotAppliedError
 from crypto_features.whole_file import on_disk
 
@@ -29,7 +29,7 @@ def require_own_tables(views: Sequence[str]) -> None:
     """
     store = session.applied_store()
     for name in {view.partition("@")[0] for view in views} & current_catalog().groups.keys():
-        require_own(store.config, names.view_named(store, name).batch_source)
+        require_own(store.config, registered.view_named(store, name).batch_source)
 
 
 def require_own(config: "RepoConfig", *sources: "DataSource | None") -> None:
@@ -73,7 +73,7 @@ def span_of(views: Sequence[str]) -> tuple[datetime, datetime] | None:
 
     found: list[datetime] = []
     for name in views:
-        source = names.view_named(store, name).batch_source
+        source = registered.view_named(store, name).batch_source
         time = source.timestamp_field
         times = files.read(source, store.config.repo_path, [time], time=time)[time]
         found += [end for end in (times.min(), times.max()) if isinstance(end, datetime)]
@@ -94,5 +94,5 @@ def symbols_of(views: Sequence[str]) -> Iterator[set[str]]:
 
     store = session.applied_store()
     for name in views:
-        view = names.view_named(store, name.partition("@")[0])
+        view = registered.view_named(store, name.partition("@")[0])
         yield from files.symbols(view.batch_source, store.config.repo_path)

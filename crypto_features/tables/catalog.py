@@ -11,7 +11,7 @@ from crypto_features.tables.bars import Bars
 from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.completeness import COMPLETENESS
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.tables.lineage import KEYS, lineage
+from crypto_features.tables.lineage import ROW_COLUMNS, lineage
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.service import FeatureService
@@ -179,7 +179,7 @@ class Catalog:
                 reader = f"{name}.{feature}"
                 for table, column in sources:
                     _known("table", table, [i.name for i in group.inputs], reader)
-                    _known(f"column of {table}", column, (*self[table].columns, COMPLETENESS, *KEYS), reader)
+                    _known(f"column of {table}", column, (*self[table].columns, COMPLETENESS, *ROW_COLUMNS), reader)
         for model in self.models.values():
             for column in model.features:
                 _known(f"feature of {model.of.name}", column, self[model.of.name].columns, f"the model {model.name}")

@@ -10,7 +10,7 @@ from crypto_features.tables.completeness import COMPLETENESS
 if TYPE_CHECKING:  # a group computes itself by this module.
     from crypto_features.tables.group import FeatureGroup
 
-KEYS = ("symbol", "open_time", "event_timestamp", "month")
+ROW_COLUMNS = ("symbol", "open_time", "event_timestamp", "month")
 """Columns that say which row it is; each table has some of them, and no feature is named so."""
 
 
@@ -27,7 +27,7 @@ def lineage(group: "FeatureGroup") -> Mapping[str, tuple[tuple[str, str], ...]]:
 def columns_read(group: "FeatureGroup", table: str) -> tuple[str, ...]:
     """The columns of an input table that reach a feature of the group, its keys and `completeness` included."""
     used = {column for sources in lineage(group).values() for name, column in sources if name == table}
-    return (*KEYS, *sorted(used | {COMPLETENESS}))
+    return (*ROW_COLUMNS, *sorted(used | {COMPLETENESS}))
 
 
 def _sources(group: "FeatureGroup", name: str) -> Iterator[tuple[str, str]]:
@@ -39,7 +39,7 @@ def _sources(group: "FeatureGroup", name: str) -> Iterator[tuple[str, str]]:
     for root in feature.expression.meta.root_names():
         if root in others:
             yield from _sources(group, root)
-        elif root not in KEYS:
+        elif root not in ROW_COLUMNS:
             yield from _columns(group, root)
 
 
@@ -50,5 +50,5 @@ def _columns(group: "FeatureGroup", root: str) -> Iterator[tuple[str, str]]:
     source = next((i for i in joined if i.name == table), first)
     computed: pl.Expr | None = source.columns.get(column or root)
     for name in computed.meta.root_names() if computed is not None else [column]:
-        if name not in KEYS:
+        if name not in ROW_COLUMNS:
             yield source.name, name

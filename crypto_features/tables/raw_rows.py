@@ -8,6 +8,8 @@ import polars as pl
 
 from crypto_features.tables.dtypes import TIME, Dtype
 
+RAW_KEY = ("symbol", "open_time")
+"""What tells the rows of a raw table apart; several revisions of a row share it."""
 StandIn = Callable[[pl.DataFrame, timedelta], pl.DataFrame]
 """`stand_in(candles, interval)`: rows made from candles alone, known no earlier than these."""
 

@@ -12,7 +12,7 @@ from crypto_features.known.history import History, reach
 from crypto_features.store.offline.join import FeatureTable
 from crypto_features.store.offline.known import Knowledge, join_as_known
 from crypto_features.tables.catalog import Catalog, upstream
-from crypto_features.tables.lineage import KEYS
+from crypto_features.tables.lineage import ROW_COLUMNS
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import month_span, months_between
 from crypto_features.tables.node import Node, Versions
@@ -35,7 +35,9 @@ def training_node(
         interval: Length of a base candle.
     """
     service = training.service
-    columns = {view: (*KEYS, *names) for view, names in service.features.items()} | {training.rows.name: KEYS}
+    columns = {view: (*ROW_COLUMNS, *names) for view, names in service.features.items()} | {
+        training.rows.name: ROW_COLUMNS
+    }
     back = reads_of(training, catalog, interval)
     reads = tuple(Read(table, lookback, columns.get(table)) for table, lookback in back.items())
     own = {view: names for view, names in service.features.items() if view in catalog.groups}

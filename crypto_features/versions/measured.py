@@ -29,7 +29,7 @@ def table_version(table: str) -> str:
 
 def code_version(table: str) -> str:
     """Version of behaviour and definition: a table that was computed by another one may hold other values somewhere."""
-    defined = {f"definition of {column}": digest for column, digest in definitions()[table].items()}
+    defined = {f"definition of {column}": digest for column, digest in current_definitions()[table].items()}
     return combined({**feature_versions(table), **defined})
 
 
@@ -68,7 +68,7 @@ def measured(catalog: Catalog) -> Mapping[str, Mapping[str, str]]:
     return found
 
 
-def definitions() -> Mapping[str, Mapping[str, str]]:
+def current_definitions() -> Mapping[str, Mapping[str, str]]:
     """The definition of each column, by table: the tables and columns of `versions()`."""
     return _definitions(current_catalog())
 

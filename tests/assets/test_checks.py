@@ -11,7 +11,7 @@ from crypto_features.graph.checks import candles as candle_checks
 from crypto_features.graph.checks import features as feature_checks
 from crypto_features.graph.checks import serving
 from crypto_features.graph.checks.finding import Finding
-from crypto_features.graph.freshness import Freshness, freshness
+from crypto_features.graph.table_age import TableAge, table_age
 from crypto_features.lake.candles import gaps
 from crypto_features.lake.table import Table
 from crypto_features.shipped import catalog, daily_candles
@@ -205,9 +205,9 @@ def test_parity_registry_and_switches() -> None:
 
 
 def test_freshness_is_measured_from_the_close_of_the_newest_bar() -> None:
-    state = Freshness("trading_signals", START, timedelta(minutes=65), timedelta(minutes=65), {})
+    state = TableAge("trading_signals", START, timedelta(minutes=65), timedelta(minutes=65), {})
     assert state.fresh
-    assert not Freshness("trading_signals", START, timedelta(minutes=66), timedelta(minutes=65), {}).fresh
+    assert not TableAge("trading_signals", START, timedelta(minutes=66), timedelta(minutes=65), {}).fresh
     assert state.sentence == "The newest row closed at 2024-01-01 00:00 UTC, 65 min ago; 65 min is allowed."
 
 
@@ -215,10 +215,10 @@ def test_a_table_is_fresh_only_if_each_symbol_is(tmp_path: Path) -> None:
     table = Table(UPath(tmp_path), "candles", time="open_time", raw=True)
     table.publish("2024-01", pl.concat([candles(96), candles(67, symbol="ETH")]))
     now, grace = START + 96 * HOUR, timedelta(minutes=5)
-    state = freshness(table, HOUR, now, grace, wait=HOUR)
+    state = table_age(table, HOUR, now, grace, wait=HOUR)
     assert (state.fresh, state.late) == (False, {"ETH": START + 67 * HOUR})
     assert "ETH has none since 2024-01-03 19:00" in state.sentence
-    assert freshness(table, HOUR, now, grace, wait=HOUR, excused={"ETH"}).fresh
-    assert freshness(table, HOUR, now, grace, wait=HOUR, wanted=["BTC"]).fresh, "ETH is wanted no longer"
-    assert not freshness(table, HOUR, now, grace, wait=HOUR, wanted=["BTC", "ETH"]).fresh
-    assert freshness(table, HOUR, now, grace, wait=29 * HOUR).fresh
+    assert table_age(table, HOUR, now, grace, wait=HOUR, excused={"ETH"}).fresh
+    assert table_age(table, HOUR, now, grace, wait=HOUR, wanted=["BTC"]).fresh, "ETH is wanted no longer"
+    assert not table_age(table, HOUR, now, grace, wait=HOUR, wanted=["BTC", "ETH"]).fresh
+    assert table_age(table, HOUR, now, grace, wait=29 * HOUR).fresh

@@ -17,7 +17,7 @@ from crypto_features.errors import InputError
 from crypto_features.shipped import catalog, daily_candles
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.versions.definition import Reader, definitions, libraries, reader, table_definitions
+from crypto_features.versions.definition import Reader, feature_definitions, libraries, reader, table_definitions
 from tests.features.desk import desk
 from tests.features.edits import Edit, edited
 from tests.features.test_fingerprint import PYTHONS, others
@@ -28,7 +28,7 @@ SCALED = {"rolled", "rolling", "fold", "value"}
 
 
 def found(groups: ModuleType) -> dict[str, str]:
-    return {name: text for group in ALL for name, text in definitions(getattr(groups, group)).items()}
+    return {name: text for group in ALL for name, text in feature_definitions(getattr(groups, group)).items()}
 
 
 def changed(folder: Path, *edits: Edit) -> set[str]:
@@ -138,9 +138,10 @@ PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from crypto_features.shipped import catalog
-from crypto_features.versions.definition import definitions, table_definitions
+from crypto_features.versions.definition import feature_definitions, table_definitions
 from desk import groups
-print(json.dumps([table_definitions(catalog), [dict(definitions(g)) for g in (groups.expressions, groups.function)]]))
+own = [dict(feature_definitions(group)) for group in (groups.expressions, groups.function)]
+print(json.dumps([table_definitions(catalog), own]))
 """
 
 
@@ -163,7 +164,7 @@ def elsewhere(folder: Path, python: str = sys.executable, **environment: str) ->
 @pytest.fixture
 def here(tmp_path: Path) -> object:
     with desk(tmp_path / "here") as groups:
-        return [table_definitions(catalog), [dict(definitions(getattr(groups, name))) for name in ALL]]
+        return [table_definitions(catalog), [dict(feature_definitions(getattr(groups, name))) for name in ALL]]
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
@@ -325,7 +326,7 @@ def typed_in(source: str) -> pl.Expr:
 def test_code_without_source_counts_by_its_bytecode_and_what_it_reads() -> None:
     one = "K = 1\ndef f(s): return s * K"
     digests = [
-        definitions(group(typed_in(text)))["x"]
+        feature_definitions(group(typed_in(text)))["x"]
         for text in (one, "\n\n" + one, one.replace("K = 1", "K = 2"), one.replace("s * K", "s + K"))
     ]
     assert digests[0] == digests[1]
@@ -350,4 +351,4 @@ def test_an_expression_that_holds_an_open_lock_is_refused() -> None:
             return series
 
     with pytest.raises(InputError, match="cannot be read"):
-        definitions(group(pl.col("close").map_batches(locked, return_dtype=pl.Float64)))
+        feature_definitions(group(pl.col("close").map_batches(locked, return_dtype=pl.Float64)))

@@ -11,7 +11,7 @@ import pytest
 from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.lake.names import check_symbol
+from crypto_features.lake.path_parts import check_symbol
 from crypto_features.lake.table import Table
 
 

@@ -12,7 +12,7 @@ from crypto_features.settings import Settings
 from crypto_features.shipped import regime_model
 from crypto_features.shipped.regime_model import prior_model
 from crypto_features.tables.artefact import written
-from crypto_features.versions.measured import definitions, feature_versions
+from crypto_features.versions.measured import current_definitions, feature_versions
 from crypto_features.versions.provenance import partition_metadata
 from tests.market.market import HOUR
 from tests.operation.world import NOW, World, span
@@ -125,7 +125,7 @@ def test_a_regime_model_that_is_not_whole_is_stale(world: World) -> None:
     world.store_candles(NOW)
     folder = world.folder / "regime_model"
     folder.mkdir()
-    code = feature_versions("regime_model"), definitions()["regime_model"]
+    code = feature_versions("regime_model"), current_definitions()["regime_model"]
     notes = partition_metadata(pl.DataFrame(), code[0], {"price_features": {}}, code[1])
     (folder / "2024-01.json").write_text(written(prior_model().parameters, regime_model.about, notes))
     (folder / "2024-02.json").touch()

@@ -19,7 +19,7 @@ from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
 from crypto_features.sources.sample import SampleSource
 from crypto_features.tables.months import months_between
-from crypto_features.versions.measured import definitions, feature_versions
+from crypto_features.versions.measured import current_definitions, feature_versions
 from crypto_features.versions.provenance import partition_metadata
 from tests.market.market import HOUR, START
 
@@ -56,7 +56,7 @@ class World:
         for month in months:
             stored, day = current(raw.read([month])), timedelta(days=1)
             days = resample(stored, HOUR, day, as_of=self.now, wait=HOUR)
-            code = feature_versions("daily_candles"), definitions()["daily_candles"]
+            code = feature_versions("daily_candles"), current_definitions()["daily_candles"]
             notes = partition_metadata(days, code[0], {"candles": {month: raw.digest(month)}}, code[1])
             if until := waits_until(stored, HOUR, day, as_of=self.now, wait=HOUR):
                 notes[WAITS_UNTIL] = until.isoformat()

@@ -21,7 +21,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from crypto_features.errors import InputError
-from crypto_features.store import names
+from crypto_features.store import registered
 from crypto_features.store.online.answer import summary
 from crypto_features.store.online.store import limited_to
 from tests.store import factory
@@ -323,8 +323,8 @@ def test_two_versions_of_a_view_are_served_side_by_side(tmp_path: Path, url: str
     }
     feast.apply([FeatureService(name="pinned", features=["prices@v0:price"])])
     feast.refresh_registry()
-    assert names.resolved(feast, "pinned") == ["prices@v0:price"]
-    pinned = feast.get_online_features(names.resolved(feast, "pinned"), [{"symbol": "BTC"}]).to_dict()
+    assert registered.resolved(feast, "pinned") == ["prices@v0:price"]
+    pinned = feast.get_online_features(registered.resolved(feast, "pinned"), [{"symbol": "BTC"}]).to_dict()
     assert pinned["price"] == [1.0]
 
 

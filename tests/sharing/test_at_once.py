@@ -12,7 +12,7 @@ import pytest
 from crypto_features.lake.pins import pin
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource, NotAppliedError, session
-from crypto_features.store.definitions import definitions
+from crypto_features.store.feast_objects import feast_objects
 from crypto_features.store.sharing import consumers
 from tests.servers import new_database
 
@@ -90,7 +90,7 @@ def test_a_view_that_its_owner_drops_while_another_project_borrows_it_is_not_bor
         FeastResource().apply()
     with desk():
         settings = Settings.load()
-        declared = definitions(settings.root, settings.interval)
+        declared = feast_objects(settings.root, settings.interval)
     with owner("without"):
         FeastResource().apply()
     with desk():

@@ -102,7 +102,7 @@ import feast.feature_store
 from sqlalchemy.dialects import plugins
 before = FeatureStore._create_registry, feast.feature_store.SqlRegistry, list(sys.meta_path), dict(plugins.impls)
 import crypto_features.store, crypto_features.store.provider, crypto_features.store.online.store
-import crypto_features.store.offline.store, crypto_features.store.definitions, crypto_features.store.registry
+import crypto_features.store.offline.store, crypto_features.store.feast_objects, crypto_features.store.registry
 after = FeatureStore._create_registry, feast.feature_store.SqlRegistry, list(sys.meta_path), dict(plugins.impls)
 assert before == after, (before, after)
 """

@@ -9,12 +9,12 @@ import polars as pl
 from crypto_features.graph.checks.finding import Finding, rows
 from crypto_features.graph.inline import inline
 from crypto_features.lake.candles import coverage
-from crypto_features.lake.contract import KEY, validate
+from crypto_features.lake.contract import validate
 from crypto_features.plots import quarantine_by_rule
 from crypto_features.sources.standing import Silent, Standing
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.candle_rows import CANDLES
-from crypto_features.tables.raw_rows import RawRows
+from crypto_features.tables.raw_rows import RAW_KEY, RawRows
 
 LONG_GAP = timedelta(days=1)
 LEAST_SHARE = 0.99
@@ -63,7 +63,9 @@ def quarantined(quarantine: pl.DataFrame, stored: pl.DataFrame, allowed: float, 
         allowed: Share, 0 to 1.
         kind: What the rows are.
     """
-    lost = quarantine.join(stored, on=KEY, how="anti", nulls_equal=True).unique(KEY, keep="last", maintain_order=True)
+    lost = quarantine.join(stored, on=RAW_KEY, how="anti", nulls_equal=True).unique(
+        RAW_KEY, keep="last", maintain_order=True
+    )
     every = lost.height + stored.height
     share = lost.height / max(1, every)
     return Finding(

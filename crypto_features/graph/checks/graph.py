@@ -7,7 +7,8 @@ import dagster as dg
 import polars as pl
 
 from crypto_features import clock, plots
-from crypto_features.graph import freshness
+from crypto_features.graph import table_age
+from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.checks import candles as candle_checks
 from crypto_features.graph.checks import features as feature_checks
 from crypto_features.graph.checks import serving
@@ -15,7 +16,6 @@ from crypto_features.graph.checks.finding import Finding
 from crypto_features.graph.checks.remembered import Look, judged
 from crypto_features.graph.inline import inline
 from crypto_features.graph.lake import LakeResource, read_any
-from crypto_features.graph.names import registry_of
 from crypto_features.graph.partitions import FORMAT, months_of_run
 from crypto_features.graph.progress import same_inputs
 from crypto_features.ingest.missing import gaps_in
@@ -233,7 +233,7 @@ def _published_until(context: dg.AssetCheckExecutionContext, key: str) -> Sequen
 def _registry(catalog: Catalog) -> dg.AssetChecksDefinition:
     asked = {"agrees_with_code": (True, "The registry holds the views that the code declares.")}
 
-    key = registry_of(catalog)
+    key = registry_asset(catalog)
 
     @dg.multi_asset_check(name="feast_registry_checks", specs=_specs(key, asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, feast: FeastResource) -> Iterator[dg.AssetCheckResult]:
@@ -250,7 +250,7 @@ def _gaps(table: Table, months: Sequence[str], interval: timedelta, holds: pl.Ex
 
 
 def _fresh(table: Table, declared: Declared, settings: Settings, now: datetime) -> Finding:
-    state = freshness.freshness(
+    state = table_age.table_age(
         table,
         declared.bar(settings.interval),
         now,
@@ -272,7 +272,7 @@ def _fresh(table: Table, declared: Declared, settings: Settings, now: datetime) 
 
 def _ages(lake: LakeResource, catalog: Catalog, settings: Settings, now: datetime) -> Mapping[str, dg.MetadataValue]:
     """A picture of how old every table is."""
-    states = list(freshness.freshness_of(lake, now, settings.online_grace, catalog.timed))
+    states = list(table_age.table_ages(lake, now, settings.online_grace, catalog.timed))
     newest = pl.DataFrame(
         {
             "table": [s.table for s in states],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from crypto_features.errors import InputError
-from crypto_features.lake.names import check_symbol
+from crypto_features.lake.path_parts import check_symbol
 from crypto_features.sources.vendor.pairs import is_contract, pairs, same_market
 
 OWN = ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import polars as pl
 from feast import FeatureStore
 
-from crypto_features.store import completeness, names
+from crypto_features.store import completeness, registered
 from crypto_features.store.offline.entities import EntityFrame
 from crypto_features.store.offline.join import point_in_time_join
 from crypto_features.store.offline.store import feature_table
@@ -24,12 +24,12 @@ def lowest(store: FeatureStore, refs: Sequence[str], entities: EntityFrame, *, f
     wanted: dict[str, dict[str, str]] = {}
     for ref in refs:
         view, _, feature = ref.partition(":")
-        column = completeness.lowest(names.view_named(store, view.partition("@")[0]), feature)
+        column = completeness.lowest(registered.view_named(store, view.partition("@")[0]), feature)
         if column is not None:
             wanted.setdefault(view.partition("@")[0], {})[f"{view}__{feature}" if full_names else feature] = column
     tables = []
     for name, columns in wanted.items():
-        view = names.view_named(store, name)
+        view = registered.view_named(store, name)
         table = feature_table(store.config, view, sorted({*columns.values()}), entities, full_names=False)
         tables.append(replace(table, features=columns))
     joined = point_in_time_join(entities.frame, entities.time, tables)

@@ -17,8 +17,8 @@ from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake import parquet
-from crypto_features.lake.names import kept_name
 from crypto_features.lake.parquet import ParquetFile
+from crypto_features.lake.path_parts import kept_name
 from crypto_features.lake.table import SYMBOLS, is_of
 from crypto_features.store.errors import MissingTableError, OutdatedTableError
 from crypto_features.store.fit import fitted

@@ -8,7 +8,7 @@ import polars as pl
 from feast import FeatureStore, FeatureView
 
 from crypto_features import clock
-from crypto_features.store import names
+from crypto_features.store import registered
 from crypto_features.store.online.unpack_frame import guarded_store, online_frame
 
 
@@ -43,7 +43,7 @@ def freshness(
         UnknownNameError: if a view does not exist.
     """
     now = clock.now()
-    chosen = [names.view_named(store, view) for view in views] if views else names.all_views(store)
+    chosen = [registered.view_named(store, view) for view in views] if views else registered.all_views(store)
     return {view.name: _of(store, view, now, max_age) for view in chosen}
 
 

@@ -6,7 +6,7 @@ with the bytes of the data files that the code names, and with the versions of t
 docstrings, formatting and the place where code is stored do not count, nor does what is read from other tables.
 """
 
-from crypto_features.versions.definition.declared import definitions, table_definitions
+from crypto_features.versions.definition.declared import feature_definitions, table_definitions
 from crypto_features.versions.definition.reader import Reader
 
-__all__ = ["Reader", "definitions", "table_definitions"]
+__all__ = ["Reader", "feature_definitions", "table_definitions"]

@@ -13,7 +13,7 @@ from crypto_features.tables.table import Table
 from crypto_features.versions.definition.reader import Reader, hashed
 
 
-def definitions(group: FeatureGroup, reader: Reader | None = None) -> Mapping[str, str]:
+def feature_definitions(group: FeatureGroup, reader: Reader | None = None) -> Mapping[str, str]:
     """By feature, the digest of its definition and of those of the group's features that it reads.
 
     Args:
@@ -39,7 +39,7 @@ def table_definitions(catalog: Catalog, reader: Reader | None = None) -> dict[st
 
 def _definitions(table: Table, reader: Reader) -> Mapping[str, str]:
     if isinstance(table, FeatureGroup):
-        return definitions(table, reader)
+        return feature_definitions(table, reader)
     if isinstance(table, FittedModel):
         own = table.fit, table.of.name, table.features, table.inputs[0].lookback
         return {"parameters": reader.digest(FittedModel.fitted, *own)}

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from crypto_features.graph.asset_names import registry_asset, registry_asset_of
 from crypto_features.graph.conditions import fills
-from crypto_features.graph.names import registry_named, registry_of
 from crypto_features.store import FeastResource
 from crypto_features.tables.catalog import Catalog
 from crypto_features.versions.fingerprint import combined
@@ -18,13 +18,13 @@ def feast_registry(catalog: Catalog) -> dg.AssetsDefinition:
     services = {f"service {name}": repr(service) for name, service in catalog.services.items()}
 
     @dg.asset(
-        key=registry_of(catalog).split("/"),
+        key=registry_asset(catalog).split("/"),
         group_name="serving",
         kinds={"feast"},
         owners=["team:platform"],
         description="Feast's registry: `feast apply` of every entity, source, view and service in `feature_repo`.",
         code_version=combined(views | borrowed | services),
-        deps=[r.split("/") for r in sorted({registry_named(t.project) for t in catalog.borrowed.values()})],
+        deps=[r.split("/") for r in sorted({registry_asset_of(t.project) for t in catalog.borrowed.values()})],
         automation_condition=fills(),
         pool="feast_registry",
     )

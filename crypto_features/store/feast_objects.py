@@ -38,7 +38,7 @@ _TYPES: Mapping[pl.DataType, feast_types.FeastType] = {
 
 
 @dataclass(frozen=True)
-class Definitions:
+class FeastObjects:
     """Everything that `feast apply` registers."""
 
     entity: Entity
@@ -57,7 +57,7 @@ class Definitions:
         }
 
 
-def definitions(root: UPath, interval: timedelta) -> Definitions:
+def feast_objects(root: UPath, interval: timedelta) -> FeastObjects:
     """The definitions over the tables below a data folder or bucket.
 
     Args:
@@ -95,7 +95,7 @@ def definitions(root: UPath, interval: timedelta) -> Definitions:
         )
         for name, service in catalog.services.items()
     }
-    return Definitions(entity, sources, views, services)
+    return FeastObjects(entity, sources, views, services)
 
 
 def _borrowed(entity: Entity, table: Borrowed, interval: timedelta) -> FeatureView:

@@ -17,7 +17,7 @@ SPARE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Freshness:
+class TableAge:
     """How old the newest row of a table is.
 
     Args:
@@ -52,15 +52,15 @@ def overdue(bar: timedelta, grace: timedelta) -> dg.FreshnessPolicy:
     return dg.FreshnessPolicy.time_window(fail_window=bar + grace + SPARE, warn_window=bar + grace)
 
 
-def freshness_of(lake: LakeResource, now: datetime, grace: timedelta, tables: Iterable[Table]) -> Iterator[Freshness]:
+def table_ages(lake: LakeResource, now: datetime, grace: timedelta, tables: Iterable[Table]) -> Iterator[TableAge]:
     """The freshness of every one of these tables that has rows."""
     for declared in tables:
         table = lake.table(declared.name)
         if table.months():
-            yield freshness(table, declared.bar(lake.interval), now, grace)
+            yield table_age(table, declared.bar(lake.interval), now, grace)
 
 
-def freshness(
+def table_age(
     table: Stored,
     length: timedelta,
     now: datetime,
@@ -69,7 +69,7 @@ def freshness(
     wait: timedelta = timedelta(0),
     excused: Collection[str] = (),
     wanted: Collection[str] = (),
-) -> Freshness:
+) -> TableAge:
     """The freshness of one table, from its two newest months.
 
     Args:
@@ -93,4 +93,4 @@ def freshness(
     awaited = {*(wanted or closes)} - {*excused}
     overdue = {symbol: now - time for symbol, time in sorted(closes.items()) if symbol in awaited}
     late = {symbol: closes[symbol] for symbol, age in overdue.items() if allowed + wait < age <= FORGOTTEN}
-    return Freshness(table.name, newest, now - newest, allowed, late)
+    return TableAge(table.name, newest, now - newest, allowed, late)

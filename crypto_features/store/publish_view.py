@@ -33,7 +33,7 @@ class Published:
     registry_version: str
 
 
-def publish(view: str, start: datetime, end: datetime) -> Published:
+def publish_view(view: str, start: datetime, end: datetime) -> Published:
     """Publish the newest row of each entity between two times to the online store.
 
     Args:
@@ -49,8 +49,8 @@ def publish(view: str, start: datetime, end: datetime) -> Published:
     """
     store = session.applied_store()
     from crypto_features.store.borrowed import origin
-    from crypto_features.store.names import view_named
     from crypto_features.store.provider import recording
+    from crypto_features.store.registered import view_named
     from crypto_features.store.registry import version
     from crypto_features.store.tables import require_own_tables
 

@@ -4,17 +4,17 @@ from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.table import SHIPPED
 
 
-def registry_of(catalog: Catalog) -> str:
+def registry_asset(catalog: Catalog) -> str:
     """The asset that applies a catalog to Feast's registry."""
-    return registry_named(catalog.project)
+    return registry_asset_of(catalog.project)
 
 
-def registry_named(project: str) -> str:
+def registry_asset_of(project: str) -> str:
     """The asset that applies the catalog of a project."""
     return _own(project, "feast_registry")
 
 
-def plan_of(catalog: Catalog) -> str:
+def plan_asset(catalog: Catalog) -> str:
     """The asset that records what is stale of a catalog."""
     return _own(catalog.project, "recompute_plan")
 
