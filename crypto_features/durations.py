@@ -1,4 +1,4 @@
-"""Lengths of time as exchanges and people write them: `15m`, `4h`, `1d`."""
+"""Lengths of time as exchanges and people write them: `15m`, `4h`, `1d`, `1w`."""
 
 import re
 from datetime import timedelta
@@ -7,7 +7,13 @@ from crypto_features.errors import InputError
 
 LONGEST = timedelta(days=36_500)
 """A duration that is longer than a century is a slip of the pen."""
-_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
+_UNITS = {
+    "w": timedelta(days=7),
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
 
 
 def duration(text: str) -> timedelta:
@@ -19,9 +25,9 @@ def duration(text: str) -> timedelta:
     Raises:
         ValueError: if it names none, or more than a century.
     """
-    match = re.fullmatch(r"(\d+)\s*([smhd])", text)
+    match = re.fullmatch(r"(\d+)\s*([smhdw])", text)
     if not match:
-        raise ValueError(f"{text!r} is not a duration; expected a number and s, m, h or d, such as 1h")
+        raise ValueError(f"{text!r} is not a duration; expected a number and s, m, h, d or w, such as 1h")
     count, unit = int(match[1]), _UNITS[match[2]]
     if count > LONGEST // unit:
         raise ValueError(f"{text!r} is too long; expected at most {LONGEST.days}d")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import pytest
 
 from crypto_features import catalogs
 from crypto_features.catalogs import GROUP, current_catalog
+from crypto_features.durations import duration
 from crypto_features.errors import InputError, SettingsError
+from crypto_features.shipped import candles
 from crypto_features.shipped import catalog as shipped
+from crypto_features.tables.bars import Bars
+from crypto_features.tables.catalog import Catalog
 from tests.features.other_catalog import catalog as other
 
 OTHER = "tests.features.other_catalog:catalog"
@@ -99,3 +104,30 @@ def test_a_wrong_declaration_is_reported_as_itself(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CRYPTO_FEATURES_CATALOG", "empty_desk_of_a_test:catalog")
     with pytest.raises(InputError, match="a catalog has exactly one raw table"):
         current_catalog()
+
+
+@pytest.mark.parametrize(
+    ("every", "base", "why"),
+    [
+        (
+            "4h",
+            timedelta(days=1),
+            "bars of 4h, which candles of 1d do not divide; .*INTERVAL to such as 4h",
+        ),
+        (
+            "6h",
+            timedelta(hours=4),
+            "bars of 6h, which candles of 4h do not divide; .*INTERVAL to such as 2h",
+        ),
+        ("30m", timedelta(minutes=15), "four declares bars of 30m; .* measured on candles of 1h"),
+    ],
+)
+def test_bars_that_base_candles_do_not_divide_are_refused_by_name(every: str, base: timedelta, why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        catalogs.require_base(Catalog(Bars("four", of=candles, every=every)), base)
+
+
+@pytest.mark.parametrize("base", ["1m", "15m", "1h", "4h"])
+def test_bars_that_base_candles_divide_are_taken(base: str) -> None:
+    declared = [Bars(f"bars_{every}", of=candles, every=every) for every in ("4h", "12h", "1d", "1w")]
+    catalogs.require_base(Catalog(*declared), duration(base))

@@ -7,12 +7,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from crypto_features import catalogs
 from crypto_features.shipped import catalog, daily_candles, price
 from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.derived import inputs_of
 from crypto_features.versions.fingerprint import feature_fingerprints
+from crypto_features.versions.probe_market import HOUR, START, probe_market
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = {
@@ -57,3 +60,22 @@ def test_the_catalog_over_two_venues_is_one_that_computes() -> None:
     assert [*found.raws] == ["candles", "candles_okx", "funding"]
     assert (found.raw.name, [*found.groups]) == ("candles", ["venues"])
     assert [*feature_fingerprints(found.groups["venues"])] == ["premium", "rate"]
+
+
+def test_the_catalog_of_several_bars_computes_what_its_words_say() -> None:
+    (block,) = (block for block in BLOCKS.values() if 'every="1w"' in block and "Catalog(" in block)
+    names: dict[str, Any] = {}
+    exec(block, names)  # noqa: S102 - our own text.
+    found: Catalog = names["catalog"]
+    assert {name: bars.bar(HOUR) for name, bars in found.bars.items()} == {"weeks": 168 * HOUR, "blocks": 4 * HOUR}
+    assert {name: group.time_to_live(HOUR) // HOUR for name, group in found.groups.items()} == {
+        "swings": 168,
+        "in_the_week": 4,
+    }
+    market = probe_market().filter(symbol="HUGE")
+    rows = found.groups["swings"].whole(inputs_of(found.groups["swings"], market, interval=HOUR), HOUR)
+    start, end = START + 7 * 24 * HOUR, START + 14 * 24 * HOUR
+    week = market.filter(pl.col("open_time").is_between(start, end, closed="left"))
+    swing = (week["high"].max() - week["low"].min()) / week["close"][-1]  # type: ignore[operator] # numbers
+    assert rows.filter(event_timestamp=end)["swing"].to_list() == [swing]
+    assert rows["mean_close"].is_null().to_list()[:4] == [True, True, True, False]

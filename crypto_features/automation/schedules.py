@@ -1,4 +1,4 @@
-"""The two schedules: candles shortly after each candle's close, and the daily tables after midnight UTC."""
+"""The two schedules: candles shortly after each candle's close, and whatever bars are over after midnight UTC."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -33,8 +33,8 @@ def schedules(
         cron_schedule=cron(settings.interval),
         default_status=status,
         description="Fetches what closed since the last stored candle, after downtime all that was missed; of changed "
-        "files the last day too, and after midnight every month. The same run makes and publishes what is due: the "
-        "hourly tables, after midnight UTC the daily ones too.",
+        "files the last day too, and after midnight every month. The same run makes and publishes what is due: "
+        "the tables whose bar ended with these candles.",
     )
     def candles(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
         at = MarketNow.look(settings, lake)
@@ -68,7 +68,7 @@ def schedules(
             )
         due = sorted({m for bars in catalog.bars.values() if not bars.project for m in _months_due(at, bars)})
         if not due:
-            return dg.SkipReason(f"every day before {midnight:%Y-%m-%d} is resampled")
+            return dg.SkipReason(f"every bar that was over by {at.end:%Y-%m-%d %H:%M} UTC is resampled")
         return request(f"bars until {at.now:%Y-%m-%dT%H:%M}", due)
 
     return [candles, daily] if any(not bars.project for bars in catalog.bars.values()) else [candles]

@@ -10,6 +10,18 @@ WAITS_UNTIL = "waits_until"
 """Metadata key: the time from which the same candles would give a month more bars, ISO 8601."""
 
 AT_ONCE = timedelta(0)
+WEEK = timedelta(days=7)
+"""Weeks begin on Mondays at 00:00 UTC, as exchanges have them."""
+
+
+def opens(time: pl.Expr, length: timedelta) -> pl.Expr:
+    """When the bar opens that holds a time.
+
+    Args:
+        time: Times in UTC.
+        length: Length of a bar: it divides a day, or is `WEEK`.
+    """
+    return time.dt.truncate("1w" if length == WEEK else length)  # seven days are counted from a Thursday.
 
 
 def resample(
@@ -46,15 +58,31 @@ def resample(
 
 
 def waits_until(
-    candles: pl.DataFrame, interval_from: timedelta, interval_to: timedelta, as_of: datetime, wait: timedelta
+    candles: pl.DataFrame,
+    interval_from: timedelta,
+    interval_to: timedelta,
+    *,
+    as_of: datetime,
+    wait: timedelta,
+    before: datetime | None = None,
 ) -> datetime | None:
-    """The earliest time at which `resample`, of the same arguments, would give one bar more; none if all are over."""
+    """The earliest time at which `resample`, of the same arguments, would give one bar more; none if all are over.
+
+    Args:
+        candles: As `resample` takes them.
+        interval_from: Length of the candles.
+        interval_to: Length of the bars.
+        as_of: The time of the clock.
+        wait: How long after a bar's close its missing candles may still come.
+        before: Only of bars that open before this time; by default of all.
+    """
     _check(interval_from, interval_to)
     bars = _bars(candles.with_columns(as_of=pl.lit(as_of)), interval_from, interval_to, wait)
     close = pl.col("open_time") + interval_to
     certain = pl.col("last") + interval_from == close
     due = pl.when(certain | pl.col("followed")).then(close).otherwise(close + wait)
-    first = bars.filter(~pl.col("over")).select(due.min()).item()
+    wanted = ~pl.col("over") if before is None else ~pl.col("over") & (pl.col("open_time") < before)
+    first = bars.filter(wanted).select(due.min()).item()
     return first if isinstance(first, datetime) else None
 
 
@@ -75,7 +103,7 @@ def _bars(candles: pl.DataFrame, interval_from: timedelta, interval_to: timedelt
     return (
         candles.sort("symbol", "open_time")
         .with_columns(pl.col("symbol").cast(pl.String), pl.col("open_time").cast(pl.Datetime("us", "UTC")))
-        .with_columns(pl.col("open_time").dt.truncate(interval_to), at="open_time")
+        .with_columns(opens(pl.col("open_time"), interval_to), at="open_time")
         .group_by("symbol", "open_time", maintain_order=True)
         .agg(
             pl.col("open").first(),

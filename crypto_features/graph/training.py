@@ -1,4 +1,4 @@
-"""Training sets: what each model would have known at the close of every day, joined by Feast at that point in time."""
+"""Training sets: what each model would have known at the close of every bar, joined by Feast at that point in time."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -7,12 +7,13 @@ from functools import cache
 import dagster as dg
 import polars as pl
 
+from crypto_features.durations import timeframe
 from crypto_features.errors import InputError, TransientError
 from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import same_columns
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.partitions import FORMAT, SINGLE_RUN, selected
+from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.graph.publish import publish
 from crypto_features.lake.history import history, models_of
 from crypto_features.settings import Settings
@@ -20,6 +21,7 @@ from crypto_features.store import FeastResource
 from crypto_features.store.offline.known import Knowledge, unknown_then
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.lineage import ROW_COLUMNS
+from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.read import Read
 from crypto_features.tables.service import FeatureService
 from crypto_features.tables.training import TrainingSet
@@ -42,14 +44,18 @@ def training_set(
     @dg.asset(
         key=training.name.split("/"),
         group_name="training",
-        description=f"{service.description} One row for each symbol and day: what was known at the close "
-        "of the day, whatever was corrected later.",
+        description=f"{service.description} One row for each symbol and bar of {timeframe(length)}: what was known "
+        "at its close, whatever was corrected later.",
         kinds={"feast", "parquet"},
         owners=["team:research"],
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(foreign=not catalog.borrowed.keys().isdisjoint(service.features)),
-        deps=[bars.name, registry_asset(catalog).split("/"), *service.features],
+        deps=[
+            dg.AssetDep(bars.name, partition_mapping=reaching_back(bars.early(settings.interval))),
+            registry_asset(catalog).split("/"),
+            *service.features,
+        ],
         metadata={
             "dagster/column_lineage": same_columns(service.features),
             "dagster/column_schema": dg.TableSchema(
@@ -70,13 +76,16 @@ def training_set(
     def joined(
         context: dg.AssetExecutionContext, lake: LakeResource, feast: FeastResource
     ) -> dg.MaterializeResult[None]:
-        chosen = [month for month in selected(context) if month in lake.table(bars.name).months()]
+        there, early = lake.table(bars.name).months(), bars.early(settings.interval)
+        chosen = [
+            m for m in selected(context) if {*months_between(month_span(m)[0] - early, month_span(m)[1])} & {*there}
+        ]
         if not chosen:
             context.log.info("No bar of these months is over yet: there is nothing to join.")
             return dg.MaterializeResult()
-        opened = lake.table(bars.name).read(chosen, columns=["symbol", "open_time"])
-        month_of_bar = (pl.col("event_timestamp") - length).dt.strftime(FORMAT)
-        entity_rows = opened.select("symbol", event_timestamp=pl.col("open_time") + length)
+        opened_in = months_between(month_span(chosen[0])[0] - early, month_span(chosen[-1])[1])
+        opened = lake.table(bars.name).read([m for m in there if m in opened_in], columns=["symbol", "open_time"])
+        entity_rows = opened.select("symbol", event_timestamp=pl.col("open_time") + length).filter(MONTH.is_in(chosen))
 
         def join() -> pl.DataFrame:
             past = history(
@@ -92,7 +101,7 @@ def training_set(
         frame, notes = _joined(lake, training, catalog, chosen, join)
         now = feast.training_set(service.name, entity_rows)
         unknown = unknown_then(frame, now, frame.columns[2:])
-        frame = frame.with_columns(month=month_of_bar)
+        frame = frame.with_columns(month=MONTH)
         table = lake.table(training.name)
         for month in chosen:
             rows = frame.filter(month=month).drop("month")

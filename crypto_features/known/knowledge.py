@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from crypto_features.compute.resample import WEEK, opens
 from crypto_features.tables.months import month_span
 from crypto_features.tables.raw_rows import RAW_KEY
 
@@ -57,7 +58,11 @@ def candles_as_known(versions: pl.DataFrame, at: datetime) -> pl.DataFrame:
 
 
 def late(
-    versions: pl.DataFrame, interval: timedelta, wait: timedelta, lengths: Collection[timedelta] = (DAY,)
+    versions: pl.DataFrame,
+    interval: timedelta,
+    wait: timedelta,
+    lengths: Collection[timedelta] = (DAY,),
+    following: tuple[str, pl.DataFrame] | None = None,
 ) -> pl.DataFrame:
     """What became known after its close: late candles, corrections, and bars whose end was waited for.
 
@@ -68,20 +73,34 @@ def late(
         interval: Length of a candle.
         wait: How long after its close a bar without its last candle is waited for.
         lengths: Of the bars that are resampled from the candles.
+        following: The month, and the rows of `with_known` of the next one, where its last week closes; without
+            them no week is waited for.
 
     Returns:
         `symbol, open_time, known`: from the close of that candle until `known`, less or something else was known than
         is now.
     """
     candles = versions.select(*RAW_KEY, "known").filter(pl.col("known") > pl.col("open_time") + interval)
-    awaited = (_awaited(versions, interval, wait, length).cast(LATE) for length in sorted(set(lengths)))
+    awaited = [_awaited(versions, interval, wait, length).cast(LATE) for length in sorted({*lengths} - {WEEK})]
+    if WEEK in lengths and following is not None:
+        awaited.append(_awaited_weeks(versions, *following, interval, wait).cast(LATE))
     return pl.concat([candles.cast(LATE), *awaited])
+
+
+def _awaited_weeks(
+    versions: pl.DataFrame, month: str, following: pl.DataFrame, interval: timedelta, wait: timedelta
+) -> pl.DataFrame:
+    """The same of the weeks that open in a month."""
+    start, end = month_span(month)
+    both = pl.concat([versions, following.select(versions.columns)]).sort(*RAW_KEY, maintain_order=True)
+    awaited = _awaited(both.filter(opens(pl.col("open_time"), WEEK) >= start), interval, wait, WEEK)
+    return awaited.filter(opens(pl.col("open_time"), WEEK) < end)
 
 
 def _awaited(versions: pl.DataFrame, interval: timedelta, wait: timedelta, length: timedelta) -> pl.DataFrame:
     """The last candle of each bar that had not come when the bar closed, and when the bar was over all the same."""
     first = versions.unique(RAW_KEY, keep="first", maintain_order=True)
-    close = (pl.col("open_time").dt.truncate(length) + length).alias("close")
+    close = (opens(pl.col("open_time"), length) + length).alias("close")
     came = pl.col("known").filter(pl.col("open_time") + interval == close).first()
     bars = first.group_by("symbol", close, maintain_order=True).agg(came=came)
     bars = bars.filter(pl.col("came").is_null() | (pl.col("came") > pl.col("close")))

@@ -5,7 +5,7 @@ were replaced. Rows between two times at which something became known share one 
 rebuilt once.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from crypto_features.compute.resample import WEEK
 from crypto_features.known.created import CREATED
 from crypto_features.known.history import History, reach, reads_model
 from crypto_features.known.knowledge import LATE, TIME, late
@@ -113,14 +114,13 @@ def missed(
         first: The start of the span.
         last: Its end.
     """
-    interval, wait = history.interval, history.wait
+    interval = history.interval
     months = months_between(first - max(reach(group, interval) for group in groups), last)
     lengths = [b.bar(interval) for b in history.catalog.bars.values() if b.of is history.catalog.raw]
-    parts = [late(history.known(month, [], symbols), interval, wait, lengths) for month in months]
+    parts = [*_late(history, months, symbols, None, lengths)]
     for raw in _further(history, groups):
-        length = raw.bar(interval)
         of_raw = [b.bar(interval) for b in history.catalog.bars.values() if b.of is raw]
-        parts += [late(history.known(month, [], symbols, raw.name), length, wait, of_raw) for month in months]
+        parts += _late(history, months, symbols, raw, of_raw)
     candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))
     candles = pl.concat([candles, *(_created_late(history, table, months, symbols) for table in _borrowed(groups))])
     if not any(map(reads_model, groups)):
@@ -136,6 +136,25 @@ def missed(
     )
     names = pl.DataFrame({"symbol": list(symbols)}, {"symbol": pl.String})
     return pl.concat([candles, names.join(models, how="cross").with_columns(candle=pl.lit(value=False))])
+
+
+def _late(
+    history: History,
+    months: Sequence[str],
+    symbols: Collection[str],
+    raw: RawTable | None,
+    lengths: Collection[timedelta],
+) -> Iterator[pl.DataFrame]:
+    """What became known late of a raw table, month by month; `None` for the candles that everything is timed by."""
+    length, name = (raw.bar(history.interval), raw.name) if raw else (history.interval, None)
+    end = month_span(months[-1])[1]
+    after = months_between(end, end + timedelta(days=1)) if WEEK in lengths else ()
+    versions = (history.known(month, [], symbols, name) for month in (*months, *after))
+    this = next(versions)
+    for month in months:
+        following = next(versions, None)
+        yield late(this, length, history.wait, lengths, None if following is None else (month, following))
+        this = this if following is None else following
 
 
 def _further(history: History, groups: Collection[FeatureGroup]) -> list[RawTable]:

@@ -101,8 +101,8 @@ class Rebuilt:
     def _end(self, since: datetime) -> datetime | None:
         """The time after which nothing at all was known: what is published up to it is what was known."""
         catalog, interval = self.history.catalog, self.history.interval
-        for month in months_between(since, self.at):
-            for table in (*catalog.raws.values(), *catalog.bars.values()):
+        for table in (*catalog.raws.values(), *catalog.bars.values()):
+            for month in months_between(since - table.early(interval), self.at):
                 closes = self._month(table.name, month)["open_time"] + table.bar(interval)
                 if closes.is_between(since, self.at, closed="right").any():
                     return None

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from crypto_features.compute.resample import resample
+from crypto_features.compute.resample import opens, resample
 from crypto_features.leak.report import Leak
 from crypto_features.leak.subject import Subject, groups_read, tables_read
 from crypto_features.tables.bars import DAY
@@ -141,7 +141,7 @@ def courses(subject: Subject, first: datetime, last: datetime) -> Iterator[Cours
     for bars in subject.bars:
         if bars.name in read:
             length = bars.bar(interval)
-            since = pl.col("open_time") - pl.col("open_time").dt.truncate(length)
+            since = pl.col("open_time") - opens(pl.col("open_time"), length)
             edges = candles.filter(since.is_in([timedelta(0), length - interval])) if reads_raw else candles.clear()
             yield _course(bars.name, {**tables, raw: edges}, pl.lit(value=True), length)
 

@@ -7,6 +7,8 @@ from itertools import islice, pairwise
 
 import polars as pl
 
+from crypto_features.compute.resample import WEEK
+
 DAY = timedelta(days=1)
 RANDOM_CUTS, GAPS = 4, 6
 FIRST_BARS = 8
@@ -36,7 +38,8 @@ def cuts(
             around = range(max(window - AROUND_WINDOW, 1), window + AROUND_WINDOW + 1)
             chosen.update(first + n * bar for n in (*range(1, FIRST_BARS + 1), *around))
             phases = first + max(window * bar // DAY, 25) * DAY
-            chosen.update(phases + n * interval for n in range(DAY // interval))
+            apart = max(bar // DAY, 1) * interval  # over a week, each hour of a day and each day.
+            chosen.update(phases + n * apart for n in range(DAY // interval))
         found[part["symbol"][0]] = sorted(cut for cut in chosen if times[0] < cut <= times[-1])
     return found
 
@@ -51,6 +54,7 @@ def _gaps(times: list[datetime], interval: timedelta) -> Iterator[datetime]:
 def _closes(after: datetime, first: datetime, bar: timedelta) -> datetime:
     """When the bar closes that opens then, or the next one."""
     midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight -= timedelta(days=midnight.weekday()) if bar == WEEK else timedelta(0)
     return midnight + (-((midnight - after) // bar) + 1) * bar
 
 

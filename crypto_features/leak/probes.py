@@ -9,7 +9,7 @@ from functools import cached_property
 import polars as pl
 
 from crypto_features.leak.calendar import CALENDAR, EVERY_BAR, calendar_leaks, calendar_market, courses, turns
-from crypto_features.leak.cuts import cuts
+from crypto_features.leak.cuts import FIRST_BARS, cuts
 from crypto_features.leak.elsewhere import Elsewhere
 from crypto_features.leak.named import altered_markets, named_market
 from crypto_features.leak.report import Leak, LeakReport, differences
@@ -69,9 +69,13 @@ def leak_test(
     Returns:
         The leaks that were caught, each with feature, kind, probe, first bad cut, row and both values.
     """
-    days = DAYS + max(memory(group, interval) // DAY, START_DAYS[-1]) + FORGOTTEN_DAYS
+    days = _altered_days(group, interval) + max(memory(group, interval) // DAY, START_DAYS[-1]) + FORGOTTEN_DAYS
     market = (probe_market(days) if candles is None else candles).sort("symbol", "open_time").select(COLUMNS)
-    altered = market if candles is not None else market.filter(pl.col("open_time") < START + DAYS * DAY)
+    altered = (
+        market
+        if candles is not None
+        else market.filter(pl.col("open_time") < START + _altered_days(group, interval) * DAY)
+    )
     if by_name is None:
         by_name = named_market() if candles is None else market
     with closing(_NamedTest(group, by_name.select(COLUMNS), interval, seed)) as names:
@@ -85,6 +89,13 @@ def leak_test(
         elsewhere = {} if more_unprobed else {"process": 2, "clock": 2}
         counts = {**counts, "calendar": altered_bars, **elsewhere}
         return LeakReport(group.name, found, counts, (*unprobed, *more_unprobed))
+
+
+def _altered_days(group: FeatureGroup, interval: timedelta) -> int:
+    """The days of the probe market that are altered: enough for the windows of weeks to fill."""
+    bar = group.bar(interval)
+    longest = max((feature.warm_up for feature in group.features), default=1)
+    return max(DAYS, (longest + FIRST_BARS) * bar // DAY) if bar > DAY else DAYS
 
 
 def _firsts(leaks: Sequence[Leak]) -> tuple[Leak, ...]:
@@ -218,7 +229,10 @@ class _Test:
         """Markets that begin some days late."""
         for symbol, market in self.markets.items():
             first = market["open_time"][0].replace(hour=0, minute=0)
-            yield from late_starts(market, symbol, [first + days * DAY for days in START_DAYS], self.end)
+            starts = [first + days * DAY for days in START_DAYS]
+            if any(bars.early(self.interval) for bars in self.subject.bars):  # a part of a week is another bar.
+                starts = [start + -start.weekday() % 7 * DAY for start in starts]
+            yield from late_starts(market, symbol, starts, self.end)
 
     def _anchored_starts(self) -> Iterator[Variant]:
         """Markets that begin as long before a month as its rows read, as a partition is computed."""

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import polars as pl
 
-from crypto_features.compute.resample import resample, waits_until
+from crypto_features.compute.resample import WEEK, opens, resample, waits_until
 from crypto_features.durations import length
 from crypto_features.errors import InputError
+from crypto_features.tables.months import month_span
 from crypto_features.tables.raw import CANDLE, RawTable
-from crypto_features.tables.read import Reader, Terms
+from crypto_features.tables.read import Read, Reader, Terms
 from crypto_features.tables.table import Join, Sources, Table
 
 DAY = timedelta(days=1)
@@ -21,15 +22,18 @@ DAY = timedelta(days=1)
 class Bars(Table):
     """Bars that are over, each symbol by itself, from the candles that exist; nothing is interpolated or filled.
 
+    A bar is kept with the month in which it opens. Weeks begin on Mondays at 00:00 UTC; one that opens in a month may
+    close in the next.
+
     Args:
         name: Name of the table.
         of: The candles.
-        every: Length of a bar, such as `"4h"`; it must divide a day.
+        every: Length of a bar, such as `"4h"`, which must divide a day, or `"1w"`; a base candle must divide it.
         description: What it holds.
         project: The project that computes them, if that is another one than the catalog's.
 
     Raises:
-        InputError: if bars of that length do not begin with each day, or it is not made of candles.
+        InputError: if it is not made of candles, or its bars are not weeks and do not begin with each day.
     """
 
     name: str
@@ -42,15 +46,21 @@ class Bars(Table):
     def __post_init__(self) -> None:
         if not self.of.has_prices:
             raise InputError(f"{self.name} is made of {self.of.name}, which holds no prices; expected candles.")
-        if self.bar(DAY) <= timedelta(0) or DAY % self.bar(DAY):
+        if self.bar(DAY) != WEEK and (self.bar(DAY) <= timedelta(0) or DAY % self.bar(DAY)):
             raise InputError(
-                f"{self.name} declares every={self.every!r}, which does not divide a day; expected such as 4h."
+                f"{self.name} declares every={self.every!r}, which does not divide a day and is not a week; expected "
+                "such as 4h, 1d or 1w."
             )
 
     @property
     def inputs(self) -> tuple[Join, ...]:
-        """The candles of the month."""
+        """The candles."""
         return (Join(self.of, timedelta(0)),)
+
+    def reads(self, interval: timedelta) -> tuple[Read, ...]:
+        """The candles of the month; of weeks also those of the next month, in which the last one closes."""
+        ahead = WEEK - DAY if self.early(interval) else timedelta(0)
+        return (Read(self.of.name, timedelta(0), ahead=ahead),)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -66,10 +76,15 @@ class Bars(Table):
         """Length of a bar."""
         return length(self.every, f"the length of {self.name}")
 
+    def early(self, base: timedelta) -> timedelta:
+        """A week, of weeks: they may open in one month and close in the next."""
+        return WEEK if self.bar(base) == WEEK else timedelta(0)
+
     def compute(self, read: Reader, month: str, symbols: Sequence[str] | None, terms: Terms) -> pl.DataFrame:
-        """The bars of a month that are over."""
-        candles = read(self.of.name, [month], None, symbols)
-        return resample(candles, terms.interval, self.bar(terms.interval), as_of=terms.now, wait=terms.wait)
+        """The bars that open in a month and are over."""
+        candles = self._candles(read, month, symbols, terms)
+        bars = resample(candles, terms.interval, self.bar(terms.interval), as_of=terms.now, wait=terms.wait)
+        return self._opening(bars, month)
 
     def whole(self, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
         """Every bar that is over by its symbol's last candle."""
@@ -77,5 +92,17 @@ class Bars(Table):
 
     def due(self, read: Reader, month: str, terms: Terms) -> datetime | None:
         """When a bar will be over that lacks candles now."""
-        candles = read(self.of.name, [month], None, None)
-        return waits_until(candles, terms.interval, self.bar(terms.interval), as_of=terms.now, wait=terms.wait)
+        candles = self._candles(read, month, None, terms)
+        length, (_, end) = self.bar(terms.interval), month_span(month)
+        return waits_until(candles, terms.interval, length, as_of=terms.now, wait=terms.wait, before=end)
+
+    def _candles(self, read: Reader, month: str, symbols: Sequence[str] | None, terms: Terms) -> pl.DataFrame:
+        """The candles that are read, of the bars that open in the month and of later ones."""
+        candles = self.reads(terms.interval)[0].rows(read, month, symbols)
+        if not self.early(terms.interval) or not candles.width:
+            return candles
+        return candles.filter(opens(pl.col("open_time"), WEEK) >= month_span(month)[0])
+
+    def _opening(self, bars: pl.DataFrame, month: str) -> pl.DataFrame:
+        """The bars that open before the month ends: whether the last one is over may show in a later one."""
+        return bars.filter(pl.col("open_time") < month_span(month)[1])

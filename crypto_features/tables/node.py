@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import polars as pl
@@ -30,6 +30,7 @@ class Node:
         fact: Whether a partition stays as it was published when its inputs change, as a fitted model does.
         by_symbol: Whether the rows of a symbol can be computed without those of others.
         due: When the same inputs will give a month other rows, because bars are over by then that are waited for now.
+        early: How long before a month a bar may open that gives it a row.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Node:
     fact: bool = False
     by_symbol: bool = True
     due: Callable[[Reader, str], datetime | None] | None = None
+    early: timedelta = timedelta(0)
 
     def reached(self, read: Read, columns: Collection[str] | None) -> set[str]:
         """Its columns that are computed from these columns of an input."""
@@ -71,4 +73,5 @@ def node_of(table: Table, versions: Versions, definitions: Versions, terms: Term
         fact=table.fact,
         by_symbol=table.by_symbol,
         due=partial(table.due, terms=terms) if waits else None,
+        early=table.inputs[0].table.early(terms.interval),
     )

@@ -43,7 +43,7 @@ def compute_partition(
     interval: timedelta,
     min_completeness: float = MIN_COMPLETENESS,
 ) -> pl.DataFrame:
-    """One month of a group's table: a row for each bar that opens in the month.
+    """One month of a group's table: a row for each bar that closes in the month, or with its end.
 
     Args:
         group: What to compute.
@@ -69,7 +69,7 @@ def compute_partition(
             raise UnknownNameError(f"input of {group.name}", source.name, inputs)
         length = source.table.bar(interval) if source.table is not group.bars else _NONE
         rows = in_types(source.name, inputs[source.name])
-        trimmed[source.name] = _trim(source, rows, month, source.reach(interval), length)
+        trimmed[source.name] = _trim(source, rows, month, interval, length)
     rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
     return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
 
@@ -146,23 +146,24 @@ def _with_completeness(
     return rows.join(known.select(*KEYS, *columns), on=KEYS, how="left") if {*KEYS} <= {*rows.columns} else rows
 
 
-def _trim(source: Join, frame: pl.DataFrame, month: str, reach: timedelta, length: timedelta) -> pl.DataFrame:
+def _trim(source: Join, frame: pl.DataFrame, month: str, interval: timedelta, length: timedelta) -> pl.DataFrame:
     """The rows of the anchored window: bars that open in it; of a joined table rows that were known in it.
 
     Args:
         source: The input.
         frame: Its rows.
         month: The partition.
-        reach: How long before its start rows are needed.
+        interval: Length of a base candle.
         length: How long after its `open_time` a row of a joined table is known; 0 for the bars.
     """
     start, end = month_span(month)
-    start -= reach
+    start -= source.reach(interval)
     if "month" in frame.columns:
         return frame.filter(pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month)))
     if "open_time" in frame.columns:
         late_enough = pl.col("open_time") >= start if not length else pl.col("open_time") > start - length
-        return frame.filter(late_enough & (pl.col("open_time") < end))
+        in_time = (pl.col("open_time") < end) & (pl.col("open_time") <= end - source.table.early(interval))
+        return frame.filter(late_enough & in_time)
     if "event_timestamp" in frame.columns:
         return frame.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
     raise InputError(f"{source.name} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}.")

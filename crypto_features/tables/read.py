@@ -40,21 +40,24 @@ class Read:
         lookback: How far before the start of a month.
         columns: Which columns; `None` for all.
         own_month: Whether it reads rows of the month itself, or only of those before.
+        ahead: How far past the end of a month, as a week does that opens in it.
     """
 
     table: str
     lookback: timedelta
     columns: tuple[str, ...] | None = None
     own_month: bool = True
+    ahead: timedelta = timedelta(0)
 
     def covers(self, month: str, other: str) -> bool:
         """Whether computing `month` reads the partition `other`."""
-        return _earliest(month, self.lookback) <= other <= month and (self.own_month or other < month)
+        first, last = _around(month, self.lookback, self.ahead)
+        return first <= other <= last and (self.own_month or other < month)
 
     def months(self, month: str) -> tuple[str, ...]:
         """The months that computing a month reads, oldest first."""
         start, end = month_span(month)
-        return tuple(m for m in months_between(start - self.lookback, end) if self.covers(month, m))
+        return tuple(m for m in months_between(start - self.lookback, end + self.ahead) if self.covers(month, m))
 
     def rows(self, read: Reader, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
         """The rows that computing a month reads."""
@@ -66,5 +69,7 @@ class Read:
 
 
 @cache
-def _earliest(month: str, lookback: timedelta) -> str:
-    return month_of(month_span(month)[0] - lookback)
+def _around(month: str, lookback: timedelta, ahead: timedelta) -> tuple[str, str]:
+    """The first and the last month that are read."""
+    start, end = month_span(month)
+    return month_of(start - lookback), month_of(end + ahead - timedelta.resolution)

@@ -70,6 +70,14 @@ class Table:
         """
         raise NotImplementedError
 
+    def early(self, base: timedelta) -> timedelta:  # noqa: ARG002 - kinds whose bars lie in two months override it.
+        """How long before a month a bar may open, and be kept with the month before, that closes in it.
+
+        Args:
+            base: Length of a base candle.
+        """
+        return timedelta(0)
+
     def compute(self, read: Reader, month: str, symbols: Sequence[str] | None, terms: Terms) -> pl.DataFrame:
         """The rows of a month, of some symbols or of all (`None`)."""
         raise NotImplementedError
@@ -121,6 +129,7 @@ class Join:
             interval: Length of a base candle.
         """
         own = self.lookback + (span(self.window, self.table.bar(interval)) if self.window > 1 else timedelta(0))
+        own += self.table.early(interval)
         return own + (self.bars.reach(interval) if self.bars else timedelta(0))
 
     def to(self, bars: "Join") -> "Join":

@@ -57,11 +57,12 @@ def training_node(
         rows,
         fingerprints={f"{view}:{name}": versions[view][name] for view, name in named},
         sources={f"{view}:{name}": ((view, name),) for view, name in named},
+        early=training.rows.early(interval),
     )
 
 
 def training_rows(training: TrainingSet, month: str, history: History) -> pl.DataFrame:
-    """One month of a training set: a row for each of its bars that opens in the month.
+    """One month of a training set: a row for each of its bars that closes in the month, or with its end.
 
     Args:
         training: The training set.
@@ -75,10 +76,12 @@ def training_rows(training: TrainingSet, month: str, history: History) -> pl.Dat
     Raises:
         InputError: if nothing at all is published of a table that is joined.
     """
-    bars, service = training.rows, training.service
-    opened = _published(history, bars.name, [month], ["symbol", "open_time"])
+    bars, service, (start, end) = training.rows, training.service, month_span(month)
+    months = months_between(start - bars.early(history.interval), end)
+    opened = _published(history, bars.name, months, ["symbol", "open_time"])
     close = (pl.col("open_time") + bars.bar(history.interval)).alias(TIME)
     rows = opened.sort("symbol", "open_time").select("symbol", close)
+    rows = rows.filter(pl.col(TIME) > start, pl.col(TIME) <= end)
     tables = [(view, _table(view, names, month, history)) for view, names in service.features.items()]
     return join_as_known(rows, TIME, tables, Knowledge(history))
 
@@ -92,7 +95,10 @@ def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Ma
         interval: Length of a base candle.
     """
     groups = [catalog.views[view] for view in training.service.features]
-    found = {training.rows.name: timedelta(0), **{group.name: group.time_to_live(interval) for group in groups}}
+    found = {
+        training.rows.name: training.rows.early(interval),
+        **{group.name: group.time_to_live(interval) for group in groups},
+    }
     longest = max(group.time_to_live(interval) + reach(group, interval) for group in groups)
     models = {table.name for group in groups for table in upstream(group) if isinstance(table, FittedModel)}
     return found | {catalog.raw.name: longest} | dict.fromkeys(sorted(models), longest)

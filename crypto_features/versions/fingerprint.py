@@ -88,7 +88,10 @@ def _on_probes(table: Table) -> pl.DataFrame:
         return table.stand_in(probe_market(), HOUR)
     if isinstance(table, Bars):
         bars = resample(_on_probes(table.of), HOUR, table.bar(HOUR))
-        return pl.concat([probe_history(), bars]).sort("symbol", "open_time") if table.bar(HOUR) == DAY else bars
+        if table.bar(HOUR) < DAY:
+            return bars
+        history = resample(probe_history(), DAY, table.bar(HOUR))
+        return pl.concat([history, bars]).sort("symbol", "open_time")
     if isinstance(table, FittedModel):
         rows = _on_probes(table.of)
         earlier = sorted({*rows.select(MONTH.unique()).to_series()} - {*_months()})

@@ -171,12 +171,16 @@ class _Forecast:
 
     def _judge_missing(self, node: Node, month: str) -> None:
         bars, there = node.inputs[0], month in self.published.months(node.name)
-        if not there and bars.own_month and not self._has_rows(bars, month):
+        start, end = month_span(month)
+        opened = months_between(start - node.early, end)
+        if not there and bars.own_month and not any(self._has_rows(bars, other) for other in opened):
             return
         self.missing.add((node.name, month))
-        if node.due and not there and not self._rows(node.name, month, None, None).height:
-            self.changes.pop((node.name, month))  # there is nothing to publish yet.
-            return
+        if (node.due or node.early) and not there:
+            change = self._change(node.name, month)
+            if change is not None and change.rows is not None and change.rows.is_empty():
+                self.changes.pop((node.name, month))  # there is nothing to publish yet.
+                return
         self._list(node, month, Reason.NEVER_BUILT, (WITHOUT_NOTES,) if there else (MISSING,))
 
     def _confirm(
@@ -263,7 +267,9 @@ class _Forecast:
         """The months of an input that are read, and will be published."""
         start, end = month_span(month)
         there = self._months(read.table)
-        return [m for m in months_between(start - read.lookback, end) if m in there and read.covers(month, m)]
+        return [
+            m for m in months_between(start - read.lookback, end + read.ahead) if m in there and read.covers(month, m)
+        ]
 
     def _months(self, table: str) -> set[str]:
         """The months of a table that are published, or will be."""

@@ -25,6 +25,7 @@ END = START + DAYS * DAY
 FOREVER = START + 36_500 * DAY
 SYMBOLS = ("HUGE", "LATE", "TINY")
 MINUTE = timedelta(minutes=1)
+WEEK = 7 * DAY
 
 
 class Version(NamedTuple):
@@ -93,19 +94,29 @@ def candles_of(versions: Sequence[Version], at: datetime) -> pl.DataFrame:
 
 
 def bars_of(candles: pl.DataFrame, at: datetime, length: timedelta) -> pl.DataFrame:
-    """The bars that were over: with their last candle or a later one of the month, or a wait after their close."""
-    hours = length // HOUR
+    """The bars that were over: with their last candle or a later one of the month, or a wait after their close.
+
+    Of weeks one of the next month counts, too.
+    """
+
+    def start_of(time: datetime) -> datetime:
+        if length == WEEK:
+            return time.replace(hour=0) - time.weekday() * DAY
+        return time.replace(hour=time.hour // (length // HOUR) * (length // HOUR))
+
+    def is_read(time: datetime, start: datetime) -> bool:
+        ahead = (start.replace(day=28) + 4 * DAY).month if length == WEEK else start.month
+        return time.month in (start.month, ahead)
+
     over = [
         (symbol, start)
         for symbol, times in candles.group_by("symbol").agg("open_time").iter_rows()
-        for start in {time.replace(hour=time.hour // hours * hours) for time in times}
-        if at >= start + length + WAIT
-        or any(time >= start + length - HOUR and time.month == start.month for time in times)
+        for start in {start_of(time) for time in times}
+        if at >= start + length + WAIT or any(time >= start + length - HOUR and is_read(time, start) for time in times)
     ]
     keep = pl.DataFrame(over, {"symbol": pl.String, "bar": TIME}, orient="row")
-    kept = candles.with_columns(bar=pl.col("open_time").dt.truncate(length)).join(
-        keep, on=["symbol", "bar"], how="semi"
-    )
+    bar = pl.col("open_time").map_elements(start_of, return_dtype=TIME)
+    kept = candles.with_columns(bar=bar).join(keep, on=["symbol", "bar"], how="semi")
     return resample(kept.drop("bar"), HOUR, length, as_of=FOREVER)
 
 

@@ -34,20 +34,23 @@ def test_bars_of_a_group_are_those_of_its_table_whatever_the_base_interval(base:
     assert group(pl.col("x"), bars=group(bars=candles)).bar(base) == base
 
 
-@pytest.mark.parametrize("every", ["5h", "36h", "2d", "0h", timedelta(hours=7), -HOUR])
-def test_bars_that_do_not_begin_with_each_day_are_refused(every: str | timedelta) -> None:
-    with pytest.raises(InputError, match=r"^odd declares every=.*, which does not divide a day; expected such as 4h"):
+@pytest.mark.parametrize("every", ["5h", "36h", "2d", "2w", "0h", timedelta(hours=7), -HOUR])
+def test_bars_that_are_not_weeks_and_do_not_begin_with_each_day_are_refused(every: str | timedelta) -> None:
+    with pytest.raises(InputError, match=r"^odd declares every=.*, which does not divide a day and is not a week; "):
         Bars("odd", of=candles, every=every)
 
 
-@pytest.mark.parametrize(("every", "length"), [("1d", DAY), ("4h", 4 * HOUR), ("90m", 1.5 * HOUR), (HOUR, HOUR)])
-def test_bars_that_divide_a_day_are_taken(every: str | timedelta, length: timedelta) -> None:
+@pytest.mark.parametrize(
+    ("every", "length"),
+    [("1d", DAY), ("4h", 4 * HOUR), ("90m", 1.5 * HOUR), (HOUR, HOUR), ("1w", 7 * DAY), ("7d", 7 * DAY)],
+)
+def test_bars_that_divide_a_day_and_weeks_are_taken(every: str | timedelta, length: timedelta) -> None:
     assert Bars("even", of=candles, every=every).bar(HOUR) == length
 
 
-@pytest.mark.parametrize("text", ["a day", "4 hours", "1.5h", "-1d", "", "1w"])
+@pytest.mark.parametrize("text", ["a day", "4 hours", "1.5h", "-1d", "", "1y"])
 def test_a_length_that_is_not_one_is_refused_with_what_it_is_the_length_of(text: str) -> None:
-    why = f"{re.escape(repr(text))} is not a duration; expected a number and s, m, h or d, such as 1h"
+    why = f"{re.escape(repr(text))} is not a duration; expected a number and s, m, h, d or w, such as 1h"
     with pytest.raises(InputError, match=f"^the length of odd: {why}"):
         Bars("odd", of=candles, every=text)
     with pytest.raises(InputError, match=f"^the lookback of daily_candles: {why}"):

@@ -25,6 +25,7 @@ from crypto_features.versions.provenance import column_digests
 from tests.features.markets import DAY, HOUR
 from tests.features.memory_lake import Key, MemoryLake, behaviour
 from tests.features.other_catalog import catalog as other
+from tests.features.weekly_catalog import catalog as weekly
 
 DAYS = 45
 OPEN, MINUTE = pl.col("open_time"), timedelta(minutes=1)
@@ -66,6 +67,14 @@ OTHER_EDITS: Mapping[str, CodeEdit] = {
     "another entry": ("entries", "above", lambda e: e + 1, True),
     "the same momentum, written otherwise": ("momentum", "mean_range", lambda e: e + 0, False),
     "another algebra of momentum": ("momentum", "mean_range", lambda e: e / 3 * 3, False),
+}
+
+
+WEEKLY_EDITS: Mapping[str, CodeEdit] = {
+    "another swing": ("swings", "swing", lambda e: e * 1.01, True),
+    "a swing of one symbol": ("swings", "swing", for_added, False),
+    "the same swing, written otherwise": ("swings", "swing", lambda e: e + 0, False),
+    "another entry of weeks": ("entries_of_weeks", "above", lambda e: e + 1, True),
 }
 
 
@@ -303,6 +312,13 @@ class OtherHistories(Histories):
     code = OTHER_EDITS
 
 
+class WeeklyHistories(Histories):
+    """Those of a catalog with weeks, of which one opens in January and closes in February."""
+
+    catalog = weekly
+    code = WEEKLY_EDITS
+
+
 def short(code: Mapping[str, CodeEdit]) -> Mapping[str, Sequence[Step]]:
     """`LATE`, and each edit of the code after a symbol was added."""
     return {**{name: [ADD, RUN, ("edit", {"name": name})] for name in code}, **LATE}
@@ -312,7 +328,11 @@ def short(code: Mapping[str, CodeEdit]) -> Mapping[str, Sequence[Step]]:
     ("kind", "steps"),
     [
         pytest.param(kind, steps, id=f"{name}{of}")
-        for kind, of in ((Histories, ""), (OtherHistories, ", of another catalog"))
+        for kind, of in (
+            (Histories, ""),
+            (OtherHistories, ", of another catalog"),
+            (WeeklyHistories, ", of weeks"),
+        )
         for name, steps in short(kind.code).items()
     ],
 )
@@ -328,7 +348,9 @@ def test_the_plan_of_a_short_history_equals_what_a_full_build_changes(
 
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("kind", "few", "many"), [(Histories, 50, 500), (OtherHistories, 10, 200)])
+@pytest.mark.parametrize(
+    ("kind", "few", "many"), [(Histories, 50, 500), (OtherHistories, 10, 200), (WeeklyHistories, 10, 200)]
+)
 def test_the_plan_equals_what_a_full_build_changes(
     kind: type[Histories], few: int, many: int, count: Callable[..., int]
 ) -> None:

@@ -26,6 +26,7 @@ from tests.features.replay import (
     market_with_a_past,
     models_with_a_past,
 )
+from tests.features.weekly_catalog import catalog as weekly
 
 WANTED = {
     "price_features": ["rsi_14", "ma_60", "volatility_20d"],
@@ -37,6 +38,11 @@ OTHER_WANTED = {
     "momentum": ["rise", "steadiness"],
     "scores": ["score", "unusual"],
     "entries": ["above", "steady", "calm"],
+}
+WEEKLY_WANTED = {
+    "swings": ["swing", "against_blocks"],
+    "entries_of_weeks": ["above"],
+    "scores": ["score"],
 }
 Wanted = Mapping[str, Sequence[str]]
 KEYS = {"symbol": "symbol"}
@@ -74,7 +80,9 @@ def entity_rows(draw: random.Random) -> pl.DataFrame:
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    ("catalog", "wanted"), [(shipped, WANTED), (other, OTHER_WANTED)], ids=["shipped", "another catalog"]
+    ("catalog", "wanted"),
+    [(shipped, WANTED), (other, OTHER_WANTED), (weekly, WEEKLY_WANTED)],
+    ids=["shipped", "another catalog", "weeks"],
 )
 def test_features_as_known_equal_a_build_that_was_made_then(
     catalog: Catalog, wanted: Wanted, count: Callable[..., int]

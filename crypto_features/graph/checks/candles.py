@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 import polars as pl
 
+from crypto_features.compute.resample import opens as bar_of
 from crypto_features.graph.checks.finding import Finding, rows
 from crypto_features.graph.inline import inline
 from crypto_features.lake.candles import coverage
@@ -19,6 +20,7 @@ from crypto_features.tables.raw_rows import RAW_KEY, RawRows
 LONG_GAP = timedelta(days=1)
 LEAST_SHARE = 0.99
 DAY = timedelta(days=1)
+MONTH_OF_OPEN = pl.col("open_time").dt.strftime("%Y-%m")
 ENDED = "ended"
 """Under this name a run of the asset `candles` notes which markets its source knows to be halted or delisted."""
 
@@ -181,19 +183,27 @@ def no_long_gap(holes: pl.DataFrame, step: timedelta, kind: RawRows) -> Finding:
     )
 
 
-def bars_counted(made: pl.DataFrame, candles: pl.DataFrame, bars: Bars, interval: timedelta) -> Finding:
+def bars_counted(
+    made: pl.DataFrame,
+    candles: pl.DataFrame,
+    bars: Bars,
+    interval: timedelta,
+    months: Sequence[str] | None = None,
+) -> Finding:
     """There is one row for each symbol and bar that has a candle and is over by the symbol's own candles.
 
     Args:
         made: The resampled bars.
-        candles: Current candles of the same months.
+        candles: Current candles of all that was read for them.
         bars: What they are.
         interval: Length of a candle.
+        months: The months in which the bars open, if candles of other months were read, too.
     """
     opens, length = pl.col("open_time"), bars.bar(interval)
-    over = (opens.max().over("symbol") + interval).dt.truncate(length)
-    bar = opens.dt.truncate(length)
-    expected = candles.select("symbol", bar, over=over).filter(opens < pl.col("over")).unique()
+    over = bar_of(opens.max().over("symbol") + interval, length)
+    bar = bar_of(opens, length)
+    in_months = pl.lit(value=True) if months is None else MONTH_OF_OPEN.is_in(list(months))
+    expected = candles.select("symbol", bar, over=over).filter(opens < pl.col("over"), in_months).unique()
     keys = ["symbol", "open_time"]
     absent = expected.join(made, on=keys, how="anti")
     invented = made.join(candles.select("symbol", bar).unique(), on=keys, how="anti")

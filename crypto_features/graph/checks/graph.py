@@ -29,6 +29,7 @@ from crypto_features.store import FeastResource, parity
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table as Declared
 
@@ -133,9 +134,12 @@ def _bars(settings: Settings, bars: Bars) -> dg.AssetChecksDefinition:
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
             counted = same_inputs(lake, table.name, months)  # a candle may arrive while the run goes on.
-            made, stored = _read(table, counted), current(_read(raw, counted))
+            read = sorted(
+                {m for month in counted for m in bars.reads(lake.interval)[0].months(month)} & {*raw.months()}
+            )
+            made, stored = _read(table, counted), current(_read(raw, read))
             return {
-                "row_count": candle_checks.bars_counted(made, stored, bars, lake.interval),
+                "row_count": candle_checks.bars_counted(made, stored, bars, lake.interval, counted),
                 "fresh": _fresh(table, bars, settings, clock.now()),
             }
 
@@ -166,7 +170,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
             rows = _read(table, months)
             schemas = [feature_checks.schema(_read(table, [month]), group) for month in months]
             counted = same_inputs(lake, group.name, months)  # a bar may arrive while the run goes on.
-            made, bars = _read(table, counted), _read(source, [m for m in counted if m in source.months()])
+            made, bars = _read(table, counted), _bars_closing(source, group, counted, lake.interval)
             return {
                 "schema": next((s for s in schemas if not s.passed), feature_checks.schema(rows, group)),
                 "row_count": feature_checks.row_count(made, bars, group, length),
@@ -178,6 +182,17 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
         yield from _judged(context, table, asked, look)
 
     return checks
+
+
+def _bars_closing(source: Table, group: FeatureGroup, months: Sequence[str], interval: timedelta) -> pl.DataFrame:
+    """The bars that give the rows of some months; a week is kept with the month before if it opens there."""
+    early = group.bars.early(interval)
+    opened = {m for month in months for m in months_between(month_span(month)[0] - early, month_span(month)[1])}
+    bars = _read(source, [month for month in source.months() if month in opened])
+    if not early:
+        return bars
+    closes = (pl.col("open_time") + group.bar(interval)).alias("event_timestamp")
+    return bars.with_columns(closes).filter(MONTH.is_in(list(months))).drop("event_timestamp")
 
 
 def _online(settings: Settings, group: FeatureGroup, catalog: Catalog) -> dg.AssetChecksDefinition:
