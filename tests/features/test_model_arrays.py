@@ -10,12 +10,12 @@ import pytest
 from upath import UPath
 
 from crypto_features.errors import InputError
-from crypto_features.lake import model_files
 from crypto_features.lake.history import models_of
 from crypto_features.lake.models import load_model, model_months, publish_model, renote_model, whole_models
 from crypto_features.tables.artefact import opened, version_of, written
 from crypto_features.tables.model import Parameters
 from crypto_features.versions.provenance import PUBLISHED_AT
+from crypto_features.whole_file import whole_file
 
 NOTES = {PUBLISHED_AT: "2024-05-01T00:00:00+00:00"}
 LATER = {PUBLISHED_AT: "2024-06-01T00:00:00+00:00"}
@@ -74,15 +74,15 @@ def test_an_array_that_is_not_what_was_fitted_is_refused(tmp_path: Path, harm: s
 def test_a_run_that_fails_between_the_files_leaves_the_old_model_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_before: int
 ) -> None:
-    lake, whole, begun = published(tmp_path), model_files.whole_file, list[Path]()
+    lake, begun = published(tmp_path), list[Path]()
 
     def fails(path: Path | UPath) -> AbstractContextManager[BinaryIO]:
         begun.append(Path(str(path)))
         if len(begun) > written_before:
             raise OSError(28, "No space left on device")
-        return whole(path)
+        return whole_file(path)
 
-    monkeypatch.setattr(model_files, "whole_file", fails)
+    monkeypatch.setattr("crypto_features.lake.model_files.whole_file", fails)
     with pytest.raises(OSError, match="No space"):
         published(tmp_path, OTHER, LATER)
     assert opened(load_model(lake, "trees", "2024-05")).version == version_of(PARAMETERS)
