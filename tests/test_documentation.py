@@ -5,11 +5,13 @@ import re
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from crypto_features import catalogs
+from crypto_features.leak import leak_test
 from crypto_features.shipped import catalog, daily_candles, price
 from crypto_features.tables.catalog import Catalog
 from crypto_features.versions.fingerprint import feature_fingerprints
@@ -57,3 +59,13 @@ def test_the_catalog_over_two_venues_is_one_that_computes() -> None:
     assert [*found.raws] == ["candles", "candles_okx", "funding"]
     assert (found.raw.name, [*found.groups]) == ("candles", ["venues"])
     assert [*feature_fingerprints(found.groups["venues"])] == ["premium", "rate"]
+
+
+def test_the_model_of_the_documentation_forecasts_and_leaks_nothing() -> None:
+    (block,) = (block for block in BLOCKS.values() if "cf.FittedModel(" in block and "by_month" in block)
+    module = ModuleType("model_of_the_documentation")  # the leak test sends its functions to another process.
+    names: dict[str, Any] = vars(module)
+    exec(block, names)  # noqa: S102 - our own text.
+    report = leak_test(names["outlook"])
+    assert report.passed, str(report)
+    assert report.probes["refit"] > 0
