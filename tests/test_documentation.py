@@ -68,4 +68,4 @@ def test_the_model_of_the_documentation_forecasts_and_leaks_nothing() -> None:
     exec(block, names)  # noqa: S102 - our own text.
     report = leak_test(names["outlook"])
     assert report.passed, str(report)
-    assert report.probes["refit"] > 0
+    assert report.cuts["refit"] > 0

@@ -129,7 +129,7 @@ def test_a_fit_that_knows_what_is_to_come_or_draws_lots_is_caught(planted: Calla
 def test_the_forecast_passes_and_its_model_was_fitted_again() -> None:
     report = cf.leak_test(outlook)
     assert report.passed, str(report)
-    assert report.probes["refit"] > 0
+    assert report.cuts["refit"] > 0
 
 
 def test_a_model_is_read_by_month_and_a_month_without_one_is_refused() -> None:
