@@ -43,11 +43,12 @@ if TYPE_CHECKING:
     from crypto_features.store import ConsumedError, ParityReport, parity
     from crypto_features.tables.bars import Bars
     from crypto_features.tables.borrowed import Borrowed
+    from crypto_features.tables.by_month import by_month
     from crypto_features.tables.catalog import Catalog
     from crypto_features.tables.derivative_rows import DERIVATIVES, FUNDING
     from crypto_features.tables.feature import NOT_NEGATIVE, POSITIVE, Feature
     from crypto_features.tables.group import FeatureGroup
-    from crypto_features.tables.model import FittedModel
+    from crypto_features.tables.model import FittedModel, Parameters
     from crypto_features.tables.raw import RawTable
     from crypto_features.tables.raw_rows import Column, RawRows
     from crypto_features.tables.service import FeatureService
@@ -100,11 +101,12 @@ _HOMES = {
     "crypto_features.store": ("ConsumedError", "ParityReport", "parity"),
     "crypto_features.tables.bars": ("Bars",),
     "crypto_features.tables.borrowed": ("Borrowed",),
+    "crypto_features.tables.by_month": ("by_month",),
     "crypto_features.tables.catalog": ("Catalog",),
     "crypto_features.tables.derivative_rows": ("DERIVATIVES", "FUNDING"),
     "crypto_features.tables.feature": ("NOT_NEGATIVE", "POSITIVE", "Feature"),
     "crypto_features.tables.group": ("FeatureGroup",),
-    "crypto_features.tables.model": ("FittedModel",),
+    "crypto_features.tables.model": ("FittedModel", "Parameters"),
     "crypto_features.tables.raw": ("RawTable",),
     "crypto_features.tables.raw_rows": ("Column", "RawRows"),
     "crypto_features.tables.service": ("FeatureService",),
@@ -142,6 +144,7 @@ __all__ = [
     "Leak",
     "LeakReport",
     "OnlineFeatures",
+    "Parameters",
     "ParityReport",
     "PermanentError",
     "RawRows",
@@ -153,6 +156,7 @@ __all__ = [
     "adx",
     "atr",
     "bollinger_width",
+    "by_month",
     "chaikin_money_flow",
     "create_entity_df",
     "ema",

@@ -5,12 +5,14 @@ import re
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
 
 from crypto_features import catalogs
+from crypto_features.leak import leak_test
 from crypto_features.shipped import catalog, daily_candles, price
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.derived import inputs_of
@@ -79,3 +81,13 @@ def test_the_catalog_of_several_bars_computes_what_its_words_say() -> None:
     swing = (week["high"].max() - week["low"].min()) / week["close"][-1]  # type: ignore[operator] # numbers
     assert rows.filter(event_timestamp=end)["swing"].to_list() == [swing]
     assert rows["mean_close"].is_null().to_list()[:4] == [True, True, True, False]
+
+
+def test_the_model_of_the_documentation_forecasts_and_leaks_nothing() -> None:
+    (block,) = (block for block in BLOCKS.values() if "cf.FittedModel(" in block and "by_month" in block)
+    module = ModuleType("model_of_the_documentation")  # the leak test sends its functions to another process.
+    names: dict[str, Any] = vars(module)
+    exec(block, names)  # noqa: S102 - our own text.
+    report = leak_test(names["outlook"])
+    assert report.passed, str(report)
+    assert report.cuts["refit"] > 0

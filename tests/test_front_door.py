@@ -12,6 +12,7 @@ import crypto_features as cf
 USER = '''\
 """A desk's own file, with each public name."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -52,8 +53,16 @@ moves = cf.FeatureGroup(
 )
 
 
-def fit(rows: pl.DataFrame, month: str) -> dict[str, float]:
+def fit(rows: pl.DataFrame, month: str) -> cf.Parameters:
     return {"height": float(rows.height), "length": float(len(month))}
+
+
+def read(rows: pl.DataFrame, parameters: cf.Parameters) -> pl.DataFrame:
+    return rows.select("symbol", "event_timestamp", share=pl.col("one") / parameters["height"])
+
+
+def shares_of(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    return cf.by_month(inputs["moves"], inputs["model"], read)
 
 
 model: cf.FittedModel = cf.FittedModel("model", of=moves, features=("one",), lookback="90d", fit=fit)

@@ -12,6 +12,7 @@ from crypto_features.errors import InputError
 from crypto_features.known.history import FittedVersion, History, Versions
 from crypto_features.known.knowledge import TIME
 from crypto_features.lake.folder import Folder
+from crypto_features.lake.model_files import read_model
 from crypto_features.lake.models import SUPERSEDED
 from crypto_features.lake.table import Table, stored
 from crypto_features.tables.artefact import opened
@@ -79,17 +80,17 @@ def models_of(root: UPath, name: str) -> Mapping[str, Sequence[FittedVersion]]:
         return {}
     found = {}
     for path in sorted(folder.glob("*.json")):
-        replaced = sorted(_fitted((folder / SUPERSEDED / path.stem).glob("*.json")), key=lambda one: one.published_at)
-        if current := [*_fitted([path])]:
-            found[path.stem] = [*replaced, *current]
+        replaced = _fitted((folder / SUPERSEDED / path.stem).glob("*.json"), folder, path.stem)
+        if current := [*_fitted([path], folder, path.stem)]:
+            found[path.stem] = [*sorted(replaced, key=lambda one: one.published_at), *current]
     return found
 
 
-def _fitted(paths: Iterable[UPath]) -> Iterator[FittedVersion]:
-    """The models in some files; one that is not whole counts as missing."""
+def _fitted(paths: Iterable[UPath], folder: UPath, month: str) -> Iterator[FittedVersion]:
+    """The models of a month in some files; one that is not whole counts as missing."""
     for path in paths:
-        with suppress(InputError, UnicodeDecodeError):
-            model = opened(text := path.read_text(encoding="utf-8"))
+        with suppress(InputError):
+            model = opened(text := read_model(path, folder, month))
             noted = model.notes.get(PUBLISHED_AT)
             published = as_utc(datetime.fromisoformat(noted)) if noted else datetime.min.replace(tzinfo=UTC)
             yield FittedVersion(model.version, published, text)

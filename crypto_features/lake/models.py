@@ -1,4 +1,4 @@
-"""The published models: one JSON file per month, and those that were replaced, in the data folder."""
+"""The published models: a JSON file per month with its arrays, and those that were replaced, in the data folder."""
 
 import json
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from contextlib import suppress
 from upath import UPath
 
 from crypto_features.errors import InputError
+from crypto_features.lake.model_files import read_model, write_model
 from crypto_features.tables.artefact import Artefact, opened, written
 from crypto_features.versions.provenance import DEFINITIONS, FINGERPRINTS, PUBLISHED_AT
-from crypto_features.whole_file import whole_file
 
 SUPERSEDED = "superseded"
 """Folder below that of a model with what was replaced: `<month>/<version>.json`."""
@@ -26,16 +26,7 @@ def load_model(root: UPath, name: str, month: str) -> str:
     Raises:
         InputError: if it is not there, or is not whole.
     """
-    path = model_path(root, name, month)
-    again = f"materialize {name!r} for {month} again."
-    try:
-        text = path.read_text(encoding="utf-8")
-        opened(text)
-    except OSError as error:
-        raise InputError(f"the model {path} cannot be read ({error.strerror}); {again}") from None
-    except (UnicodeDecodeError, InputError) as error:
-        raise InputError(f"{path} is no whole model ({error}); {again}") from None
-    return text
+    return read_model(model_path(root, name, month), root / name, month)
 
 
 def published_model(root: UPath, name: str, month: str, fingerprints: Mapping[str, str]) -> Artefact | None:
@@ -66,7 +57,8 @@ def whole_models(root: UPath, name: str) -> dict[str, str]:
 def renote_model(root: UPath, name: str, month: str, notes: Mapping[str, str]) -> None:
     """Publish a model as it is, with other notes."""
     model = opened(load_model(root, name, month))
-    _write(model_path(root, name, month), written(model.parameters, model.about, {**model.notes, **notes}))
+    text = written(model.parameters, model.about, {**model.notes, **notes})
+    write_model(model_path(root, name, month), root / name, month, text)
 
 
 def publish_model(root: UPath, name: str, month: str, model: Artefact, notes: Mapping[str, str]) -> None:
@@ -77,15 +69,10 @@ def publish_model(root: UPath, name: str, month: str, model: Artefact, notes: Ma
         if before.version == model.version:
             notes = {**notes, PUBLISHED_AT: before.notes.get(PUBLISHED_AT, notes[PUBLISHED_AT])}
         else:
-            _write(superseded_path(root, name, month, before.version), text)
-    _write(path, written(model.parameters, model.about, notes))
+            write_model(superseded_path(root, name, month, before.version), root / name, month, text)
+    write_model(path, root / name, month, written(model.parameters, model.about, notes))
 
 
 def superseded_path(root: UPath, name: str, month: str, version: str) -> UPath:
     """Where a model is kept after another one of its month was published."""
     return root / name / SUPERSEDED / month / f"{version}.json"
-
-
-def _write(path: UPath, text: str) -> None:
-    with whole_file(path) as file:
-        file.write(text.encode())

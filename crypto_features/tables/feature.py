@@ -5,6 +5,7 @@ from the declaration.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -59,11 +60,12 @@ class Feature:
     window: int = 1
     warm_up: int = 0
     bounds: Bounds | None = None
-    sources: tuple[tuple[str, str], ...] = ()
+    sources: Sequence[tuple[str, str]] = ()
     lookback: timedelta | str | None = None
 
     def __post_init__(self) -> None:
         column_type(self.name, self.dtype)
+        object.__setattr__(self, "sources", tuple(self.sources))
         length(self.lookback or "0s", f"the lookback of {self.name}")
         object.__setattr__(self, "warm_up", self.warm_up or self.window)
         if not 1 <= self.warm_up <= self.window:

@@ -16,7 +16,7 @@ from crypto_features.tables.read import Read, Reader, Terms
 from crypto_features.tables.table import Join, Sources, Table
 
 Parameters = Mapping[str, Any]
-"""What JSON holds: the same rows must give the same parameters."""
+"""What JSON holds, and NumPy arrays at the top: the same rows must give the same parameters."""
 Fit = Callable[[pl.DataFrame, str], Parameters]
 """`fit(rows, month)`: the parameters for a month."""
 SCHEMA = pl.Schema({"month": pl.String, "parameters": pl.String, "version": pl.String})

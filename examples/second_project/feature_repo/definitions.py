@@ -1,7 +1,7 @@
 """What `feast apply` registers of this project."""
 
 from crypto_features.settings import Settings
-from crypto_features.store.feast_objects import definitions
+from crypto_features.store.feast_objects import feast_objects
 
 settings = Settings.load()
-globals().update(definitions(settings.root, settings.interval).objects)
+globals().update(feast_objects(settings.root, settings.interval).objects)
