@@ -14,7 +14,7 @@ import feature_repo as repo
 from crypto_features.errors import InputError
 from crypto_features.lake.table import Table
 from crypto_features.shipped import catalog, daily_candles
-from crypto_features.store import FeastResource, definitions, parity
+from crypto_features.store import FeastResource, feast_objects, parity
 from crypto_features.tables.dtypes import SCALARS
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
@@ -48,7 +48,7 @@ def typed() -> FeatureGroup:
         Feature(f"{name}_list", pl.concat_list(expression, expression), "", "", dtype=pl.List(dtype))
         for name, dtype, expression, _ in declared
     ]
-    return FeatureGroup("typed", bars=daily_candles, lookback=2 * DAY, ttl=DAY, features=(*scalars, *lists))
+    return FeatureGroup("typed", bars=daily_candles, ttl=DAY, features=(*scalars, *lists))
 
 
 def rows() -> pl.DataFrame:
@@ -66,8 +66,8 @@ def test_every_type_has_one_value_in_the_table_in_training_and_online(
     monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", NOW.isoformat())
     names = tuple(feature.name for feature in group.features)
     use(monkeypatch, group, FeatureService("all_types", "", {"typed": names}))
-    monkeypatch.setattr(definitions, "feature_versions", lambda _: dict.fromkeys([*names, *_names()], "1"))
-    monkeypatch.setattr(definitions, "table_version", lambda _: "1")
+    monkeypatch.setattr(feast_objects, "feature_versions", lambda _: dict.fromkeys([*names, *_names()], "1"))
+    monkeypatch.setattr(feast_objects, "table_version", lambda _: "1")
     data = tmp_path / "data"
     stored = Table(UPath(data), "typed", "event_timestamp")
     stored.update("2024-02", lambda _: (table.with_columns(created_timestamp=pl.col("event_timestamp")), {}))

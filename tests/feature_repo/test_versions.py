@@ -10,7 +10,7 @@ import pytest
 
 import feature_repo as repo
 from crypto_features.shipped import catalog
-from crypto_features.store import FeastResource, OtherVersionError, definitions, session
+from crypto_features.store import FeastResource, OtherVersionError, feast_objects, session
 from crypto_features.tables.service import FeatureService
 from crypto_features.versions.measured import feature_versions
 from tests.redeclared import use
@@ -51,7 +51,7 @@ def test_a_service_keeps_reading_the_version_that_it_pins(own: FeastResource, mo
     group = catalog.groups["price_features"]
     changed = {feature.name: "changed" for feature in group.features}
     monkeypatch.setattr(
-        definitions, "feature_versions", lambda name: changed if name == group.name else feature_versions(name)
+        feast_objects, "feature_versions", lambda name: changed if name == group.name else feature_versions(name)
     )
     pinned = FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
     newest = FeatureService("newest", "New.", {group.name: ("rsi_14",)})
@@ -82,7 +82,7 @@ def test_a_version_trains_on_what_it_serves_as_long_as_the_table_holds_it(
     for file in (tmp_path / "data" / group.name).iterdir():
         notes = {"crypto_features": json.dumps({"fingerprints": json.dumps(dict(old))})}
         pq.write_table(pq.read_table(file).replace_schema_metadata(notes), file)
-    monkeypatch.setattr(definitions, "feature_versions", lambda name: {**feature_versions(name), "rsi_14": "changed"})
+    monkeypatch.setattr(feast_objects, "feature_versions", lambda name: {**feature_versions(name), "rsi_14": "changed"})
     pinned = FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
     use(monkeypatch, group, pinned)
     own.apply()
