@@ -1,5 +1,6 @@
 """A gradient boosting of a user: kept as arrays, read without scikit-learn, fitted on what was known."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -47,7 +48,11 @@ def test_the_same_rows_give_the_same_bytes_in_every_process() -> None:
         "from crypto_features.tables.artefact import version_of;"
         "r = np.random.default_rng(1); print(version_of(boosted(r.normal(size=(900, 6)), r.normal(size=900))))"
     )
-    runs = [subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True) for _ in "ab"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    runs = [
+        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=env)
+        for _ in "ab"
+    ]
     assert runs[0].stdout == runs[1].stdout != ""
 
 

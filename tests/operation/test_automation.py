@@ -129,7 +129,7 @@ def test_a_day_that_was_waited_for_is_made_with_the_next_candles_or_the_next_day
     world.at(midnight + timedelta(minutes=1))
     world.store_days("2024-01", "2024-02", "2024-03")
     requests, reason, _ = world.tick("daily_tables_after_midnight")
-    assert (requests, reason) == ([], "every day before 2024-03-10 is resampled")
+    assert (requests, reason) == ([], "every bar that was over by 2024-03-10 00:00 UTC is resampled")
     world.at(midnight + HOUR + timedelta(minutes=1))
     ((request,), _, _) = world.tick("candles_after_each_close")
     assert {key.to_user_string() for key in request.asset_selection or ()} == {"candles", *every}
