@@ -17,7 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crypto_features.errors import InputError, TransientError, UnknownNameError
-from crypto_features.store import feast_private, names, session
+from crypto_features.store import feast_private, registered, session
 from crypto_features.store.errors import NotAppliedError
 from crypto_features.store.online.freshness import freshness
 
@@ -88,7 +88,7 @@ def check(
         InputError: if features or entities have another form.
         UnknownNameError: if a service, view or feature does not exist.
     """
-    found = names.resolved(session.feature_store(), service or features or [], full=full)
+    found = registered.resolved(session.feature_store(), service or features or [], full=full)
     if not entities or len({len(values) for values in entities.values()}) != 1:
         raise InputError('entities must have lists of one length, such as {"symbol": ["BTC", "ETH"]}.')
     for name, values in entities.items():

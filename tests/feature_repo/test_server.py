@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from crypto_features.cli import app as command_line
 from crypto_features.shipped import catalog
-from crypto_features.store import FeastResource, StoreUnreachableError, names, server, session
+from crypto_features.store import FeastResource, StoreUnreachableError, registered, server, session
 
 BTC = {"features": ["price_features:rsi_14"], "entities": {"symbol": ["BTC", "NEW"]}}
 
@@ -115,10 +115,10 @@ def test_a_request_of_too_many_values_is_refused_with_the_limit(
 
 
 def test_the_requests_that_are_remembered_stay_few(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "_MOST_REQUESTS", 3)
+    monkeypatch.setattr(registered, "_MOST_REQUESTS", 3)
     fields = catalog.groups["price_features"].features
     for feature in fields:
-        names.resolved(session.feature_store(), [f"price_features:{feature.name}"])
+        registered.resolved(session.feature_store(), [f"price_features:{feature.name}"])
         assert len(session.feature_store()._crypto_features_resolved) <= 3
 
 
