@@ -94,7 +94,7 @@ def test_every_indicator_equals_the_library(
             for feature in group.features:
                 if feature.name not in expected or (reference is _ta and (symbol, feature.name) in TA_IS_WRONG):
                     continue
-                first = otherwise.get(feature.name, feature.window - 1)
+                first = otherwise.get(feature.name, feature.warm_up - 1)
                 # the libraries' running sums gather rounding over the history; a difference may be near 0.
                 got, want = rows[feature.name].to_numpy()[first:], expected[feature.name][first:]
                 scale = np.maximum(np.abs(want), 1e-2 * np.nanmax(np.abs(want)))
