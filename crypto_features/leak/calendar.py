@@ -128,7 +128,7 @@ def courses(subject: Subject, first: datetime, last: datetime) -> Iterator[Cours
     """Every table of bars that the group reads is altered by itself."""
     interval, raw = subject.interval, subject.candles
     candles = calendar_market(first, last, interval)
-    read = {source.name for group in groups_read(subject.group) for source in group.inputs}
+    read = {source.table.name for group in groups_read(subject.group) for source in group.inputs}
     tables = {raw: candles} | {b.name: resample(candles, interval, b.bar(interval)) for b in subject.bars}
     if raw in read:
         yield _course(raw, tables, pl.col("open_time").dt.time() == pl.time(0), interval)

@@ -1,6 +1,7 @@
 """Which columns of which tables each feature is computed from, read off its declaration."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -21,7 +22,9 @@ def lineage(group: "FeatureGroup") -> Mapping[str, tuple[tuple[str, str], ...]]:
     >>> lineage(price_features)["bb_position"]
     (('daily_candles', 'close'),)
     """
-    return {feature.name: tuple(dict.fromkeys(_sources(group, feature.name))) for feature in group.features}
+    deciding = () if group.universe is None else group.universe.meta.root_names()
+    chosen = [pair for root in deciding if root not in KEYS for pair in _columns(group, root)]
+    return {feature.name: tuple(dict.fromkeys([*_sources(group, feature.name), *chosen])) for feature in group.features}
 
 
 def columns_read(group: "FeatureGroup", table: str) -> tuple[str, ...]:
@@ -51,4 +54,24 @@ def _columns(group: "FeatureGroup", root: str) -> Iterator[tuple[str, str]]:
     computed: pl.Expr | None = source.columns.get(column or root)
     for name in computed.meta.root_names() if computed is not None else [column]:
         if name not in KEYS:
-            yield source.name, name
+            yield source.table.name, name
+
+
+def depth(group: "FeatureGroup", join: str) -> tuple[int, timedelta]:
+    """How many bars, and how long a time of them, decide the features that read a joined table."""
+    window, calendar = 1, timedelta(0)
+    for feature in group.features:
+        if feature.expression is not None and any(root.startswith(f"{join}.") for root in _roots(group, feature.name)):
+            window, calendar = max(window, feature.window), max(calendar, feature.calendar)
+    return window, calendar
+
+
+def _roots(group: "FeatureGroup", name: str) -> Iterator[str]:
+    """The columns that a feature's expression reads, and those of the features that it reads."""
+    expression = group.feature(name).expression
+    others = {other.name for other in group.features} - {name}
+    for root in () if expression is None else expression.meta.root_names():
+        if root in others:
+            yield from _roots(group, root)
+        else:
+            yield root

@@ -1,17 +1,21 @@
 """A table: a declared function from what was known at a time to its rows at that time."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import polars as pl
 
 from crypto_features.durations import length
+from crypto_features.errors import InputError
 from crypto_features.tables.reach import span
 from crypto_features.tables.read import Read, Reader, Terms
 
 Sources = Mapping[str, tuple[tuple[str, str], ...]]
 """By column, the `(table, column)` pairs that it is computed from."""
+At = Literal["open", "close"]
+"""Whether what was known when a bar opened is joined, or when it closed."""
 
 
 class Table:
@@ -22,7 +26,6 @@ class Table:
         description: What it holds, as documentation shows it.
         time: The column that orders its rows.
         fact: Whether a partition stays as it was published when its inputs change, as a fitted model does.
-        by_symbol: Whether the rows of a symbol can be computed without those of others.
         project: The project that computes it, if that is another one than the catalog's.
     """
 
@@ -30,11 +33,15 @@ class Table:
     description: str
     time: ClassVar[str] = "event_timestamp"
     fact: ClassVar[bool] = False
-    by_symbol: ClassVar[bool] = True
     project: str | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+    @property
+    def by_symbol(self) -> bool:
+        """Whether the rows of a symbol can be computed without those of all others."""
+        return True
 
     @property
     def inputs(self) -> tuple["Join", ...]:
@@ -52,7 +59,7 @@ class Table:
         Args:
             interval: Length of a base candle.
         """
-        return tuple(Read(i.name, i.reach(interval)) for i in self.inputs)
+        return tuple(Read(i.table.name, i.reach(interval)) for i in self.inputs)
 
     @property
     def sources(self) -> Sources:
@@ -93,6 +100,13 @@ class Join:
         lookback: How old a row may be, such as `"40d"`: a joined row is always younger.
         columns: Columns computed from the table's own rows of one symbol, in time order, before it is joined.
         window: Rows of the table that decide such a column.
+        symbol: The symbol whose rows are joined to those of every symbol, such as `"BTC"`; `None` for each symbol's
+            own. Where it has no row the values are null.
+        at: What is joined: what was known when the bar opened (`"open"`), or when it closed (`"close"`).
+        name: What its columns are read by, as `"<name>.<column>"`; the table's name by default.
+
+    Raises:
+        InputError: if `at` is neither, or the lookback is not a length of time.
     """
 
     def __init__(
@@ -101,14 +115,23 @@ class Join:
         lookback: timedelta | str,
         columns: Mapping[str, pl.Expr] | None = None,
         window: int = 1,
+        *,
+        symbol: str | None = None,
+        at: At = "open",
+        name: str | None = None,
     ) -> None:
         self.table, self.columns, self.window = table, dict(columns or {}), window
-        self.lookback = length(lookback, f"the lookback of {table.name}")
+        self.symbol, self.at, self.name = symbol, at, name or table.name
+        self.lookback = length(lookback, f"the lookback of {self.name}")
+        self.before: tuple[int, timedelta, Table] | None = None
+        if at not in get_args(At):
+            raise InputError(f'{self.name} is joined at={at!r}; expected "open" or "close" of the bar.')
 
-    @property
-    def name(self) -> str:
-        """Name of the table."""
-        return self.table.name
+    def read_by(self, window: int, calendar: timedelta, bars: Table) -> "Join":
+        """The same join, read by values that depend on so many bars, or on so long a time of them."""
+        read = copy(self)
+        read.before = (window, calendar, bars)
+        return read
 
     def reach(self, interval: timedelta) -> timedelta:
         """How long before the start of a partition its rows are needed.
@@ -116,4 +139,8 @@ class Join:
         Args:
             interval: Length of a base candle.
         """
-        return self.lookback + (span(self.window, self.table.bar(interval)) if self.window > 1 else timedelta(0))
+        own = span(self.window, self.table.bar(interval)) if self.window > 1 else timedelta(0)
+        if self.before is None:
+            return self.lookback + own
+        window, calendar, bars = self.before
+        return self.lookback + own + max(span(window, bars.bar(interval)), calendar)

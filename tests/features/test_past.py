@@ -14,6 +14,7 @@ from crypto_features.store.offline.join import FeatureTable
 from crypto_features.store.offline.known import Knowledge, join_as_known
 from crypto_features.tables.catalog import Catalog
 from crypto_features.versions.probe_market import START, probe_market
+from tests.features.cross_catalog import catalog as cross
 from tests.features.markets import DAY, HOUR, TIME
 from tests.features.other_catalog import catalog as other
 from tests.features.replay import (
@@ -37,6 +38,11 @@ OTHER_WANTED = {
     "momentum": ["rise", "steadiness"],
     "scores": ["score", "unusual"],
     "entries": ["above", "steady", "calm"],
+}
+CROSS_WANTED = {
+    "against": ["beta", "ratio", "before"],
+    "strength": ["rank_rise", "z_beta", "share_traded", "rising", "unusual"],
+    "followers": ["strong", "held"],
 }
 Wanted = Mapping[str, Sequence[str]]
 KEYS = {"symbol": "symbol"}
@@ -74,7 +80,9 @@ def entity_rows(draw: random.Random) -> pl.DataFrame:
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    ("catalog", "wanted"), [(shipped, WANTED), (other, OTHER_WANTED)], ids=["shipped", "another catalog"]
+    ("catalog", "wanted"),
+    [(shipped, WANTED), (other, OTHER_WANTED), (cross, CROSS_WANTED)],
+    ids=["shipped", "another catalog", "across symbols"],
 )
 def test_features_as_known_equal_a_build_that_was_made_then(
     catalog: Catalog, wanted: Wanted, count: Callable[..., int]
