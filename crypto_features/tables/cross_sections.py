@@ -23,6 +23,8 @@ _WINDOWS = tuple(
 _ALONG = ("Over", "Shift", "Diff", "Cum", "Ewm", "Rolling", "FillNullWithStrategy", "Interpolate", "PctChange")
 _NEIGHBOURS = ("First", "Last", "Gather", "Slice", "Range", "RLE", "Reverse", "Eval", "Random")
 """How the names of what depends on the order of rows begin."""
+_BETWEEN_ROWS = {"Agg", "AnonymousFunction", "Explode", "Filter", "Sort", "SortBy", "StructEval"}
+"""What reads several rows, beside functions and what is refused."""
 
 
 def refuse_cross_sections(reader: str, expression: pl.Expr, bar: timedelta) -> None:
@@ -68,8 +70,18 @@ def refuse_windows(reader: str, expression: pl.Expr) -> None:
 
 def at_each_time(expression: pl.Expr) -> pl.Expr:
     """An expression of a cross-section for rows of many bar times: each is computed by itself."""
-    apart = _expression(_without_kernels(_tree(expression)))
-    return expression if apart.meta.is_row_separable() else expression.over("event_timestamp")
+    return expression if _row_by_row(_without_kernels(_tree(expression))) else expression.over("event_timestamp")
+
+
+def _row_by_row(tree: Any) -> bool:
+    """Whether each row of an expression's tree is computed by itself; `False` where it is not sure."""
+    if isinstance(tree, list):
+        return all(map(_row_by_row, tree))
+    if not isinstance(tree, dict):
+        return bool(tree != "Len")
+    if "Function" in tree and not _expression(tree).meta.is_row_separable():
+        return False
+    return _BETWEEN_ROWS.isdisjoint(tree) and all(map(_row_by_row, tree.values()))
 
 
 def _tree(expression: pl.Expr) -> Any:

@@ -5,7 +5,7 @@ depends on its own window alone (`reach`), one of a function on that of its mont
 a single new bar give the same bits.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -193,8 +193,10 @@ def _needed(source: Join, frame: pl.DataFrame, month: str, reach: timedelta, len
 def _joined(group: "FeatureGroup", inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
     """The bars of the first input, with the columns of the others as they were known when each bar opened or closed."""
     bars = _known(group.inputs[0], inputs, interval).rename({_KNOWN: "event_timestamp"})
+    expressions = [group.universe, *(feature.expression for feature in group.features)]
+    read = {root for expression in expressions if expression is not None for root in expression.meta.root_names()}
     for other in group.joins:
-        rows = _known(other, inputs, interval)
+        rows = _known(other, inputs, interval, {name for name in other.columns if f"{other.name}.{name}" in read})
         rows = rows.rename({name: f"{other.name}.{name}" for name in rows.columns if name not in ("symbol", _KNOWN)})
         if other.symbol is not None:
             rows = rows.drop("symbol")
@@ -211,8 +213,10 @@ def _joined(group: "FeatureGroup", inputs: Mapping[str, pl.DataFrame], interval:
     return bars if group.across is not None else bars.sort("symbol", "event_timestamp")
 
 
-def _known(source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
-    """A table's rows by symbol and time, with its computed columns and, in `_KNOWN`, when each row became known."""
+def _known(
+    source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta, columns: Collection[str] = ()
+) -> pl.DataFrame:
+    """A table's rows by symbol and time, with some of its computed columns and, in `_KNOWN`, when each became known."""
     frame = inputs[source.table.name]
     if source.symbol is not None:
         frame = frame.filter(pl.col("symbol") == source.symbol)
@@ -228,10 +232,10 @@ def _known(source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta
             f"{source.table.name} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current "
             "candles only."
         )
-    if not source.columns:
+    if not columns:
         return frame
-    added = [expression.alias(name) for name, expression in source.columns.items()]
-    windows, length = [(name, source.window) for name in source.columns], source.table.bar(interval)
+    added = [expression.alias(name) for name, expression in source.columns.items() if name in columns]
+    windows, length = [(name, source.window) for name in columns], source.table.bar(interval)
     return pl.concat(
         within_reach(spell.with_columns(added), _KNOWN, length, windows) for spell in spells(frame, _KNOWN)
     )
