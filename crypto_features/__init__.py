@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from crypto_features.tables.service import FeatureService
     from crypto_features.tables.table import Join
     from crypto_features.tables.training import TrainingSet
+    from crypto_features.tables.universe import universe
     from feature_repo import (
         OnlineFeatures,
         create_entity_df,
@@ -110,6 +111,7 @@ _HOMES = {
     "crypto_features.tables.service": ("FeatureService",),
     "crypto_features.tables.table": ("Join",),
     "crypto_features.tables.training": ("TrainingSet",),
+    "crypto_features.tables.universe": ("universe",),
     "feature_repo": (
         *("OnlineFeatures", "create_entity_df", "get_online_features", "get_online_features_async"),
         *("get_training_completeness", "get_training_features", "materialize_features", "validate_feature_freshness"),
@@ -174,6 +176,7 @@ __all__ = [
     "ta_indicator",
     "true_range",
     "typical_price",
+    "universe",
     "validate_feature_freshness",
     "volatility",
     "wilder",
