@@ -35,7 +35,7 @@ RUNS: tuple[tuple[str, int, int], ...] = (
 
 
 def generate(folder: Path) -> None:
-    """Write both tables, a file a month, each row stamped with the close of its hour."""
+    """Write both tables, one file per month, each row stamped with the close of its hour."""
     random = np.random.default_rng(1)
     times = pl.datetime_range(
         START, START + timedelta(hours=HOURS - 1), "1h", time_unit="us", time_zone="UTC", eager=True

@@ -42,12 +42,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Notice:
-    """What a person is told now, and what to remember of it.
+    """What is reported to a person now, and what to remember of it.
 
     Args:
-        begun: Problems that nobody was told of, or that are still open after the repeat time.
-        ended: Titles of problems that were told and are gone.
-        told: Title and time of the last telling of every open problem, by key.
+        begun: Problems that were not reported yet, or that are still open after the repeat time.
+        ended: Titles of problems that were reported and are gone.
+        told: Title of every open problem, and the time of its last report, by key.
     """
 
     begun: tuple[Problem, ...]
@@ -58,7 +58,7 @@ class Notice:
 def due(
     problems: Iterable[Problem], told: Mapping[str, tuple[str, datetime]], now: datetime, repeat: timedelta
 ) -> Notice:
-    """Compare the problems of now with those told before: each is told once, until it ends or `repeat` passes."""
+    """Compare the problems of now with those reported before: each once, until it ends or `repeat` passes."""
     found = {problem.key: problem for problem in problems}
     begun = tuple(p for key, p in found.items() if key not in told or now - told[key][1] >= repeat)
     ended = tuple(title for key, (title, _) in told.items() if key not in found)
@@ -67,7 +67,7 @@ def due(
 
 
 def slack(notice: Notice, now: datetime) -> dict[str, object]:
-    """The message as Slack's incoming webhooks take it; `text` alone tells the whole story in a notification."""
+    """The message as Slack's incoming webhooks take it; `text` alone says everything in a notification."""
     lines = [f"{p.title}" for p in notice.begun] + [f"Over: {title}" for title in notice.ended]
     blocks = [_section(_paragraph(problem)) for problem in notice.begun[:MAX_SHOWN]]
     if len(notice.begun) > MAX_SHOWN:

@@ -150,7 +150,7 @@ def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]
 
 
 def troubled_tables(lake: LakeResource, catalog: Catalog, settings: Settings) -> Iterator[tuple[str, Problem]]:
-    """Tables whose newest row is older than it may be, or cannot be read; of one the others are told all the same.
+    """Tables whose newest row is too old, or which cannot be read; one that cannot be read hides none of the others.
 
     Those of another project are watched there.
     """
@@ -188,13 +188,13 @@ def troubled_tables(lake: LakeResource, catalog: Catalog, settings: Settings) ->
 
 
 def silent_markets(lake: LakeResource, settings: Settings, ended: Mapping[str, Standing]) -> Iterator[Problem]:
-    """Symbols that fell silent while others go on; where all did, the table is stale, which is told once."""
+    """Symbols that fell silent while others go on; if all did, the table is stale, which is reported once."""
     now = clock.now()
     try:
         last = last_candles(lake.raw)
         silence = silent_symbols(lake.raw, settings, ended, now, partial(source, settings))
     except (CryptoFeaturesError, pl.exceptions.PolarsError, OSError):
-        return  # `troubled_tables` tells of what cannot be read.
+        return  # `troubled_tables` reports what cannot be read.
     if last.keys() <= {one.symbol for one in silence}:
         return
     for one in unexpected(silence, settings, now):

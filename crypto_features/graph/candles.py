@@ -11,6 +11,7 @@ from crypto_features.graph import inbox
 from crypto_features.graph.checks.candles import ENDED
 from crypto_features.graph.checks.finding import rows
 from crypto_features.graph.describe import raw_columns, rows_of
+from crypto_features.graph.fetched import note_month, noted
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import FORMAT, SINGLE_RUN, selected
 from crypto_features.graph.table_age import overdue
@@ -100,25 +101,14 @@ def raw_table(
                 "gaps": rows(mine),
                 "coverage": rows(coverage(keys, lake.interval)),
             }
-            if month in months:
-                context.add_asset_metadata(facts, partition_key=month)
-            else:  # a correction that was found in the month before.
-                context.log_event(dg.AssetMaterialization(context.asset_key, partition=month, metadata=facts))
+            note_month(context, month, facts)
         return dg.MaterializeResult(
             metadata={
-                "source": report.source,
-                "fetched": report.rows,
-                "new": report.new,
-                "corrected": report.corrected.height,
+                **noted(report),
                 "by_symbol": rows(report.counts.group_by("symbol").agg(pl.sum(*COUNTS)).sort("symbol")),
-                "corrections": rows(report.corrected),
                 "flagged": rows(report.flagged),
-                "rejected_by_rule": report.rejected_by_rule,
-                "failed_symbols": failed,
                 "passed_over": passed_over,
                 ENDED: ended,
-                "absent": rows(report.absent),
-                "troubles": [f"{symbol}: {text}" for symbol, text in report.troubles],
             }
         )
 

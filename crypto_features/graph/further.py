@@ -11,8 +11,9 @@ from crypto_features import clock
 from crypto_features.graph.checks.finding import rows
 from crypto_features.graph.conditions import each
 from crypto_features.graph.describe import raw_columns, rows_of
+from crypto_features.graph.fetched import note_month, noted
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.partitions import SINGLE_RUN, selected
+from crypto_features.graph.partitions import FORMAT, SINGLE_RUN, selected
 from crypto_features.ingest.ingest import ingest
 from crypto_features.ingest.missing import gaps_in
 from crypto_features.settings import Settings
@@ -71,25 +72,10 @@ def further_table(settings: Settings, raw: RawTable, months: dg.PartitionsDefini
             raise next(iter(report.failed.values()))
         holes = gaps_in(table, table.months(), step, raw.rows.holds)
         for month in sorted({*selected(context), *report.published} & {*table.months()}):
-            mine = holes.filter(pl.col("from").dt.strftime("%Y-%m") == month)
+            mine = holes.filter(pl.col("from").dt.strftime(FORMAT) == month)
             facts = {**rows_of(table.read([month], ["symbol", "open_time"]), "open_time"), "gaps": rows(mine)}
-            if month in selected(context):
-                context.add_asset_metadata(facts, partition_key=month)
-            else:  # what was found in the month before.
-                context.log_event(dg.AssetMaterialization(context.asset_key, partition=month, metadata=facts))
-        return dg.MaterializeResult(
-            metadata={
-                "source": report.source,
-                "fetched": report.rows,
-                "new": report.new,
-                "corrected": report.corrected.height,
-                "corrections": rows(report.corrected),
-                "rejected_by_rule": report.rejected_by_rule,
-                "failed_symbols": {symbol: str(error) for symbol, error in report.failed.items()},
-                "absent": rows(report.absent),
-                "troubles": [f"{symbol}: {text}" for symbol, text in report.troubles],
-            }
-        )
+            note_month(context, month, facts)
+        return dg.MaterializeResult(metadata=noted(report))
 
     return fetched
 

@@ -45,8 +45,8 @@ class Merge:
 def merge(stored: pl.DataFrame | None, fetched: pl.DataFrame, now: datetime, kind: RawRows = CANDLES) -> Merge:
     """Compare fetched rows with the version of each that is known now.
 
-    What is told no more is no difference, nor is a further column that was not told before: a source may tell more, or
-    less, than the one before it.
+    A source may give more columns than the one before it, or fewer: a column that only one of the two has makes no
+    correction.
 
     Args:
         stored: Raw rows with `known_at`, or `None`.

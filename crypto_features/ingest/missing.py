@@ -20,7 +20,7 @@ from crypto_features.tables.months import month_span, months_between
 from crypto_features.tables.raw_rows import RAW_KEY
 
 LATE = timedelta(days=7)
-"""For so long after its close a symbol's next candle is asked for anew: an exchange may be late with everything."""
+"""For so long after its close a symbol's next candle is requested again: an exchange may be late with everything."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Which version of a view each project reads, as the data folder notes it when the project is applied.
 
-A version is told by its behaviour, not by the number that the registry gives it: the registry counts anew once a view
-was deleted, and the tables know nothing of it.
+A version is identified by its behaviour, not by the number that the registry gives it: the registry starts to count
+again once a view was deleted, and the tables do not know that number.
 """
 
 import json

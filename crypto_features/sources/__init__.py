@@ -124,7 +124,7 @@ def _derivatives(settings: Settings, exchange: str) -> Source:
 def _own(settings: Settings) -> Source:
     module, _, name = settings.source.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):
-        raise _no_source(settings, f"{module!r} is no name of a module")
+        raise _no_source(settings, f"{module!r} is not the name of a module")
     try:
         make = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:

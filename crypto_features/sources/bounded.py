@@ -28,7 +28,7 @@ class MovedError(requests.RequestException):
 class BoundedAdapter(HTTPAdapter):
     """Reads each answer before it hands it over, and lets neither its length nor its slowness pass a bound.
 
-    A time-out of a socket counts from the last byte, so a server that sends one byte a second would be read for ever:
+    A time-out of a socket counts from the last byte, so a server that sends one byte a second would be read forever:
     here the connection is cut once the whole answer has taken too long. One thread uses one adapter.
 
     Args:
