@@ -62,6 +62,7 @@ def tables_of(settings: Settings, catalog: Catalog) -> tuple[Node, ...]:
             min_completeness=terms.min_completeness,
         )
 
-    computed = (node_of(table, versions(), current_definitions(), terms) for table in catalog.computed)
-    trained = (training_node(one, catalog, past, versions(), terms.interval) for one in catalog.training)
+    code = {"versions": versions(), "definitions": current_definitions()}
+    computed = (node_of(table, **code, terms=terms) for table in catalog.computed)
+    trained = (training_node(one, catalog, past, **code, interval=terms.interval) for one in catalog.training)
     return (*computed, *trained)

@@ -25,7 +25,8 @@ from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.read import Read
 from crypto_features.tables.service import FeatureService
 from crypto_features.tables.training import TrainingSet
-from crypto_features.training.rows import reads_of
+from crypto_features.training.rows import definitions_joined, reads_of
+from crypto_features.versions.measured import current_definitions
 from crypto_features.versions.provenance import COLUMNS, FINGERPRINTS, SERVICE, input_digest, partition_metadata
 
 UNKNOWN = "rows without what came later"
@@ -102,11 +103,12 @@ def training_set(
         now = feast.training_set(service.name, entity_rows)
         unknown = unknown_then(frame, now, frame.columns[2:])
         frame = frame.with_columns(month=MONTH)
+        defined = definitions_joined(training, catalog, current_definitions())
         table = lake.table(training.name)
         for month in chosen:
             rows = frame.filter(month=month).drop("month")
             fingerprints, inputs = notes[month]
-            provenance = partition_metadata(rows, fingerprints, inputs) | {SERVICE: _described(service)}
+            provenance = partition_metadata(rows, fingerprints, inputs, defined) | {SERVICE: _described(service)}
             publish(context, table, month, rows, provenance=provenance)
             context.add_asset_metadata({"content digest": table.digest(month)}, partition_key=month)
         return dg.MaterializeResult(

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache, reduce
+from operator import or_
 
 import polars as pl
 
@@ -18,12 +20,19 @@ from crypto_features.tables.months import month_span, months_between
 from crypto_features.tables.node import Node, Versions
 from crypto_features.tables.read import Read, Reader
 from crypto_features.tables.training import TrainingSet
+from crypto_features.versions.definition.reader import hashed
 
 TIME = "event_timestamp"
 
 
 def training_node(
-    training: TrainingSet, catalog: Catalog, past: Callable[[], History], versions: Versions, interval: timedelta
+    training: TrainingSet,
+    catalog: Catalog,
+    past: Callable[[], History],
+    *,
+    versions: Versions,
+    definitions: Versions,
+    interval: timedelta,
 ) -> Node:
     """A training set as the plan sees it.
 
@@ -32,6 +41,7 @@ def training_node(
         catalog: The tables.
         past: The history of the data folder, asked for when a month is computed.
         versions: The behaviour of each column, by table.
+        definitions: The definition of each column, by table.
         interval: Length of a base candle.
     """
     service = training.service
@@ -56,9 +66,37 @@ def training_node(
         reads,
         rows,
         fingerprints={f"{view}:{name}": versions[view][name] for view, name in named},
+        definitions=definitions_joined(training, catalog, definitions),
         sources={f"{view}:{name}": ((view, name),) for view, name in named},
         early=training.rows.early(interval),
     )
+
+
+def definitions_joined(training: TrainingSet, catalog: Catalog, definitions: Versions) -> Mapping[str, str]:
+    """By joined feature, as `<view>:<feature>`, one digest of its definition and of all that it is computed from.
+
+    What was known at a time is computed anew from the candles of then, through all of them, but never fitted anew.
+
+    Args:
+        training: The training set.
+        catalog: The tables.
+        definitions: The definition of each column, by table.
+    """
+    sources = cache(lambda table: catalog[table].sources)
+
+    @cache
+    def behind(table: str, column: str) -> Mapping[tuple[str, str], str]:
+        if column not in definitions.get(table, {}) or catalog[table].fact:
+            return {}
+        own = {(table, column): definitions[table][column]}
+        return reduce(or_, (behind(*source) for source in sources(table)[column]), own)
+
+    own = {view: names for view, names in training.service.features.items() if view in catalog.groups}
+    return {
+        f"{view}:{name}": hashed(*(digest for _, digest in sorted(behind(view, name).items())))
+        for view, names in own.items()
+        for name in names
+    }
 
 
 def training_rows(training: TrainingSet, month: str, history: History) -> pl.DataFrame:

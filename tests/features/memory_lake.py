@@ -81,9 +81,10 @@ class MemoryLake:
     def graph(self) -> tuple[Node, ...]:
         terms = Terms(HOUR, self.now, HOUR, MIN_COMPLETENESS)
         tables = (self.replaced.get(table.name, table) for table in self.catalog.computed)
-        computed = (node_of(table, self.versions, self.definitions, terms) for table in tables)
+        code = {"versions": self.versions, "definitions": self.definitions}
+        computed = (node_of(table, **code, terms=terms) for table in tables)
         sets = self.catalog.training
-        return (*computed, *(training_node(one, self.catalog, self.past, self.versions, HOUR) for one in sets))
+        return (*computed, *(training_node(one, self.catalog, self.past, **code, interval=HOUR) for one in sets))
 
     def past(self) -> History:
         """Every version of what the tables are computed from."""
