@@ -9,15 +9,13 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from crypto_features.durations import timeframe
+from crypto_features.durations import common, timeframe
 from crypto_features.errors import CryptoFeaturesError, SettingsError
 from crypto_features.settings import Settings, project_root
 from crypto_features.tables.catalog import Catalog
 
 GROUP = "crypto_features.catalogs"
 """The group of entry points by which a package offers its catalog."""
-PROBED = timedelta(hours=1)
-"""Length of the candles on which behaviour is measured."""
 SHIPPED = "shipped"
 """The entry point of the catalog that is used if no other package offers one."""
 
@@ -40,29 +38,16 @@ def require_base(catalog: Catalog, interval: timedelta) -> None:
     """Check that every bar of a catalog can be made of base candles.
 
     Raises:
-        SettingsError: naming the first table whose bars a base candle does not divide, or that are not whole hours.
+        SettingsError: naming the first table whose bars a base candle does not divide.
     """
     for bars in catalog.bars.values():
         length = bars.bar(interval)
         if length % interval:
             raise SettingsError(
                 f"{bars.name} declares bars of {timeframe(length)}, which candles of {timeframe(interval)} do not "
-                f"divide; set CRYPTO_FEATURES_INTERVAL to such as {timeframe(_common(length, interval))}, or declare "
+                f"divide; set CRYPTO_FEATURES_INTERVAL to such as {timeframe(common(length, interval))}, or declare "
                 f"every= a multiple of {timeframe(interval)}."
             )
-        if length % PROBED:
-            raise SettingsError(
-                f"{bars.name} declares bars of {timeframe(length)}; versions and leak tests are measured on candles of "
-                f"{timeframe(PROBED)}, so expected a multiple of that. Features of shorter bars read the base candles: "
-                f"set CRYPTO_FEATURES_INTERVAL to such as {timeframe(length)}, and bars={catalog.raw.name}."
-            )
-
-
-def _common(one: timedelta, other: timedelta) -> timedelta:
-    """The longest candle that divides both."""
-    while other:
-        one, other = other, one % other
-    return one
 
 
 @cache

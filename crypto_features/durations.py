@@ -48,6 +48,17 @@ def length(value: timedelta | str, what: str) -> timedelta:
         raise InputError(f"{what}: {error}.") from None
 
 
+def common(one: timedelta, other: timedelta) -> timedelta:
+    """The longest duration that divides both.
+
+    >>> common(timedelta(hours=6), timedelta(hours=4)) / timedelta(hours=1)
+    2.0
+    """
+    while other:
+        one, other = other, one % other
+    return one
+
+
 def spoken(time: timedelta) -> str:
     """A length of time for a person, in the unit that reads best.
 

@@ -27,7 +27,7 @@ from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.definition import feature_definitions
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.measured import feature_versions
-from crypto_features.versions.probe_market import COLUMNS, DAYS, HOUR
+from crypto_features.versions.probe_market import COLUMNS, DAYS, probe_candle
 
 CHECK = "leak_tested"
 LIST = "leak_tested.json"
@@ -58,7 +58,7 @@ def pass_gate(context: dg.AssetExecutionContext, lake: LakeResource, group: Feat
     version = tested_version(group)
     if _shipped().get(group.name) == version:
         return dg.AssetCheckResult(check_name=CHECK, passed=True, description=f"Version {version} is leak-tested.")
-    candles = stretches(lake)
+    candles = stretches(lake, probe_candle(group))
     seen = lake.path / ".leak_tested" / f"{group.name}-{version}-{_digest(candles['symbol'].unique())}"
     if seen.exists():
         return dg.AssetCheckResult(check_name=CHECK, passed=True, description=f"Version {version} is leak-tested.")
@@ -88,26 +88,31 @@ def pass_gate(context: dg.AssetExecutionContext, lake: LakeResource, group: Feat
     return dg.AssetCheckResult(check_name=CHECK, passed=True, metadata=cuts, description=str(report))
 
 
-def stretches(lake: LakeResource) -> pl.DataFrame:
-    """The last hourly candles of every symbol in the lake, whether it still trades or not.
+def stretches(lake: LakeResource, candle: timedelta) -> pl.DataFrame:
+    """The last candles of every symbol in the lake, whether it still trades or not.
 
-    A symbol with fewer than the probe market has, or with candles longer than an hour, gets those of the probe market.
+    A symbol with fewer than the probe market has, or with candles that do not divide it, gets those of the probe
+    market.
+
+    Args:
+        lake: The lake.
+        candle: Length of a candle of the probe market.
     """
     table = lake.raw
-    wanted, months, held = timedelta(days=DAYS) // lake.interval, [], pl.DataFrame(schema=_HELD)
+    wanted, months, held = DAYS * 24 * candle // lake.interval, [], pl.DataFrame(schema=_HELD)
     for month in reversed(table.months()):
         candles = current(table.read([month])).select(COLUMNS)
         months.append(candles.join(held.filter(pl.col("candles") >= wanted), on="symbol", how="anti"))
         more = months[-1].group_by("symbol").agg(candles=pl.len().cast(pl.Int64))
         held = pl.concat([held, more]).group_by("symbol").agg(pl.col("candles").sum())
-    long = pl.col("candles") >= wanted if HOUR % lake.interval == timedelta(0) else pl.lit(value=False)
-    probed = named_market(held.filter(~long)["symbol"].sort().to_list())
+    long = pl.col("candles") >= wanted if candle % lake.interval == timedelta(0) else pl.lit(value=False)
+    probed = named_market(held.filter(~long)["symbol"].sort().to_list(), candle)
     if held.filter(long).is_empty():
         return probed
     own = pl.concat(months).join(held.filter(long), on="symbol", how="semi").sort("symbol", "open_time")
     last = own.group_by("symbol", maintain_order=True).tail(wanted).select(COLUMNS)
-    hourly = last if lake.interval == HOUR else resample(last, lake.interval, HOUR).select(COLUMNS)
-    return pl.concat([hourly, probed.join(hourly, on="symbol", how="anti")])
+    longer = last if lake.interval == candle else resample(last, lake.interval, candle).select(COLUMNS)
+    return pl.concat([longer, probed.join(longer, on="symbol", how="anti")])
 
 
 def tested_version(group: FeatureGroup) -> str:

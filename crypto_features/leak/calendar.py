@@ -20,12 +20,15 @@ from crypto_features.leak.subject import Subject, groups_read, tables_read
 from crypto_features.tables.bars import DAY
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.raw import RawTable
-from crypto_features.versions.probe_market import COLUMNS
+from crypto_features.versions.probe_market import COLUMNS, HOUR, probe_day
 
+Span = tuple[datetime, datetime]
 CALENDAR = datetime(2017, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
 """The years of which every day is altered."""
 EVERY_BAR = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 """The years, a leap year first, of which every candle is altered; of the others it is the first of each day."""
+WINTER = datetime(2023, 12, 28, tzinfo=UTC), datetime(2024, 2, 26, tzinfo=UTC)
+"""Where both begin if candles are shorter than an hour: as many of them reach over a year's end and a leap day."""
 
 NAME = "BTC"
 AHEAD = 10
@@ -51,6 +54,21 @@ RARE = 24
 Numbers = npt.NDArray[np.float64]
 
 
+def spans(interval: timedelta) -> tuple[Span, Span]:
+    """The time of which every day is altered, and that of which every candle is.
+
+    Args:
+        interval: Length of a candle.
+    """
+    if interval >= HOUR:
+        return CALENDAR, EVERY_BAR
+    whole, every = (
+        (since, since + (last - first) // HOUR * interval // DAY * DAY)
+        for since, (first, last) in zip(WINTER, (CALENDAR, EVERY_BAR), strict=True)
+    )
+    return whole, every
+
+
 @lru_cache(maxsize=2)
 def calendar_market(first: datetime, last: datetime, interval: timedelta) -> pl.DataFrame:
     """Candles of one symbol whose price rises from 10⁻⁹ to 10⁶ and falls, twice, and whose volume goes up to 10¹⁰.
@@ -59,7 +77,7 @@ def calendar_market(first: datetime, last: datetime, interval: timedelta) -> pl.
     round prices.
     """
     bars = (last - first) // interval
-    day = np.arange(bars) // (DAY // interval)
+    day = np.arange(bars) // (probe_day(interval) // interval)
     random = np.random.default_rng(0)
     draw = random.standard_normal((5, bars)) / 100
     moved = _rarely(random, bars, 0.0)
@@ -125,17 +143,19 @@ class Course:
         return self.raw[self.table]["open_time"]
 
 
-def courses(subject: Subject, first: datetime, last: datetime) -> Iterator[Course]:
+def courses(subject: Subject) -> Iterator[Course]:
     """Every table of bars that the group reads is altered by itself."""
     interval, raw = subject.interval, subject.candles
-    candles = calendar_market(first, last, interval)
+    whole, every = spans(interval)
+    candles = calendar_market(*whole, interval)
     read = {source.name for group in groups_read(subject.group) for source in group.inputs}
     made = {b.name: resample(b.of.stand_in(candles, interval), interval, b.bar(interval)) for b in subject.bars}
     tables = {raw: candles} | made
     reads_raw = any(table.name in read for table in tables_read(subject.group) if isinstance(table, RawTable))
     if reads_raw:
-        yield _course(raw, tables, pl.col("open_time").dt.time() == pl.time(0), interval)
-        years = pl.col("open_time").is_between(*EVERY_BAR, closed="left")
+        since_midnight = pl.col("open_time") - pl.col("open_time").dt.truncate(probe_day(interval))
+        yield _course(raw, tables, since_midnight == timedelta(0), interval)
+        years = pl.col("open_time").is_between(*every, closed="left")
         few = {name: frame.filter(years) for name, frame in tables.items()}
         yield _course(raw, few, pl.lit(value=True), interval)
     for bars in subject.bars:

@@ -8,6 +8,7 @@ from itertools import islice, pairwise
 import polars as pl
 
 from crypto_features.compute.resample import WEEK
+from crypto_features.versions.probe_market import HOUR, probe_day
 
 DAY = timedelta(days=1)
 RANDOM_CUTS, GAPS = 4, 6
@@ -37,9 +38,11 @@ def cuts(
             first = times[0].replace(hour=0, minute=0, second=0, microsecond=0)
             around = range(max(window - AROUND_WINDOW, 1), window + AROUND_WINDOW + 1)
             chosen.update(first + n * bar for n in (*range(1, FIRST_BARS + 1), *around))
-            phases = first + max(window * bar // DAY, 25) * DAY
-            apart = max(bar // DAY, 1) * interval  # over a week, each hour of a day and each day.
-            chosen.update(phases + n * apart for n in range(DAY // interval))
+            day, hour = probe_day(interval), max(interval, HOUR)
+            phases = first + max(window * bar // day, 25) * day
+            # Over a week, each hour of a day and each day; of candles within an hour, another one in each.
+            apart = max(bar // DAY, 1) * hour + (hour - interval and interval)
+            chosen.update(phases + n * apart for n in range(DAY // hour))
         found[part["symbol"][0]] = sorted(cut for cut in chosen if times[0] < cut <= times[-1])
     return found
 

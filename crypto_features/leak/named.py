@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from crypto_features.leak.variants import Variant, interrupted, perturbed, truncated
-from crypto_features.versions.probe_market import COLUMNS, probe_market
+from crypto_features.versions.probe_market import COLUMNS, HOUR, probe_market
 
 NAMES = ("1INCH", "ADA", "BNB", "BTC", "BTCUSDT", "DOGE", "ETH", "FTT", "LTC", "LUNA", "MATIC", "SOL", "USDC", "XRP")
 """Symbols that the probe market is read under where no other candles are at hand."""
@@ -16,9 +16,9 @@ FEWEST = 3
 """Candles that a market needs to be altered."""
 
 
-def named_market(names: Sequence[str] = NAMES) -> pl.DataFrame:
+def named_market(names: Sequence[str] = NAMES, candle: timedelta = HOUR) -> pl.DataFrame:
     """The probe market, and its first symbol under each of the names."""
-    probes = probe_market()
+    probes = probe_market(candle=candle)
     one = probes.filter(pl.col("symbol") == "HUGE").drop("symbol")
     others = pl.DataFrame({"symbol": names}, {"symbol": pl.String}).join(probes, on="symbol", how="anti")
     return pl.concat([probes, others.join(one, how="cross").select(COLUMNS)])

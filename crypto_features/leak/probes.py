@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import polars as pl
 
-from crypto_features.leak.calendar import CALENDAR, EVERY_BAR, calendar_leaks, calendar_market, courses, turns
+from crypto_features.leak.calendar import calendar_leaks, calendar_market, courses, spans, turns
 from crypto_features.leak.cuts import FIRST_BARS, cuts
 from crypto_features.leak.elsewhere import Elsewhere
 from crypto_features.leak.named import altered_markets, named_market
@@ -21,9 +21,11 @@ from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.warm_up import warm_up
-from crypto_features.versions.probe_market import COLUMNS, DAYS, HOUR, START, probe_market
+from crypto_features.versions.probe_market import COLUMNS, DAYS, probe_candle, probe_day, probe_market, probe_start
 
 DAY = timedelta(days=1)
+MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+"""Bars of every length open then."""
 START_DAYS = (1, 9, 34)
 ANCHORED_STARTS = 3
 FORGOTTEN_DAYS = 60
@@ -45,7 +47,7 @@ def leak_test(
     group: FeatureGroup,
     candles: pl.DataFrame | None = None,
     *,
-    interval: timedelta = HOUR,
+    interval: timedelta | None = None,
     seed: int = 0,
     by_name: pl.DataFrame | None = None,
 ) -> LeakReport:
@@ -61,7 +63,7 @@ def leak_test(
     Args:
         group: Any group of any catalog.
         candles: `symbol, open_time, open, high, low, close, volume`; the probe market by default.
-        interval: Length of a candle.
+        interval: Length of a candle; an hour by default, or a third of the bars that are no whole hours.
         seed: Of the random cuts.
         by_name: Candles of symbols that are probed under their own names, such as some months of each symbol of a
             lake; by default `candles`, or the probe market under the names of some coins.
@@ -69,15 +71,16 @@ def leak_test(
     Returns:
         The leaks that were caught, each with feature, kind, probe, first bad cut, row and both values.
     """
-    days = _altered_days(group, interval) + max(memory(group, interval) // DAY, START_DAYS[-1]) + FORGOTTEN_DAYS
-    market = (probe_market(days) if candles is None else candles).sort("symbol", "open_time").select(COLUMNS)
+    interval = probe_candle(group) if interval is None else interval
+    day, altered_days = probe_day(interval), _altered_days(group, interval)
+    days = altered_days + max(memory(group, interval) // day, START_DAYS[-1]) + FORGOTTEN_DAYS
+    market = probe_market(days, interval) if candles is None else candles
+    market = market.sort("symbol", "open_time").select(COLUMNS)
     altered = (
-        market
-        if candles is not None
-        else market.filter(pl.col("open_time") < START + _altered_days(group, interval) * DAY)
+        market.filter(pl.col("open_time") < probe_start(interval) + altered_days * day) if candles is None else market
     )
     if by_name is None:
-        by_name = named_market() if candles is None else market
+        by_name = named_market(candle=interval) if candles is None else market
     with closing(_NamedTest(group, by_name.select(COLUMNS), interval, seed)) as names:
         until: datetime = altered["open_time"].max()  # type: ignore[assignment] # a time
         test = _Test(group, market, until + interval, interval, seed)
@@ -92,10 +95,10 @@ def leak_test(
 
 
 def _altered_days(group: FeatureGroup, interval: timedelta) -> int:
-    """The days of the probe market that are altered: enough for the windows of weeks to fill."""
-    bar = group.bar(interval)
+    """The days of the probe market that are altered: enough for the windows of long bars to fill."""
+    bar, day = group.bar(interval), probe_day(interval)
     longest = max((feature.warm_up for feature in group.features), default=1)
-    return max(DAYS, (longest + FIRST_BARS) * bar // DAY) if bar > DAY else DAYS
+    return max(DAYS, (longest + FIRST_BARS) * bar // day) if bar > day else DAYS
 
 
 def _firsts(leaks: Sequence[Leak]) -> tuple[Leak, ...]:
@@ -194,18 +197,17 @@ class _Test:
 
     def on_every_day(self) -> tuple[list[Leak], int]:
         """What is found on the days of many years, and how many bars were altered."""
-        market = calendar_market(*CALENDAR, self.interval)
+        calendar, every = spans(self.interval)
+        market = calendar_market(*calendar, self.interval)
         subject = Subject(self.group, self.interval).before_any_fit(market)
         leaks: list[Leak] = []
         bars = 0
-        for course in courses(subject, *CALENDAR):
+        for course in courses(subject):
             leaks += calendar_leaks(subject, course)
             bars += len(course.bars)
-        years = market.filter(pl.col("open_time").is_between(*EVERY_BAR, closed="left")).with_columns(
-            symbol=pl.lit("-")
-        )
-        ends = [*truncated(years, "-", turns(*EVERY_BAR), self.interval)]
-        whole = subject.at_once(subject.raw(years.with_columns(as_of=pl.lit(EVERY_BAR[1]))))
+        years = market.filter(pl.col("open_time").is_between(*every, closed="left")).with_columns(symbol=pl.lit("-"))
+        ends = [*truncated(years, "-", turns(*every), self.interval)]
+        whole = subject.at_once(subject.raw(years.with_columns(as_of=pl.lit(every[1]))))
         ended = self._compared(ends, subject.at_once(subject.raw(stacked(ends))), whole)
         return [*leaks, *(leak for leak in ended if leak.feature not in self.named)], bars
 
@@ -229,10 +231,10 @@ class _Test:
         """Markets that begin some days late."""
         for symbol, market in self.markets.items():
             first = market["open_time"][0].replace(hour=0, minute=0)
-            starts = [first + days * DAY for days in START_DAYS]
-            if any(bars.early(self.interval) for bars in self.subject.bars):  # a part of a week is another bar.
-                starts = [start + -start.weekday() % 7 * DAY for start in starts]
-            yield from late_starts(market, symbol, starts, self.end)
+            starts = [first + days * probe_day(self.interval) for days in START_DAYS]
+            longest = max((bars.bar(self.interval) for bars in self.subject.bars), default=DAY)
+            whole = {_opening(start, longest) for start in starts}  # a part of a bar is another bar.
+            yield from late_starts(market, symbol, sorted(whole), self.end)
 
     def _anchored_starts(self) -> Iterator[Variant]:
         """Markets that begin as long before a month as its rows read, as a partition is computed."""
@@ -344,6 +346,11 @@ class _Test:
             variants = [Variant(probe, symbol, end, market, self.end) for symbol, market in self.markets.items()]
             numbers = {symbol: str(i) for i, symbol in enumerate(self.markets)}
             yield from self._compared(variants, rows.with_columns(pl.col("symbol").replace(numbers)), self.whole)
+
+
+def _opening(time: datetime, length: timedelta) -> datetime:
+    """When the first bar opens at that time or later."""
+    return MONDAY - (MONDAY - time) // length * length
 
 
 def _pairs(variants: Sequence[Variant], rows: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-DAY = timedelta(days=1)
-HORIZON = 40 * DAY
-"""How much of the altered future a variant keeps."""
+from crypto_features.versions.probe_market import probe_day
 
-OUTAGE = timedelta(hours=36)
+HORIZON = 40
+"""How many days of the altered future a variant keeps."""
+
+OUTAGE = 1.5
+"""How many days an outage lasts."""
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -40,15 +42,17 @@ def perturbed(candles: pl.DataFrame, symbol: str, cuts: Sequence[datetime], inte
     shaken = [pl.col(name) * (1.3 + wave) for name in _PRICES]
     for cut in cuts:
         after = _after(candles, cut, interval).with_columns(*shaken, pl.col("volume") * (3 + wave) + 1)
-        yield Variant("perturb", symbol, cut, pl.concat([_before(candles, cut, interval), after]), cut + HORIZON)
+        yield Variant(
+            "perturb", symbol, cut, pl.concat([_before(candles, cut, interval), after]), _horizon(cut, interval)
+        )
 
 
 def interrupted(candles: pl.DataFrame, symbol: str, cuts: Sequence[datetime], interval: timedelta) -> Iterator[Variant]:
     """Markets with an outage that begins at the cut, and a price a fifth higher after it."""
     for cut in cuts:
-        after = _after(candles, cut, interval).filter(pl.col("open_time") >= cut + OUTAGE)
+        after = _after(candles, cut, interval).filter(pl.col("open_time") >= cut + OUTAGE * probe_day(interval))
         after = after.with_columns(pl.col(_PRICES) * 1.2)
-        yield Variant("gap", symbol, cut, pl.concat([_before(candles, cut, interval), after]), cut + HORIZON)
+        yield Variant("gap", symbol, cut, pl.concat([_before(candles, cut, interval), after]), _horizon(cut, interval))
 
 
 def late_starts(candles: pl.DataFrame, symbol: str, starts: Sequence[datetime], end: datetime) -> Iterator[Variant]:
@@ -75,4 +79,8 @@ def _before(candles: pl.DataFrame, cut: datetime, interval: timedelta) -> pl.Dat
 
 
 def _after(candles: pl.DataFrame, cut: datetime, interval: timedelta) -> pl.DataFrame:
-    return candles.filter((pl.col("open_time") > cut - interval) & (pl.col("open_time") < cut + HORIZON))
+    return candles.filter(pl.col("open_time") > cut - interval, pl.col("open_time") < _horizon(cut, interval))
+
+
+def _horizon(cut: datetime, interval: timedelta) -> datetime:
+    return cut + HORIZON * probe_day(interval)

@@ -8,6 +8,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from functools import cache
 
 import numpy as np
@@ -24,7 +25,7 @@ from crypto_features.tables.months import MONTH, months_between
 from crypto_features.tables.partition import compute_partition
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table
-from crypto_features.versions.probe_market import HOUR, interrupted_market, probe_history, probe_market
+from crypto_features.versions.probe_market import interrupted_market, probe_candle, probe_history, probe_market
 
 DIGITS = 6
 _OFFSET = 0.381966
@@ -60,8 +61,9 @@ def column_fingerprints(table: Table) -> Mapping[str, str]:
 
 def feature_fingerprints(group: FeatureGroup) -> Mapping[str, str]:
     """Each feature's version."""
-    inputs = {source.name: _on_probes(source.table) for source in group.inputs}
-    rows = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in _months())
+    candle = probe_candle(group)
+    inputs = {source.name: _on_probes(source.table, candle) for source in group.inputs}
+    rows = pl.concat(compute_partition(group, inputs, month, interval=candle) for month in _months(candle))
     lookback = ",".join(f"{i.name}:{i.lookback}" for i in group.inputs)
     return {
         f.name: _behaviour(
@@ -73,13 +75,15 @@ def feature_fingerprints(group: FeatureGroup) -> Mapping[str, str]:
 
 def _bar_fingerprints(bars: Bars) -> Mapping[str, str]:
     """The version of each column of resampled bars, while one of them is not over."""
-    rows = resample(interrupted_market(), HOUR, bars.bar(HOUR))
+    candle = probe_candle(bars)
+    rows = resample(interrupted_market(candle), candle, bars.bar(candle))
     return {name: _behaviour(rows, name, "open_time", str(rows.schema[name])) for name in bars.columns}
 
 
 def _fit_fingerprint(model: FittedModel) -> str:
     """The version of a fit: the parameters that it finds on the probe market, month by month."""
-    fitted = _on_probes(model).filter(pl.col("month").is_in(_months()))["parameters"]
+    candle = probe_candle(model)
+    fitted = _on_probes(model, candle).filter(pl.col("month").is_in(_months(candle)))["parameters"]
     return _digest(_NUMBER.sub(_rounded, _without_files(text).partition(",")[2]) for text in fitted)
 
 
@@ -94,27 +98,32 @@ def _without_files(text: str) -> str:
 
 
 @cache
-def _on_probes(table: Table) -> pl.DataFrame:
-    """A table on the probe market; a model's months without a fingerprint are assumed, not fitted."""
+def _on_probes(table: Table, candle: timedelta) -> pl.DataFrame:
+    """A table on the probe market; a model's months without a fingerprint are assumed, not fitted.
+
+    Args:
+        table: The table.
+        candle: Length of the market's candles.
+    """
     if isinstance(table, RawTable):
-        return table.stand_in(probe_market(), HOUR)
+        return table.stand_in(probe_market(candle=candle), candle)
     if isinstance(table, Bars):
-        bars = resample(_on_probes(table.of), HOUR, table.bar(HOUR))
-        if table.bar(HOUR) < DAY:
+        length = table.bar(candle)
+        bars = resample(_on_probes(table.of, candle), candle, length)
+        if length < DAY:
             return bars
-        history = resample(probe_history(), DAY, table.bar(HOUR))
-        return pl.concat([history, bars]).sort("symbol", "open_time")
+        return pl.concat([resample(probe_history(), DAY, length), bars]).sort("symbol", "open_time")
     if isinstance(table, FittedModel):
-        rows = _on_probes(table.of)
-        earlier = sorted({*rows.select(MONTH.unique()).to_series()} - {*_months()})
-        return pl.concat([table.assumed(rows, earlier), table.fitted(rows, _months())])
-    return table.whole({source.name: _on_probes(source.table) for source in table.inputs}, HOUR)
+        rows, months = _on_probes(table.of, candle), _months(candle)
+        earlier = sorted({*rows.select(MONTH.unique()).to_series()} - {*months})
+        return pl.concat([table.assumed(rows, earlier), table.fitted(rows, months)])
+    return table.whole({source.name: _on_probes(source.table, candle) for source in table.inputs}, candle)
 
 
-def _months() -> tuple[str, ...]:
+def _months(candle: timedelta) -> tuple[str, ...]:
     """The months on which versions are measured: those of the probe market, and the last of its history."""
-    times = probe_market()["open_time"]
-    return months_between(times.min() - DAY, times.max() + HOUR)  # type: ignore[operator, arg-type] # times
+    times = probe_market(candle=candle)["open_time"]
+    return months_between(times.min() - DAY, times.max() + candle)  # type: ignore[operator, arg-type] # times
 
 
 def _behaviour(rows: pl.DataFrame, column: str, time: str, declared: str) -> str:

@@ -1,5 +1,8 @@
 """The probe market: a fixed market on which behaviour is measured, made from integers alone.
 
+Its candles are hours. For bars that are no whole hours they are a third of these: the same candles follow each other
+faster, and a day of what is told below is 24 of them.
+
 Whole-number arithmetic gives the same candles on every machine and Python, with no random number library. It has what
 breaks features: gaps, a missing day and a missing week, hours without volume, wicks, flat stretches, tiny and huge
 prices, a late listing. Its history, in daily candles, is longer than every lookback and has a trend longer than a year.
@@ -7,14 +10,21 @@ prices, a late listing. Its history, in daily candles, is longer than every look
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import polars as pl
+
+from crypto_features.durations import common
+from crypto_features.tables.bars import DAY, Bars
+from crypto_features.tables.catalog import upstream
+from crypto_features.tables.table import Table
 
 HOUR = timedelta(hours=1)
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS = 130
 """Days on which fingerprints are measured."""
+MONTH_END, MONTH_END_DAYS = datetime(2024, 2, 1, tzinfo=UTC), 90
+"""Where a month ends within a market of minutes, and how many of its days lie before."""
 
 SILENT = 57
 """Day until which the flat stretch is without volume; after it, volume is traded at an unchanged price."""
@@ -38,16 +48,40 @@ _SYMBOLS = {
 """First price and how many units make one quote currency, and the day of listing."""
 
 
-@lru_cache(maxsize=2)
-def probe_market(days: int = DAYS) -> pl.DataFrame:
-    """Hourly candles of four symbols: `symbol, open_time, open, high, low, close, volume`."""
-    parts = [_symbol(name, seed, days) for seed, name in enumerate(_SYMBOLS, start=1)]
+def probe_candle(table: Table) -> timedelta:
+    """Length of the candles on which a table is measured: an hour, or a third of the bars that are no whole hours."""
+    lengths = [other.bar(HOUR) for other in upstream(table) if isinstance(other, Bars)]
+    shared = reduce(common, lengths, DAY)
+    return shared / 3 if shared % HOUR else HOUR
+
+
+def probe_day(candle: timedelta) -> timedelta:
+    """What a day of the probe market lasts: 24 candles, and never more than a day."""
+    return min(24 * candle, DAY)
+
+
+def probe_start(candle: timedelta) -> datetime:
+    """When the probe market begins: of minutes so that a month ends within it."""
+    return START if candle >= HOUR else MONTH_END - -(-MONTH_END_DAYS * probe_day(candle) // DAY) * DAY
+
+
+@lru_cache(maxsize=4)
+def probe_market(days: int = DAYS, candle: timedelta = HOUR) -> pl.DataFrame:
+    """Candles of four symbols: `symbol, open_time, open, high, low, close, volume`.
+
+    Args:
+        days: How many times 24 candles.
+        candle: Length of a candle.
+    """
+    parts = [_symbol(name, seed, days, candle) for seed, name in enumerate(_SYMBOLS, start=1)]
     return pl.concat(parts).sort("symbol", "open_time")
 
 
-def interrupted_market() -> pl.DataFrame:
-    """The probe market as it was known in the middle of a day."""
-    return probe_market().filter(pl.col("open_time") < START + timedelta(days=DAYS - 1, hours=7))
+def interrupted_market(candle: timedelta = HOUR) -> pl.DataFrame:
+    """The probe market as it was known in the middle of a bar."""
+    return probe_market(candle=candle).filter(
+        pl.col("open_time") < probe_start(candle) + (24 * (DAYS - 1) + 7) * candle
+    )
 
 
 @lru_cache(maxsize=1)
@@ -74,8 +108,9 @@ def probe_history() -> pl.DataFrame:
     return _frame(rows, [*COLUMNS, "completeness"])
 
 
-def _symbol(name: str, seed: int, days: int) -> pl.DataFrame:
+def _symbol(name: str, seed: int, days: int, candle: timedelta) -> pl.DataFrame:
     price, units, listed = _SYMBOLS[name]
+    begins = probe_start(candle)
     state, drift, rows = seed * 0x9E3779B97F4A7C15 & _MASK, 0, []
     for hour in range(days * 24):
         draws = []
@@ -93,7 +128,7 @@ def _symbol(name: str, seed: int, days: int) -> pl.DataFrame:
             low = low // 3
         volume = 0 if (name == "FLAT" and flat and day < SILENT) or draws[3] % 53 == 0 else 1 + draws[4] % 1_000_000
         if day >= listed and not _missing(name, hour, draws[3]):
-            time = START + hour * HOUR
+            time = begins + hour * candle
             rows.append((name, time, opened / units, high / units, low / units, price / units, volume / 64))
     return _frame(rows, COLUMNS)
 

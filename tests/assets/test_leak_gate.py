@@ -113,7 +113,7 @@ def test_each_symbol_is_probed_by_its_last_candles_even_if_it_trades_no_more(lak
     candles = known(pl.concat([dead, young]))
     for (month,), rows in candles.group_by(pl.col("open_time").dt.strftime("%Y-%m")):
         lake.table("candles").publish(str(month), rows.sort("symbol", "open_time"))
-    found = leak_gate.stretches(lake)
+    found = leak_gate.stretches(lake, HOUR)
     assert found.filter(symbol="FTT")["open_time"].to_list() == dead["open_time"].tail(130 * 24).to_list()
     assert found.filter(symbol="FTT")["close"].unique().to_list() == [2.0]
     # NEW has too few candles for any warm-up, and borrows those of the probe market.
