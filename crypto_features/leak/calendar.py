@@ -129,7 +129,7 @@ def courses(subject: Subject, first: datetime, last: datetime) -> Iterator[Cours
     """Every table of bars that the group reads is altered by itself."""
     interval, raw = subject.interval, subject.candles
     candles = calendar_market(first, last, interval)
-    read = {source.name for group in groups_read(subject.group) for source in group.inputs}
+    read = {source.table.name for group in groups_read(subject.group) for source in group.inputs}
     made = {b.name: resample(b.of.stand_in(candles, interval), interval, b.bar(interval)) for b in subject.bars}
     tables = {raw: candles} | made
     reads_raw = any(table.name in read for table in tables_read(subject.group) if isinstance(table, RawTable))

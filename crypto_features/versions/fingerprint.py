@@ -21,10 +21,11 @@ from crypto_features.tables.completeness import least
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import MONTH, months_between
+from crypto_features.tables.others import read_by_name
 from crypto_features.tables.partition import compute_partition
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table
-from crypto_features.versions.probe_market import HOUR, interrupted_market, probe_history, probe_market
+from crypto_features.versions.probe_market import HOUR, interrupted_market, probe_history, probe_market, with_symbols
 
 DIGITS = 6
 _OFFSET = 0.381966
@@ -60,7 +61,8 @@ def column_fingerprints(table: Table) -> Mapping[str, str]:
 
 def feature_fingerprints(group: FeatureGroup) -> Mapping[str, str]:
     """Each feature's version."""
-    inputs = {source.name: _on_probes(source.table) for source in group.inputs}
+    extra = read_by_name(group)
+    inputs = {source.table.name: _on_probes(source.table, extra) for source in group.inputs}
     rows = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in _months())
     lookback = ",".join(f"{i.name}:{i.lookback}" for i in group.inputs)
     return {
@@ -94,21 +96,26 @@ def _without_files(text: str) -> str:
 
 
 @cache
-def _on_probes(table: Table) -> pl.DataFrame:
-    """A table on the probe market; a model's months without a fingerprint are assumed, not fitted."""
+def _on_probes(table: Table, extra: tuple[str, ...] = ()) -> pl.DataFrame:
+    """A table on the probe market; a model's months without a fingerprint are assumed, not fitted.
+
+    Args:
+        table: The table.
+        extra: Symbols that are read by their name, and added to the market.
+    """
     if isinstance(table, RawTable):
-        return table.stand_in(probe_market(), HOUR)
+        return table.stand_in(with_symbols(probe_market(), extra), HOUR)
     if isinstance(table, Bars):
-        bars = resample(_on_probes(table.of), HOUR, table.bar(HOUR))
+        bars = resample(_on_probes(table.of, extra), HOUR, table.bar(HOUR))
         if table.bar(HOUR) < DAY:
             return bars
-        history = resample(probe_history(), DAY, table.bar(HOUR))
+        history = resample(with_symbols(probe_history(), extra), DAY, table.bar(HOUR))
         return pl.concat([history, bars]).sort("symbol", "open_time")
     if isinstance(table, FittedModel):
-        rows = _on_probes(table.of)
+        rows = _on_probes(table.of, extra)
         earlier = sorted({*rows.select(MONTH.unique()).to_series()} - {*_months()})
         return pl.concat([table.assumed(rows, earlier), table.fitted(rows, _months())])
-    return table.whole({source.name: _on_probes(source.table) for source in table.inputs}, HOUR)
+    return table.whole({source.table.name: _on_probes(source.table, extra) for source in table.inputs}, HOUR)
 
 
 def _months() -> tuple[str, ...]:

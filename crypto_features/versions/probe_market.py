@@ -45,6 +45,17 @@ def probe_market(days: int = DAYS) -> pl.DataFrame:
     return pl.concat(parts).sort("symbol", "open_time")
 
 
+def with_symbols(market: pl.DataFrame, symbols: Sequence[str]) -> pl.DataFrame:
+    """A market in which symbols that are not in it move as its first one does, so that what reads them has values."""
+    missing = [symbol for symbol in symbols if symbol not in market["symbol"]]
+    if not missing or market.is_empty():
+        return market
+    first = market.filter(pl.col("symbol") == market["symbol"][0])
+    return pl.concat([market, *(first.with_columns(symbol=pl.lit(name)) for name in missing)]).sort(
+        "symbol", "open_time"
+    )
+
+
 def interrupted_market() -> pl.DataFrame:
     """The probe market as it was known in the middle of a day."""
     return probe_market().filter(pl.col("open_time") < START + timedelta(days=DAYS - 1, hours=7))
