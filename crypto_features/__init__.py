@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from crypto_features.compute.cross import breadth, demean, dispersion, rank, share, zscore
     from crypto_features.compute.indicators import (
         CLOSE,
         HIGH,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         volatility,
         wilder,
     )
+    from crypto_features.compute.pairs import beta, window_correlation, window_covariance
     from crypto_features.compute.ta_adapter import ta_indicator
     from crypto_features.compute.windows import window_deviation, window_max, window_mean, window_min, window_sum
     from crypto_features.errors import (
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from crypto_features.tables.service import FeatureService
     from crypto_features.tables.table import Join
     from crypto_features.tables.training import TrainingSet
+    from crypto_features.tables.universe import universe
     from feature_repo import (
         OnlineFeatures,
         create_entity_df,
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "crypto_features.compute.cross": ("breadth", "demean", "dispersion", "rank", "share", "zscore"),
     "crypto_features.compute.indicators": (
         *(
             "CLOSE",
@@ -92,6 +96,7 @@ _HOMES = {
             "wilder",
         ),
     ),
+    "crypto_features.compute.pairs": ("beta", "window_correlation", "window_covariance"),
     "crypto_features.compute.ta_adapter": ("ta_indicator",),
     "crypto_features.compute.windows": ("window_deviation", "window_max", "window_mean", "window_min", "window_sum"),
     "crypto_features.errors": (
@@ -112,6 +117,7 @@ _HOMES = {
     "crypto_features.tables.service": ("FeatureService",),
     "crypto_features.tables.table": ("Join",),
     "crypto_features.tables.training": ("TrainingSet",),
+    "crypto_features.tables.universe": ("universe",),
     "feature_repo": (
         *("OnlineFeatures", "create_entity_df", "get_online_features", "get_online_features_async"),
         *("get_training_completeness", "get_training_features", "materialize_features", "validate_feature_freshness"),
@@ -155,10 +161,14 @@ __all__ = [
     "UnknownNameError",
     "adx",
     "atr",
+    "beta",
     "bollinger_width",
+    "breadth",
     "by_month",
     "chaikin_money_flow",
     "create_entity_df",
+    "demean",
+    "dispersion",
     "ema",
     "get_online_features",
     "get_online_features_async",
@@ -171,19 +181,25 @@ __all__ = [
     "money_flow_index",
     "parity",
     "price_return",
+    "rank",
     "rsi",
+    "share",
     "stochastic",
     "ta_indicator",
     "true_range",
     "typical_price",
+    "universe",
     "validate_feature_freshness",
     "volatility",
     "wilder",
+    "window_correlation",
+    "window_covariance",
     "window_deviation",
     "window_max",
     "window_mean",
     "window_min",
     "window_sum",
+    "zscore",
 ]
 
 

@@ -37,12 +37,16 @@ def redeclared(*declared: Declared) -> Catalog:
 
 def _over(table: Table, tables: Mapping[str, Table]) -> Table:
     """The table, reading these."""
-    if all(tables[source.name] is source.table for source in table.inputs):
+    if all(tables[source.table.name] is source.table for source in table.inputs):
         return table
     if isinstance(table, FeatureGroup):
-        joins = tuple(Join(tables[join.name], join.lookback, join.columns) for join in table.joins)
+        joins = tuple(_joined(join, tables[join.table.name]) for join in table.joins)
         return replace(table, bars=tables[table.bars.name], joins=joins)
     assert isinstance(table, FittedModel)
     group = tables[table.of.name]
     assert isinstance(group, FeatureGroup)
     return replace(table, of=group)
+
+
+def _joined(join: Join, table: Table) -> Join:
+    return Join(table, join.lookback, join.columns, join.window, symbol=join.symbol, at=join.at, name=join.name)

@@ -35,6 +35,14 @@ def test_every_block_imports_what_there_is(block: str) -> None:
             assert [one.name for one in found.names if not hasattr(module, one.name)] == []
 
 
+def test_the_page_on_other_symbols_declares_a_catalog() -> None:
+    names: dict[str, object] = {}
+    for name, block in BLOCKS.items():
+        if name.startswith("cross_sections.md"):
+            exec(block, names)  # noqa: S102 - our own text.
+    assert repr(names["catalog"]) == "Catalog(candles, daily_candles, price_features, beta, universe, strength)"
+
+
 def test_a_single_feature_is_one_where_it_is_added() -> None:
     single = [block for block in BLOCKS.values() if block.startswith("Feature(")]
     names = dict(vars(price))

@@ -52,6 +52,33 @@ moves = cf.FeatureGroup(
     ],
 )
 
+days: cf.Bars = cf.Bars("days", of=candles, every="1d")
+there: cf.FeatureGroup = cf.universe("there", bars=days)
+btc = cf.Join(days, "2d", {"move": cf.price_return(1)}, window=2, symbol="BTC", at="close", name="btc")
+with_btc = (cf.price_return(1), pl.col("btc.move"), 20)
+beside = cf.FeatureGroup(
+    "beside",
+    bars=days,
+    joins=[btc],
+    features=[
+        cf.Feature("beta", cf.beta(*with_btc), "Beta.", "ratio", window=21),
+        cf.Feature("tied", cf.window_correlation(*with_btc), "Correlation.", "ratio", window=21),
+        cf.Feature("joint", cf.window_covariance(*with_btc), "Covariance.", "ratio", window=21),
+    ],
+)
+among = cf.FeatureGroup(
+    "among",
+    bars=days,
+    across="symbols",
+    joins=[cf.Join(beside, "2d", at="close"), cf.Join(there, "2d", at="close")],
+    universe=pl.col("there.volume_rank") >= 0.5,
+    features=[
+        cf.Feature("ranked", cf.rank("beside.beta") + cf.zscore("beside.beta"), "Rank.", "none"),
+        cf.Feature("apart", cf.demean("close") / cf.dispersion("close"), "Distance.", "none"),
+        cf.Feature("part", cf.share("volume") * cf.breadth(pl.col("close") > pl.col("open")), "Share.", "none"),
+    ],
+)
+
 
 def fit(rows: pl.DataFrame, month: str) -> cf.Parameters:
     return {"height": float(rows.height), "length": float(len(month))}

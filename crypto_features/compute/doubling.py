@@ -51,6 +51,23 @@ def deviations(values: Array, bars: int, ddof: int) -> Array:
     return _over_windows(values, bars, deviation)
 
 
+def co_moments(x: Array, y: Array, bars: int) -> Array:
+    """Of the last `bars` pairs the sums of squared distances of `x`, of `y`, and of the products of both distances.
+
+    Each is exactly 0 where all `x`, or all `y`, are equal. Source of the join: as `deviations`.
+
+    Returns:
+        Three rows: squares of `x`, squares of `y`, products.
+    """
+    out = np.full((3, *x.shape), np.nan)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for first in range(0, x.shape[-1] - bars + 1, BLOCK):
+            pairs = np.stack([x[first : first + BLOCK + bars - 1], y[first : first + BLOCK + bars - 1]])
+            moments = np.concatenate([pairs, np.zeros((3, pairs.shape[-1]))])
+            out[:, first + bars - 1 : first + bars - 1 + BLOCK] = _joined(moments, bars, _join_co_moments)[2:]
+    return out
+
+
 def highest(values: Array, bars: int) -> Array:
     """Greatest of the last `bars` values; −0 counts as 0."""
     return _over_windows(values + _UNSIGNED, bars, lambda part: _joined(part, bars, lambda a, b, *_: np.maximum(a, b)))
@@ -125,6 +142,17 @@ def _join_moments(older: Array, newer: Array, before: int, after: int) -> Array:
     apart *= apart
     apart *= before * after / (before + after)
     joined[1] += apart
+    return joined
+
+
+def _join_co_moments(older: Array, newer: Array, before: int, after: int) -> Array:
+    """Of both means, both sums of squared distances from them, and the sum of the products of distances."""
+    apart = newer[:2] - older[:2]
+    joined = older + newer
+    joined[:2] = older[:2] + apart * (after / (before + after))
+    share = before * after / (before + after)
+    joined[2:4] += apart * apart * share
+    joined[4] += apart[0] * apart[1] * share
     return joined
 
 

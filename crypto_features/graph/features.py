@@ -54,7 +54,10 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         code_version=code_version(group.name),
         check_specs=[leak_check(group)],
         deps=[
-            *(dg.AssetDep(i.name, partition_mapping=reaching_back(i.reach(settings.interval))) for i in group.inputs),
+            *(
+                dg.AssetDep(read.table, partition_mapping=reaching_back(read.lookback))
+                for read in group.reads(settings.interval)
+            ),
             *([dg.AssetDep(registry_asset(current_catalog()).split("/"))] if foreign else []),
         ],
         freshness_policy=overdue(group.bar(settings.interval), settings.online_grace),

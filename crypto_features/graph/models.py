@@ -49,7 +49,9 @@ def model_table(settings: Settings, model: FittedModel, months: dg.PartitionsDef
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
-        deps=[dg.AssetDep(i.name, partition_mapping=reaching_back(i.reach(settings.interval))) for i in model.inputs],
+        deps=[
+            dg.AssetDep(i.table.name, partition_mapping=reaching_back(i.reach(settings.interval))) for i in model.inputs
+        ],
     )
     def fitted(
         context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource

@@ -63,6 +63,11 @@ class History:
     min_completeness: float = MIN_COMPLETENESS
     further: Mapping[str, tuple[Versions, Mapping[str, datetime]]] = field(default_factory=dict)
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The symbols that any raw table has."""
+        return frozenset(self.first_seen).union(*(seen for _, seen in self.further.values()))
+
     def known(
         self, month: str, columns: Sequence[str] | None, symbols: Collection[str], table: str | None = None
     ) -> pl.DataFrame:

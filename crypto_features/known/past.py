@@ -24,6 +24,7 @@ from crypto_features.tables.derived import only
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import columns_read
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.others import others
 from crypto_features.tables.raw import RawTable
 
 PUBLISHED = 0
@@ -72,19 +73,25 @@ class Past:
         asked = rows.select("symbol", "time", at=pl.col("time") if as_of is None else pl.lit(as_of, TIME))
         self._missed = _missed(history, groups.values(), asked)
         self.numbers, self.states = _states(asked, self._missed)
-        self._held = Held(history, groups, sorted({state.symbol for state in self.states}))
+        self._others = _others(groups.values())
+        symbols = {state.symbol for state in self.states}
+        read = symbols.union(history.symbols if self._others is None else self._others) if symbols else symbols
+        self._held = Held(history, groups, sorted(read))
         self._rebuilt = cache(self._rebuild)
 
     def rows(self, group: str, state: State) -> pl.DataFrame:
         """The rows of a group that were known in a state, as far back as one may be joined to a wanted row."""
         oldest = state.first - self._held.groups[group].time_to_live(self._held.history.interval)
-        found = self._rebuilt(state).rows(group, months_between(oldest - timedelta(microseconds=1), state.at))
+        symbol = None if self._others is None else state.symbol
+        months = months_between(oldest - timedelta(microseconds=1), state.at)
+        found = self._rebuilt(symbol, state.at).rows(group, months, state.symbol)
         return found.filter(pl.col("event_timestamp").is_between(oldest, state.at))
 
-    def _rebuild(self, state: State) -> Rebuilt:
-        then = (pl.col("open_time") < state.at) & (pl.col("known") > state.at)
-        missed = self._missed.filter(pl.col("symbol") == state.symbol, "candle", then)["open_time"]
-        return Rebuilt(self._held, state.symbol, state.at, missed.to_list())
+    def _rebuild(self, symbol: str | None, at: datetime) -> Rebuilt:
+        """The tables at a time, as one symbol reads them; `None` if every symbol reads all others."""
+        then = (pl.col("open_time") < at) & (pl.col("known") > at)
+        whose = pl.lit(value=True) if symbol is None else pl.col("symbol") == symbol
+        return Rebuilt(self._held, at, self._missed.filter(whose, "candle", then).select("of", "open_time").unique())
 
 
 def _with_upstream(catalog: Catalog, wanted: Mapping[str, Sequence[str]]) -> dict[str, FeatureGroup]:
@@ -95,17 +102,26 @@ def _with_upstream(catalog: Catalog, wanted: Mapping[str, Sequence[str]]) -> dic
         if name in names:
             found[name] = group = only(catalog.groups[name], names[name])
             for source in group.inputs:
-                if source.name in catalog.groups:
-                    names.setdefault(source.name, set()).update(columns_read(group, source.name))
+                table = source.table.name
+                if table in catalog.groups:
+                    names.setdefault(table, set()).update(columns_read(group, table))
     return dict(reversed(found.items()))
+
+
+def _others(groups: Collection[FeatureGroup]) -> frozenset[str] | None:
+    """The symbols whose candles reach the rows of every symbol; `None` if all do."""
+    found = [others(group) for group in groups]
+    known = [names for names in found if names is not None]
+    return frozenset[str]().union(*known) if len(known) == len(found) else None
 
 
 def missed(
     history: History, groups: Collection[FeatureGroup], symbols: Collection[str], first: datetime, last: datetime
 ) -> pl.DataFrame:
-    """What rows of a span depend on that became known late: `symbol, open_time, known`, and whether it is a candle.
+    """What rows of a span depend on that became known late: `symbol, of, open_time, known`, and whether it is a candle.
 
-    Of a model that was replaced, `open_time` is the start of its month.
+    `symbol` is whose rows depend on it, and `of` whose it is. Of a model that was replaced, `open_time` is the start
+    of its month.
 
     Args:
         history: The versions of candles and models.
@@ -114,7 +130,8 @@ def missed(
         first: The start of the span.
         last: Its end.
     """
-    interval = history.interval
+    interval, from_others = history.interval, _others(groups)
+    own, symbols = symbols, {*symbols}.union(history.symbols if from_others is None else from_others)
     months = months_between(first - max(reach(group, interval) for group in groups), last)
     lengths = [b.bar(interval) for b in history.catalog.bars.values() if b.of is history.catalog.raw]
     parts = [*_late(history, months, symbols, None, lengths)]
@@ -123,6 +140,7 @@ def missed(
         parts += _late(history, months, symbols, raw, of_raw)
     candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))
     candles = pl.concat([candles, *(_created_late(history, table, months, symbols) for table in _borrowed(groups))])
+    candles = _reaching(candles, own, from_others)
     if not any(map(reads_model, groups)):
         return candles
     replaced = [
@@ -134,8 +152,19 @@ def missed(
     models = pl.DataFrame(replaced, {"open_time": TIME, "known": TIME}, orient="row").filter(
         pl.col("known") > pl.col("open_time")
     )
+    names = pl.DataFrame({"symbol": list(own)}, {"symbol": pl.String}).with_columns(of="symbol")
+    replaced_models = names.join(models, how="cross").with_columns(candle=pl.lit(value=False))
+    return pl.concat([candles, replaced_models.select(candles.columns)])
+
+
+def _reaching(late_rows: pl.DataFrame, symbols: Collection[str], from_others: frozenset[str] | None) -> pl.DataFrame:
+    """What became known late, for each symbol whose rows it reaches."""
+    rows = late_rows.rename({"symbol": "of"})
+    own = rows.filter(pl.col("of").is_in(list(symbols))).with_columns(symbol="of")
+    reaches = pl.lit(value=True) if from_others is None else pl.col("of").is_in(list(from_others))
     names = pl.DataFrame({"symbol": list(symbols)}, {"symbol": pl.String})
-    return pl.concat([candles, names.join(models, how="cross").with_columns(candle=pl.lit(value=False))])
+    far = names.join(rows.filter(reaches), how="cross").filter(pl.col("symbol") != pl.col("of"))
+    return pl.concat([own.select(far.columns), far])
 
 
 def _late(
@@ -184,7 +213,7 @@ def _missed(history: History, groups: Collection[FeatureGroup], asked: pl.DataFr
     first, last = asked["time"].min(), asked["at"].max()
     symbols = asked["symbol"].drop_nulls().unique().sort().to_list()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
-        return LATE.to_frame().with_columns(candle=pl.lit(value=True))
+        return _reaching(LATE.to_frame().with_columns(candle=pl.lit(value=True)), [], frozenset())
     return missed(history, groups, symbols, first - max(group.time_to_live(history.interval) for group in groups), last)
 
 

@@ -1,4 +1,4 @@
-"""The tables of one symbol as a build at one time would have made them.
+"""The tables as a build at one time would have made them.
 
 A month whose windows hold a candle that was known otherwise then is computed again from the candles of then; of every
 other month the published rows are taken.
@@ -73,73 +73,92 @@ class Held:
 
 
 class Rebuilt:
-    """The tables of one symbol at one time.
+    """The tables at one time.
 
     Args:
         held: What is published.
-        symbol: The symbol.
         at: The time.
-        missed: Open times of the candles that were known otherwise then.
+        missed: `of, open_time`: the candles that were known otherwise then, by symbol.
     """
 
-    def __init__(self, held: Held, symbol: str, at: datetime, missed: Sequence[datetime]) -> None:
-        self.held, self.symbol, self.at = held, symbol, at
-        self.history, self.missed = held.history, {month_of(time) for time in missed}
+    def __init__(self, held: Held, at: datetime, missed: pl.DataFrame) -> None:
+        self.held, self.at, self.history = held, at, held.history
+        self.missed = {(symbol, month_of(time)) for symbol, time in missed.select("of", "open_time").iter_rows()}
         self.models = held.history.models_then(at)
+        self._since: datetime | None = missed["open_time"].min() if len(missed) else None  # type: ignore[assignment] # a time
         self._affected = cache(self._is_affected)
-        self._month = cache(self._rows)
-        self.until = self._end(min(missed)) if missed and not self.models else None
+        self._month, self._all = cache(self._rows), cache(self._rows_of_all)
+        self._until = cache(self._end)
 
-    def rows(self, group: str, months: Iterable[str]) -> pl.DataFrame:
-        """The rows of some months of a group."""
-        none = pl.DataFrame(schema=self.held.columns[group])
-        if self.until is None:
-            return pl.concat([none, *(self._month(group, month) for month in months)])
-        parts = [self.held.published(group, month, self.symbol) for month in months]
-        return pl.concat([none, *parts]).filter(pl.col("event_timestamp") <= self.until)
+    def rows(self, group: str, months: Iterable[str], symbol: str) -> pl.DataFrame:
+        """The rows of some months of a group, of one symbol."""
+        none, until = pl.DataFrame(schema=self.held.columns[group]), self._until(symbol)
+        if until is None:
+            return pl.concat([none, *(self._month(group, month, symbol) for month in months)])
+        parts = [self.held.published(group, month, symbol) for month in months]
+        return pl.concat([none, *parts]).filter(pl.col("event_timestamp") <= until)
 
-    def _end(self, since: datetime) -> datetime | None:
+    def _end(self, symbol: str) -> datetime | None:
         """The time after which nothing at all was known: what is published up to it is what was known."""
         catalog, interval = self.history.catalog, self.history.interval
+        if self._since is None or self.models:
+            return None
         for table in (*catalog.raws.values(), *catalog.bars.values()):
-            for month in months_between(since - table.early(interval), self.at):
-                closes = self._month(table.name, month)["open_time"] + table.bar(interval)
-                if closes.is_between(since, self.at, closed="right").any():
+            for month in months_between(self._since - table.early(interval), self.at):
+                closes = self._month(table.name, month, symbol)["open_time"] + table.bar(interval)
+                if closes.is_between(self._since, self.at, closed="right").any():
                     return None
-        return since
+        return self._since
 
     def _table(self, name: str) -> Table:
         return self.held.groups.get(name) or self.history.catalog[name]
 
-    def _is_affected(self, name: str, month: str) -> bool:
+    def _is_affected(self, name: str, month: str, symbol: str) -> bool:
         table = self._table(name)
         if isinstance(table, FittedModel):
             return (name, month) in self.models
         if isinstance(table, Borrowed):
-            return bool((self.held.published(name, month, self.symbol)[CREATED] > self.at).any())
+            return bool((self.held.published(name, month, symbol)[CREATED] > self.at).any())
         if not table.inputs:
-            return month in self.missed
-        reads = table.reads(self.history.interval)
-        return any(self._affected(read.table, other) for read in reads for other in read.months(month))
+            return (symbol, month) in self.missed
+        reads, own = table.reads(self.history.interval), [symbol] if table.by_symbol else self.held.symbols
+        return any(
+            self._affected(read.table, other, one)
+            for read in reads
+            for other in read.months(month)
+            for one in (*own, *read.shared)
+        )
 
-    def _rows(self, name: str, month: str) -> pl.DataFrame:
+    def _rows(self, name: str, month: str, symbol: str) -> pl.DataFrame:
         table = self._table(name)
         if isinstance(table, FittedModel):
             return self._model(name, month)
         if isinstance(table, Borrowed):  # a row that had not been created by then is left out.
-            return self.held.published(name, month, self.symbol).filter(pl.col(CREATED) <= self.at)
+            return self.held.published(name, month, symbol).filter(pl.col(CREATED) <= self.at)
         if not table.inputs:
-            return self._raw(name, month)
-        if not self._affected(name, month):
-            return self.held.published(name, month, self.symbol)
-        rows = table.compute(self._read, month, [self.symbol], self.history.terms(self.at))
+            return self._raw(name, month, symbol)
+        if not self._affected(name, month, symbol):
+            return self.held.published(name, month, symbol)
+        if not table.by_symbol:
+            none = pl.DataFrame(schema=self.held.columns[name])
+            return self._all(name, month).get(symbol, none)
+        rows = table.compute(self._read, month, [symbol], self.history.terms(self.at))
         return rows.select(self.held.columns[name].names())
 
-    def _read(self, name: str, months: Sequence[str], _columns: object, _symbols: object) -> pl.DataFrame:
-        return pl.concat([self._month(name, month) for month in months], how="diagonal_relaxed")
+    def _rows_of_all(self, name: str, month: str) -> Mapping[str, pl.DataFrame]:
+        """The rows of a table that compares symbols, by symbol."""
+        rows = self._table(name).compute(self._read, month, None, self.history.terms(self.at))
+        return _by_symbol(rows.select(self.held.columns[name].names()))
 
-    def _raw(self, name: str, month: str) -> pl.DataFrame:
-        versions = self.held.versions(name, month, self.symbol)
+    def _read(self, name: str, months: Sequence[str], _columns: object, symbols: Sequence[str] | None) -> pl.DataFrame:
+        if isinstance(self._table(name), FittedModel):
+            return pl.concat([self._model(name, month) for month in months], how="diagonal_relaxed")
+        wanted = self.held.symbols if symbols is None else symbols
+        parts = [self._month(name, month, symbol) for month in months for symbol in wanted]
+        return pl.concat(parts, how="diagonal_relaxed")
+
+    def _raw(self, name: str, month: str, symbol: str) -> pl.DataFrame:
+        versions = self.held.versions(name, month, symbol)
         if versions is None:
             schema = self.history.catalog.raws[name].rows.full_schema
             return pl.DataFrame(schema=pl.Schema({c: t for c, t in schema.items() if c != COMPLETENESS}))

@@ -27,8 +27,8 @@ CALENDAR = datetime(2017, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
 """The years of which every day is altered."""
 EVERY_BAR = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 """The years, a leap year first, of which every candle is altered; of the others it is the first of each day."""
-WINTER = datetime(2023, 12, 28, tzinfo=UTC), datetime(2024, 2, 26, tzinfo=UTC)
-"""Where both begin if candles are shorter than an hour: as many of them reach over a year's end and a leap day."""
+WINTER, LEAP_DAY = datetime(2023, 12, 28, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
+"""Around which as many candles lie that are shorter than an hour."""
 
 NAME = "BTC"
 AHEAD = 10
@@ -62,11 +62,10 @@ def spans(interval: timedelta) -> tuple[Span, Span]:
     """
     if interval >= HOUR:
         return CALENDAR, EVERY_BAR
-    whole, every = (
-        (since, since + (last - first) // HOUR * interval // DAY * DAY)
-        for since, (first, last) in zip(WINTER, (CALENDAR, EVERY_BAR), strict=True)
-    )
-    return whole, every
+    whole, every = ((last - first) // HOUR * interval // DAY * DAY for first, last in (CALENDAR, EVERY_BAR))
+    since = LEAP_DAY - min(every / 2, timedelta(days=8)) // DAY * DAY
+    begin = max(WINTER, since + every - whole)
+    return (begin, begin + whole), (since, since + every)
 
 
 @lru_cache(maxsize=2)
@@ -148,7 +147,7 @@ def courses(subject: Subject) -> Iterator[Course]:
     interval, raw = subject.interval, subject.candles
     whole, every = spans(interval)
     candles = calendar_market(*whole, interval)
-    read = {source.name for group in groups_read(subject.group) for source in group.inputs}
+    read = {source.table.name for group in groups_read(subject.group) for source in group.inputs}
     made = {b.name: resample(b.of.stand_in(candles, interval), interval, b.bar(interval)) for b in subject.bars}
     tables = {raw: candles} | made
     reads_raw = any(table.name in read for table in tables_read(subject.group) if isinstance(table, RawTable))

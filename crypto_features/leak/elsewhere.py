@@ -119,4 +119,4 @@ def _surroundings(folder: Path) -> dict[str, str]:
 
 
 def _names(group: FeatureGroup) -> list[str]:
-    return [source.name for source in group.inputs]
+    return [*dict.fromkeys(source.table.name for source in group.inputs)]

@@ -11,6 +11,7 @@ import polars as pl
 from crypto_features.leak.calendar import calendar_leaks, calendar_market, courses, spans, turns
 from crypto_features.leak.cuts import FIRST_BARS, cuts
 from crypto_features.leak.elsewhere import Elsewhere
+from crypto_features.leak.market import chosen_cuts, futures, on_month_ends, reversed_names, rows_of, years
 from crypto_features.leak.named import altered_markets, named_market
 from crypto_features.leak.report import Leak, LeakReport, differences
 from crypto_features.leak.subject import Subject, memory, models_read
@@ -20,8 +21,17 @@ from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import MONTH, month_span, months_between
+from crypto_features.tables.others import compares_symbols, others, read_by_name
 from crypto_features.tables.warm_up import warm_up
-from crypto_features.versions.probe_market import COLUMNS, DAYS, probe_candle, probe_day, probe_market, probe_start
+from crypto_features.versions.probe_market import (
+    COLUMNS,
+    DAYS,
+    probe_candle,
+    probe_day,
+    probe_market,
+    probe_start,
+    with_symbols,
+)
 
 DAY = timedelta(days=1)
 MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
@@ -74,13 +84,13 @@ def leak_test(
     interval = probe_candle(group) if interval is None else interval
     day, altered_days = probe_day(interval), _altered_days(group, interval)
     days = altered_days + max(memory(group, interval) // day, START_DAYS[-1]) + FORGOTTEN_DAYS
-    market = probe_market(days, interval) if candles is None else candles
+    market = with_symbols(probe_market(days, interval), read_by_name(group)) if candles is None else candles
     market = market.sort("symbol", "open_time").select(COLUMNS)
     altered = (
         market.filter(pl.col("open_time") < probe_start(interval) + altered_days * day) if candles is None else market
     )
     if by_name is None:
-        by_name = named_market(candle=interval) if candles is None else market
+        by_name = with_symbols(named_market(candle=interval), read_by_name(group)) if candles is None else market
     with closing(_NamedTest(group, by_name.select(COLUMNS), interval, seed)) as names:
         until: datetime = altered["open_time"].max()  # type: ignore[assignment] # a time
         test = _Test(group, market, until + interval, interval, seed)
@@ -136,6 +146,8 @@ class _NamedTest:
         leaks = []
         for variants in self.rounds:
             cut = {variant.symbol: variant.cut for variant in variants}
+            if compares_symbols(self.subject.group):  # what is altered of one symbol reaches all.
+                cut = dict.fromkeys(cut, min(cut.values()))
             known = pl.col("symbol").replace_strict(cut, default=None, return_dtype=whole.schema["event_timestamp"])
             before = pl.col("event_timestamp") <= known
             rows = self.subject.at_once(self.subject.raw(named(variants)))
@@ -159,10 +171,11 @@ class _Test:
         self.markets = {part["symbol"][0]: part for part in self.candles.partition_by("symbol", maintain_order=True)}
         times: list[datetime] = self.candles["open_time"].sort().to_list()
         self.first, self.end = times[0], times[-1] + interval
+        self.compares = compares_symbols(group)
         self.subject = Subject(group, interval)
         models: dict[str, pl.DataFrame] = {}
         for model in reversed(models_read(group)):  # one that another one's rows are computed from comes first.
-            rows = self._fitted_on(model, self._as_it_is(), models)
+            rows = self._rows_of_fit(model, models).rows(self._as_it_is())
             months = rows.select(MONTH.unique().sort()).to_series().to_list()
             fitted = [month for month in months if month_span(month)[0] < altered_until]
             assumed = model.assumed(rows, [month for month in months if month not in fitted])
@@ -181,13 +194,15 @@ class _Test:
         months = months_between(opens.min(), opens.max() + self.interval)  # type: ignore[operator, arg-type] # times
         refits = [*self._refits(months)] if self.subject.models else []
         numbered = [
-            *self._compared(variants, self.subject.rows(stacked(variants)), self.whole),
+            *self._compared(variants, rows_of(self.subject, variants), self.whole),
             *self._warmed_up(early),
             *self._forgotten(anchored),
         ]
         leaks = [leak for leak in numbered if leak.feature not in self.named]
         leaks += [*self._touching(months), *self._refitted(refits)]
         counts = {"isolation": len(self.markets), "permutation": 1, "start": len(anchored), "warm-up": len(early)}
+        if others(self.group) is None:  # a symbol alone has another cross-section.
+            del counts["isolation"]
         if refits:
             counts["refit"] = len(refits) // len(self.markets)
         for variant in variants:
@@ -197,6 +212,8 @@ class _Test:
 
     def on_every_day(self) -> tuple[list[Leak], int]:
         """What is found on the days of many years, and how many bars were altered."""
+        if self.compares:
+            return self._on_month_ends()
         calendar, every = spans(self.interval)
         market = calendar_market(*calendar, self.interval)
         subject = Subject(self.group, self.interval).before_any_fit(market)
@@ -211,10 +228,22 @@ class _Test:
         ended = self._compared(ends, subject.at_once(subject.raw(stacked(ends))), whole)
         return [*leaks, *(leak for leak in ended if leak.feature not in self.named)], bars
 
+    def _on_month_ends(self) -> tuple[list[Leak], int]:
+        """The same for a group that compares symbols: every month of two years, the whole market at once."""
+        candles = years(self.interval, read_by_name(self.group))
+        markets = {str(part["symbol"][0]): part for part in candles.partition_by("symbol", maintain_order=True)}
+        subject = Subject(self.group, self.interval).before_any_fit(candles)
+        whole = subject.rows(candles.with_columns(as_of=pl.lit(spans(self.interval)[1][1])))
+        variants = on_month_ends(markets, self.interval)
+        found = self._compared(variants, rows_of(subject, variants), whole)
+        leaks = [replace(leak, probe="calendar") for leak in found if leak.feature not in self.named]
+        return leaks, len(variants) // len(markets)
+
     @cached_property
     def named(self) -> set[str]:
         """The features that read a symbol's name: altered markets, which go by numbers, cannot be held against them."""
-        names = {symbol: str(number) for number, symbol in enumerate(self.markets)}
+        kept = read_by_name(self.group)
+        names = {symbol: str(number) for number, symbol in enumerate(self.markets) if symbol not in kept}
         renamed = self.subject.rows(self._as_it_is().with_columns(pl.col("symbol").replace(names)))
         whole = self.whole.with_columns(pl.col("symbol").replace(names))
         return {leak.feature for leak in differences(self.group, whole, renamed, "")} - {"(rows)"}
@@ -223,26 +252,44 @@ class _Test:
         bar = self.group.bar(self.interval)
         window = max((feature.warm_up for feature in self.group.features), default=1)
         chosen = cuts(cuttable, bar=bar, window=window, interval=self.interval, seed=self.seed)
+        if self.compares:
+            yield from futures(self.markets, chosen_cuts(chosen, self.seed), self.interval, self.end)
+            return
         for symbol, times in chosen.items():
             for alter in (truncated, perturbed, interrupted):
                 yield from alter(self.markets[symbol], symbol, times, self.interval)
 
     def _early_starts(self) -> Iterator[Variant]:
         """Markets that begin some days late."""
+        if self.compares:
+            yield from self._begun(self._starts(self.first))
+            return
         for symbol, market in self.markets.items():
-            first = market["open_time"][0].replace(hour=0, minute=0)
-            starts = [first + days * probe_day(self.interval) for days in START_DAYS]
-            longest = max((bars.bar(self.interval) for bars in self.subject.bars), default=DAY)
-            whole = {_opening(start, longest) for start in starts}  # a part of a bar is another bar.
-            yield from late_starts(market, symbol, sorted(whole), self.end)
+            yield from late_starts(market, symbol, self._starts(market["open_time"][0]), self.end)
+
+    def _starts(self, first: datetime) -> list[datetime]:
+        """Some days after the first candle, where every bar opens that is read: a part of one is another bar."""
+        midnight, day = first.replace(hour=0, minute=0), probe_day(self.interval)
+        longest = max((bars.bar(self.interval) for bars in self.subject.bars), default=DAY)
+        return sorted({_opening(midnight + days * day, longest) for days in START_DAYS})
 
     def _anchored_starts(self) -> Iterator[Variant]:
         """Markets that begin as long before a month as its rows read, as a partition is computed."""
+        if self.compares:
+            begins = [month_span(month)[0] - self.memory for month in months_between(self.first, self.end)]
+            yield from self._begun([start for start in begins if self.first < start][-ANCHORED_STARTS:])
+            return
         for symbol, market in self.markets.items():
             first, last = market["open_time"][0], market["open_time"][-1]
             months = [month_span(month)[0] for month in months_between(first, last)]
             starts = [month - self.memory for month in months if first < month - self.memory]
             yield from late_starts(market, symbol, starts[-ANCHORED_STARTS:], self.end)
+
+    def _begun(self, starts: Sequence[datetime]) -> Iterator[Variant]:
+        """The whole market, begun late."""
+        for start in starts:
+            for symbol, market in self.markets.items():
+                yield from late_starts(market, symbol, [start], self.end)
 
     def _refits(self, months: Sequence[str]) -> Iterator[Variant]:
         """Every market altered at once, on the first and on the middle day of each month."""
@@ -255,10 +302,9 @@ class _Test:
     def _as_it_is(self) -> pl.DataFrame:
         return self.candles.with_columns(as_of=pl.lit(self.end))
 
-    def _fitted_on(self, model: FittedModel, candles: pl.DataFrame, models: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        """The rows of these markets that a model is fitted on."""
-        subject = Subject(only(model.of, model.features), self.interval, models)
-        return subject.rows(candles)
+    def _rows_of_fit(self, model: FittedModel, models: Mapping[str, pl.DataFrame]) -> Subject:
+        """The rows that a model is fitted on, as a subject."""
+        return Subject(only(model.of, model.features), self.interval, models)
 
     def _refitted(self, variants: Sequence[Variant]) -> Iterator[Leak]:
         """Months that had begun by the cut and get other parameters."""
@@ -267,7 +313,7 @@ class _Test:
 
     def _refitted_model(self, model: FittedModel, variants: Sequence[Variant]) -> Iterator[Leak]:
         numbers = pl.DataFrame({"symbol": [str(i) for i in range(len(variants))], "name": [v.symbol for v in variants]})
-        rows = self._fitted_on(model, stacked(variants), self.subject.models).join(numbers, on="symbol")
+        rows = rows_of(self._rows_of_fit(model, self.subject.models), variants).join(numbers, on="symbol")
         expected = dict(self.subject.models[model.name].select("month", "version").iter_rows())
         for first in range(0, len(variants), len(self.markets)):
             variant, market = variants[first], numbers["symbol"][first : first + len(self.markets)]
@@ -298,7 +344,7 @@ class _Test:
         if not variants:
             return
         months = months_between(min(variant.cut for variant in variants) + self.memory, self.end)
-        rows = self.subject.rows(stacked(variants), months)
+        rows = rows_of(self.subject, variants, months)
         pairs = _pairs(variants, rows, self.whole).drop_nulls(["here", "there"])
         settled = pairs.filter(pl.col("event_timestamp") > pl.col("cut") + self.memory)
         for feature in self.group.features:
@@ -306,7 +352,7 @@ class _Test:
 
     def _warmed_up(self, variants: Sequence[Variant]) -> Iterator[Leak]:
         """Values that need another window than is declared."""
-        rows = self.subject.rows(stacked(variants)).with_columns(bar=pl.int_range(pl.len()).over("symbol"))
+        rows = rows_of(self.subject, variants).with_columns(bar=pl.int_range(pl.len()).over("symbol"))
         pairs = _pairs(variants, rows, self.whole).drop_nulls(["here", "there"])
         bar, age = pl.col("bar") + 1, pl.col("event_timestamp") - pl.col("cut")
         warm, settled = age > warm_up(self.group, self.interval), age > self._settled()
@@ -341,11 +387,27 @@ class _Test:
         end = month_span(months[-1])[1]
         order = pl.DataFrame({"symbol": list(reversed(self.markets))}).with_columns(pl.lit(self.end).alias("as_of"))
         shuffled = order.join(self.candles, on="symbol", how="left", maintain_order="left_right")
-        alone = [self.subject.rows(m.with_columns(as_of=pl.lit(self.end)), months) for m in self.markets.values()]
-        for probe, rows in (("permutation", self.subject.rows(shuffled, months)), ("isolation", pl.concat(alone))):
+        touched = [("permutation", self.subject.rows(shuffled, months))]
+        if others(self.group) is None:
+            touched.append(("permutation", self._renamed(months)))
+        else:
+            touched.append(("isolation", pl.concat(self._alone(symbol, months) for symbol in self.markets)))
+        for probe, rows in touched:
             variants = [Variant(probe, symbol, end, market, self.end) for symbol, market in self.markets.items()]
             numbers = {symbol: str(i) for i, symbol in enumerate(self.markets)}
             yield from self._compared(variants, rows.with_columns(pl.col("symbol").replace(numbers)), self.whole)
+
+    def _alone(self, symbol: str, months: Sequence[str]) -> pl.DataFrame:
+        """The rows of a symbol without any other but those that it reads by name."""
+        needed = self.candles.filter(pl.col("symbol").is_in([symbol, *read_by_name(self.group)]))
+        return self.subject.rows(needed.with_columns(as_of=pl.lit(self.end)), months).filter(symbol=symbol)
+
+    def _renamed(self, months: Sequence[str]) -> pl.DataFrame:
+        """The rows under names that sort the other way, with the names of before."""
+        names = reversed_names(self.markets, read_by_name(self.group))
+        renamed = self._as_it_is().with_columns(pl.col("symbol").replace(names))
+        rows = self.subject.rows(renamed, months)
+        return rows.with_columns(pl.col("symbol").replace({new: old for old, new in names.items()}))
 
 
 def _opening(time: datetime, length: timedelta) -> datetime:

@@ -22,7 +22,7 @@ ADVICE: Mapping[str, str] = {
     "look-ahead": "use only rows up to the one that is computed",
     "memory": "bound what is read by a window, or declare a longer lookback of the input",
     "warm-up": "declare the window that the value needs, and leave values null until it is full",
-    "other symbols": "compute each symbol from its own rows",
+    "other symbols": "compute each symbol from its own rows, a cross-section whatever the order of symbols",
     "process state": "keep nothing from one call to the next, and draw nothing at random",
     "clock": "take times from the rows, not from the machine's clock",
 }
@@ -35,8 +35,8 @@ class Leak:
 
     Args:
         feature: Name of the feature; `(rows)` if a row appeared or vanished, `(<model>)` if a fit differs.
-        probe: `truncate`, `perturb`, `gap`, `calendar`, `refit`, `start`, `warm-up`, `isolation`, `permutation`,
-            `process` or `clock`.
+        probe: `truncate`, `perturb`, `gap`, `elsewhere`, `delist`, `list`, `calendar`, `refit`, `start`, `warm-up`,
+            `isolation`, `permutation`, `process` or `clock`.
         symbol: Market in which it showed.
         cut: Where the market was altered, cut, or began.
         row: `event_timestamp` of the first row that differs; the start of a fit's month.

@@ -178,7 +178,7 @@ class Catalog:
             for feature, sources in lineage(group).items():
                 reader = f"{name}.{feature}"
                 for table, column in sources:
-                    _known("table", table, [i.name for i in group.inputs], reader)
+                    _known("table", table, [i.table.name for i in group.inputs], reader)
                     _known(f"column of {table}", column, (*self[table].columns, COMPLETENESS, *ROW_COLUMNS), reader)
         for model in self.models.values():
             for column in model.features:

@@ -1,4 +1,8 @@
-"""Refuses expressions that compare symbols: a group is computed one symbol at a time, where they compare nothing."""
+"""Tells expressions that compare symbols from those that look back along one, and refuses each where it has no sense.
+
+A group is computed one symbol at a time, where comparing symbols compares nothing; with `across="symbols"` it is
+computed one bar time at a time, where there is no bar before.
+"""
 
 import io
 import json
@@ -12,6 +16,15 @@ from crypto_features.errors import InputError
 
 _BARS = 2000
 _TIMES = ("open_time", "event_timestamp")
+_KERNELS = b"crypto_features.compute.cross"
+_WINDOWS = tuple(
+    f"crypto_features.compute.{name}".encode() for name in ("windows", "pairs", "indicators", "ta_adapter")
+)
+_ALONG = ("Over", "Shift", "Diff", "Cum", "Ewm", "Rolling", "FillNullWithStrategy", "Interpolate", "PctChange")
+_NEIGHBOURS = ("First", "Last", "Gather", "Slice", "Range", "RLE", "Reverse", "Eval", "Random")
+"""How the names of what depends on the order of rows begin."""
+_BETWEEN_ROWS = {"Agg", "AnonymousFunction", "Explode", "Filter", "Sort", "SortBy", "StructEval"}
+"""What reads several rows, beside functions and what is refused."""
 
 
 def refuse_cross_sections(reader: str, expression: pl.Expr, bar: timedelta) -> None:
@@ -35,10 +48,77 @@ def refuse_cross_sections(reader: str, expression: pl.Expr, bar: timedelta) -> N
             raise _error(reader, f"groups by {keys}, so each group is a single bar of one symbol")
 
 
+def refuse_windows(reader: str, expression: pl.Expr) -> None:
+    """Refuse an expression that depends on the order of its rows, which are the symbols of one bar time.
+
+    Args:
+        reader: Who declares it.
+        expression: The expression.
+
+    Raises:
+        InputError: if it shifts, adds up, rolls, or computes one of the window kernels.
+    """
+    found = next((name for name in _names(_tree(expression)) if name.startswith((*_ALONG, *_NEIGHBOURS))), "")
+    if not found and any(name in data for data in _functions(_tree(expression)) for name in _WINDOWS):
+        found = "a window"
+    if found:
+        raise InputError(
+            f"{reader} computes {found} over the symbols of one bar time, which have no order. Compute what looks back "
+            "along a symbol in a group by symbol, or in Join(columns=...), and join it."
+        )
+
+
+def at_each_time(expression: pl.Expr) -> pl.Expr:
+    """An expression of a cross-section for rows of many bar times: each is computed by itself."""
+    return expression if _row_by_row(_without_kernels(_tree(expression))) else expression.over("event_timestamp")
+
+
+def _row_by_row(tree: Any) -> bool:
+    """Whether each row of an expression's tree is computed by itself; `False` where it is not sure."""
+    if isinstance(tree, list):
+        return all(map(_row_by_row, tree))
+    if not isinstance(tree, dict):
+        return bool(tree != "Len")
+    if "Function" in tree and not _expression(tree).meta.is_row_separable():
+        return False
+    return _BETWEEN_ROWS.isdisjoint(tree) and all(map(_row_by_row, tree.values()))
+
+
+def _tree(expression: pl.Expr) -> Any:
+    return json.loads(expression.meta.serialize(format="json"))
+
+
+def _names(part: Any) -> Iterator[str]:
+    """The names of all nodes of an expression's tree, those without parameters too."""
+    for kind, node in _nodes(part):
+        yield kind
+        if kind == "function" and isinstance(node, str):
+            yield node
+
+
+def _functions(part: Any) -> Iterator[bytes]:
+    """The pickles of the Python functions of an expression's tree."""
+    for kind, node in _nodes(part):
+        if kind == "AnonymousFunction":
+            yield bytes(node["function"])
+
+
+def _without_kernels(part: Any) -> Any:
+    """The tree with the values in place of what a kernel makes of them."""
+    if isinstance(part, list):
+        return [_without_kernels(child) for child in part]
+    if not isinstance(part, dict):
+        return part
+    python = part.get("AnonymousFunction")
+    if python is not None and _KERNELS in bytes(python["function"]):
+        return _without_kernels(python["input"][-1])
+    return {name: _without_kernels(child) for name, child in part.items()}
+
+
 def _error(reader: str, what: str) -> InputError:
     return InputError(
-        f"{reader} {what}: a group is computed one symbol at a time, and comparing symbols is not possible yet. Group "
-        "by a longer time, such as the day, or compare the symbols where the features are read."
+        f"{reader} {what}: a group is computed one symbol at a time. Declare across='symbols' for a group that "
+        "compares symbols, or group by a longer time, such as the day."
     )
 
 

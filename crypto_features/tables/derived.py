@@ -32,16 +32,17 @@ def inputs_of(
 def _derive(table: Table, found: dict[str, pl.DataFrame], candles: pl.DataFrame, interval: timedelta) -> None:
     for source in table.inputs:
         if isinstance(source.table, RawTable):
-            found.setdefault(source.name, candles)
+            found.setdefault(source.table.name, candles)
             continue
         upstream = part_read(table, source.table)
-        have = found[source.name].columns if source.name in found else []
+        name = source.table.name
+        have = found[name].columns if name in found else []
         if have and {*upstream.columns} <= {*have}:
             continue
         if have and isinstance(source.table, FeatureGroup):
             upstream = only(source.table, {*upstream.columns, *have} & {*source.table.columns})
         _derive(upstream, found, candles, interval)
-        found[source.name] = upstream.whole(found, interval)
+        found[name] = upstream.whole(found, interval)
 
 
 def only(group: FeatureGroup, names: Iterable[str]) -> FeatureGroup:

@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from crypto_features.durations import length
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.tables.completeness import COMPLETENESS
-from crypto_features.tables.cross_sections import refuse_cross_sections
+from crypto_features.tables.cross_sections import refuse_cross_sections, refuse_windows
 from crypto_features.tables.feature import RESERVED, Feature
 from crypto_features.tables.lineage import columns_read, lineage
 from crypto_features.tables.partition import compute_partition, every_row
@@ -39,8 +39,13 @@ class FeatureGroup(Table):
         features: Its columns.
         lookback: How long before the start of a month its function gets bars, such as `"40d"`. Of expressions it
             follows from the windows of the features.
-        joins: Further tables. For expressions they are joined to the bars as of the bar's open: what was known when the
-            bar began.
+        joins: Further tables. For expressions they are joined to the bars as they were known when a bar opened, or
+            closed: each symbol's own rows, or those of one symbol, such as BTC.
+        across: `"symbols"` for a cross-section: an expression is evaluated over all symbols of one bar time, and not
+            over the bars of one symbol. What looks back along a symbol comes from a joined table or from the columns
+            of a join.
+        universe: Which rows take part in a cross-section, such as `pl.col("universe.volume_rank") <= 100`; the others
+            have no values. `None` for every symbol that has a bar.
         ttl: How old a value may be when it is used; `None` for the length of a bar.
         function: Computes `symbol`, `event_timestamp` and every column of the group from the input tables, in place of
             expressions.
@@ -52,7 +57,8 @@ class FeatureGroup(Table):
         InputError: if two features have one name, one has that of a column of the bars, or one has neither an
             expression nor, in a group with a function, its sources; if a group of expressions declares a lookback, or
             a feature a shorter window than another one that it reads; if a joined table has no lookback, a value would
-            be too old before the next one comes, an expression compares symbols, or `completeness` is not a share.
+            be too old before the next one comes, an expression compares symbols without `across`, or looks back along
+            a symbol with it, two joins have one name, or `completeness` is not a share.
     """
 
     name: str
@@ -65,6 +71,8 @@ class FeatureGroup(Table):
     ttl: timedelta | str | None = None
     function: Compute | None = None
     completeness: float | None = None
+    across: Literal["symbols"] | None = None
+    universe: pl.Expr | None = None
     plots: Mapping[str, Plot] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,9 +87,11 @@ class FeatureGroup(Table):
                 f"such as {taken[0]}_value."
             )
         self._check_lengths()
+        self._check_joins()
         for f in self.features:
-            if f.expression is not None:
+            if f.expression is not None and self.across is None:
                 refuse_cross_sections(f"{self.name}.{f.name}", f.expression, self.bar(SHORTEST))
+        self._check_across()
         for join in self.joins:
             for column, expression in join.columns.items():
                 refuse_cross_sections(f"{self.name}'s {join.name}.{column}", expression, join.table.bar(SHORTEST))
@@ -97,6 +107,11 @@ class FeatureGroup(Table):
         return (bars, *(join.to(bars) for join in self.joins))
 
     @property
+    def by_symbol(self) -> bool:
+        """Whether the rows of a symbol can be computed without those of all others: not in a cross-section."""
+        return self.across is None
+
+    @property
     def fields(self) -> tuple[Feature, ...]:
         """Its features."""
         return tuple(self.features)
@@ -108,7 +123,12 @@ class FeatureGroup(Table):
 
     def reads(self, interval: timedelta) -> tuple[Read, ...]:
         """The columns of its inputs that reach a feature."""
-        return tuple(Read(i.name, i.reach(interval), columns_read(self, i.name)) for i in self.inputs)
+        found: dict[str, Read] = {}
+        for source in self.inputs:
+            table, shared = source.table.name, () if source.symbol is None else (source.symbol,)
+            read = Read(table, source.reach(interval), columns_read(self, table), shared=shared)
+            found[table] = found[table].merged(read) if table in found else read
+        return tuple(found.values())
 
     @property
     def sources(self) -> Sources:
@@ -122,9 +142,11 @@ class FeatureGroup(Table):
 
     def compute(self, read: Reader, month: str, symbols: Sequence[str] | None, terms: Terms) -> pl.DataFrame:
         """The rows of the bars that open in a month."""
-        inputs = {i.table: i.rows(read, month, symbols) for i in self.reads(terms.interval)}
+        some = symbols if self.by_symbol else None
+        inputs = {i.table: i.rows(read, month, some) for i in self.reads(terms.interval)}
         least = terms.min_completeness
-        return compute_partition(self, inputs, month, interval=terms.interval, min_completeness=least)
+        rows = compute_partition(self, inputs, month, interval=terms.interval, min_completeness=least)
+        return rows if symbols is None else rows.filter(pl.col("symbol").is_in(list(symbols)))
 
     def whole(self, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
         """Its rows over all the bars."""
@@ -144,6 +166,32 @@ class FeatureGroup(Table):
             raise InputError(
                 f"{self.name} joins {without[0]} with a lookback of 0, so no row is ever young enough; give it one."
             )
+
+    def _check_joins(self) -> None:
+        names = [join.name for join in self.joins]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(
+                f"{self.name} joins two tables as {twice[0]!r}, so {twice[0]}.close could be of either; give one "
+                'a name of its own, such as Join(..., name="btc").'
+            )
+
+    def _check_across(self) -> None:
+        if self.across is None:
+            if self.universe is not None:
+                raise InputError(f'{self.name} declares a universe, but compares nothing; declare across="symbols".')
+            return
+        if self.across != "symbols":
+            raise InputError(f'{self.name} declares across={self.across!r}; expected "symbols".')
+        if self.function is not None:
+            raise InputError(f"{self.name} compares symbols by expressions; leave function out.")
+        for f in self.features:
+            if f.window > 1 or f.calendar:
+                raise InputError(
+                    f"{self.name}.{f.name} declares a window, but is computed from the symbols of one bar time; "
+                    "compute what looks back in a group by symbol, or in Join(columns=...), and join it."
+                )
+            if f.expression is not None:
+                refuse_windows(f"{self.name}.{f.name}", f.expression)
 
     def _check_sources(self) -> None:
         for feature in self.features:

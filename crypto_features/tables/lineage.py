@@ -21,7 +21,9 @@ def lineage(group: "FeatureGroup") -> Mapping[str, tuple[tuple[str, str], ...]]:
     >>> lineage(price_features)["bb_position"]
     (('daily_candles', 'close'),)
     """
-    return {feature.name: tuple(dict.fromkeys(_sources(group, feature.name))) for feature in group.features}
+    deciding = () if group.universe is None else group.universe.meta.root_names()
+    chosen = [pair for root in deciding if root not in ROW_COLUMNS for pair in _columns(group, root)]
+    return {feature.name: tuple(dict.fromkeys([*_sources(group, feature.name), *chosen])) for feature in group.features}
 
 
 def columns_read(group: "FeatureGroup", table: str) -> tuple[str, ...]:
@@ -51,4 +53,4 @@ def _columns(group: "FeatureGroup", root: str) -> Iterator[tuple[str, str]]:
     computed: pl.Expr | None = source.columns.get(column or root)
     for name in computed.meta.root_names() if computed is not None else [column]:
         if name not in ROW_COLUMNS:
-            yield source.name, name
+            yield source.table.name, name

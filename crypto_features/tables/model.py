@@ -52,10 +52,14 @@ class FittedModel(Table):
     prior: Callable[[], Parameters] | None = None
     time: ClassVar[str] = "month"
     fact: ClassVar[bool] = True
-    by_symbol: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         length(self.lookback, f"the lookback of {self.name}")
+
+    @property
+    def by_symbol(self) -> bool:
+        """No: all symbols share the parameters."""
+        return False
 
     @property
     def inputs(self) -> tuple[Join, ...]:

@@ -5,7 +5,7 @@ depends on its own window alone (`reach`), one of a function on that of its mont
 a single new bar give the same bits.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from crypto_features.tables.completeness import (
     least,
     with_lowest,
 )
+from crypto_features.tables.cross_sections import at_each_time
 from crypto_features.tables.dtypes import TIME, held
 from crypto_features.tables.months import month_of, month_span, months_between
 from crypto_features.tables.reach import spells, within_reach
@@ -31,8 +32,8 @@ if TYPE_CHECKING:  # a group computes itself by this module.
 KEYS = ("symbol", "event_timestamp")
 _NONE = timedelta(0)
 _INSTANT = timedelta.resolution
-_KNOWN = "\nknown"
-"""When a row became known: no column of a user has such a name."""
+_KNOWN, _MEMBER = "\nknown", "\nmember"
+"""When a row became known, and whether it takes part: no column of a user has such a name."""
 
 
 def compute_partition(
@@ -63,13 +64,16 @@ def compute_partition(
             group's function does not return a declared column.
     """
     start, end = month_span(month)
-    trimmed = {}
-    for source in group.inputs:
-        if source.name not in inputs:
-            raise UnknownNameError(f"input of {group.name}", source.name, inputs)
-        length = source.table.bar(interval) if source.table is not group.bars else _NONE
-        rows = in_types(source.name, inputs[source.name])
-        trimmed[source.name] = _trim(source, rows, month, interval, length)
+    needed: dict[str, list[pl.Expr]] = {}
+    typed: dict[str, pl.DataFrame] = {}
+    for number, source in enumerate(group.inputs):
+        table = source.table.name
+        if table not in inputs:
+            raise UnknownNameError(f"input of {group.name}", table, inputs)
+        length = source.table.bar(interval) if number else _NONE
+        typed.setdefault(table, in_types(table, inputs[table]))
+        needed.setdefault(table, []).append(_needed(source, typed[table], month, interval, length))
+    trimmed = {table: frame.filter(pl.any_horizontal(needed[table])) for table, frame in typed.items()}
     rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
     return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
 
@@ -83,14 +87,17 @@ def evaluate(
 ) -> pl.DataFrame:
     """Every row of a group from all the input rows handed in: the computation itself, without an anchor."""
     limit = least(group, min_completeness)
-    read = [source.name for source in group.inputs if source.name in inputs]
+    read = {source.table.name for source in group.inputs} & inputs.keys()
     inputs = {**inputs, **{table: in_types(table, inputs[table]) for table in read}}
     if group.function is not None:
         return _typed(group, _with_completeness(group, group.function(inputs), inputs, interval), limit)
     bars = _joined(group, inputs, interval)
     layers, length = list(_layers(group)), group.bar(interval)
     try:
-        parts = [_computed(group, spell, layers, length) for spell in spells(bars, "event_timestamp")]
+        if group.across is not None:
+            parts = [_compared(group, bars, layers, length)]
+        else:
+            parts = [_computed(group, spell, layers, length) for spell in spells(bars, "event_timestamp")]
     except pl.exceptions.ColumnNotFoundError as error:
         column = str(error).partition("\n")[0]
         raise InputError(f"{group.name} reads {column}; its inputs have {', '.join(bars.columns)}.") from None
@@ -134,6 +141,19 @@ def _computed(
     return within_reach(spell, "event_timestamp", length, [(f.name, f.window) for f in group.features])
 
 
+def _compared(
+    group: "FeatureGroup", bars: pl.DataFrame, layers: list[list[pl.Expr]], length: timedelta
+) -> pl.DataFrame:
+    """Each bar time by itself, its symbols in the order of their names; who takes no part has no values."""
+    rows = with_lowest(group, bars.sort("event_timestamp", "symbol"), length)
+    taking_part = pl.lit(value=True) if group.universe is None else at_each_time(group.universe).fill_null(value=False)
+    marked = rows.with_columns(taking_part.alias(_MEMBER))
+    members = marked.filter(_MEMBER)
+    for layer in layers:
+        members = members.with_columns(map(at_each_time, layer))
+    return pl.concat([members, marked.filter(~pl.col(_MEMBER))], how="diagonal")
+
+
 def _with_completeness(
     group: "FeatureGroup", rows: pl.DataFrame, inputs: Mapping[str, pl.DataFrame], interval: timedelta
 ) -> pl.DataFrame:
@@ -146,7 +166,7 @@ def _with_completeness(
     return rows.join(known.select(*KEYS, *columns), on=KEYS, how="left") if {*KEYS} <= {*rows.columns} else rows
 
 
-def _trim(source: Join, frame: pl.DataFrame, month: str, interval: timedelta, length: timedelta) -> pl.DataFrame:
+def _needed(source: Join, frame: pl.DataFrame, month: str, interval: timedelta, length: timedelta) -> pl.Expr:
     """The rows of the anchored window: bars that open in it; of a joined table rows that were known in it.
 
     Args:
@@ -159,37 +179,48 @@ def _trim(source: Join, frame: pl.DataFrame, month: str, interval: timedelta, le
     start, end = month_span(month)
     start -= source.reach(interval)
     if "month" in frame.columns:
-        return frame.filter(pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month)))
+        return pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month))
     if "open_time" in frame.columns:
         late_enough = pl.col("open_time") >= start if not length else pl.col("open_time") > start - length
         in_time = (pl.col("open_time") < end) & (pl.col("open_time") <= end - source.table.early(interval))
-        return frame.filter(late_enough & in_time)
+        return late_enough & in_time
     if "event_timestamp" in frame.columns:
-        return frame.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
-    raise InputError(f"{source.name} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}.")
+        return (pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end)
+    raise InputError(
+        f"{source.table.name} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}."
+    )
 
 
 def _joined(group: "FeatureGroup", inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
-    """The bars of the first input, with the columns of the others as they were known when each bar began."""
+    """The bars of the first input, with the columns of the others as they were known when each bar opened or closed."""
     bars = _known(group.inputs[0], inputs, interval).rename({_KNOWN: "event_timestamp"})
+    expressions = [group.universe, *(feature.expression for feature in group.features)]
+    read = {root for expression in expressions if expression is not None for root in expression.meta.root_names()}
     for other in group.joins:
-        rows = _known(other, inputs, interval)
+        rows = _known(other, inputs, interval, {name for name in other.columns if f"{other.name}.{name}" in read})
         rows = rows.rename({name: f"{other.name}.{name}" for name in rows.columns if name not in ("symbol", _KNOWN)})
+        if other.symbol is not None:
+            rows = rows.drop("symbol")
+            bars = bars.sort("event_timestamp")  # without symbols, rows are met in the order of time.
         bars = bars.join_asof(
             rows,
-            left_on="open_time",
+            left_on="open_time" if other.at == "open" else "event_timestamp",
             right_on=_KNOWN,
-            by="symbol",
+            by="symbol" if other.symbol is None else None,
             tolerance=other.lookback - _INSTANT,
             coalesce=False,
             check_sortedness=False,
         ).drop(_KNOWN)
-    return bars
+    return bars if group.across is not None else bars.sort("symbol", "event_timestamp")
 
 
-def _known(source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
-    """A table's rows by symbol and time, with its computed columns and, in `_KNOWN`, when each row became known."""
-    frame = inputs[source.name]
+def _known(
+    source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta, columns: Collection[str] = ()
+) -> pl.DataFrame:
+    """A table's rows by symbol and time, with some of its computed columns and, in `_KNOWN`, when each became known."""
+    frame = inputs[source.table.name]
+    if source.symbol is not None:
+        frame = frame.filter(pl.col("symbol") == source.symbol)
     if "event_timestamp" in frame.columns:
         frame = frame.rename({"event_timestamp": _KNOWN})
     else:
@@ -199,12 +230,13 @@ def _known(source: Join, inputs: Mapping[str, pl.DataFrame], interval: timedelta
     if len(twice):
         symbol, time = twice.row(0, named=True)["symbol"], twice[_KNOWN][0]
         raise InputError(
-            f"{source.name} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current candles only."
+            f"{source.table.name} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current "
+            "candles only."
         )
-    if not source.columns:
+    if not columns:
         return frame
-    added = [expression.alias(name) for name, expression in source.columns.items()]
-    windows, length = [(name, source.window) for name in source.columns], source.table.bar(interval)
+    added = [expression.alias(name) for name, expression in source.columns.items() if name in columns]
+    windows, length = [(name, source.window) for name in columns], source.table.bar(interval)
     return pl.concat(
         within_reach(spell.with_columns(added), _KNOWN, length, windows) for spell in spells(frame, _KNOWN)
     )

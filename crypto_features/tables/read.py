@@ -1,7 +1,7 @@
 """What a table reads of another, and on which terms its rows are computed."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -41,6 +41,7 @@ class Read:
         columns: Which columns; `None` for all.
         own_month: Whether it reads rows of the month itself, or only of those before.
         ahead: How far past the end of a month, as a week does that opens in it.
+        shared: Symbols whose rows reach those of every symbol, as BTC's do where they are joined to all.
     """
 
     table: str
@@ -48,6 +49,7 @@ class Read:
     columns: tuple[str, ...] | None = None
     own_month: bool = True
     ahead: timedelta = timedelta(0)
+    shared: tuple[str, ...] = ()
 
     def covers(self, month: str, other: str) -> bool:
         """Whether computing `month` reads the partition `other`."""
@@ -61,7 +63,13 @@ class Read:
 
     def rows(self, read: Reader, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
         """The rows that computing a month reads."""
-        return read(self.table, self.months(month), self.columns, symbols)
+        wanted = symbols if symbols is None or not self.shared else [*dict.fromkeys((*symbols, *self.shared))]
+        return read(self.table, self.months(month), self.columns, wanted)
+
+    def merged(self, other: "Read") -> "Read":
+        """What is read if a table is read in two ways."""
+        shared = tuple(sorted({*self.shared, *other.shared}))
+        return replace(self, lookback=max(self.lookback, other.lookback), shared=shared)
 
     def touches(self, columns: Collection[str] | None) -> bool:
         """Whether it reads one of these columns; `None` are all."""

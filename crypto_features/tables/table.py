@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import polars as pl
 
 from crypto_features.durations import length
+from crypto_features.errors import InputError
 from crypto_features.tables.reach import span
 from crypto_features.tables.read import Read, Reader, Terms
 
@@ -15,6 +16,8 @@ SHIPPED = "crypto_features"
 """The project of the catalog that ships."""
 Sources = Mapping[str, tuple[tuple[str, str], ...]]
 """By column, the `(table, column)` pairs that it is computed from."""
+At = Literal["open", "close"]
+"""Whether what was known when a bar opened is joined, or when it closed."""
 
 
 class Table:
@@ -25,7 +28,6 @@ class Table:
         description: What it holds, as documentation shows it.
         time: The column that orders its rows.
         fact: Whether a partition stays as it was published when its inputs change, as a fitted model does.
-        by_symbol: Whether the rows of a symbol can be computed without those of others.
         project: The project that computes it, if that is another one than the catalog's.
     """
 
@@ -33,11 +35,15 @@ class Table:
     description: str
     time: ClassVar[str] = "event_timestamp"
     fact: ClassVar[bool] = False
-    by_symbol: ClassVar[bool] = True
     project: str | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+    @property
+    def by_symbol(self) -> bool:
+        """Whether the rows of a symbol can be computed without those of all others."""
+        return True
 
     @property
     def inputs(self) -> tuple["Join", ...]:
@@ -55,7 +61,7 @@ class Table:
         Args:
             interval: Length of a base candle.
         """
-        return tuple(Read(i.name, i.reach(interval)) for i in self.inputs)
+        return tuple(Read(i.table.name, i.reach(interval)) for i in self.inputs)
 
     @property
     def sources(self) -> Sources:
@@ -104,6 +110,13 @@ class Join:
         lookback: How old a row may be, such as `"40d"`: a joined row is always younger.
         columns: Columns computed from the table's own rows of one symbol, in time order, before it is joined.
         window: Rows of the table that decide such a column.
+        symbol: The symbol whose rows are joined to those of every symbol, such as `"BTC"`; `None` for each symbol's
+            own. Where it has no row the values are null.
+        at: What is joined: what was known when the bar opened (`"open"`), or when it closed (`"close"`).
+        name: What its columns are read by, as `"<name>.<column>"`; the table's name by default.
+
+    Raises:
+        InputError: if `at` is neither, or the lookback is not a length of time.
     """
 
     def __init__(
@@ -112,15 +125,17 @@ class Join:
         lookback: timedelta | str,
         columns: Mapping[str, pl.Expr] | None = None,
         window: int = 1,
+        *,
+        symbol: str | None = None,
+        at: At = "open",
+        name: str | None = None,
     ) -> None:
         self.table, self.columns, self.window = table, dict(columns or {}), window
+        self.symbol, self.at, self.name = symbol, at, name or table.name
         self.bars: Join | None = None
-        self.lookback = length(lookback, f"the lookback of {table.name}")
-
-    @property
-    def name(self) -> str:
-        """Name of the table."""
-        return self.table.name
+        self.lookback = length(lookback, f"the lookback of {self.name}")
+        if at not in get_args(At):
+            raise InputError(f'{self.name} is joined at={at!r}; expected "open" or "close" of the bar.')
 
     def reach(self, interval: timedelta) -> timedelta:
         """How long before the start of a partition its rows are needed.

@@ -22,10 +22,17 @@ from crypto_features.tables.completeness import least
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import MONTH, months_between
+from crypto_features.tables.others import read_by_name
 from crypto_features.tables.partition import compute_partition
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table
-from crypto_features.versions.probe_market import interrupted_market, probe_candle, probe_history, probe_market
+from crypto_features.versions.probe_market import (
+    interrupted_market,
+    probe_candle,
+    probe_history,
+    probe_market,
+    with_symbols,
+)
 
 DIGITS = 6
 _OFFSET = 0.381966
@@ -61,8 +68,8 @@ def column_fingerprints(table: Table) -> Mapping[str, str]:
 
 def feature_fingerprints(group: FeatureGroup) -> Mapping[str, str]:
     """Each feature's version."""
-    candle = probe_candle(group)
-    inputs = {source.name: _on_probes(source.table, candle) for source in group.inputs}
+    candle, extra = probe_candle(group), read_by_name(group)
+    inputs = {source.table.name: _on_probes(source.table, candle, extra) for source in group.inputs}
     rows = pl.concat(compute_partition(group, inputs, month, interval=candle) for month in _months(candle))
     lookback = ",".join(f"{i.name}:{i.lookback}" for i in group.inputs)
     return {
@@ -98,26 +105,29 @@ def _without_files(text: str) -> str:
 
 
 @cache
-def _on_probes(table: Table, candle: timedelta) -> pl.DataFrame:
+def _on_probes(table: Table, candle: timedelta, extra: tuple[str, ...] = ()) -> pl.DataFrame:
     """A table on the probe market; a model's months without a fingerprint are assumed, not fitted.
 
     Args:
         table: The table.
         candle: Length of the market's candles.
+        extra: Symbols that are read by their name, and added to the market.
     """
     if isinstance(table, RawTable):
-        return table.stand_in(probe_market(candle=candle), candle)
+        return table.stand_in(with_symbols(probe_market(candle=candle), extra), candle)
     if isinstance(table, Bars):
         length = table.bar(candle)
-        bars = resample(_on_probes(table.of, candle), candle, length)
+        bars = resample(_on_probes(table.of, candle, extra), candle, length)
         if length < DAY:
             return bars
-        return pl.concat([resample(probe_history(), DAY, length), bars]).sort("symbol", "open_time")
+        history = resample(with_symbols(probe_history(), extra), DAY, length)
+        return pl.concat([history, bars]).sort("symbol", "open_time")
     if isinstance(table, FittedModel):
-        rows, months = _on_probes(table.of, candle), _months(candle)
+        rows, months = _on_probes(table.of, candle, extra), _months(candle)
         earlier = sorted({*rows.select(MONTH.unique()).to_series()} - {*months})
         return pl.concat([table.assumed(rows, earlier), table.fitted(rows, months)])
-    return table.whole({source.name: _on_probes(source.table, candle) for source in table.inputs}, candle)
+    inputs = {source.table.name: _on_probes(source.table, candle, extra) for source in table.inputs}
+    return table.whole(inputs, candle)
 
 
 def _months(candle: timedelta) -> tuple[str, ...]:

@@ -322,5 +322,7 @@ class _Forecast:
             if item.symbols is None or item.read.table not in self.nodes:
                 return None
             if item.read.touches(item.columns):
+                if not item.symbols.isdisjoint(item.read.shared):
+                    return None
                 found |= item.symbols
         return tuple(sorted(found))

@@ -77,11 +77,21 @@ def probe_market(days: int = DAYS, candle: timedelta = HOUR) -> pl.DataFrame:
     return pl.concat(parts).sort("symbol", "open_time")
 
 
+def with_symbols(market: pl.DataFrame, symbols: Sequence[str]) -> pl.DataFrame:
+    """A market in which symbols that are not in it move as its first one does, so that what reads them has values."""
+    missing = [symbol for symbol in symbols if symbol not in market["symbol"]]
+    if not missing or market.is_empty():
+        return market
+    first = market.filter(pl.col("symbol") == market["symbol"][0])
+    return pl.concat([market, *(first.with_columns(symbol=pl.lit(name)) for name in missing)]).sort(
+        "symbol", "open_time"
+    )
+
+
 def interrupted_market(candle: timedelta = HOUR) -> pl.DataFrame:
     """The probe market as it was known in the middle of a bar."""
-    return probe_market(candle=candle).filter(
-        pl.col("open_time") < probe_start(candle) + (24 * (DAYS - 1) + 7) * candle
-    )
+    until = probe_start(candle) + (24 * (DAYS - 1) + 7) * candle
+    return probe_market(candle=candle).filter(pl.col("open_time") < until)
 
 
 @lru_cache(maxsize=1)

@@ -146,7 +146,7 @@ class Replay:
         (model,) = catalog.models
         tables[model] = pl.DataFrame(rows, SCHEMA, orient="row").unique("month", keep="last").sort("month")
         for name, group in catalog.groups.items():
-            inputs = {i.name: tables[i.name] for i in group.inputs}
+            inputs = {i.table.name: tables[i.table.name] for i in group.inputs}
             tables[name] = pl.concat(compute_partition(group, inputs, month, interval=HOUR) for month in months)
         return cls(tables, catalog)
 

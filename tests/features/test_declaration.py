@@ -83,9 +83,7 @@ def test_a_length_of_more_than_a_century_is_refused() -> None:
     ids=str,
 )
 def test_an_expression_that_compares_symbols_is_refused(expression: pl.Expr) -> None:
-    with pytest.raises(
-        InputError, match=r"^mine\.x .* one symbol at a time, and comparing symbols is not possible yet"
-    ):
+    with pytest.raises(InputError, match=r"^mine\.x .* one symbol at a time. Declare across='symbols'"):
         group(expression)
     with pytest.raises(InputError, match=r"^mine's daily_candles\.before .* one symbol at a time"):
         group(CLOSE, Join(daily_candles, "1d", columns={"before": expression}), bars=candles)

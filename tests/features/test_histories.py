@@ -22,6 +22,7 @@ from crypto_features.tables.group import FeatureGroup
 from crypto_features.versions.plan import Reason, Stale
 from crypto_features.versions.probe_market import START, probe_market
 from crypto_features.versions.provenance import column_digests
+from tests.features.cross_catalog import catalog as cross
 from tests.features.markets import DAY, HOUR
 from tests.features.memory_lake import Key, MemoryLake, behaviour
 from tests.features.other_catalog import catalog as other
@@ -319,6 +320,19 @@ class WeeklyHistories(Histories):
     code = WEEKLY_EDITS
 
 
+CROSS_EDITS: Mapping[str, CodeEdit] = {
+    "another rank": ("strength", "rank_rise", lambda e: e * 1.01, True),
+    "a beta of one symbol": ("against", "beta", for_added, False),
+}
+
+
+class CrossHistories(Histories):
+    """Those of a catalog whose rows depend on other symbols."""
+
+    catalog = cross
+    code = CROSS_EDITS
+
+
 def short(code: Mapping[str, CodeEdit]) -> Mapping[str, Sequence[Step]]:
     """`LATE`, and each edit of the code after a symbol was added."""
     return {**{name: [ADD, RUN, ("edit", {"name": name})] for name in code}, **LATE}
@@ -332,6 +346,7 @@ def short(code: Mapping[str, CodeEdit]) -> Mapping[str, Sequence[Step]]:
             (Histories, ""),
             (OtherHistories, ", of another catalog"),
             (WeeklyHistories, ", of weeks"),
+            (CrossHistories, ", across symbols"),
         )
         for name, steps in short(kind.code).items()
     ],
@@ -349,7 +364,8 @@ def test_the_plan_of_a_short_history_equals_what_a_full_build_changes(
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    ("kind", "few", "many"), [(Histories, 50, 500), (OtherHistories, 10, 200), (WeeklyHistories, 10, 200)]
+    ("kind", "few", "many"),
+    [(Histories, 50, 500), (OtherHistories, 10, 200), (WeeklyHistories, 10, 200), (CrossHistories, 10, 200)],
 )
 def test_the_plan_equals_what_a_full_build_changes(
     kind: type[Histories], few: int, many: int, count: Callable[..., int]

@@ -38,7 +38,7 @@ def _shifted(mean: Any) -> Any:
 
 def measured(group: FeatureGroup) -> dict[str, set[tuple[str, str]]]:
     inputs = inputs_of(group, probe_market(), interval=HOUR)
-    inputs = {source.name: inputs[source.name] for source in group.inputs}
+    inputs = {source.table.name: inputs[source.table.name] for source in group.inputs}
     before = every_row(group, inputs, interval=HOUR)
     found: dict[str, set[tuple[str, str]]] = {feature.name: set() for feature in group.features}
     for table, frame in inputs.items():

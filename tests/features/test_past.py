@@ -14,6 +14,7 @@ from crypto_features.store.offline.join import FeatureTable
 from crypto_features.store.offline.known import Knowledge, join_as_known
 from crypto_features.tables.catalog import Catalog
 from crypto_features.versions.probe_market import START, probe_market
+from tests.features.cross_catalog import catalog as cross
 from tests.features.markets import DAY, HOUR, TIME
 from tests.features.other_catalog import catalog as other
 from tests.features.replay import (
@@ -43,6 +44,11 @@ WEEKLY_WANTED = {
     "swings": ["swing", "against_blocks"],
     "entries_of_weeks": ["above"],
     "scores": ["score"],
+}
+CROSS_WANTED = {
+    "against": ["beta", "ratio", "before"],
+    "strength": ["rank_rise", "z_beta", "share_traded", "rising", "unusual"],
+    "followers": ["strong", "held"],
 }
 Wanted = Mapping[str, Sequence[str]]
 KEYS = {"symbol": "symbol"}
@@ -81,8 +87,8 @@ def entity_rows(draw: random.Random) -> pl.DataFrame:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("catalog", "wanted"),
-    [(shipped, WANTED), (other, OTHER_WANTED), (weekly, WEEKLY_WANTED)],
-    ids=["shipped", "another catalog", "weeks"],
+    [(shipped, WANTED), (other, OTHER_WANTED), (weekly, WEEKLY_WANTED), (cross, CROSS_WANTED)],
+    ids=["shipped", "another catalog", "weeks", "across symbols"],
 )
 def test_features_as_known_equal_a_build_that_was_made_then(
     catalog: Catalog, wanted: Wanted, count: Callable[..., int]

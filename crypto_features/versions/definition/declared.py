@@ -51,6 +51,8 @@ def _definitions(table: Table, reader: Reader) -> Mapping[str, str]:
 def _bars_and_joins(group: FeatureGroup, name: str) -> Iterator[Any]:
     """What is declared of the inputs that the feature reads: bars, lookbacks, columns computed before a join."""
     yield group.bar(SHORTEST), group.completeness
+    if group.across is not None:
+        yield group.across, group.universe
     feature = group.feature(name)
     roots = _roots(group, name)
     for number, source in enumerate(group.inputs):
@@ -58,7 +60,9 @@ def _bars_and_joins(group: FeatureGroup, name: str) -> Iterator[Any]:
         columns = {c: e for c, e in source.columns.items() if roots is None or f"{prefix}{c}" in roots}
         if not number or roots is None or any(root.startswith(prefix) for root in roots):
             own = (source.lookback, source.window) if number or group.function else (feature.calendar, feature.window)
-            yield source.name, own, columns
+            yield source.table.name, own, columns
+            if number and (source.symbol, source.at) != (None, "open"):
+                yield source.symbol, source.at
 
 
 def _read(group: FeatureGroup, name: str) -> set[str]:
@@ -75,4 +79,5 @@ def _read(group: FeatureGroup, name: str) -> set[str]:
 def _roots(group: FeatureGroup, name: str) -> set[str] | None:
     """The columns that a feature's expression reads; `None` if a function reads them."""
     expression = group.feature(name).expression
-    return None if expression is None else {*expression.meta.root_names()}
+    among = [] if group.universe is None else group.universe.meta.root_names()
+    return None if expression is None else {*expression.meta.root_names(), *among}
