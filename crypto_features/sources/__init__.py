@@ -62,10 +62,6 @@ def source(settings: Settings) -> Source:
 def source_of(settings: Settings, raw: RawTable) -> Source:
     """The source of a raw table: its own one if it names one, else the one that the settings choose.
 
-    Args:
-        settings: The settings.
-        raw: The table.
-
     Raises:
         SettingsError: if there is no such source of its kind of rows, or a setting that it needs is missing or wrong.
     """

@@ -61,11 +61,6 @@ def klines(
 def unpacked(body: bytes, limit: int, shown: str) -> bytes:
     """The one file of a zip.
 
-    Args:
-        body: The zip.
-        limit: How many bytes the file may have.
-        shown: Where the zip is from, for errors.
-
     Raises:
         PermanentError: if it is not a zip of one file, or a larger one.
     """
@@ -107,7 +102,6 @@ def _parsed(text: bytes, symbol: str, shown: str) -> pl.DataFrame:
 
 
 def first_fields(text: bytes) -> list[str]:
-    """The fields of the first line of a CSV."""
     return next(csv.reader([_begun(text).partition(b"\n")[0].decode("utf-8", "replace").strip()]), [])
 
 

@@ -44,9 +44,6 @@ class Layout:
 def kline_layout(interval: timedelta) -> Layout:
     """The candles of spot markets.
 
-    Args:
-        interval: Length of a candle.
-
     Raises:
         SettingsError: if there are no files of this interval.
     """

@@ -67,7 +67,6 @@ def recall(cache: UPath, path: Path, choices: Choices) -> Remembered | None:
 
 
 def remember(cache: UPath, path: Path, choices: Choices, found: Remembered) -> None:
-    """Keep what a file holds."""
     place = _place(cache, path)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(_KEPT.dump_python((_key(path, choices), found), mode="json")))
