@@ -11,16 +11,15 @@ from crypto_features.catalogs import current_catalog
 from crypto_features.errors import CryptoFeaturesError, SettingsError
 from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.bars import bar_table
-from crypto_features.graph.candles import raw_table
 from crypto_features.graph.checks import every_check
 from crypto_features.graph.feast_registry import feast_registry
 from crypto_features.graph.features import feature_table
-from crypto_features.graph.further import further_table
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.models import model_table
 from crypto_features.graph.online import online_view
 from crypto_features.graph.partitions import monthly
 from crypto_features.graph.plan import recompute_plan
+from crypto_features.graph.raw import further_table, raw_table
 from crypto_features.graph.training import training_set
 from crypto_features.settings import Settings, project_root
 from crypto_features.sources import Opening, source
@@ -79,9 +78,6 @@ def build(settings: Settings, market: Source | None = None) -> dg.Definitions:
 
 def require_folder(working_directory: str) -> None:
     """Check that this process was started in the project that a workspace names as a location's working directory.
-
-    Args:
-        working_directory: The folder; one that is not a project's own passes.
 
     Raises:
         SettingsError: naming both. Dagster looks for modules there and starts the process elsewhere, where it would

@@ -13,13 +13,10 @@ from upath import UPath
 
 @contextmanager
 def whole_file(path: Path | UPath) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of `path` once all of it is on the disk.
+    """A file to write, which takes the place of `path`, whose folders are made, once all of it is on the disk.
 
     What fails, a full disk too, leaves what was at `path`, and nothing beside it. A writer that is killed leaves
     `.<name>.<its own>.tmp`. An object in a bucket is uploaded at the end, which a reader sees at once or not at all.
-
-    Args:
-        path: The place; folders above it are made.
     """
     place = on_disk(path)
     if place is None:

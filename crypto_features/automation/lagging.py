@@ -24,7 +24,6 @@ Lag = tuple[str, str, tuple[str, ...]]
 
 
 def lagging(at: MarketNow, instance: dg.DagsterInstance) -> Iterator[Lag]:
-    """Every asset that is behind."""
     if at.catalog.raw.project is None:
         yield from _unfetched(at)
     yield from _stale(at)

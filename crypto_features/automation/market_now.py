@@ -22,13 +22,7 @@ from crypto_features.tables.months import month_of, month_span, months_between
 
 @dataclass(frozen=True)
 class MarketNow:
-    """The settings, the source and the lake at one time.
-
-    Args:
-        settings: The settings.
-        lake: Where the tables are.
-        now: The time of the tick, by the platform's clock.
-    """
+    """The settings, the source and the lake at one time."""
 
     settings: Settings
     lake: LakeResource
@@ -36,12 +30,10 @@ class MarketNow:
 
     @classmethod
     def look(cls, settings: Settings, lake: LakeResource) -> "MarketNow":
-        """As it is now."""
         return cls(settings, lake, clock.now())
 
     @property
     def catalog(self) -> Catalog:
-        """The tables."""
         return current_catalog()
 
     @cached_property
@@ -51,7 +43,6 @@ class MarketNow:
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
-        """The symbols that are wanted."""
         return self.settings.symbols or self.market.symbols()
 
     @cached_property

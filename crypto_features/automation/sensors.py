@@ -9,10 +9,10 @@ from crypto_features.automation.lagging import blocked_by, lagging
 from crypto_features.automation.market_now import MarketNow
 from crypto_features.automation.runs import going, request
 from crypto_features.automation.schedules import CANDLES
-from crypto_features.automation.waits import Wait, recall_waits, remember_waits
+from crypto_features.automation.waits import WAITS, Wait
 from crypto_features.graph import inbox
-from crypto_features.graph.candles import candle_config
 from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.raw import candle_config
 from crypto_features.settings import Settings
 from crypto_features.tables.catalog import Catalog
 
@@ -23,7 +23,6 @@ UNTIL_NEXT = "its rule has until the next look"
 
 
 def sensors(settings: Settings, catalog: Catalog, status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefinition]:
-    """All of them."""
     raw = catalog.raw.name
     if catalog.raw.project is not None:
         return [_behind(settings, raw, status)]
@@ -65,7 +64,7 @@ def _behind(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.
         at = MarketNow.look(settings, lake)
         if busy := going(context.instance):
             return dg.SkipReason(busy)
-        known, waits, reasons = recall_waits(context.cursor), dict[str, Wait](), list[str]()
+        known, waits, reasons = WAITS.validate_json(context.cursor or "{}"), dict[str, Wait](), list[str]()
         repository = context.repository_def
         request_now: dg.RunRequest | None = None
         for what, asset, months in lagging(at, context.instance):
@@ -82,7 +81,7 @@ def _behind(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.
                 rule = f"asked for {wait.times} times, again at {wait.until:%H:%M}" if wait.times else UNTIL_NEXT
                 reasons.append(f"{what} is behind: {_span(months)}; {rule}")
             waits[what] = wait
-        cursor = remember_waits(waits)
+        cursor = WAITS.dump_json(waits).decode()
         if request_now is not None:
             context.log.info("behind: %s", request_now.run_key)
             return dg.SensorResult([request_now], cursor=cursor)

@@ -1,17 +1,16 @@
 """How long to wait before something is asked for again: longer each time after a few, so that nothing loops."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
 
 FIRST, LONGEST = timedelta(minutes=10), timedelta(days=1)
 PATIENT = 3
 """How often something is asked for before the waits grow: a restart or an outage of minutes needs no more."""
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(NamedTuple):
     """What was asked for, and until when it is not asked for again.
 
     Args:
@@ -28,19 +27,12 @@ class Wait:
         """After being asked for once more.
 
         >>> wait = Wait(("2024-01",), 0, datetime(2024, 1, 1))
-        >>> wait.asked(wait.until).until - wait.until, replace(wait, times=4).asked(wait.until).until - wait.until
+        >>> wait.asked(wait.until).until - wait.until, wait._replace(times=4).asked(wait.until).until - wait.until
         (datetime.timedelta(seconds=600), datetime.timedelta(seconds=2400))
         """
         grown = FIRST * 2 ** max(self.times + 1 - PATIENT, 0)
-        return replace(self, times=self.times + 1, until=now + min(grown, LONGEST))
+        return self._replace(times=self.times + 1, until=now + min(grown, LONGEST))
 
 
-def remember_waits(waits: Mapping[str, Wait]) -> str:
-    """As a sensor's cursor."""
-    return json.dumps({what: [wait.months, wait.times, wait.until.isoformat()] for what, wait in waits.items()})
-
-
-def recall_waits(cursor: str | None) -> dict[str, Wait]:
-    """What `remember_waits` wrote."""
-    stored = json.loads(cursor or "{}")
-    return {what: Wait(tuple(m), n, datetime.fromisoformat(until)) for what, (m, n, until) in stored.items()}
+WAITS = TypeAdapter(dict[str, Wait])
+"""As a sensor's cursor remembers them."""

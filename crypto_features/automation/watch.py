@@ -132,7 +132,6 @@ def failed_ticks(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
 
 
 def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey], ui: str) -> Iterator[Problem]:
-    """Checks whose newest evaluation failed."""
     for key, evaluation in last_evaluations(instance, keys).items():
         if evaluation.passed or key.name in TOLD_OTHERWISE:
             continue
@@ -218,7 +217,6 @@ def being_made(instance: dg.DagsterInstance, table: str) -> bool:
 
 
 def _causes(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
-    """The innermost message of each step that failed."""
     found: dict[str, str] = {}
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.get_dagster_event()

@@ -1,20 +1,18 @@
 """`crypto-features fetch`: candles into the lake, without the graph."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 from rich.table import Table as Grid
 
 from crypto_features.cli.app import command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from crypto_features.ingest.report import IngestReport
-    from crypto_features.tables.raw import RawTable
-
+    from crypto_features.ingest.report import IngestReport, Progress
 
 _SHOWN = 10
 
@@ -33,13 +31,12 @@ def fetch(
     from crypto_features import clock
     from crypto_features.catalogs import current_catalog
     from crypto_features.errors import InputError
-    from crypto_features.ingest.ingest import ingest
+    from crypto_features.ingest import ingest
     from crypto_features.ingest.silence import silent_symbols
     from crypto_features.lake.table import stored
     from crypto_features.settings import Settings
-    from crypto_features.sources import source
+    from crypto_features.sources import source, source_of
     from crypto_features.sources.source import by_reason
-    from crypto_features.tables.catalog import QUARANTINE
     from crypto_features.tables.months import month_span, months_between
 
     console, settings, now = Console(), Settings.load(), clock.now()
@@ -53,72 +50,49 @@ def fetch(
             f"there is nothing to fetch: the first month is {start:%Y-%m}, and candles end at {end:%Y-%m-%d %H:%M} "
             "UTC; correct --first and --last, CRYPTO_FEATURES_START or CRYPTO_FEATURES_CLOCK."
         )
-    catalog = current_catalog()
-    candles = stored(settings.root, catalog, catalog.raw.name)
-    with console.status(market.name) as status:
-        report = ingest(
-            market,
-            candles,
-            stored(settings.root, catalog, QUARANTINE),
-            months,
-            symbols,
-            interval=settings.interval,
-            now=now,
-            max_rejected=settings.max_rejected,
-            recheck=settings.recheck,
-            again=again,
-            progress=lambda progress: status.update(str(progress)),
-        )
-    console.print(f"[bold]{report.source}[/], {report.seconds:.1f} s", soft_wrap=True)
-    console.print(_summary(report))
-    if report.absent.height:
-        console.print(_longest_gaps(report))
-    for symbol, text in report.troubles:
-        console.print(f"[red]{symbol}[/]: {escape(text)}", soft_wrap=True)
-    for reason, what in by_reason(market.passed_over()).items():
-        console.print(f"[yellow]passed over[/] {escape(what)}: {escape(reason)}", soft_wrap=True)
-    ended = {symbol: why for symbol in symbols if (why := market.ended(symbol)) is not None}
-    for one in silent_symbols(candles, settings, ended, now, lambda: market):
-        console.print(f"[yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
-    others = [raw for raw in catalog.raws.values() if raw is not catalog.raw and not raw.project]
-    troubles = [*report.troubles, *(trouble for raw in others for trouble in _fetch_further(raw, months, again=again))]
+    catalog, troubles = current_catalog(), list[tuple[str, str]]()
+    for raw in sorted(catalog.raws.values(), key=lambda raw: raw is not catalog.raw):
+        if raw.project and raw is not catalog.raw:
+            continue
+        offered = market if raw is catalog.raw else source_of(settings, raw)
+        table = stored(settings.root, catalog, raw.name)
+        quarantine = stored(settings.root, catalog, catalog.quarantine_of(raw))
+        with console.status(offered.name) as status:
+            report = ingest.fetch(
+                settings,
+                raw,
+                offered,
+                table,
+                quarantine,
+                months=months,
+                symbols=settings.symbols or offered.symbols(),
+                again=again,
+                progress=partial(_show, status),
+            )
+        what = "" if raw is catalog.raw else f"{raw.name}: "
+        console.print(f"[bold]{what}{report.source}[/], {report.seconds:.1f} s", soft_wrap=True)
+        console.print(_summary(report))
+        if report.absent.height and raw is catalog.raw:
+            console.print(_longest_gaps(report))
+        for symbol, text in report.troubles:
+            console.print(f"[red]{symbol}[/]: {escape(text)}", soft_wrap=True)
+        troubles += report.troubles
+        for reason, passed in by_reason(offered.passed_over()).items():
+            console.print(f"[yellow]passed over[/] {escape(passed)}: {escape(reason)}", soft_wrap=True)
+        if raw is catalog.raw:
+            ended = {symbol: why for symbol in symbols if (why := market.ended(symbol)) is not None}
+            for one in silent_symbols(table, settings, ended, now, lambda: market):
+                console.print(f"[yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
     if troubles:
         raise typer.Exit(1)
 
 
-def _fetch_further(raw: "RawTable", months: "Sequence[str]", *, again: bool) -> list[tuple[str, str]]:
-    """Bring a raw table with a source of its own up to date, show what came of it, and return what needs a person."""
-    from crypto_features import clock
-    from crypto_features.catalogs import current_catalog
-    from crypto_features.ingest.ingest import ingest
-    from crypto_features.lake.table import stored
-    from crypto_features.settings import Settings
-    from crypto_features.sources import source_of
-
-    console, settings, catalog = Console(), Settings.load(), current_catalog()
-    market = source_of(settings, raw)
-    report = ingest(
-        market,
-        stored(settings.root, catalog, raw.name),
-        stored(settings.root, catalog, catalog.quarantine_of(raw)),
-        months,
-        settings.symbols or market.symbols(),
-        kind=raw.rows,
-        interval=settings.interval,
-        now=clock.now(),
-        max_rejected=settings.max_rejected,
-        recheck=settings.recheck,
-        again=again,
-    )
-    console.print(f"[bold]{raw.name}: {report.source}[/], {report.seconds:.1f} s", soft_wrap=True)
-    console.print(_summary(report, f"{raw.rows.row.capitalize()}s"))
-    for symbol, text in report.troubles:
-        console.print(f"[red]{symbol}[/]: {escape(text)}", soft_wrap=True)
-    return report.troubles
+def _show(status: Status, progress: "Progress") -> None:
+    status.update(str(progress))
 
 
-def _summary(report: "IngestReport", rows_are: str = "Candles") -> Grid:
-    grid = Grid("", rows_are)
+def _summary(report: "IngestReport") -> Grid:
+    grid = Grid("", f"{report.row.capitalize()}s")
     rows = {
         "fetched": report.rows,
         "new": report.new,

@@ -26,15 +26,7 @@ def filled(
     values: Mapping[str, Sequence[object]],
     statuses: Mapping[str, Sequence[str]],
 ) -> Table:
-    """The table with a row for each feature and a column for each symbol.
-
-    Args:
-        table: An empty one.
-        features: By view, the unit of each feature.
-        symbols: The symbols that are shown.
-        values: By feature, a value for each symbol.
-        statuses: By feature, a status for each symbol.
-    """
+    """The table with a row for each feature and a column for each symbol."""
     table.add_column("View")
     table.add_column("Feature")
     for symbol in symbols:
@@ -48,13 +40,7 @@ def filled(
 
 
 def why_withheld(statuses: Mapping[str, Sequence[str]], ends: Iterable[datetime | None], now: datetime) -> str | None:
-    """Why features are not served although they were computed, and what to set; nothing if they are.
-
-    Args:
-        statuses: The statuses of each feature.
-        ends: The newest time in each table that was built.
-        now: The platform's clock.
-    """
+    """Why features are not served although they were computed, and what to set; nothing if they are."""
     newest = max((end for end in ends if end is not None), default=None)
     withheld = {status for column in statuses.values() for status in column if status in WITHHELD}
     if not withheld or newest is None:

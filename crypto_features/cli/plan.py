@@ -100,7 +100,6 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
 
 
 def _refits(models: "Sequence[str]") -> dict[str, object]:
-    """The run configuration in which these models are fitted again."""
     from crypto_features.graph.models import model_config
 
     return {"ops": {name: model_config(refit=True) for name in models}} if models else {}

@@ -97,7 +97,6 @@ def run() -> None:
 
 
 def _show_online(console: Console, catalog: "Catalog", built: "Sequence[Built]", symbols: "Sequence[str]") -> None:
-    """The newest features of some symbols, or why there are none."""
     from crypto_features import clock
     from crypto_features.cli import online_table
     from feature_repo import get_online_features

@@ -15,10 +15,7 @@ def follows(*, foreign: bool = False) -> Rule:
     """Whenever an upstream partition was updated, the code changed, or a partition is missing; never while one runs.
 
     Unlike `AutomationCondition.eager()` it looks at every partition, not only the newest; and it waits while a blocking
-    check of an upstream table fails.
-
-    Args:
-        foreign: Whether it reads a table of another project, whose checks run elsewhere: it waits until they passed.
+    check of an upstream table fails; of a `foreign` one, whose checks run elsewhere, until they passed.
     """
     reason = Condition.missing().newly_true() | Condition.any_deps_updated() | Condition.code_version_changed()
     rule = _once(reason) & _nothing_runs() & _inputs_are_right()

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.tables.bars import DAY, Bars
+from crypto_features.tables.candle_rows import CANDLES
 from crypto_features.tables.completeness import COMPLETENESS, completeness_columns
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.lineage import lineage
@@ -24,41 +25,24 @@ KEY_COLUMNS = (
     ),
 )
 
-_CANDLE = {
-    "symbol": ("string", "Base asset, such as BTC."),
-    "open_time": ("timestamp[us, UTC]", "Start of the candle."),
-    "open": ("float64", "First price. Unit: quote currency."),
-    "high": ("float64", "Highest price. Unit: quote currency."),
-    "low": ("float64", "Lowest price. Unit: quote currency."),
-    "close": ("float64", "Last price. Unit: quote currency."),
-    "volume": ("float64", "Amount traded. Unit: base asset."),
-}
-_COMPLETENESS = {
-    "completeness": ("float64", "Share of the shortest candles seen that it was made from. Unit: share, 0 to 1.")
-}
+
+def _columns(columns: Iterable[Column], open_time: str) -> list[dg.TableColumn]:
+    return [
+        KEY_COLUMNS[0],
+        dg.TableColumn("open_time", "timestamp[us, UTC]", open_time),
+        *(dg.TableColumn(c.name, str(c.dtype).lower(), f"{c.description} Unit: {c.unit}.") for c in columns),
+    ]
 
 
-def _schema(columns: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
-    return dg.TableSchema([dg.TableColumn(name, kind, text) for name, (kind, text) in columns.items()])
-
-
-BAR_COLUMNS = _schema({**_CANDLE, **_COMPLETENESS})
+BAR_COLUMNS = dg.TableSchema(_columns([c for c in CANDLES.columns if not c.further], "Start of the candle."))
 
 
 def raw_columns(raw: RawTable) -> dg.TableSchema:
     """The columns of a raw table, each with its unit."""
     row = raw.rows.row
-    keys = {
-        "symbol": ("string", "Base asset, such as BTC."),
-        "open_time": ("timestamp[us, UTC]", f"Start of the {row}." if raw.bar(DAY) else f"Time of the {row}."),
-    }
-    values = {c.name: (_kind(c), f"{c.description} Unit: {c.unit}.") for c in raw.rows.columns}
-    known = {"known_at": ("timestamp[us, UTC]", f"When this version of the {row} was first seen.")}
-    return _schema({**keys, **values, **known})
-
-
-def _kind(column: Column) -> str:
-    return "int64" if column.dtype == pl.Int64 else "float64"
+    columns = _columns(raw.rows.columns, f"Start of the {row}." if raw.bar(DAY) else f"Time of the {row}.")
+    known = dg.TableColumn("known_at", "timestamp[us, UTC]", f"When this version of the {row} was first seen.")
+    return dg.TableSchema([*columns, known])
 
 
 def lineage_of(bars: Bars) -> dg.TableColumnLineage:
@@ -112,9 +96,7 @@ def view_lineage(group: FeatureGroup) -> dg.TableColumnLineage:
 
 def same_columns(columns: Mapping[str, Iterable[str]]) -> dg.TableColumnLineage:
     """Columns that are taken over, under their own names, from upstream tables."""
-    return dg.TableColumnLineage(
-        {name: [dg.TableColumnDep(dg.AssetKey(table), name)] for table, names in columns.items() for name in names}
-    )
+    return _lineage({name: ((table, name),) for table, names in columns.items() for name in names})
 
 
 def rows_of(frame: pl.DataFrame, time: str) -> Mapping[str, dg.MetadataValue]:

@@ -29,7 +29,6 @@ def feast_registry(catalog: Catalog) -> dg.AssetsDefinition:
         pool="feast_registry",
     )
     def feast_registry(feast: FeastResource) -> dg.MaterializeResult[None]:
-        """Apply the definitions and record what the registry holds."""
         applied = feast.apply()
         return dg.MaterializeResult(
             metadata={"registry_version": applied.version, "objects": dg.MetadataValue.json(list(applied.names))}

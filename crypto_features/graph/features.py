@@ -102,6 +102,5 @@ def _created(frame: pl.DataFrame, table: Table, month: str, earliest: timedelta,
 
 
 def _late(root: UPath, group: FeatureGroup, months: Sequence[str], settings: Settings) -> pl.DataFrame:
-    """What became known late of what these months are computed from."""
     past = history(root, current_catalog(), interval=settings.interval, wait=settings.late_wait)
     return missed(past, [group], past.first_seen.keys(), month_span(months[0])[0], month_span(months[-1])[1])

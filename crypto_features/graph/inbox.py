@@ -53,14 +53,7 @@ def signatures(lake: LakeResource) -> dict[str, str]:
 
 
 def look_into(lake: LakeResource, names: Iterable[str], first: datetime, now: datetime) -> Dropped:
-    """Which of the files can be taken.
-
-    Args:
-        lake: Where the inbox is.
-        names: The files.
-        first: Start of the first month that the platform has.
-        now: The current time, after which no candle can have opened.
-    """
+    """Which of the files can be taken."""
     taken: list[str] = []
     theirs: set[str] = set()
     spans: list[tuple[datetime, datetime]] = []

@@ -23,26 +23,21 @@ class LakeResource(dg.ConfigurableResource[None]):
 
     @property
     def interval(self) -> timedelta:
-        """Length of a base candle."""
         return timedelta(minutes=self.interval_minutes)
 
     @property
     def path(self) -> UPath:
-        """The data folder."""
         return UPath(self.root)
 
     @property
     def raw(self) -> Table:
-        """The raw table."""
         return self.table(current_catalog().raw.name)
 
     @property
     def quarantine(self) -> Table:
-        """The raw rows that break their contract."""
         return self.table(QUARANTINE)
 
     def quarantine_of(self, raw: RawTable) -> Table:
-        """The rows of a raw table that break its contract."""
         return self.table(current_catalog().quarantine_of(raw))
 
     def table(self, name: str) -> Table:

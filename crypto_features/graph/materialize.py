@@ -91,7 +91,6 @@ def materialize_all(
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:
-    """The tags of one run over a range of months."""
     return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
 
 

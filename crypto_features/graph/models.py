@@ -32,7 +32,6 @@ class ModelConfig(dg.Config):
 
 
 def model_config(*, refit: bool) -> dict[str, object]:
-    """The configuration of a model's step, with these values of `ModelConfig`."""
     return {"config": ModelConfig(refit=refit).model_dump()}
 
 

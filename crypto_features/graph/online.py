@@ -21,14 +21,7 @@ KINDS = {"embedded": "sqlite", "postgres": "postgres", "redis": "redis"}
 def online_view(
     settings: Settings, group: FeatureGroup, months: dg.PartitionsDefinition[str], *, registry: str
 ) -> dg.AssetsDefinition:
-    """The asset that publishes a view's newest rows to the online store.
-
-    Args:
-        settings: Of the platform.
-        group: The group behind the view.
-        months: The partitions.
-        registry: The asset that applies the view.
-    """
+    """The asset that publishes a view's newest rows to the online store."""
 
     @dg.asset(
         key=["online_store", group.name],

@@ -24,7 +24,6 @@ def recompute_plan(catalog: Catalog) -> dg.AssetsDefinition:
         deps=[*(t.name for t in catalog.computed), *(t.name.split("/") for t in catalog.training)],
     )
     def recompute_plan() -> dg.MaterializeResult[None]:
-        """Compare declarations and published notes, and record what is stale."""
         stale = plan_of(Settings.load()).stale
         return dg.MaterializeResult(
             metadata={"stale": dg.MetadataValue.int(len(stale)), "plan": dg.MetadataValue.md(_markdown(stale))}

@@ -64,7 +64,6 @@ class _Digests:
         self._metadata: dict[tuple[str, str], Mapping[str, str]] = {}
 
     def holds_for(self, table: Table, month: str) -> bool:
-        """Whether every input that the partition was made from is still the same."""
         noted: dict[str, dict[str, str]] = json.loads(table.metadata(month).get(INPUTS, "{}"))
         return all(
             self._of(table.name, source, past) == digest

@@ -56,6 +56,12 @@ def publish(
     )
 
 
+def last_metadata(instance: dg.DagsterInstance, asset: str) -> Mapping[str, dg.MetadataValue]:
+    """What the newest materialization of an asset noted; nothing if there is none."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(asset.split("/")))
+    return event.asset_materialization.metadata if event and event.asset_materialization else {}
+
+
 def stamp(context: dg.AssetExecutionContext) -> dict[str, str]:
     """Which run publishes, and when: part of the notes of every partition."""
     return {"run_id": context.run.run_id, PUBLISHED_AT: clock.now().isoformat()}

@@ -41,7 +41,6 @@ class TableAge:
 
     @property
     def sentence(self) -> str:
-        """What was seen, for a person."""
         seen = f"The newest row closed at {self.newest:%Y-%m-%d %H:%M} UTC, {spoken(self.age)} ago"
         late = "".join(f" {symbol} has none since {time:%Y-%m-%d %H:%M}." for symbol, time in self.late.items())
         return f"{seen}; {spoken(self.allowed)} is allowed.{late}"
@@ -53,7 +52,6 @@ def overdue(bar: timedelta, grace: timedelta) -> dg.FreshnessPolicy:
 
 
 def table_ages(lake: LakeResource, now: datetime, grace: timedelta, tables: Iterable[Table]) -> Iterator[TableAge]:
-    """The freshness of every one of these tables that has rows."""
     for declared in tables:
         table = lake.table(declared.name)
         if table.months():

@@ -14,7 +14,7 @@ from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import same_columns
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
-from crypto_features.graph.publish import publish
+from crypto_features.graph.publish import last_metadata, publish
 from crypto_features.lake.history import history, models_of
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
@@ -120,8 +120,7 @@ def training_set(
 
 def unknown_rows(instance: dg.DagsterInstance, training: TrainingSet) -> int:
     """How many rows of the last run of a training set have no value because their candles came later."""
-    event = instance.get_latest_materialization_event(dg.AssetKey(training.name.split("/")))
-    found = event.asset_materialization.metadata.get(UNKNOWN) if event and event.asset_materialization else None
+    found = last_metadata(instance, training.name).get(UNKNOWN)
     return int(found.value or 0) if isinstance(found, dg.IntMetadataValue) else 0
 
 

@@ -25,7 +25,6 @@ class BatchedEventLog(SqliteEventLogStorage):
         self._db_lock = RLock()  # a batch holds it while it holds a connection to both databases.
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store events in one transaction a database."""
         with self._db_lock, ExitStack() as self._batch.stack:
             self._batch.connections = {}
             try:
@@ -57,5 +56,4 @@ class BatchedSqliteStorage(DagsterSqliteStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "BatchedSqliteStorage":
-        """As `dagster.yaml` configures it."""
         return cls.from_local(inst_data=inst_data, **config_value)

@@ -9,7 +9,9 @@ from time import perf_counter
 from typing import Any
 
 import polars as pl
+from pydantic import TypeAdapter
 
+from crypto_features import clock
 from crypto_features.durations import timeframe
 from crypto_features.errors import CryptoFeaturesError, InputError
 from crypto_features.ingest.merge import STAMP, Merge, corrected_schema, merge
@@ -21,9 +23,11 @@ from crypto_features.lake.contract import PRICES, in_schema, validate, with_furt
 from crypto_features.lake.path_parts import check_symbol
 from crypto_features.lake.spans import Span, number, opening, spans_of, to_texts
 from crypto_features.lake.table import Table
+from crypto_features.settings import Settings
 from crypto_features.sources.source import PartlyFetchedError, Source
 from crypto_features.tables.candle_rows import CANDLES
 from crypto_features.tables.months import month_span, months_between
+from crypto_features.tables.raw import RawTable
 from crypto_features.tables.raw_rows import RAW_KEY, RawRows
 
 _OUTCOMES = ("accepted", "new", "corrected", "rejected")
@@ -103,6 +107,35 @@ def ingest(
         raise RejectedShareError(report, max_rejected)
     run.remember_judged()
     return report
+
+
+def fetch(
+    settings: Settings,
+    raw: RawTable,
+    source: Source,
+    table: Table,
+    quarantine: Table,
+    *,
+    months: Sequence[str],
+    symbols: Sequence[str],
+    again: bool,
+    progress: Callable[[Progress], None],
+) -> IngestReport:
+    """As `ingest`, of a raw table, now, by what the settings say."""
+    return ingest(
+        source,
+        table,
+        quarantine,
+        months,
+        symbols,
+        kind=raw.rows,
+        interval=settings.interval,
+        now=clock.now(),
+        max_rejected=settings.max_rejected,
+        recheck=settings.recheck,
+        again=again,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True)
@@ -340,14 +373,8 @@ class _Run:
 
 def _kind(nature: Mapping[str, str]) -> str:
     kind = "synthetic" if nature["synthetic"] == "true" else "real"
-    return f"{kind} candles of {_shown(nature['interval'])} of {nature[VENUE]}"
-
-
-def _shown(interval: str) -> str:
-    """The noted text of an interval, such as `1 day, 0:00:00`, as a setting writes it."""
-    days, _, clock = interval.rpartition(" day, ")
-    hours, minutes, seconds = map(int, clock.split(":"))
-    return timeframe(timedelta(days=int(days or 0), hours=hours, minutes=minutes, seconds=seconds))
+    interval = TypeAdapter(timedelta).validate_python(nature["interval"])  # noted as `1 day, 0:00:00`.
+    return f"{kind} candles of {timeframe(interval)} of {nature[VENUE]}"
 
 
 def _without_untold(rows: pl.DataFrame, kind: RawRows) -> pl.DataFrame:

@@ -15,11 +15,7 @@ STAMP = pl.Datetime("us", "UTC")
 
 
 def corrected_schema(rows: Mapping[str, Any]) -> pl.Schema:
-    """Names and types of corrected rows: those of the rows, `known_at`, and each value as it was.
-
-    Args:
-        rows: Names and types of the fetched rows.
-    """
+    """Names and types of corrected rows: those of the rows, `known_at`, and each value as it was."""
     was = {f"{name}_was": dtype for name, dtype in rows.items() if name not in RAW_KEY}
     return pl.Schema({**rows, "known_at": STAMP, **was})
 

@@ -98,13 +98,7 @@ class Planner:
         return sorted({*months, *(near for start, end in spans for near in months_between(start, end))})
 
     def windows(self, symbol: str, months: Sequence[str], stored: Mapping[str, Stored]) -> list[Window]:
-        """The spans to fetch, oldest first.
-
-        Args:
-            symbol: The symbol.
-            months: The months to bring up to date.
-            stored: What `self.stored(self.reach(months))` returned.
-        """
+        """The spans to fetch, oldest first; `stored` is `self.stored(self.reach(months))`."""
         if self.source.resumes:
             return [
                 Window(symbol, opening(start, self.interval), opening(end, self.interval))
@@ -113,7 +107,6 @@ class Planner:
         return self._changed(symbol, months, stored)
 
     def stored(self, months: Sequence[str]) -> dict[str, Stored]:
-        """What is known of each month."""
         if self.again:
             return {month: Stored() for month in months}
         published = set(self.table.months())
@@ -122,9 +115,7 @@ class Planner:
     def neglected(self, months: Sequence[str], symbols: Sequence[str]) -> tuple[str, ...]:
         """The months over which some symbol was never asked for, as far as that is known without asking the source.
 
-        Args:
-            months: The months to look at; what may still be late is left out.
-            symbols: The symbols.
+        What may still be late is left out.
         """
         until = self.now - max(LATE, self.recheck)
         over = [
@@ -144,12 +135,7 @@ class Planner:
         return tuple(month for month in over if any(unasked(month, symbol) for symbol in symbols))
 
     def changed(self, months: Sequence[str], symbols: Sequence[str]) -> tuple[str, ...]:
-        """The months that a watched source may have otherwise than when they were fetched.
-
-        Args:
-            months: The months to look at.
-            symbols: The symbols.
-        """
+        """The months that a watched source may have otherwise than when they were fetched."""
         if not self.source.watched:
             return ()
         stored = self.stored(months)
@@ -172,15 +158,7 @@ class Planner:
         newest: Mapping[str, int],
         rejected: Mapping[str, Sequence[Span]] = MappingProxyType({}),
     ) -> None:
-        """Keep the marks of symbols that were fetched in full, and what a source that resumes did not give.
-
-        Args:
-            month: The month.
-            before: What was known of it before it was asked for.
-            windows: The fetches that were answered.
-            newest: By symbol, the newest candle that this session has brought.
-            rejected: By symbol, the candles that broke the contract.
-        """
+        """Keep the marks of symbols that were fetched in full, and what a source that resumes did not give."""
         windows = list(windows)
         stored = self._stored(month, published=self.table.path(month).exists(), earlier=before.metadata.get("digest"))
         marks = {**stored.marks} | {f"mark {w.symbol}": w.marks[month] for w in windows if month in w.marks}
@@ -343,14 +321,7 @@ def held_in(
 
 
 def gaps_in(table: Table, months: Sequence[str], interval: timedelta, holds: pl.Expr | None = None) -> pl.DataFrame:
-    """As `gaps`, over whole partitions of raw rows and from their metadata alone.
-
-    Args:
-        table: The raw table.
-        months: The months.
-        interval: Length of a candle, or the step by which other rows are counted.
-        holds: For how long a row leaves none to be expected.
-    """
+    """As `gaps`, over whole partitions of raw rows and from their metadata alone."""
     held: dict[str, list[Span]] = {}
     for month in months:
         for symbol, spans in held_in(table, month, table.metadata(month), interval, holds).items():

@@ -99,7 +99,6 @@ class IngestReport:
 
     @property
     def rows(self) -> int:
-        """Candles fetched."""
         return int(self.counts["accepted"].sum()) + self.rejected.height
 
     @property
@@ -133,7 +132,6 @@ class IngestReport:
 
     @property
     def judged(self) -> int:
-        """Candles held to the contract."""
         return self.rows + self.shorter
 
     @property

@@ -25,15 +25,7 @@ def last_candles(table: Table) -> dict[str, datetime]:
 def silent_symbols(
     table: Table, settings: Settings, ended: Mapping[str, Standing], now: datetime, opening: Opening
 ) -> tuple[Silent, ...]:
-    """Each wanted symbol whose next candle has closed and is not stored.
-
-    Args:
-        table: The candles.
-        settings: They say which symbols are wanted.
-        ended: What the source knows of symbols that are not traded.
-        now: The current time.
-        opening: Opens the source.
-    """
+    """Each wanted symbol whose next candle has closed and is not stored."""
     if not table.months():
         return ()
     try:

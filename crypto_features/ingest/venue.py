@@ -19,10 +19,6 @@ def noted_venue(metadata: Mapping[str, str], mine: str) -> str:
     """The venue of a published partition.
 
     Version 0.1 noted only the name of the source. Where that leaves the venue open, the next source to write decides.
-
-    Args:
-        metadata: The partition's metadata.
-        mine: The venue that would be written.
     """
     if VENUE in metadata:
         return metadata[VENUE]

@@ -32,10 +32,6 @@ def current(candles: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFram
 def gaps(candles: pl.DataFrame, interval: timedelta) -> pl.DataFrame:
     """Every run of missing candles between a symbol's first and last one.
 
-    Args:
-        candles: Candles of any number of symbols.
-        interval: Length of a candle.
-
     Returns:
         `symbol, from, to, missing`: open time of the first and of the last missing candle, and how many there are.
     """
@@ -54,33 +50,21 @@ def gaps(candles: pl.DataFrame, interval: timedelta) -> pl.DataFrame:
     )
 
 
-def coverage(
-    candles: pl.DataFrame, interval: timedelta, start: datetime | None = None, end: datetime | None = None
-) -> pl.DataFrame:
+def coverage(candles: pl.DataFrame, interval: timedelta) -> pl.DataFrame:
     """The share of expected candles that is present, a symbol.
 
-    Args:
-        candles: Candles of any number of symbols.
-        interval: Length of a candle.
-        start: First open time expected; by default each symbol's own first.
-        end: Close of the last candle expected; by default that of each symbol's own last.
-
     Returns:
-        `symbol, first, last, present, expected, share`: first and last open time, candles counted, share 0 to 1.
+        `symbol, first, last, present, expected, share`: first and last open time, candles counted, how many there
+        are from the first to the last, share 0 to 1.
     """
-    inside = candles.filter(
-        pl.lit(value=True) if start is None else pl.col("open_time") >= start,
-        pl.lit(value=True) if end is None else pl.col("open_time") + interval <= end,
-    )
     first, last = pl.col("open_time").min(), pl.col("open_time").max()
-    span = (last + interval if end is None else pl.lit(end)) - (first if start is None else pl.lit(start))
     return (
-        inside.group_by("symbol")
+        candles.group_by("symbol")
         .agg(
             first=first,
             last=last,
             present=pl.col("open_time").n_unique().cast(pl.Int64),
-            expected=_candles(span, interval),
+            expected=_candles(last + interval - first, interval),
         )
         .with_columns(share=pl.col("present") / pl.col("expected"))
         .sort("symbol")

@@ -23,12 +23,7 @@ SHOWN_CANDLES = 3
 
 
 class Folder:
-    """A data folder as the plan reads it: notes first, rows only where a correction has to be followed.
-
-    Args:
-        root: The data folder.
-        catalog: The tables.
-    """
+    """A data folder as the plan reads it: notes first, rows only where a correction has to be followed."""
 
     def __init__(self, root: UPath, catalog: Catalog) -> None:
         self._root, self._catalog = root, catalog
@@ -109,7 +104,6 @@ class Folder:
         return current(frame) if table in self._catalog.raws else frame
 
     def renote(self, item: Settled) -> None:
-        """Publish a partition's content as it is, with other notes."""
         if item.asset in self._catalog.models:
             renote_model(self._root, item.asset, item.partition, item.notes)
             return

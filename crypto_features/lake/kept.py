@@ -12,11 +12,7 @@ from crypto_features.whole_file import whole_file
 def keep(table: Table, month: str, fingerprints: Mapping[str, str], *, pinned: bool) -> None:
     """Keep a month that is about to be replaced by one that is computed otherwise, if somebody reads its version.
 
-    Args:
-        table: The table.
-        month: The month; it need not exist.
-        fingerprints: Of the code that will compute it.
-        pinned: Whether the project itself reads old versions of it.
+    It need not exist; `pinned` is whether the project itself reads old versions of the table.
     """
     try:
         version = table.behaviour(month)

@@ -13,11 +13,6 @@ from crypto_features.whole_file import whole_file
 def read_model(path: UPath, folder: UPath, month: str) -> str:
     """The artefact of a JSON file, with its arrays.
 
-    Args:
-        path: The JSON file of a month, in force or superseded.
-        folder: That of the model, where the arrays of what is superseded are, too.
-        month: That it is of.
-
     Raises:
         InputError: if a file is not there, or they are not whole.
     """

@@ -16,7 +16,6 @@ SUPERSEDED = "superseded"
 
 
 def model_path(root: UPath, name: str, month: str) -> UPath:
-    """Where the parameters of a month of a model are kept."""
     return root / name / f"{month}.json"
 
 
@@ -55,7 +54,6 @@ def whole_models(root: UPath, name: str) -> dict[str, str]:
 
 
 def renote_model(root: UPath, name: str, month: str, notes: Mapping[str, str]) -> None:
-    """Publish a model as it is, with other notes."""
     model = opened(load_model(root, name, month))
     text = written(model.parameters, model.about, {**model.notes, **notes})
     write_model(model_path(root, name, month), root / name, month, text)

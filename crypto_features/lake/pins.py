@@ -25,12 +25,10 @@ def announce_pin(root: UPath, project: str, view: str, behaviour: str) -> None:
 
 
 def set_pin(root: UPath, project: str, view: str, behaviour: str) -> None:
-    """Note that a project reads the version of a view that behaves so."""
     _write(_path(root, project, view), {"behaviour": behaviour})
 
 
 def release(root: UPath, project: str, view: str) -> None:
-    """Note that a project reads a view no more."""
     _path(root, project, view).unlink(missing_ok=True)
 
 

@@ -28,12 +28,6 @@ Part = tuple[pl.DataFrame, str]
 class Reading:
     """Reads published months, each once while the window slides forward, and remembers the digests of what it read.
 
-    Args:
-        root: The data folder.
-        catalog: The tables.
-        table: The table that is computed.
-        interval: Length of a base candle, as this process has it.
-
     Raises:
         InputError: if one of its inputs has never been published; by a reading, if the candles have another length.
     """

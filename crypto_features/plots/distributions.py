@@ -19,13 +19,7 @@ BINS = 40
 def feature_distributions(
     table: pl.DataFrame, features: Sequence[str], title: str = "Feature distributions"
 ) -> "Figure":
-    """One histogram a feature, from its 0.5 % to its 99.5 % quantile, with the median; labels as counts of rows.
-
-    Args:
-        table: Rows of a feature table.
-        features: Which columns to draw.
-        title: What stands above.
-    """
+    """One histogram a feature, from its 0.5 % to its 99.5 % quantile, with the median; labels as counts of rows."""
     rows = max(1, math.ceil(len(features) / COLUMNS))
     drawn, axes = figure(rows, min(COLUMNS, max(1, len(features))), height=0.5 + 1.15 * rows, title=title)
     for one, name in zip(axes, features, strict=False):

@@ -54,11 +54,7 @@ def null_heat_map(table: pl.DataFrame, features: Sequence[str], *, time: str = "
 
 
 def quarantine_by_rule(quarantine: pl.DataFrame) -> "Figure":
-    """How many rejected candles broke each rule.
-
-    Args:
-        quarantine: Rows with `rule`.
-    """
+    """How many rejected candles broke each `rule`."""
     counts = quarantine["rule"].value_counts(sort=True).reverse()
     drawn, (axes,) = figure(
         height=0.9 + 0.25 * max(1, counts.height), title=f"{quarantine.height:,} candles in quarantine"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from importlib import import_module
 from inspect import signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
@@ -11,9 +11,6 @@ from crypto_features.sources.listings import Listing, parse_listings
 from crypto_features.sources.source import Source
 from crypto_features.tables.derivative_rows import DERIVATIVES, FUNDING
 from crypto_features.tables.raw import RawTable
-
-if TYPE_CHECKING:
-    from crypto_features.sources.layouts import Layout
 
 T = TypeVar("T")
 Opening = Callable[[], Source]
@@ -52,20 +49,11 @@ def source(settings: Settings) -> Source:
     if settings.source == "ccxt":
         from crypto_features.sources.exchange import ExchangeSource
 
-        return ExchangeSource(
-            settings.exchange,
-            patience=settings.patience,
-            url=settings.exchange_url,
-            key=settings.exchange_key,
-            secret=settings.exchange_secret,
-            **_listed(settings),
-        )
+        return ExchangeSource(settings.exchange, **_at_exchange(settings, settings.exchange), **_listed(settings))
     if settings.source == "archive":
         from crypto_features.sources.archive import ArchiveSource
 
-        return ArchiveSource(
-            settings.archive_url, limit=settings.archive_limit, patience=settings.patience, **_listed(settings)
-        )
+        return ArchiveSource(settings.archive_url, **_at_archive(settings), **_listed(settings))
     if ":" in settings.source:
         return _own(settings)
     raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source!r} is not a source; choose {', '.join(_NAMES)}.")
@@ -73,10 +61,6 @@ def source(settings: Settings) -> Source:
 
 def source_of(settings: Settings, raw: RawTable) -> Source:
     """The source of a raw table: its own one if it names one, else the one that the settings choose.
-
-    Args:
-        settings: The settings.
-        raw: The table.
 
     Raises:
         SettingsError: if there is no such source of its kind of rows, or a setting that it needs is missing or wrong.
@@ -92,33 +76,24 @@ def source_of(settings: Settings, raw: RawTable) -> Source:
     if raw.has_prices:
         other = {"source": name} | ({"exchange": exchange, "exchange_url": None} if exchange else {})
         return source(settings.model_copy(update=other))
-    of_kind = {FUNDING.name: _funding, DERIVATIVES.name: _derivatives}.get(raw.rows.name)
-    if of_kind is None or name not in ("ccxt", "archive"):
+    if raw.rows.name not in (FUNDING.name, DERIVATIVES.name) or name not in ("ccxt", "archive"):
         raise SettingsError(
             f"{raw.name} has the source {chosen!r}, which has no {raw.rows.name}; choose archive, ccxt, "
             "ccxt:<exchange>, or your own as <module>:<function>."
         )
-    return of_kind(settings, exchange if name == "ccxt" else "archive")
+    is_funding, futures = raw.rows.name == FUNDING.name, _futures(settings)
+    if name == "archive":
+        from crypto_features.sources.archive import ArchiveSource
+        from crypto_features.sources.layouts import funding_layout, metrics_layout
 
+        layout = funding_layout() if is_funding else metrics_layout()
+        return ArchiveSource(settings.archive_url, layout=layout, **_at_archive(settings), **futures)
+    from crypto_features.sources.derivatives import FundingSource, OpenInterestSource
 
-def _funding(settings: Settings, exchange: str) -> Source:
-    if exchange == "archive":
-        from crypto_features.sources.layouts import funding_layout
-
-        return _archived(settings, funding_layout())
-    from crypto_features.sources.derivatives import FundingSource
-
-    return FundingSource(exchange or settings.exchange, **_at_exchange(settings, exchange), **_futures(settings))
-
-
-def _derivatives(settings: Settings, exchange: str) -> Source:
-    if exchange == "archive":
-        from crypto_features.sources.layouts import metrics_layout
-
-        return _archived(settings, metrics_layout())
-    from crypto_features.sources.derivatives import OpenInterestSource
-
-    return OpenInterestSource(exchange or settings.exchange, **_at_exchange(settings, exchange), **_futures(settings))
+    exchange = exchange or settings.exchange
+    return (FundingSource if is_funding else OpenInterestSource)(
+        exchange, **_at_exchange(settings, exchange), **futures
+    )
 
 
 def _own(settings: Settings) -> Source:
@@ -147,16 +122,13 @@ def _no_source(settings: Settings, why: str) -> SettingsError:
     )
 
 
-def _archived(settings: Settings, layout: "Layout") -> Source:
-    from crypto_features.sources.archive import ArchiveSource
-
-    limit, patience = settings.archive_limit, settings.patience
-    return ArchiveSource(settings.archive_url, layout=layout, limit=limit, patience=patience, **_futures(settings))
+def _at_archive(settings: Settings) -> dict[str, Any]:
+    return {"limit": settings.archive_limit, "patience": settings.patience}
 
 
 def _at_exchange(settings: Settings, exchange: str) -> dict[str, Any]:
     """What the settings say of their exchange; of another one, only how long to try."""
-    if exchange and exchange != settings.exchange:
+    if exchange != settings.exchange:
         return {"patience": settings.patience}
     return {
         "patience": settings.patience,

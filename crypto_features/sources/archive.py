@@ -162,7 +162,7 @@ class ArchiveSource(ListedSource):
 
     def _url_of(self, listing: Listing, span: str, date: str) -> str:
         market = quote(listing.market.partition(":")[0].replace("/", ""), safe="")
-        return f"{self._url}/{self._layout.path(span, market, date)}"
+        return f"{self._url}/{self._layout.path.format(span=span, market=market, date=date)}"
 
     def _checksum(self, url: str) -> str | None:
         return self._web.persist(lambda: self._read_checksum(url))

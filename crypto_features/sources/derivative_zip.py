@@ -1,15 +1,12 @@
 """Zips of Binance's bulk files of futures: settlements of funding, and five-minute metrics."""
 
-import codecs
-import csv
-import io
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from crypto_features.errors import InputError
-from crypto_features.sources.kline_zip import unpacked
+from crypto_features.sources.kline_zip import first_fields, texts, unpacked
 from crypto_features.sources.vendor.stamps import readings
 from crypto_features.tables.derivative_rows import DERIVATIVES, FIVE_MINUTES, FUNDING
 from crypto_features.tables.dtypes import TIME
@@ -86,24 +83,16 @@ def _within(rows: pl.DataFrame, value: str, span: tuple[datetime, datetime], sho
 
 def _table(text: bytes, what: str, columns: Mapping[str, tuple[str, ...]], shown: str) -> pl.DataFrame:
     """The wanted columns of a CSV as texts, found by its header or, without one, by their order."""
-    text = text.removeprefix(codecs.BOM_UTF8).lstrip()
-    first = next(csv.reader([text.partition(b"\n")[0].decode("utf-8", "replace").strip()]), [])
+    first = first_fields(text)
     headed = not any(field[:1].isdecimal() for field in first)
     names = [name.strip().lower() for name in first] if headed else [*_IN_ORDER[what][: len(first)]]
     found = {own: next((name for name in theirs if name in names), None) for own, theirs in columns.items()}
-    needed = [*columns][:2]
-    if missing := [own for own in needed if found[own] is None]:
+    if missing := [own for own in [*columns][:2] if found[own] is None]:
         raise InputError(
             f"{shown} begins with {','.join(first)[:80]!r}; expected a column {columns[missing[0]][0]} of {what}."
         )
-    try:
-        rows = pl.read_csv(
-            io.BytesIO(text), has_header=False, skip_lines=int(headed), schema=dict.fromkeys(names, pl.String)
-        )
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{shown} is not a CSV of {what} ({str(error).splitlines()[0]}).") from None
-    none = pl.lit(None, pl.String)
-    return rows.select((pl.col(name) if name else none).str.strip_chars().alias(own) for own, name in found.items())
+    rows, none = texts(text, names, f"a CSV of {what}", shown, headed=headed), pl.lit(None, pl.String)
+    return rows.select((pl.col(name) if name else none).alias(own) for own, name in found.items())
 
 
 def _number(name: str) -> pl.Expr:

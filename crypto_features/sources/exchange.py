@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from crypto_features.durations import timeframe
 from crypto_features.errors import CryptoFeaturesError, PermanentError, SettingsError, UnknownNameError
-from crypto_features.lake.contract import CANDLE_SCHEMA, in_candle_schema
+from crypto_features.lake.contract import in_schema
+from crypto_features.lake.spans import number, opening
 from crypto_features.sources.bounded import TooLongError
 from crypto_features.sources.ccxt_client import RefusedError, fault, holds_a_list, new_client
 from crypto_features.sources.listed import ListedSource
@@ -24,9 +25,10 @@ from crypto_features.sources.source import PartlyFetchedError
 from crypto_features.sources.standing import Standing
 from crypto_features.sources.vendor.stamps import FIRST, LAST
 from crypto_features.sources.web import credentials
+from crypto_features.tables.candle_rows import CANDLES
 from crypto_features.tables.months import month_of, month_span
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 _PAGE = 500
 _SLACK = 2
 """By how many candles the end of a limited history moves while it is read."""
@@ -67,8 +69,16 @@ class ExchangeSource(ListedSource):
 
     resumes = True
     rows_at_once = 50_000
+    kind = CANDLES
     lists = "spot"
     """Which markets are listed, where an exchange lists each kind apart."""
+    trades = "market"
+    """What a market is called."""
+    unknown = (
+        "If it was renamed or delisted, say until when it was valid by "
+        "CRYPTO_FEATURES_MARKETS={symbol}={market}@..<date>; its history is kept."
+    )
+    """What to do about a market that the exchange does not have."""
 
     def __init__(
         self,
@@ -133,12 +143,18 @@ class ExchangeSource(ListedSource):
         return (told,)
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
-        parts = [CANDLE_SCHEMA.to_frame()]
+        parts = [self._frame(symbol, [])]
         for listing, first, last in self.listed(symbol, start, end):
             try:
+                client = self._client(symbol)
+                if listing.market not in client.markets:
+                    called, hint = f"{self.trades} of {self._exchange} for {symbol}", self.unknown
+                    hint = hint.format(symbol=symbol, market=listing.market)
+                    raise UnknownNameError(called, listing.market, client.markets, hint)
                 parts.append(listing.rescaled(self._history(symbol, listing.market, first, last)))
             except CryptoFeaturesError as error:
-                partly = _partly(error, first, end)
+                partly = PartlyFetchedError(error, parts[0], [(first, end)])
+                partly = error if isinstance(error, PartlyFetchedError) else partly
                 came = pl.concat([*parts, listing.rescaled(partly.candles)])
                 if came.is_empty():
                     raise partly.cause from None
@@ -146,17 +162,10 @@ class ExchangeSource(ListedSource):
         return pl.concat(parts)
 
     def _history(self, symbol: str, market: str, start: datetime, end: datetime) -> pl.DataFrame:
+        """The rows of `[start, end)`; as a `PartlyFetchedError`, those that came before an error."""
         client = self._client(symbol)
-        if market not in client.markets:
-            raise UnknownNameError(
-                f"market of {self._exchange} for {symbol}",
-                market,
-                client.markets,
-                "If it was renamed or delisted, say until when it was valid by CRYPTO_FEATURES_MARKETS="
-                f"{symbol}={market}@..<date>; its history is kept.",
-            )
         limit = client.feature_value(market, "fetchOHLCV", "limit") or _PAGE
-        step = self._interval // timedelta(milliseconds=1)
+        step = self._interval // MILLISECOND
 
         def ask(since: int, size: int, overlap: int) -> list[Row]:
             page = self._page(
@@ -164,7 +173,7 @@ class ExchangeSource(ListedSource):
                 lambda: client.fetch_ohlcv(market, self._timeframe, since, size),
                 since if overlap else None,
             )
-            times, now = [row[0] for row in page], _milliseconds(self._exchange_now())
+            times, now = [row[0] for row in page], self._now_ms()
             older = since < now - (limit + _SLACK) * step
             if older and len(page) >= limit - 1 and min(times) > since and max(times) >= now - _SLACK * step:
                 self._miss(symbol, since, min(times))  # its newest candles, in place of those that were asked for.
@@ -172,7 +181,7 @@ class ExchangeSource(ListedSource):
 
         closed = client.markets[market].get("active") is False
         pages = Pages(ask, step, limit, closed=closed, name=f"{self._exchange}, {symbol}")
-        first, stop = _milliseconds(start), _milliseconds(min(end, self._exchange_now()))
+        first, stop = number(start, MILLISECOND), min(number(end, MILLISECOND), self._now_ms())
         try:
             try:
                 pages.read(first, stop)
@@ -181,13 +190,20 @@ class ExchangeSource(ListedSource):
                 self._miss(symbol, first, reach)
                 pages.read(reach, stop)
         except CryptoFeaturesError as error:
-            lost = _EPOCH + timedelta(milliseconds=max(pages.cursor, first))
-            raise PartlyFetchedError(error, _frame(symbol, pages.rows()), [(lost, end)]) from None
-        return _frame(symbol, pages.rows())
+            lost = opening(max(pages.cursor, first), MILLISECOND)
+            raise PartlyFetchedError(error, self._frame(symbol, pages.rows()), [(lost, end)]) from None
+        return self._frame(symbol, pages.rows())
+
+    def _frame(self, symbol: str, rows: Sequence[Row]) -> pl.DataFrame:
+        names = ["open_time", *(c.name for c in self.kind.columns if c.default is None and not c.further)]
+        schema = {name: pl.Int64 if name == "open_time" else pl.Float64 for name in names}
+        time = pl.from_epoch("open_time", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        frame = pl.DataFrame(rows, schema, orient="row").select(pl.lit(symbol).alias("symbol"), time, *names[1:])
+        return in_schema(frame, self.kind)
 
     def _earliest(self, ask: Ask, first: int, step: int, error: RefusedError) -> int:
         """The oldest time from which on an exchange gives candles, if it refuses older ones as a wrong question."""
-        refused, given = first, (_milliseconds(self._exchange_now()) // step - 1) * step
+        refused, given = first, (self._now_ms() // step - 1) * step
         if given <= refused:
             raise error
         ask(given, 2, 0)
@@ -201,7 +217,7 @@ class ExchangeSource(ListedSource):
         return given + _SLACK * step  # the history goes on ageing while it is read.
 
     def _miss(self, symbol: str, since: int, reach: int) -> None:
-        start, end = (_EPOCH + timedelta(milliseconds=time) for time in (since, reach))
+        start, end = (opening(time, MILLISECOND) for time in (since, reach))
         before = self._beyond.get(symbol, (start, end))
         self._beyond[symbol] = min(start, before[0]), max(end, before[1])
 
@@ -222,10 +238,10 @@ class ExchangeSource(ListedSource):
                 raise ccxt.BadResponse("a page without the candle that it was asked to begin with")
             if not rows and not holds_a_list(client.answer):
                 raise ccxt.BadResponse("an answer that holds no list of candles")
-            latest = _milliseconds(self._exchange_now() + self._interval)
+            latest = self._now_ms() + self._interval // MILLISECOND
             if future := [time for time, *_ in rows if time > latest]:
                 raise ccxt.BadResponse(f"a candle that opens in the future, stamped {future[0]}")
-            strays = [time for time, *_ in rows if time % (self._interval // timedelta(milliseconds=1))]
+            strays = [time for time, *_ in rows if time % (self._interval // MILLISECOND)]
             if len(strays) > max(len(rows) // 2, _STRAYS):
                 raise ccxt.BadResponse(
                     f"{len(strays)} of {len(rows)} candles that do not open at a multiple of the interval, "
@@ -263,11 +279,14 @@ class ExchangeSource(ListedSource):
     def _offset(self, client: Any) -> float:
         """Seconds to add to this process' monotonic clock for the exchange's time."""
         if not client.has.get("fetchTime"):
-            return (self._now() - _EPOCH).total_seconds() - monotonic()
+            return self._now().timestamp() - monotonic()
         return float(client.fetch_time()) / 1000 - monotonic()
 
     def _exchange_now(self) -> datetime:
-        return _EPOCH + timedelta(seconds=self._clock_offset + monotonic())
+        return datetime.fromtimestamp(0, UTC) + timedelta(seconds=self._clock_offset + monotonic())
+
+    def _now_ms(self) -> int:
+        return number(self._exchange_now(), MILLISECOND)
 
     def _find_timeframe(self) -> str:
         wanted = timeframe(self._interval)
@@ -306,28 +325,7 @@ def _unit_of(times: Sequence[Any]) -> str | None:
     return None
 
 
-def _partly(error: CryptoFeaturesError, start: datetime, end: datetime) -> PartlyFetchedError:
-    if isinstance(error, PartlyFetchedError):
-        return error
-    return PartlyFetchedError(error, CANDLE_SCHEMA.to_frame(), [(start, end)])
-
-
 def _value(given: Any) -> float | None:
     """A price or volume; every NaN is the same object, so that two equal rows are equal."""
     number = None if given is None else float(given)
     return math.nan if number is not None and math.isnan(number) else number
-
-
-def _milliseconds(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _frame(symbol: str, rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
-    names = ("open_time", "open", "high", "low", "close", "volume")
-    frame = pl.DataFrame(
-        rows, schema={name: pl.Int64 if name == "open_time" else pl.Float64 for name in names}, orient="row"
-    )
-    time = pl.from_epoch("open_time", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    return in_candle_schema(
-        frame.select(symbol=pl.lit(symbol), open_time=time, **{name: pl.col(name) for name in names[1:]})
-    )

@@ -108,7 +108,6 @@ class FilesSource(Source):
         return min((span.first for one in known if one for span in one.spans.values()), default=None)
 
     def mark(self, symbol: str, start: datetime, end: datetime) -> str:
-        del start, end
         signatures = ", ".join(f"{path.name} {signature(path)}" for path in self._chosen(symbol))
         return f"{signatures} by {self._interval} {self._choices}"
 
@@ -209,7 +208,6 @@ class FilesSource(Source):
         )
 
     def _paths(self, symbol: str) -> list[Path]:
-        """The files of a symbol."""
         found = self._listing()
         own = [path for path in found.named.get(symbol, ()) if not self._holds_many(path)]
         paths = own or self._by_column(found).get(symbol, [])

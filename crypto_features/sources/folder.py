@@ -44,10 +44,6 @@ def state(folders: Sequence[Path]) -> object:
 def listing(folder: Path, only: Sequence[str] | None) -> Listing:
     """The files of a folder, no file opened.
 
-    Args:
-        folder: The folder; hidden folders in it are left alone.
-        only: Only these of its files; by default all, and those below.
-
     Raises:
         InputError: if there is no such folder, it holds nothing that can be a candle file, or not one of `only`.
     """

@@ -5,6 +5,7 @@ import csv
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -60,11 +61,6 @@ def klines(
 def unpacked(body: bytes, limit: int, shown: str) -> bytes:
     """The one file of a zip.
 
-    Args:
-        body: The zip.
-        limit: How many bytes the file may have.
-        shown: Where the zip is from, for errors.
-
     Raises:
         PermanentError: if it is not a zip of one file, or a larger one.
     """
@@ -86,22 +82,11 @@ def unpacked(body: bytes, limit: int, shown: str) -> bytes:
 
 def _parsed(text: bytes, symbol: str, shown: str) -> pl.DataFrame:
     """The candles of a kline CSV and their `length`; its stamps are milliseconds before 2025, microseconds since."""
-    text = text.removeprefix(codecs.BOM_UTF8).lstrip()
-    try:
-        rows = pl.read_csv(
-            io.BytesIO(text),
-            has_header=False,
-            skip_lines=int(_has_header(text, shown)),
-            schema=pl.Schema({name: pl.String() for name in KLINE}),
-        )
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{shown} is not a kline CSV ({str(error).splitlines()[0]}).") from None
-    stamps = (pl.col(name).str.strip_chars().cast(pl.Int64, strict=False) for name in ("open_time", "close_time"))
-    named = {**dict(zip(_VALUES, _VALUES, strict=True)), **_FURTHER}
-    numbers = [
-        pl.col(column).str.strip_chars().cast(pl.Float64, strict=False).alias(name) for name, column in named.items()
-    ]
-    read = rows.select(*stamps, *numbers)
+    rows = texts(text, KLINE, "a kline CSV", shown, headed=_has_header(first_fields(text), shown))
+    named = dict.fromkeys(_VALUES) | _FURTHER
+    stamps = pl.col("open_time", "close_time").cast(pl.Int64, strict=False)
+    numbers = [pl.col(column or name).cast(pl.Float64, strict=False).alias(name) for name, column in named.items()]
+    read = rows.select(stamps, *numbers)
     time, close = (readings(pl.Int64(), name)["epoch"] for name in ("open_time", "close_time"))
     candles = read.select(
         symbol=pl.lit(symbol),
@@ -116,19 +101,36 @@ def _parsed(text: bytes, symbol: str, shown: str) -> pl.DataFrame:
     return candles
 
 
-def _has_header(text: bytes, shown: str) -> bool:
+def first_fields(text: bytes) -> list[str]:
+    return next(csv.reader([_begun(text).partition(b"\n")[0].decode("utf-8", "replace").strip()]), [])
+
+
+def texts(text: bytes, names: Sequence[str], what: str, shown: str, *, headed: bool) -> pl.DataFrame:
+    """The fields of a CSV as texts without spaces around them, in columns of these names."""
+    try:
+        rows = pl.read_csv(
+            io.BytesIO(_begun(text)), has_header=False, skip_lines=int(headed), schema=dict.fromkeys(names, pl.String)
+        )
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{shown} is not {what} ({str(error).splitlines()[0]}).") from None
+    return rows.select(pl.all().str.strip_chars())
+
+
+def _begun(text: bytes) -> bytes:
+    return text.removeprefix(codecs.BOM_UTF8).lstrip()
+
+
+def _has_header(fields: Sequence[str], shown: str) -> bool:
     """Whether the first line names the columns, as those of futures do.
 
     Raises:
         InputError: if it names others, or in another order, or is neither names nor a candle.
     """
-    line = text.partition(b"\n")[0].decode("utf-8", "replace").strip()
-    fields = next(csv.reader([line]), [])
     if not fields or fields[0].isdecimal() or any(_is_number(field) for field in fields[1 : len(_OHLCV)]):
         return False
     if tuple(name.strip().lower().replace(" ", "_") for name in fields[: len(_OHLCV)]) != _OHLCV:
         raise InputError(
-            f"{shown} begins with {line[:80]!r}; expected the columns {', '.join(_OHLCV)}, ... or a candle."
+            f"{shown} begins with {','.join(fields)[:80]!r}; expected the columns {', '.join(_OHLCV)}, ... or a candle."
         )
     return True
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
+from functools import partial
 
 import polars as pl
 
@@ -16,14 +16,6 @@ from crypto_features.tables.derivative_rows import DERIVATIVES, FUNDING
 from crypto_features.tables.raw_rows import RawRows
 
 _INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
-Span = tuple[datetime, datetime]
-
-
-class ReadFile(Protocol):
-    """Reads the zip of a month or day."""
-
-    def __call__(self, body: bytes, symbol: str, limit: int, shown: str, *, span: Span) -> pl.DataFrame:
-        """Its rows; see `klines`."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +28,8 @@ class Layout:
         expected: How many rows a day has, if none is missing.
         has_months: Whether there are monthly files.
         has_days: Whether there are daily files.
-        path: The path of a file, given `monthly` or `daily`, the market's name and the date.
-        read: Reads a file.
+        path: The path of a file, a format of `span` (`monthly` or `daily`), `market` and `date`.
+        read: Reads the zip of a month or day; its arguments are those of `klines`.
     """
 
     kind: RawRows
@@ -45,15 +37,12 @@ class Layout:
     expected: int
     has_months: bool
     has_days: bool
-    path: Callable[[str, str, str], str]
-    read: ReadFile
+    path: str
+    read: Callable[..., pl.DataFrame]
 
 
 def kline_layout(interval: timedelta) -> Layout:
     """The candles of spot markets.
-
-    Args:
-        interval: Length of a candle.
 
     Raises:
         SettingsError: if there are no files of this interval.
@@ -63,32 +52,18 @@ def kline_layout(interval: timedelta) -> Layout:
         raise SettingsError(
             f"the archive has no candles of CRYPTO_FEATURES_INTERVAL={name}; it has {', '.join(_INTERVALS)}."
         )
-
-    def path(span: str, market: str, date: str) -> str:
-        return f"data/spot/{span}/klines/{market}/{name}/{market}-{name}-{date}.zip"
-
-    def read(body: bytes, symbol: str, limit: int, shown: str, *, span: Span) -> pl.DataFrame:
-        return klines(body, symbol, limit, shown, interval=interval, span=span)
-
-    return Layout(
-        CANDLES, interval, timedelta(days=1) // interval, has_months=True, has_days=True, path=path, read=read
-    )
+    path = f"data/spot/{{span}}/klines/{{market}}/{name}/{{market}}-{name}-{{date}}.zip"
+    read, a_day = partial(klines, interval=interval), timedelta(days=1) // interval
+    return Layout(CANDLES, interval, a_day, has_months=True, has_days=True, path=path, read=read)
 
 
 def funding_layout() -> Layout:
     """The settlements of funding of perpetual futures in USD: a file each month, once it is over."""
-
-    def path(span: str, market: str, date: str) -> str:
-        return f"data/futures/um/{span}/fundingRate/{market}/{market}-fundingRate-{date}.zip"
-
+    path = "data/futures/um/{span}/fundingRate/{market}/{market}-fundingRate-{date}.zip"
     return Layout(FUNDING, timedelta(0), 0, has_months=True, has_days=False, path=path, read=fundings)
 
 
 def metrics_layout() -> Layout:
     """Open interest, long-short ratios and taker volume of futures in USD: a file each day, once it is over."""
-
-    def path(span: str, market: str, date: str) -> str:
-        return f"data/futures/um/{span}/metrics/{market}/{market}-metrics-{date}.zip"
-
-    length = timedelta(minutes=5)
-    return Layout(DERIVATIVES, length, 288, has_months=False, has_days=True, path=path, read=metrics)
+    path = "data/futures/um/{span}/metrics/{market}/{market}-metrics-{date}.zip"
+    return Layout(DERIVATIVES, timedelta(minutes=5), 288, has_months=False, has_days=True, path=path, read=metrics)

@@ -47,7 +47,6 @@ class ListedSource(Source):
         return self._symbols
 
     def start(self, symbols: Sequence[str]) -> datetime:
-        del symbols
         return self._start
 
     def end(self) -> None:

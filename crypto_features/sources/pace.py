@@ -20,12 +20,7 @@ T = TypeVar("T")
 
 
 class BusyError(TransientError):
-    """The server asks to wait.
-
-    Args:
-        message: What it said.
-        retry_after: For how many seconds.
-    """
+    """The server asks to wait."""
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
         self.retry_after = retry_after

@@ -1,7 +1,7 @@
 """One market's candles from an exchange that answers a page at a time, and sometimes wrongly."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from crypto_features.errors import TransientError
@@ -13,8 +13,6 @@ Ask: TypeAlias = Callable[[int, int, int], list[Row]]
 
 _TRIES = 3
 """How often two pages may disagree before a read ends."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Pages:
@@ -64,7 +62,7 @@ class Pages:
                 asked, disagreed = self.cursor, disagreed + 1
                 self._step_back(before)
                 if disagreed == _TRIES:
-                    time = _EPOCH + timedelta(milliseconds=asked)
+                    time = datetime.fromtimestamp(asked / 1000, UTC)
                     raise TransientError(
                         f"{self._name}: two pages give different candles for {time:%Y-%m-%d %H:%M} "
                         f"({disagreed} times in a row); neither page is kept. Run again later."

@@ -4,15 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+from pydantic import TypeAdapter
 from upath import UPath
 
 from crypto_features.errors import InputError
 from crypto_features.sources.vendor import Choices, Span
-from crypto_features.sources.vendor.length import Length
 
 _READER = 5
 """Raised when a file may be understood in another way than before."""
@@ -33,6 +31,10 @@ class Remembered:
     error: str = ""
     failed: Mapping[str, str] = field(default_factory=dict)
     passed_over: Mapping[str, str] = field(default_factory=dict)
+
+
+_KEPT = TypeAdapter(tuple[str, Remembered])
+"""What is kept: of which state of the file, by which reader and choices, and what it held."""
 
 
 def signature(path: Path) -> str:
@@ -58,22 +60,16 @@ def recall(cache: UPath, path: Path, choices: Choices) -> Remembered | None:
     """
     key = _key(path, choices)
     try:
-        kept = json.loads(_place(cache, path).read_text())
-        if kept["of"] != key:
-            return None
-        spans = {symbol: _span(span) for symbol, span in kept["spans"].items()}
-        return Remembered(spans, kept["error"], dict(kept["failed"]), dict(kept["passed_over"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        of, found = _KEPT.validate_python(json.loads(_place(cache, path).read_text()))
+    except (FileNotFoundError, ValueError):
         return None  # never written, or torn by a kill.
+    return found if of == key else None
 
 
 def remember(cache: UPath, path: Path, choices: Choices, found: Remembered) -> None:
-    """Keep what a file holds."""
-    spans = {symbol: _values(span) for symbol, span in found.spans.items()}
     place = _place(cache, path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    why = {"error": found.error, "failed": {**found.failed}, "passed_over": {**found.passed_over}}
-    place.write_text(json.dumps({"of": _key(path, choices), "spans": spans, **why}))
+    place.write_text(json.dumps(_KEPT.dump_python((_key(path, choices), found), mode="json")))
 
 
 def _place(cache: UPath, path: Path) -> UPath:
@@ -82,15 +78,3 @@ def _place(cache: UPath, path: Path) -> UPath:
 
 def _key(path: Path, choices: Choices) -> str:
     return f"{_READER} {signature(path)} {choices}"
-
-
-def _values(span: Span) -> list[Any]:
-    length = span.length
-    about = [length.interval.total_seconds(), length.is_certain, length.late.total_seconds()] if length else None
-    return [span.first.isoformat(), span.last.isoformat(), about]
-
-
-def _span(values: list[Any]) -> Span:
-    first, last, about = values
-    length = Length(timedelta(seconds=about[0]), about[1], timedelta(seconds=about[2])) if about else None
-    return Span(datetime.fromisoformat(first), datetime.fromisoformat(last), length)

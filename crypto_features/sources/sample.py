@@ -51,7 +51,6 @@ class SampleSource(Source):
         return None
 
     def mark(self, symbol: str, start: datetime, end: datetime) -> str:
-        del start, end
         return f"{SEED}/{self._asset(symbol)}"
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:

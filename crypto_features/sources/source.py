@@ -121,17 +121,14 @@ class Source(Protocol):
 
         A source that resumes is not asked outside them.
         """
-        del symbol
         return [ALWAYS]
 
     def later(self, symbol: str) -> int:
         """How many candles of a symbol that was fetched are not over by the clock, and so were left out."""
-        del symbol
         return 0
 
     def shorter(self, symbol: str, start: datetime, end: datetime) -> Shorter | None:
         """The shorter candles from which the last `fetch` of these arguments made its own; `None` if from none."""
-        del symbol, start, end
         return None
 
     def passed_over(self) -> Mapping[str, str]:
@@ -144,17 +141,14 @@ class Source(Protocol):
 
     def ended(self, symbol: str) -> Standing | None:
         """Whether the market of a symbol on offer is halted or delisted, as far as that is known without asking."""
-        del symbol
         return None
 
     def shortfalls(self, symbol: str) -> tuple[str, ...]:
         """What this source turned out to be unable to give of a symbol, a sentence each: what, why, and who can."""
-        del symbol
         return ()
 
     def origin(self, symbol: str) -> str:
         """What the candles of a symbol are taken from: of another origin, what did not exist is asked for again."""
-        del symbol
         return self.name
 
     def mark(self, symbol: str, start: datetime, end: datetime) -> str | None:
@@ -162,5 +156,4 @@ class Source(Protocol):
 
         By default `None`: there is no such sign, and only a fetch tells.
         """
-        del symbol, start, end
         return None

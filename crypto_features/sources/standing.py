@@ -51,13 +51,11 @@ class Silent:
 
     @property
     def sentence(self) -> str:
-        """What was seen, for a person."""
         last = f"its last candle closed at {self.close:%Y-%m-%d %H:%M} UTC"
         return f"{self.symbol} is {self.standing}: {last}, and the next one was due {spoken(self.overdue)} ago"
 
     @property
     def todo(self) -> str:
-        """What a person can do about it."""
         return _TODO[self.standing]
 
 

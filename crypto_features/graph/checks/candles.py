@@ -9,6 +9,7 @@ import polars as pl
 from crypto_features.compute.resample import opens as bar_of
 from crypto_features.graph.checks.finding import Finding, rows
 from crypto_features.graph.inline import inline
+from crypto_features.graph.publish import last_metadata
 from crypto_features.lake.candles import coverage
 from crypto_features.lake.contract import validate
 from crypto_features.plots import quarantine_by_rule
@@ -26,14 +27,7 @@ ENDED = "ended"
 
 
 def contract(candles: pl.DataFrame, interval: timedelta, now: datetime, kind: RawRows = CANDLES) -> Finding:
-    """Every stored candle keeps the contract: types, positive prices, bounds, stamps on the grid, none from the future.
-
-    Args:
-        candles: Current candles or other raw rows, one for each symbol and open time.
-        interval: Length of a candle.
-        now: The current time.
-        kind: What the rows are.
-    """
+    """Every stored row keeps the contract: types, positive prices, bounds, stamps on the grid, none of the future."""
     _, broken = validate(candles.drop("known_at", strict=False), interval, now, kind)
     named = f"{kind.row}s"
     future = broken.filter(pl.col("rule").str.starts_with("is_over"))
@@ -88,27 +82,21 @@ def quarantined(quarantine: pl.DataFrame, stored: pl.DataFrame, allowed: float, 
 
 def failed_symbols(instance: dg.DagsterInstance, raw: str) -> dict[str, str]:
     """Why the last run of the raw table left out some symbols, by symbol."""
-    event = instance.get_latest_materialization_event(dg.AssetKey(raw))
-    found = (
-        event.asset_materialization.metadata.get("failed_symbols") if event and event.asset_materialization else None
-    )
-    return dict(found.value) if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
+    return _noted(instance, raw, "failed_symbols")
 
 
 def ended_markets(instance: dg.DagsterInstance, raw: str) -> dict[str, Standing]:
     """What the last run of the raw table learned of markets that are not traded, by symbol."""
-    event = instance.get_latest_materialization_event(dg.AssetKey(raw))
-    found = event.asset_materialization.metadata.get(ENDED) if event and event.asset_materialization else None
-    noted = found.value if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
-    return {symbol: Standing(why) for symbol, why in noted.items()}
+    return {symbol: Standing(why) for symbol, why in _noted(instance, raw, ENDED).items()}
+
+
+def _noted(instance: dg.DagsterInstance, raw: str, name: str) -> dict[str, str]:
+    found = last_metadata(instance, raw).get(name)
+    return dict(found.value) if isinstance(found, dg.JsonMetadataValue) and isinstance(found.value, dict) else {}
 
 
 def all_fetched(failed: Mapping[str, str]) -> Finding:
-    """The last run left out no symbol.
-
-    Args:
-        failed: Why a symbol was left out, by symbol.
-    """
+    """The last run left out no symbol."""
     return Finding(
         passed=not failed,
         text=f"{', '.join(sorted(failed))}: not fetched by the last run." if failed else "Every symbol was fetched.",
@@ -120,12 +108,7 @@ def all_fetched(failed: Mapping[str, str]) -> Finding:
 
 
 def all_current(silence: Sequence[Silent], unexpected: Sequence[Silent]) -> Finding:
-    """Every wanted symbol has the candles that closed, or the settings say why it has none.
-
-    Args:
-        silence: The symbols without a newer candle.
-        unexpected: Those of them that are waited for no longer, and are not declared as ended.
-    """
+    """Every wanted symbol has the candles that closed, or the settings say why it has none."""
     seen = "; ".join(one.sentence for one in silence)
     return Finding(
         passed=not unexpected,
@@ -166,13 +149,7 @@ def complete(candles: pl.DataFrame, interval: timedelta, holes: pl.DataFrame) ->
 
 
 def no_long_gap(holes: pl.DataFrame, step: timedelta, kind: RawRows) -> Finding:
-    """No symbol lacks rows for a day in a row.
-
-    Args:
-        holes: The gaps, as `gaps_in` gives them.
-        step: By which they are counted.
-        kind: What the rows are.
-    """
+    """No symbol lacks rows for a day in a row."""
     long = holes.filter(pl.col("missing") * step >= LONG_GAP)
     return Finding(
         passed=long.is_empty(),

@@ -35,7 +35,6 @@ class Finding:
         return self if self.passed else replace(self, facts={**self.facts, MONTHS: dg.MetadataValue.json([*months])})
 
     def result(self, asset: dg.AssetKey, name: str, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
-        """As Dagster records it."""
         todo = {} if self.passed else {TODO: dg.MetadataValue.text(self.todo)}
         return dg.AssetCheckResult(
             passed=self.passed,

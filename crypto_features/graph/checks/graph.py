@@ -1,6 +1,6 @@
 """The checks as Dagster runs them: one step an asset, over the months of the run, or over all of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -18,6 +18,7 @@ from crypto_features.graph.inline import inline
 from crypto_features.graph.lake import LakeResource, read_any
 from crypto_features.graph.partitions import FORMAT, months_of_run
 from crypto_features.graph.progress import same_inputs
+from crypto_features.graph.publish import last_metadata
 from crypto_features.ingest.missing import gaps_in
 from crypto_features.ingest.silence import declared_ends, silent_symbols, unexpected
 from crypto_features.lake.candles import current
@@ -39,10 +40,12 @@ Asked = Mapping[str, tuple[bool, str]]
 
 
 def every_check(settings: Settings, catalog: Catalog, opening: Opening) -> Sequence[dg.AssetChecksDefinition]:
-    """All checks of the graph."""
     return [
-        *([] if catalog.raw.project else [_candles(settings, catalog.raw, opening)]),
-        *(_raw(settings, raw) for raw in catalog.raws.values() if raw is not catalog.raw and not raw.project),
+        *(
+            _raw(settings, raw, opening if raw is catalog.raw else None)
+            for raw in catalog.raws.values()
+            if not raw.project
+        ),
         *(_bars(settings, bars) for bars in catalog.bars.values() if not bars.project),
         *(_table(settings, group) for group in catalog.groups.values()),
         *(_online(settings, group, catalog) for group in catalog.groups.values()),
@@ -50,73 +53,46 @@ def every_check(settings: Settings, catalog: Catalog, opening: Opening) -> Seque
     ]
 
 
-def _candles(settings: Settings, raw: RawTable, opening: Opening) -> dg.AssetChecksDefinition:
-    asked = {
-        "contract": (True, "Every stored candle keeps the contract."),
-        "quarantine": (True, "The share of rejected candles is small enough to trust the rest."),
-        "gaps": (False, "No symbol lacks a day in a row, or more than one candle in a hundred."),
-        "fresh": (False, "The newest candle of each symbol closed no longer ago than one interval and the grace."),
-        "all_fetched": (False, "The last run left out no symbol."),
-        "all_current": (False, "No symbol fell silent without being declared as ended."),
-    }
-
-    @dg.multi_asset_check(name=f"{raw.name}_checks", specs=_specs(raw.name, asked), can_subset=True)
-    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        now, table, rejected = clock.now(), lake.raw, lake.quarantine
-        if not table.months():
-            yield from _nothing_yet(context, raw.name, asked)
-            return
-
-        ended = candle_checks.ended_markets(context.instance, raw.name)
-        silence = silent_symbols(table, settings, ended, now, opening)
-
-        def look(months: Sequence[str]) -> Mapping[str, Finding]:
-            stored = current(_read(table, months))
-            quarantine = _read(rejected, [m for m in months if m in rejected.months()])
-            return {
-                "contract": candle_checks.contract(stored, lake.interval, now),
-                "quarantine": candle_checks.quarantined(quarantine, stored, settings.max_rejected),
-                "gaps": candle_checks.complete(stored, lake.interval, _gaps(table, months, lake.interval)),
-                "fresh": _fresh(table, raw, settings, now),
-                "all_current": candle_checks.all_current(silence, unexpected(silence, settings, now)),
-                "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance, raw.name)),
-            }
-
-        yield from _judged(context, table, asked, look)
-
-    return checks
-
-
-def _raw(settings: Settings, raw: RawTable) -> dg.AssetChecksDefinition:
+def _raw(settings: Settings, raw: RawTable, opening: Opening | None = None) -> dg.AssetChecksDefinition:
+    """The checks of a raw table; `opening` opens the source of the candles that everything is timed by."""
     row = raw.rows.row
+    whole = ", or more than one in a hundred" if opening else ""
     asked = {
         "contract": (True, f"Every stored {row} keeps the contract."),
         "quarantine": (True, f"The share of rejected {row}s is small enough to trust the rest."),
-        "gaps": (False, f"No symbol lacks {row}s for a day in a row."),
+        "gaps": (False, f"No symbol lacks {row}s for a day in a row{whole}."),
         "all_fetched": (False, "The last run left out no symbol."),
     }
+    if opening:
+        asked |= {
+            "fresh": (False, "The newest candle of each symbol closed no longer ago than one interval and the grace."),
+            "all_current": (False, "No symbol fell silent without being declared as ended."),
+        }
 
-    @dg.multi_asset_check(name=f"{raw.name}_checks", specs=_specs(raw.name, asked), can_subset=True)
-    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        table, rejected = lake.table(raw.name), lake.quarantine_of(raw)
-        if not table.months():
-            yield from _nothing_yet(context, raw.name, asked)
-            return
-        step = raw.rows.step_of(lake.interval)
+    def looking(instance: dg.DagsterInstance, lake: LakeResource, table: Table) -> Look:
+        now, rejected, step = clock.now(), lake.quarantine_of(raw), raw.rows.step_of(lake.interval)
+        ended = candle_checks.ended_markets(instance, raw.name)
+        silence = silent_symbols(table, settings, ended, now, opening) if opening else ()
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
-            stored = current(_read(table, months))
+            stored, holes = current(_read(table, months)), _gaps(table, months, step, raw.rows.holds)
             quarantine = _read(rejected, [m for m in months if m in rejected.months()])
-            return {
-                "contract": candle_checks.contract(stored, lake.interval, clock.now(), raw.rows),
+            found = {
+                "contract": candle_checks.contract(stored, lake.interval, now, raw.rows),
                 "quarantine": candle_checks.quarantined(quarantine, stored, settings.max_rejected, raw.rows),
-                "gaps": candle_checks.no_long_gap(_gaps(table, months, step, raw.rows.holds), step, raw.rows),
-                "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(context.instance, raw.name)),
+                "all_fetched": candle_checks.all_fetched(candle_checks.failed_symbols(instance, raw.name)),
+            }
+            if not opening:
+                return found | {"gaps": candle_checks.no_long_gap(holes, step, raw.rows)}
+            return found | {
+                "gaps": candle_checks.complete(stored, lake.interval, holes),
+                "fresh": _fresh(table, raw, settings, now),
+                "all_current": candle_checks.all_current(silence, unexpected(silence, settings, now)),
             }
 
-        yield from _judged(context, table, asked, look)
+        return look
 
-    return checks
+    return _of_table(raw.name, asked, looking)
 
 
 def _bars(settings: Settings, bars: Bars) -> dg.AssetChecksDefinition:
@@ -125,27 +101,22 @@ def _bars(settings: Settings, bars: Bars) -> dg.AssetChecksDefinition:
         "fresh": (False, "The newest bar of each symbol closed no longer ago than one bar and the grace."),
     }
 
-    @dg.multi_asset_check(name=f"{bars.name}_checks", specs=_specs(bars.name, asked), can_subset=True)
-    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        table, raw = lake.table(bars.name), lake.table(bars.of.name)
-        if not table.months():
-            yield from _nothing_yet(context, bars.name, asked)
-            return
+    def looking(_instance: dg.DagsterInstance, lake: LakeResource, table: Table) -> Look:
+        raw = lake.table(bars.of.name)
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
             counted = same_inputs(lake, table.name, months)  # a candle may arrive while the run goes on.
-            read = sorted(
-                {m for month in counted for m in bars.reads(lake.interval)[0].months(month)} & {*raw.months()}
-            )
+            reads = bars.reads(lake.interval)[0]
+            read = sorted({m for month in counted for m in reads.months(month)} & {*raw.months()})
             made, stored = _read(table, counted), current(_read(raw, read))
             return {
                 "row_count": candle_checks.bars_counted(made, stored, bars, lake.interval, counted),
                 "fresh": _fresh(table, bars, settings, clock.now()),
             }
 
-        yield from _judged(context, table, asked, look)
+        return look
 
-    return checks
+    return _of_table(bars.name, asked, looking)
 
 
 def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
@@ -157,13 +128,8 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
         "fresh": (False, "The newest bar of each symbol closed no longer ago than one bar and the grace."),
     }
 
-    @dg.multi_asset_check(name=f"{group.name}_checks", specs=_specs(group.name, asked), can_subset=True)
-    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        table, source = lake.table(group.name), lake.table(group.bars.name)
-        if not table.months():
-            yield from _nothing_yet(context, group.name, asked)
-            return
-        length = group.bar(lake.interval)
+    def looking(_instance: dg.DagsterInstance, lake: LakeResource, table: Table) -> Look:
+        source, length = lake.table(group.bars.name), group.bar(lake.interval)
         first = dict(table.collect(table.scan(columns=["symbol", table.time]).group_by("symbol").min()).iter_rows())
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
@@ -179,7 +145,26 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
                 "fresh": _fresh(table, group, settings, clock.now()),
             }
 
-        yield from _judged(context, table, asked, look)
+        return look
+
+    return _of_table(group.name, asked, looking)
+
+
+def _of_table(
+    name: str, asked: Asked, looking: Callable[[dg.DagsterInstance, LakeResource, Table], Look]
+) -> dg.AssetChecksDefinition:
+    """The checks of a table, which say that there are no rows yet until its first day or month is over."""
+
+    @dg.multi_asset_check(name=f"{name}_checks", specs=_specs(name, asked), can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        table = lake.table(name)
+        found: Mapping[str, Finding] = dict.fromkeys(
+            asked, Finding(passed=True, text="There are no rows yet.", todo="")
+        )
+        if published := table.months():
+            look = looking(context.instance, lake, table)
+            found = judged(context.instance, name, months_of_run(context, table), published, look)
+        yield from _results(context, name, asked, found)
 
     return checks
 
@@ -239,9 +224,7 @@ def _online(settings: Settings, group: FeatureGroup, catalog: Catalog) -> dg.Ass
 
 def _published_until(context: dg.AssetCheckExecutionContext, key: str) -> Sequence[datetime]:
     """The end of the window that the asset published last; empty if it never did."""
-    event = context.instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
-    found = event.asset_materialization if event else None
-    end = found.metadata.get("window_end") if found else None
+    end = last_metadata(context.instance, key).get("window_end")
     return [datetime.fromtimestamp(end.value, UTC)] if isinstance(end, dg.TimestampMetadataValue) else []
 
 
@@ -286,7 +269,6 @@ def _fresh(table: Table, declared: Declared, settings: Settings, now: datetime) 
 
 
 def _ages(lake: LakeResource, catalog: Catalog, settings: Settings, now: datetime) -> Mapping[str, dg.MetadataValue]:
-    """A picture of how old every table is."""
     states = list(table_age.table_ages(lake, now, settings.online_grace, catalog.timed))
     newest = pl.DataFrame(
         {
@@ -305,13 +287,6 @@ def _specs(asset: str, asked: Asked) -> Sequence[dg.AssetCheckSpec]:
     ]
 
 
-def _judged(
-    context: dg.AssetCheckExecutionContext, table: Table, asked: Asked, look: Look
-) -> Iterator[dg.AssetCheckResult]:
-    found = judged(context.instance, table.name, months_of_run(context, table), table.months(), look)
-    yield from _results(context, table.name, asked, found)
-
-
 def _results(
     context: dg.AssetCheckExecutionContext, asset: str, asked: Asked, found: Mapping[str, Finding]
 ) -> Iterator[dg.AssetCheckResult]:
@@ -320,13 +295,6 @@ def _results(
     for name, finding in found.items():
         if dg.AssetCheckKey(key, name) in context.selected_asset_check_keys:
             yield finding.result(key, name, ERROR if asked[name][0] else WARN)
-
-
-def _nothing_yet(context: dg.AssetCheckExecutionContext, asset: str, asked: Asked) -> Iterator[dg.AssetCheckResult]:
-    """A table without any partition holds nothing wrong: the first day or month is not over."""
-    yield from _results(
-        context, asset, asked, dict.fromkeys(asked, Finding(passed=True, text="There are no rows yet.", todo=""))
-    )
 
 
 def _read(table: Table, months: Sequence[str]) -> pl.DataFrame:

@@ -21,12 +21,7 @@ def equal(report: ParityReport) -> Finding:
 
 
 def registered(declared: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[str]]) -> Finding:
-    """The registry holds the views that the code declares, with the same features.
-
-    Args:
-        declared: Feature names of each view, from the code.
-        found: Feature names of each view, from the registry.
-    """
+    """The registry holds the views that the code declares, with the same features."""
     differ = sorted(v for v in declared.keys() | found.keys() if set(declared.get(v, ())) != set(found.get(v, ())))
     return Finding(
         passed=not differ,
@@ -40,13 +35,7 @@ def registered(declared: Mapping[str, Sequence[str]], found: Mapping[str, Sequen
 
 
 def enabled(view: str, disabled: Mapping[str, str], views: Container[str]) -> Finding:
-    """Neither the view nor a symbol is switched off.
-
-    Args:
-        view: Name of the view.
-        disabled: Why each view or symbol that is switched off is, by its name.
-        views: The names of all views.
-    """
+    """Neither the view nor a symbol is switched off."""
     mine = {name: why for name, why in disabled.items() if name == view or name not in views}
     return Finding(
         passed=not mine,

@@ -30,7 +30,6 @@ class Choices:
 
     @classmethod
     def of(cls, settings: Settings) -> "Choices":
-        """Those of the settings."""
         return cls(
             settings.files_columns,
             settings.files_stamps,

@@ -64,12 +64,6 @@ def is_header(names: Sequence[str], chosen: Collection[str] = ()) -> bool:
 def recognize(names: Sequence[str], market: str, chosen: Mapping[str, str], where: str) -> Columns:
     """Find the columns of a candle among a file's columns.
 
-    Args:
-        names: The file's columns.
-        market: The market that the file holds, for columns such as `Volume BTC`.
-        chosen: What the user decided: the file's column for a candle's column.
-        where: The file and its first rows, for errors.
-
     Raises:
         InputError: if a column is missing, or two could be meant.
     """
@@ -132,5 +126,4 @@ def _refuse_missing(names: Sequence[str], chosen: Mapping[str, str], where: str)
 
 
 def _of(assets: Iterable[str]) -> list[str]:
-    """How a volume in one of these is named."""
     return [name for a in assets for name in (*(f"{stem}_{a}" for stem in PLAIN_VOLUMES), f"{a}_volume")]

@@ -25,11 +25,6 @@ class _Bytes(Protocol):
 def unpacked(path: Path, spool: Path, limit: int) -> Path:
     """The plain file itself, or what a gzip, zstd or zip file holds, written to `spool`.
 
-    Args:
-        path: The file; what it is, its first bytes say.
-        spool: Where to write; the caller removes it.
-        limit: How many bytes it may unpack to.
-
     Raises:
         InputError: if it is not whole, holds more than `limit`, or is a zip of anything but one candle file.
     """

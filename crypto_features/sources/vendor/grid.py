@@ -34,14 +34,7 @@ class Zone:
 
 
 def off_grid(opens: pl.Series, length: timedelta, zone: Zone, where: str) -> str:
-    """What is wrong with candles that open beside the multiples of their length, for an error.
-
-    Args:
-        opens: Their open times in UTC, by `zone`.
-        length: Their length.
-        zone: Which zone the stamps are of.
-        where: The file and its first rows.
-    """
+    """What is wrong with candles that open beside the multiples of their length, for an error."""
     candles, stamps = timeframe(length) if not length % timedelta(seconds=1) else str(length), _spread(opens)
     shifts = [shift for stamp in stamps if (shift := _shift(stamp, length))]
     late = max(shifts, key=shifts.count, default=timedelta(0))
@@ -72,7 +65,6 @@ def off_grid(opens: pl.Series, length: timedelta, zone: Zone, where: str) -> str
 
 
 def _spread(opens: pl.Series) -> list[datetime]:
-    """Some of the times, evenly spread."""
     return opens.gather_every(max(len(opens) // _TRIED, 1)).to_list()
 
 

@@ -24,10 +24,6 @@ _TODO = (
 def json_rows(path: Path, text: str) -> pl.LazyFrame:
     """The rows of a text as freqtrade, ccxt and Binance write them, of records, or of an exchange's whole answer.
 
-    Args:
-        path: The file, for errors.
-        text: Its content.
-
     Raises:
         InputError: if it holds no list of rows, several, or rows in no known order.
         pl.exceptions.PolarsError: if it is not JSON.

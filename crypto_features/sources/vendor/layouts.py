@@ -17,19 +17,8 @@ OPEN_TIMES = (
 """Columns that say by their name that they hold the time at which a candle opened, most exact first."""
 TIMES = (
     *("unix", "unix_time", "unix_timestamp", "epoch", "timestamp", "time_stamp", "ts", "t", "datetime", "date_time"),
-    *(
-        "date_utc",
-        "time_utc",
-        "utc",
-        "date",
-        "time",
-        "day",
-        "snapped_at",
-        "timestamp_utc",
-        "utc_time",
-        "gmt_time",
-        "local_time",
-    ),
+    *("date_utc", "time_utc", "utc", "date", "time", "day", "snapped_at", "timestamp_utc", "utc_time", "gmt_time"),
+    "local_time",
 )
 """Columns that hold a candle's time; several must agree."""
 UNNAMED_TIMES = ("unnamed_0", "index", "level_0", "index_level_0", "price")
@@ -82,9 +71,6 @@ def headerless(rows: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
 
     A mean price lies between them, and a close time is a time. Where the last column may count the money that was
     paid, or the volume where the money stands before it, their sizes decide.
-
-    Args:
-        rows: The first rows of a text.
 
     Returns:
         Its columns; `None` if none fits, or if several do, as when no price ever moved.

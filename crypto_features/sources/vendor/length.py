@@ -103,7 +103,6 @@ def _of(steps: npt.NDArray[np.int64]) -> int | None:
 
 
 def _divisors(steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The greatest common divisor of each stretch of steps."""
     found, width = steps, 1
     while width < _STRETCH and len(found) > width:
         found = np.gcd(found[:-width], found[width:])

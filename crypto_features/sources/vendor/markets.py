@@ -30,11 +30,6 @@ class Markets:
 def markets_of(rows: pl.LazyFrame, named: str, where: str) -> Markets | None:
     """The markets of a file that holds many; `None` if it holds the one that it is named after.
 
-    Args:
-        rows: Rows with a column `pair`.
-        named: The market of the file's name.
-        where: The file and its first rows, for errors.
-
     Raises:
         InputError: if it holds another market, or several and its own among them, or rows of none, or none can be
             read.
@@ -61,7 +56,6 @@ def markets_of(rows: pl.LazyFrame, named: str, where: str) -> Markets | None:
 
 
 def _why_not(pair: str) -> str:
-    """Why a market among others is not read; empty if it is."""
     if is_contract(pair):
         return "a perpetual, future or option, not a spot market"
     try:

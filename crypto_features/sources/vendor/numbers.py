@@ -29,11 +29,6 @@ def unread(schema: pl.Schema, found: Columns) -> pl.Expr:
 def refuse_unread(rows: pl.LazyFrame, raw: Raw, unread: pl.Expr) -> None:
     """Name the first text that should be a number and is not.
 
-    Args:
-        rows: Rows with the column `unread`.
-        raw: The file's own rows.
-        unread: How `unread` was made from them.
-
     Raises:
         InputError: if there is one.
     """
@@ -48,7 +43,6 @@ def refuse_unread(rows: pl.LazyFrame, raw: Raw, unread: pl.Expr) -> None:
 
 
 def _sources(found: Columns) -> dict[str, str]:
-    """The file's column for each number."""
     sources = {**dict(zip(PRICES, found.prices, strict=True)), "volume": found.volume, "quote": found.quote_volume}
     return {ours: theirs for ours, theirs in sources.items() if theirs is not None}
 

@@ -5,24 +5,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 MONEY = (
-    *(
-        "USDT",
-        "USDC",
-        "BUSD",
-        "TUSD",
-        "FDUSD",
-        "DAI",
-        "USDP",
-        "USDS",
-        "PYUSD",
-        "UST",
-        "USD",
-        "EUR",
-        "GBP",
-        "JPY",
-        "KRW",
-    ),
-    *("AUD", "CAD", "CHF", "BRL", "TRY", "INR", "IDR", "MXN", "RUB", "UAH", "NGN", "ZAR", "PLN", "SGD", "HKD", "VND"),
+    *("USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI", "USDP", "USDS", "PYUSD", "UST", "USD", "EUR", "GBP", "JPY"),
+    *("KRW", "AUD", "CAD", "CHF", "BRL", "TRY", "INR", "IDR", "MXN", "RUB", "UAH", "NGN", "ZAR", "PLN", "SGD"),
+    *("HKD", "VND"),
 )
 """Currencies and what is pegged to one; a symbol alone, such as BTC, is priced in one of these."""
 _QUOTES = (*MONEY, "BTC", "XBT", "ETH", "BNB", "SOL")

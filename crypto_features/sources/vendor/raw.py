@@ -40,12 +40,6 @@ class Raw:
 def raw_rows(path: Path, spool: Path, limit: int, chosen: Collection[str]) -> Raw:
     """The rows of a candle file as they are written; its first bytes say what it is.
 
-    Args:
-        path: The file.
-        spool: A folder for what is unpacked or converted; the caller removes it.
-        limit: How many bytes it may unpack to.
-        chosen: Columns that a setting names, by which a text's header is found too.
-
     Raises:
         InputError: if the file is not whole or too large, its beginning is not UTF-8 text, or no header names the
             columns of a candle.

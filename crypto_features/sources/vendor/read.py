@@ -59,12 +59,6 @@ def open_file(path: Path, market: str, choices: Choices, spool: Path) -> VendorF
     What is not Parquet is parsed once, in streams, into a Parquet file; every row is then held to what its columns
     mean.
 
-    Args:
-        path: A CSV, Parquet, Arrow (Feather) or JSON file, or one packed by gzip, zip or zstd.
-        market: The market of its name.
-        choices: What the settings decide.
-        spool: A folder to keep parsed rows in; the caller removes it.
-
     Raises:
         InputError: if the file is not whole, lacks a column, or can be read in more than one way; it shows the first
             rows and the setting that decides.
@@ -131,7 +125,6 @@ def _in_base(rows: pl.LazyFrame, found: Columns, choices: Choices, where: str) -
 def _measured(
     rows: pl.LazyFrame, found: Columns, choices: Choices, name: FileName, *, zone: Zone, where: str
 ) -> VendorFile:
-    """The candles, and the span of each market."""
     counted = rows.group_by("symbol", "open_time").agg(rows=pl.len()).collect(engine="streaming")
     opens = counted.sort("symbol", "open_time")
     spans: dict[str, Span] = {}

@@ -77,11 +77,7 @@ def has_zone(dtype: pl.DataType, form: str) -> bool:
 
 
 def certain(ways: dict[str, int]) -> dict[str, int]:
-    """Without the epoch where every number is a date's digits: of seconds since 1970, few would be.
-
-    Args:
-        ways: How many stamps each form leaves unread.
-    """
+    """Without the epoch where every number is a date's digits: of seconds since 1970, few would be."""
     dates = any(not unread for form, unread in ways.items() if form in _DIGITS)
     return {form: unread for form, unread in ways.items() if form != "epoch" or not dates}
 

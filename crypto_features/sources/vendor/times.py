@@ -42,11 +42,6 @@ def times(lazy: pl.LazyFrame, found: Columns, choices: Choices) -> dict[str, pl.
 def the_time(rows: pl.LazyFrame, times: Sequence[str], where: str) -> str:
     """The way that reads every stamp, in whichever column. If several do, they must say the same.
 
-    Args:
-        rows: The stamps as each of `times` reads them.
-        times: The ways, as `times` names them.
-        where: The file and its first rows, for errors.
-
     Raises:
         InputError: if no way reads every stamp, or two read them differently.
     """

@@ -42,13 +42,6 @@ def is_quote(found: Columns, decided: str | None) -> bool:
 def check_size(candles: pl.LazyFrame, length: timedelta, found: Columns, market: str, where: str) -> None:
     """Refuse a volume that is too large for one in the base asset: times the price, no market trades as much.
 
-    Args:
-        candles: The candles.
-        length: Length of a candle.
-        found: The file's columns.
-        market: The market of the file's name, which may name the currency of the prices.
-        where: The file and its first rows, for errors.
-
     Raises:
         InputError: if half of the candles are worth more than an exchange trades of one coin.
     """
@@ -75,11 +68,6 @@ def check_size(candles: pl.LazyFrame, length: timedelta, found: Columns, market:
 
 def check_pair(candles: pl.LazyFrame, found: Columns, where: str) -> None:
     """Quote volume over base volume is the mean price paid, so it lies between low and high; swapped, its inverse does.
-
-    Args:
-        candles: The candles, with the quote volume as `quote`.
-        found: The file's columns.
-        where: The file and its first rows, for errors.
 
     Raises:
         InputError: if the columns change places within the file, or are the other way round.
