@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from crypto_features.lake.order import in_order
+from crypto_features.tables.order import in_order
 from crypto_features.tables.raw_rows import RAW_KEY
 
 WICK_RATIO = 3.0

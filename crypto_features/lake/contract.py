@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from crypto_features.errors import InputError
-from crypto_features.lake.order import in_order
 from crypto_features.tables.candle_rows import CANDLES
+from crypto_features.tables.order import in_order
 from crypto_features.tables.raw_rows import RAW_KEY, Column, RawRows
 
 CANDLE_SCHEMA = CANDLES.schema

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from crypto_features.lake.order import in_order
+from crypto_features.tables.order import in_order
 from crypto_features.tables.raw_rows import RAW_KEY
 
 Span: TypeAlias = tuple[int, int]

@@ -14,13 +14,13 @@ from upath import UPath
 
 from crypto_features.errors import InputError, TransientError, UnknownNameError
 from crypto_features.lake import parquet
-from crypto_features.lake.order import in_order
 from crypto_features.lake.owners import claim
 from crypto_features.lake.parquet import ParquetFile
 from crypto_features.lake.path_parts import check_month, check_table_name, kept_name
 from crypto_features.lake.pins import pin
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.months import month_span
+from crypto_features.tables.order import in_order
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.provenance import FINGERPRINTS, STAMPS, content_digest
 from crypto_features.whole_file import on_disk

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from crypto_features.errors import InputError, UnknownNameError
@@ -22,6 +23,7 @@ from crypto_features.tables.completeness import (
 from crypto_features.tables.cross_sections import at_each_time
 from crypto_features.tables.dtypes import TIME, held
 from crypto_features.tables.months import month_of, month_span, months_between
+from crypto_features.tables.order import by_symbol
 from crypto_features.tables.reach import spells, within_reach
 from crypto_features.tables.table import Join
 from crypto_features.tables.types import in_types
@@ -32,8 +34,8 @@ if TYPE_CHECKING:  # a group computes itself by this module.
 KEYS = ("symbol", "event_timestamp")
 _NONE = timedelta(0)
 _INSTANT = timedelta.resolution
-_KNOWN, _MEMBER = "\nknown", "\nmember"
-"""When a row became known, and whether it takes part: no column of a user has such a name."""
+_KNOWN = "\nknown"
+"""When a row became known: no column of a user has such a name."""
 
 
 def compute_partition(
@@ -145,13 +147,20 @@ def _compared(
     group: "FeatureGroup", bars: pl.DataFrame, layers: list[list[pl.Expr]], length: timedelta
 ) -> pl.DataFrame:
     """Each bar time by itself, its symbols in the order of their names; who takes no part has no values."""
-    rows = with_lowest(group, bars.sort("event_timestamp", "symbol"), length)
-    taking_part = pl.lit(value=True) if group.universe is None else at_each_time(group.universe).fill_null(value=False)
-    marked = rows.with_columns(taking_part.alias(_MEMBER))
-    members = marked.filter(_MEMBER)
+    bars = with_lowest(group, bars, length)
+    order = np.argsort(bars["event_timestamp"].to_physical().to_numpy(), kind="stable")
+    read = {"event_timestamp", *_roots(group)}
+    members = bars.select(name for name in bars.columns if name in read)[order]
+    if group.universe is not None:
+        takes_part = members.select(at_each_time(group.universe).fill_null(value=False)).to_series()
+        members, order = members.filter(takes_part), order[takes_part.to_numpy()]
     for layer in layers:
         members = members.with_columns(map(at_each_time, layer))
-    return pl.concat([members, marked.filter(~pl.col(_MEMBER))], how="diagonal")
+    place = np.full(bars.height, -1)
+    place[order] = np.arange(members.height)
+    found = pl.Series(place)
+    found = found if len(order) == bars.height else found.set(found < 0, None)
+    return bars.with_columns(members.select(feature.name for feature in group.features).select(pl.all().gather(found)))
 
 
 def _with_completeness(
@@ -193,25 +202,36 @@ def _needed(source: Join, frame: pl.DataFrame, month: str, interval: timedelta, 
 
 def _joined(group: "FeatureGroup", inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
     """The bars of the first input, with the columns of the others as they were known when each bar opened or closed."""
-    bars = _known(group.inputs[0], inputs, interval).rename({_KNOWN: "event_timestamp"})
-    expressions = [group.universe, *(feature.expression for feature in group.features)]
-    read = {root for expression in expressions if expression is not None for root in expression.meta.root_names()}
+    bars, read = _known(group.inputs[0], inputs, interval).rename({_KNOWN: "event_timestamp"}), _roots(group)
     for other in group.joins:
         rows = _known(other, inputs, interval, {name for name in other.columns if f"{other.name}.{name}" in read})
         rows = rows.rename({name: f"{other.name}.{name}" for name in rows.columns if name not in ("symbol", _KNOWN)})
-        if other.symbol is not None:
-            rows = rows.drop("symbol")
-            bars = bars.sort("event_timestamp")  # without symbols, rows are met in the order of time.
-        bars = bars.join_asof(
-            rows,
-            left_on="open_time" if other.at == "open" else "event_timestamp",
-            right_on=_KNOWN,
-            by="symbol" if other.symbol is None else None,
-            tolerance=other.lookback - _INSTANT,
-            coalesce=False,
-            check_sortedness=False,
-        ).drop(_KNOWN)
-    return bars if group.across is not None else bars.sort("symbol", "event_timestamp")
+        time = "open_time" if other.at == "open" else "event_timestamp"
+        if other.symbol is None:
+            bars = _as_of(bars, rows, time, other, by="symbol")
+            continue
+        times = _as_of(bars.select(pl.col(time).unique().sort()), rows.drop("symbol"), time, other)
+        bars = bars.join(times, on=time, how="left", nulls_equal=True, maintain_order="left")
+    return by_symbol(bars, "event_timestamp")
+
+
+def _as_of(bars: pl.DataFrame, rows: pl.DataFrame, time: str, join: Join, by: str | None = None) -> pl.DataFrame:
+    """The bars, each with the newest of the rows that were known then and are young enough."""
+    return bars.join_asof(
+        rows,
+        left_on=time,
+        right_on=_KNOWN,
+        by=by,
+        tolerance=join.lookback - _INSTANT,
+        coalesce=False,
+        check_sortedness=False,
+    ).drop(_KNOWN)
+
+
+def _roots(group: "FeatureGroup") -> set[str]:
+    """The columns that the group's expressions read."""
+    expressions = [group.universe, *(feature.expression for feature in group.features)]
+    return {root for expression in expressions if expression is not None for root in expression.meta.root_names()}
 
 
 def _known(
@@ -225,7 +245,7 @@ def _known(
         frame = frame.rename({"event_timestamp": _KNOWN})
     else:
         frame = frame.with_columns((pl.col("open_time").cast(TIME) + source.table.bar(interval)).alias(_KNOWN))
-    frame = frame.sort("symbol", _KNOWN)
+    frame = by_symbol(frame, _KNOWN)
     twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col(_KNOWN) == pl.col(_KNOWN).shift()))
     if len(twice):
         symbol, time = twice.row(0, named=True)["symbol"], twice[_KNOWN][0]
@@ -252,4 +272,4 @@ def _typed(group: "FeatureGroup", rows: pl.DataFrame, limit: float) -> pl.DataFr
     complete = pl.col(COMPLETENESS).is_null() | (pl.col(COMPLETENESS) >= limit)
     keys = pl.col("symbol").cast(pl.String), pl.col("event_timestamp").cast(TIME)
     columns = (pl.when(complete).then(held(pl.col(f.name), f.column_type)).alias(f.name) for f in group.features)
-    return rows.select(*keys, *completeness_columns(group), *columns).sort(KEYS)
+    return by_symbol(rows.select(*keys, *completeness_columns(group), *columns), "event_timestamp")

@@ -68,8 +68,13 @@ class Read:
 
     def merged(self, other: "Read") -> "Read":
         """What is read if a table is read in two ways."""
-        shared = tuple(sorted({*self.shared, *other.shared}))
-        return replace(self, lookback=max(self.lookback, other.lookback), shared=shared)
+        return replace(
+            self,
+            lookback=max(self.lookback, other.lookback),
+            own_month=self.own_month or other.own_month,
+            ahead=max(self.ahead, other.ahead),
+            shared=tuple(sorted({*self.shared, *other.shared})),
+        )
 
     def touches(self, columns: Collection[str] | None) -> bool:
         """Whether it reads one of these columns; `None` are all."""

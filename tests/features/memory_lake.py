@@ -8,7 +8,7 @@ from functools import cache
 import polars as pl
 
 from crypto_features.compute.resample import WAITS_UNTIL
-from crypto_features.known.history import FittedVersion, History
+from crypto_features.known.history import VERSION, FittedVersion, History, Versions
 from crypto_features.shipped import catalog as shipped
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import MIN_COMPLETENESS
@@ -41,6 +41,8 @@ def defined(catalog: Catalog) -> Mapping[str, Mapping[str, str]]:
 
 class MemoryLake:
     """Partitions by asset and month, with the notes that a real lake keeps in its files.
+
+    A further raw table has the rows that stand for its own, made from the candles, each known when its candle was.
 
     Args:
         candles: The candles of now.
@@ -89,21 +91,15 @@ class MemoryLake:
     def past(self) -> History:
         """Every version of what the tables are computed from."""
         known = self.candles.with_columns(known_at=pl.col("open_time") + HOUR) if self.raw is None else self.raw
-        known = known.with_columns(month=pl.col("open_time").dt.strftime("%Y-%m")).sort(
-            "symbol", "open_time", "known_at"
-        )
-
-        def versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
-            rows = known.filter(pl.col("month").is_in(list(months)), pl.col("symbol").is_in(list(symbols)))
-            return rows.drop("month") if columns is None else rows.select(columns)
-
+        known = known.sort("symbol", "open_time", "known_at")
         first = dict(known.group_by("symbol").agg(pl.col("known_at").min()).iter_rows())
+        further = {name: (_versions(self._stand_ins(name, known)), first) for name in self._further}
         fitted: dict[str, dict[str, list[FittedVersion]]] = {name: {} for name in self.catalog.models}
         for (asset, month), frame in self.frames.items():
             if asset in fitted:
                 version, parameters = frame.select("version", "parameters").row(0)
                 fitted[asset][month] = [FittedVersion(version, datetime.min.replace(tzinfo=UTC), parameters)]
-        return History(self.read, versions, first, fitted, self.catalog, HOUR, HOUR)
+        return History(self.read, _versions(known), first, fitted, self.catalog, HOUR, HOUR, further=further)
 
     @property
     def now(self) -> datetime:
@@ -147,7 +143,7 @@ class MemoryLake:
         return make_plan(self.graph, self.published(), self.read, now=self.now, confirm=confirm)
 
     def published(self) -> Published:
-        digests = {self.catalog.raw.name: {month: self._raw_digest(month) for month in self.months}}
+        digests = {raw: {month: self._raw_digest(raw, month) for month in self.months} for raw in self.catalog.raws}
         for name in self.catalog.models:
             digests[name] = {m: frame["version"][0] for (asset, m), frame in self.frames.items() if asset == name}
         return Published(self.notes, digests)
@@ -162,8 +158,8 @@ class MemoryLake:
     def read(
         self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
     ) -> pl.DataFrame:
-        raw = table == self.catalog.raw.name
-        found = [self._month_of_candles(m) if raw else self.frames.get((table, m)) for m in months]
+        raw = table in self.catalog.raws
+        found = [self._raw_month(table, m) if raw else self.frames.get((table, m)) for m in months]
         frame = pl.concat([f for f in found if f is not None] or [self._empty(table)])
         if symbols is not None and frame.width:
             frame = frame.filter(pl.col("symbol").is_in(list(symbols)))
@@ -176,19 +172,33 @@ class MemoryLake:
     def _empty(self, table: str) -> pl.DataFrame:
         return next((f.clear() for (asset, _), f in self.frames.items() if asset == table), pl.DataFrame())
 
-    def _month_of_candles(self, month: str) -> pl.DataFrame:
-        return self.candles.filter(pl.col("open_time").dt.strftime("%Y-%m") == month).sort("symbol", "open_time")
+    @property
+    def _further(self) -> list[str]:
+        """The raw tables beside the candles."""
+        return [name for name in self.catalog.raws if name != self.catalog.raw.name]
 
-    def _raw_digest(self, month: str) -> str:
-        if self.raw is None:
-            return input_digest(column_digests(self._month_of_candles(month)))
-        return input_digest(column_digests(self.raw.filter(pl.col("open_time").dt.strftime("%Y-%m") == month)))
+    def _stand_ins(self, name: str, candles: pl.DataFrame) -> pl.DataFrame:
+        """The rows of a further raw table that these candles stand for; each has the `known_at` of its candle."""
+        raw = self.catalog.raws[name]
+        if "known_at" not in candles.columns:
+            return raw.stand_in(candles, HOUR)
+        versions = candles.partition_by("known_at", as_dict=True, maintain_order=True)
+        return pl.concat(raw.stand_in(part, HOUR).with_columns(known_at=pl.lit(at)) for (at,), part in versions.items())
+
+    def _raw_month(self, name: str, month: str) -> pl.DataFrame:
+        rows = self.candles if name == self.catalog.raw.name else self._stand_ins(name, self.candles)
+        return _of_month(rows, month).sort("symbol", "open_time")
+
+    def _raw_digest(self, name: str, month: str) -> str:
+        rows = self.candles if self.raw is None else self.raw
+        rows = rows if name == self.catalog.raw.name else self._stand_ins(name, rows)
+        return input_digest(column_digests(_of_month(rows, month).sort("symbol", "open_time", maintain_order=True)))
 
     def _publish(self, node: Node, month: str) -> None:
         digests = {}
         for read in node.inputs:
             covered = [m for m in self.months if read.covers(month, m)]
-            raw = read.table == self.catalog.raw.name
+            raw = read.table in self.catalog.raws
             there = [m for m in covered if raw or (read.table, m) in self.frames]
             digests[read.table] = {m: self._digest(read.table, m, read.columns) for m in there}
         frame = node.compute(self.read, month, None)
@@ -201,8 +211,8 @@ class MemoryLake:
         self.notes.setdefault(node.name, {})[month] = note | ({WAITS_UNTIL: due.isoformat()} if due else {})
 
     def _digest(self, table: str, month: str, columns: Sequence[str] | None) -> str:
-        if table == self.catalog.raw.name:
-            return self._raw_digest(month)
+        if table in self.catalog.raws:
+            return self._raw_digest(table, month)
         frame = self.frames[table, month]
         model = table in self.catalog.models
         return frame["version"][0] if model else input_digest(column_digests(frame), columns)
@@ -211,3 +221,18 @@ class MemoryLake:
         """A fact that was published by the present code."""
         noted = self.notes.get(node.name, {}).get(month, {}).get(FINGERPRINTS)
         return node.fact and noted is not None and json.loads(noted) == node.fingerprints
+
+
+def _of_month(rows: pl.DataFrame, month: str) -> pl.DataFrame:
+    return rows.filter(pl.col("open_time").dt.strftime("%Y-%m") == month)
+
+
+def _versions(rows: pl.DataFrame) -> Versions:
+    """What reads every version of some raw rows."""
+
+    def versions(months: Sequence[str], columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
+        month = pl.col("open_time").dt.strftime("%Y-%m")
+        found = rows.filter(month.is_in(list(months)), pl.col("symbol").is_in(list(symbols)))
+        return found.sort(*VERSION) if columns is None else found.sort(*VERSION).select(columns)
+
+    return versions

@@ -25,6 +25,7 @@ from crypto_features.versions.provenance import column_digests
 from tests.features.cross_catalog import catalog as cross
 from tests.features.markets import DAY, HOUR
 from tests.features.memory_lake import Key, MemoryLake, behaviour
+from tests.features.mixed_catalog import catalog as mixed
 from tests.features.other_catalog import catalog as other
 from tests.features.weekly_catalog import catalog as weekly
 
@@ -333,9 +334,34 @@ class CrossHistories(Histories):
     code = CROSS_EDITS
 
 
-def short(code: Mapping[str, CodeEdit]) -> Mapping[str, Sequence[Step]]:
+MIXED_EDITS: Mapping[str, CodeEdit] = {
+    "another excess": ("standing", "excess", lambda e: e * 1.01, True),
+    "a correlation of one symbol": ("against", "correlation", for_added, False),
+}
+
+
+class MixedHistories(Histories):
+    """Those of a catalog that mixes a cross-section, a universe, a leader, several bars, settlements and a model."""
+
+    catalog = mixed
+    code = MIXED_EDITS
+
+
+COSTLY = frozenset({MixedHistories})
+"""Histories of which a step takes seconds."""
+TELLING = (
+    "a correction, and a run that is killed",
+    "a symbol, downtime and a tick",
+    "a late hour, and its day",
+    "prices and models deleted",
+)
+"""Those of `LATE` that costly ones play."""
+
+
+def short(kind: type[Histories]) -> Mapping[str, Sequence[Step]]:
     """`LATE`, and each edit of the code after a symbol was added."""
-    return {**{name: [ADD, RUN, ("edit", {"name": name})] for name in code}, **LATE}
+    late = {name: LATE[name] for name in (TELLING if kind in COSTLY else LATE)}
+    return {**{name: [ADD, RUN, ("edit", {"name": name})] for name in kind.code}, **late}
 
 
 @pytest.mark.parametrize(
@@ -347,8 +373,9 @@ def short(code: Mapping[str, CodeEdit]) -> Mapping[str, Sequence[Step]]:
             (OtherHistories, ", of another catalog"),
             (WeeklyHistories, ", of weeks"),
             (CrossHistories, ", across symbols"),
+            (MixedHistories, ", of all mixed"),
         )
-        for name, steps in short(kind.code).items()
+        for name, steps in short(kind).items()
     ],
 )
 def test_the_plan_of_a_short_history_equals_what_a_full_build_changes(
@@ -361,11 +388,55 @@ def test_the_plan_of_a_short_history_equals_what_a_full_build_changes(
         history.law()
 
 
+Cell = tuple[str, datetime]
+"""A symbol and the time of one of its rows."""
+
+
+def changed(before: pl.DataFrame, after: pl.DataFrame, column: str) -> set[Cell]:
+    """The rows of which a column was changed to any other bit."""
+    keys = ["symbol", "event_timestamp"]
+    both = before.select(*keys, was=column).join(after.select(*keys, now=column), on=keys, how="full", coalesce=True)
+    return {*both.filter(pl.col("was").ne_missing(pl.col("now"))).select(keys).iter_rows()}
+
+
+@pytest.mark.parametrize(("symbol", "reached"), [("HUGE", {"TINY", "ADDED"}), ("TINY", {"TINY"})])
+def test_a_correction_reaches_whoever_joins_its_symbol_and_every_rank_of_its_bars(
+    symbol: str, reached: set[str]
+) -> None:
+    history = MixedHistories()
+    history.begin(36, "nobody")
+    history.list_or_remove("ADDED")
+    history.run_the_plan_and_be_killed(100)
+    before = history.lake.copy()
+    history.correct(20, 23, symbol, up=True)  # the last hour of a block and of a day.
+    history.run_the_plan_and_be_killed(100)
+
+    def cells(table: str, column: str) -> set[Cell]:
+        was, now = (pl.concat([lake.frames[table, month] for month in lake.months]) for lake in (before, history.lake))
+        return changed(was, now, column)
+
+    moved = cells("momentum", "rise")
+    assert {name for name, _ in moved} == {symbol}
+    assert {name for name, _ in cells("against", "beta")} == reached
+    there = {
+        *history.lake.frames["standing", "2024-01"].drop_nulls("excess").select("symbol", "event_timestamp").iter_rows()
+    }
+    times = {time for _, time in moved}
+    assert cells("standing", "excess") == {(name, time) for name, time in there if time in times}
+    assert times
+
+
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("kind", "few", "many"),
-    [(Histories, 50, 500), (OtherHistories, 10, 200), (WeeklyHistories, 10, 200), (CrossHistories, 10, 200)],
+    [
+        (Histories, 50, 500),
+        (OtherHistories, 10, 200),
+        (WeeklyHistories, 10, 200),
+        (CrossHistories, 10, 200),
+        (MixedHistories, 2, 50),
+    ],
 )
 def test_the_plan_equals_what_a_full_build_changes(
     kind: type[Histories], few: int, many: int, count: Callable[..., int]
