@@ -115,7 +115,7 @@ def materialize_features(
         MissingTableError: if a view's table has not been computed yet.
     """
     from crypto_features.store import registered, session
-    from crypto_features.store.borrowed import origin
+    from crypto_features.store.tags import origin
 
     arguments.check_views(views)
     store = session.applied_store()

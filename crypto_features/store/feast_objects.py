@@ -14,8 +14,8 @@ from upath import UPath
 from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
 from crypto_features.store import session
-from crypto_features.store.completeness import LEAST
 from crypto_features.store.sharing import borrowed_view, require_one_folder, require_ttl
+from crypto_features.store.tags import BEHAVIOUR, LEAST
 from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.completeness import COMPLETENESS, least, lowest_columns
 from crypto_features.tables.group import FeatureGroup
@@ -145,7 +145,7 @@ def _view(entity: Entity, source: FileSource, group: FeatureGroup, interval: tim
                     # A tag is part of the field: a change of behaviour becomes a new version of the view.
                     tags={
                         "unit": feature.unit,
-                        "behaviour": behaviour[feature.name],
+                        BEHAVIOUR: behaviour[feature.name],
                         COMPLETENESS: lowest[feature.name],
                     },
                 )
@@ -153,7 +153,7 @@ def _view(entity: Entity, source: FileSource, group: FeatureGroup, interval: tim
             ),
         ],
         tags={
-            "behaviour": table_version(group.name),
+            BEHAVIOUR: table_version(group.name),
             LEAST: f"{least(group, Settings.load().min_completeness):g}",
         },
     )

@@ -17,15 +17,14 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.store import feast_private
-from crypto_features.store.borrowed import origin
-from crypto_features.store.completeness import carried
 from crypto_features.store.offline.job import PolarsRetrievalJob
-from crypto_features.store.offline.pinned import require_its_table, time_on_disk
+from crypto_features.store.offline.pinned import require_its_table
 from crypto_features.store.online import guard
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.store import GuardedOnlineStore
 from crypto_features.store.sharing import require_unused
 from crypto_features.store.stored_on_demand import stamped
+from crypto_features.store.tags import carried, origin
 
 _published: ContextVar[list[pl.DataFrame] | None] = ContextVar("published", default=None)
 
@@ -104,8 +103,7 @@ class GuardedProvider(PassthroughProvider):
         if disable_event_timestamp:
             start, end = guard.EPOCH, clock.now()
         names = [field.name for field in feature_view.features]
-        on_disk = time_on_disk(feature_view)
-        require_its_table(config, feature_view, names, feature_view, time=on_disk, span=(start, end))
+        require_its_table(config, feature_view, names, feature_view, (start, end))
         entities = [registry.get_entity(name, project) for name in feature_view.entities]
         keys, features, time, created = feast_private.column_names(feature_view, entities)
         job = self.offline_store.pull_latest_from_table_or_query(

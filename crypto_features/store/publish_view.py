@@ -48,11 +48,11 @@ def publish_view(view: str, start: datetime, end: datetime) -> Published:
         NotAppliedError: if there is no registry, or it is that of another data folder.
     """
     store = session.applied_store()
-    from crypto_features.store.borrowed import origin
     from crypto_features.store.provider import recording
     from crypto_features.store.registered import view_named
     from crypto_features.store.registry import version
     from crypto_features.store.tables import require_own_tables
+    from crypto_features.store.tags import origin
 
     copied = origin(view_named(store, view))
     if copied is not None:

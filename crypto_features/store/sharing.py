@@ -12,14 +12,12 @@ from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake.pins import announce_pin, release, set_pin
-from crypto_features.store.borrowed import OWNER, PLACE, VERSION, origin
-from crypto_features.store.completeness import LEAST
 from crypto_features.store.errors import ConsumedError, NotAppliedError
+from crypto_features.store.offline.pinned import behaviour_of
 from crypto_features.store.online.place import place_of
-from crypto_features.store.shared_registry import BEHAVIOUR
 from crypto_features.store.tables import real
+from crypto_features.store.tags import BEHAVIOUR, LEAST, OWNER, PLACE, VERSION, origin
 from crypto_features.tables.borrowed import Borrowed
-from crypto_features.versions.fingerprint import combined
 
 
 def borrowed_view(registry: Any, entity: Entity, table: Borrowed, types: Any, *, versioned: bool) -> FeatureView:
@@ -70,7 +68,7 @@ def borrowed_view(registry: Any, entity: Entity, table: Borrowed, types: Any, *,
             OWNER: table.project,
             VERSION: str(view.current_version_number or 0),
             PLACE: place_of(table.project, view, versioned=versioned),
-            BEHAVIOUR: combined(_fingerprints(view)),
+            BEHAVIOUR: behaviour_of(view),
             **({LEAST: view.tags[LEAST]} if LEAST in view.tags else {}),
         },
     )
@@ -93,10 +91,6 @@ def _owners(registry: Any, table: Borrowed) -> FeatureView:
     if copied is not None:
         raise InputError(f"{table.project} borrows {table.name} itself; declare project={copied.project!r}.")
     return view
-
-
-def _fingerprints(view: FeatureView) -> dict[str, str]:
-    return {field.name: field.tags.get(BEHAVIOUR, "") for field in view.features}
 
 
 def require_ttl(table: Borrowed, view: FeatureView, declared: Any) -> None:
@@ -192,7 +186,7 @@ def require_origin(registry: Any, view: FeatureView) -> None:
             there = registry.get_feature_view_by_version(view.name, copied.project, copied.version)
     except FeastObjectNotFoundException:
         there = None
-    if there is None or combined(_fingerprints(there)) != view.tags[BEHAVIOUR]:
+    if there is None or behaviour_of(there) != view.tags[BEHAVIOUR]:
         raise NotAppliedError(
             f"{copied.project} removed or replaced v{copied.version} of {view.name} while it was borrowed here; run "
             "`feast apply` again."

@@ -9,12 +9,12 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 
-from crypto_features.store.completeness import carried
 from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import utc
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.packing import kind_of, packer
 from crypto_features.store.online.request import serialized
+from crypto_features.store.tags import carried
 
 DTYPES: dict[str, pl.DataType] = {
     "double_val": pl.Float64(),

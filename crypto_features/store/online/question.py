@@ -9,12 +9,12 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import FeastType
 
 from crypto_features.store import feast_private
-from crypto_features.store.completeness import least, lowest
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import ViewAnswer
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.guard import Status
 from crypto_features.store.online.packing import kind_of, unpack_columns
+from crypto_features.store.tags import least, lowest_columns
 from crypto_features.tables.completeness import COMPLETENESS
 
 
@@ -53,7 +53,7 @@ def answered(
         else Status.EXPIRED
         for row, entity in zip(rows, entities, strict=True)
     ]
-    worst = [lowest(view, name) for name in requested]
+    worst = [*map(lowest_columns(view).get, requested)]
     shares = tuple(dict.fromkeys((COMPLETENESS, *filter(None, worst)))) if any(worst) else ()
     payloads = [
         row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)

@@ -22,7 +22,6 @@ from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.settings import Settings
 from crypto_features.store import feast_private, shared_registry
-from crypto_features.store.borrowed import origin
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, StoredRow
@@ -44,6 +43,7 @@ from crypto_features.store.online.request import (
     result_names,
     serialized,
 )
+from crypto_features.store.tags import origin
 
 SWITCH_SECONDS = 0.5
 """How old a process's knowledge of the switches may be."""

@@ -10,11 +10,11 @@ from feast.type_map import feast_value_type_to_python_type
 from feast.value_type import ValueType
 
 from crypto_features.errors import InputError
-from crypto_features.store.completeness import carried
 from crypto_features.store.online.pack_frame import DTYPES, VALUES
 from crypto_features.store.online.packing import kind_of, require_kinds, unpack
 from crypto_features.store.online.place import table_name
 from crypto_features.store.online.store import GuardedOnlineStore
+from crypto_features.store.tags import carried
 
 
 def guarded_store(store: FeatureStore) -> GuardedOnlineStore:
