@@ -7,7 +7,7 @@ import polars as pl
 from polars import selectors
 
 from crypto_features import clock
-from crypto_features.store import session
+from crypto_features.store import registered, session
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,6 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
         MissingTableError: if the view's table does not exist.
     """
     store = session.applied_store()
-    from crypto_features.store import registered
     from crypto_features.store.offline import source as files
     from crypto_features.store.online.pack_frame import dates_as_times
     from crypto_features.store.online.unpack_frame import guarded_store, online_frame

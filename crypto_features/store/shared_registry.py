@@ -192,10 +192,8 @@ def _reword(held: Any, new: Any) -> None:
 def install(online_store: type) -> None:
     """Have Feast open this registry for the projects that use our online store, and for others the one it opened.
 
-    Feast loads every other part of a project by class path, but not its registry.
-
-    Args:
-        online_store: The class of the online store's configuration.
+    Feast loads every other part of a project by class path, but not its registry. Ours is told by the class of the
+    online store's configuration.
     """
 
     def create_registry(store: FeatureStore) -> Any:

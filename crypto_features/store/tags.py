@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from feast import FeatureView
 
+from crypto_features.errors import InputError
 from crypto_features.tables.completeness import COMPLETENESS
 
 BEHAVIOUR = "behaviour"
@@ -28,6 +29,17 @@ def origin(view: FeatureView) -> Origin | None:
     """What a view is a copy of; `None` if it is the project's own."""
     tags = view.tags or {}
     return Origin(tags[OWNER], int(tags[VERSION]), tags[PLACE]) if OWNER in tags else None
+
+
+def require_own_view(view: FeatureView) -> None:
+    """Check that a view is the project's own, and so published by it.
+
+    Raises:
+        InputError: naming the project that it is one of.
+    """
+    copied = origin(view)
+    if copied is not None:
+        raise InputError(f"{view.name} belongs to {copied.project}, which publishes it; materialize it there.")
 
 
 def fingerprints(view: FeatureView) -> dict[str, str]:

@@ -16,11 +16,7 @@ from crypto_features.store.tags import lowest_columns
 def lowest(store: FeatureStore, refs: Sequence[str], entities: EntityFrame, *, full_names: bool) -> pl.DataFrame:
     """The entity rows with, for each feature, the lowest completeness of the bars in the window of its value.
 
-    Args:
-        store: Where the views are registered.
-        refs: Features, such as `price_features:rsi_14`; of a view that carries no completeness there is no column.
-        entities: The entity rows.
-        full_names: Whether names begin with their view.
+    A feature, such as `price_features:rsi_14`, of a view that carries no completeness has no column.
     """
     wanted: dict[str, dict[str, str]] = {}
     order = []

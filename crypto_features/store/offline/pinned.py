@@ -47,12 +47,7 @@ def require_its_table(
 ) -> None:
     """Check that the months of a span were computed as the version of a view describes.
 
-    Args:
-        config: Of the Feast repository.
-        view: The version that is asked for.
-        features: Which of its features.
-        current: The view as it is declared now; a month without notes was computed so.
-        span: First and last time of the rows to be read.
+    A month without notes was computed as `current` says, the view as it is declared now.
 
     Raises:
         OtherVersionError: naming the features that differ. Fields without fingerprints, of another project, pass.
