@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.store import registered, session, tables
+from crypto_features.store.errors import OutsideSpanWarning, UnknownThenWarning
 from crypto_features.store.reach import reaching
 from feature_repo import arguments
 from feature_repo.past import knowledge_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from crypto_features.store.offline.entities import EntityFrame
+    from crypto_features.store.offline.known import Knowledge
 
 
 def create_entity_df(
@@ -89,9 +94,7 @@ def get_training_features(
         MissingTableError: if a feature table has not been computed yet.
         NotAppliedError: if there is no registry, or it is that of another data folder.
     """
-    from crypto_features.store import registered, session
     from crypto_features.store.offline.entities import entity_frame
-    from crypto_features.store.offline.known import known_by
 
     known = knowledge_of(as_of)
     store = session.applied_store()
@@ -101,19 +104,8 @@ def get_training_features(
     entities.require(["symbol"], service if isinstance(service, str) else refs[0])
     views = list(dict.fromkeys(ref.partition(":")[0].partition("@")[0] for ref in refs))
     _known(entities.frame["symbol"], views)
-    with known_by(known):
-        job = store.get_historical_features(entities, chosen, full_feature_names=full_feature_names)
-    frame: pd.DataFrame = job.to_df()
-    columns = [name for name in frame.columns if name not in entities.frame.columns]
-    empty = frame[columns].isna().all(axis=1)
-    if known is not None and empty.any():
-        published = store.get_historical_features(entities, chosen, full_feature_names=full_feature_names)
-        past = known.reaches(entities.frame[entities.time])
-        unknown = int((past & empty & ~published.to_df()[columns].isna().all(axis=1)).sum())
-        if unknown:
-            _warn_of_the_unknown(unknown, len(frame))
-            return frame
-    if empty.all():
+    frame, unknown = _joined(entities, chosen, known, full=full_feature_names)
+    if not unknown and frame.drop(columns=entities.frame.columns).isna().all(axis=None):
         _warn_of_the_span(views, *entities.span)
     return frame
 
@@ -139,14 +131,11 @@ def get_training_completeness(
         MissingTableError: if a feature table has not been computed yet.
         NotAppliedError: if there is no registry, or it is that of another data folder.
     """
-    from crypto_features.store import registered, session
     from crypto_features.store.offline.completeness import lowest
     from crypto_features.store.offline.entities import entity_frame
-    from crypto_features.store.tables import require_own_tables
 
-    store = session.feature_store()
+    store = session.applied_store()
     refs = registered.resolved(store, service, full=full_feature_names)
-    require_own_tables([ref.partition(":")[0] for ref in refs])
     frame: pd.DataFrame = lowest(store, refs, entity_frame(entity_df), full_names=full_feature_names).to_pandas()
     return frame
 
@@ -176,44 +165,44 @@ def get_regime_features(
         OtherVersionError: with `as_of`, if the present code computes a feature otherwise than its table was.
         MissingTableError: if `regime_features` has not been computed yet.
     """
-    from crypto_features.store import registered, session
     from crypto_features.store.offline.entities import entity_frame
-    from crypto_features.store.offline.known import known_by
 
     known = knowledge_of(as_of)
-    store = session.applied_store()
-    view = registered.view_named(store, "regime_features")
+    view = registered.view_named(session.applied_store(), "regime_features")
     entities = entity_frame(create_entity_df(symbols, start_date, end_date))
     _known(entities.frame["symbol"], [view.name])
-    refs = [f"{view.name}:{field.name}" for field in view.features]
-    with known_by(known):
-        job = store.get_historical_features(entities, refs)
-    frame: pd.DataFrame = job.to_df()
-    empty = frame["regime_label"].isna()
-    if known is not None and empty.any():
-        published: pd.DataFrame = store.get_historical_features(entities, refs).to_df()
-        past = known.reaches(entities.frame[entities.time])
-        unknown = int((past & empty & published["regime_label"].notna()).sum())
-        if unknown:
-            _warn_of_the_unknown(unknown, len(frame))
+    frame, _ = _joined(entities, [f"{view.name}:{field.name}" for field in view.features], known)
     return frame
 
 
-def _warn_of_the_unknown(unknown: int, rows: int) -> None:
-    from crypto_features.store.errors import UnknownThenWarning
+def _joined(
+    entities: "EntityFrame", features: Any, known: "Knowledge | None", *, full: bool = False
+) -> "tuple[pd.DataFrame, int]":
+    """The entity rows with their features, and how many have none only because of what was known; a warning says it."""
+    from crypto_features.store.offline.known import known_by
 
-    message = (
-        f"{unknown} of {rows} rows have a value by what is known now, and none by what was known then: their candles "
-        "came more than CRYPTO_FEATURES_LATE_WAIT after their close, as after a downtime. Without as_of they have one."
-    )
-    warnings.warn(message, UnknownThenWarning, stacklevel=4)
+    store = session.applied_store()
+    with known_by(known):
+        frame: pd.DataFrame = store.get_historical_features(entities, features, full_feature_names=full).to_df()
+    columns = [name for name in frame.columns if name not in entities.frame.columns]
+    empty = frame[columns].isna().all(axis=1)
+    if known is None or not empty.any():
+        return frame, 0
+    published = store.get_historical_features(entities, features, full_feature_names=full).to_df()
+    past = known.reaches(entities.frame[entities.time])
+    unknown = int((past & empty & ~published[columns].isna().all(axis=1)).sum())
+    if unknown:
+        message = (
+            f"{unknown} of {len(frame)} rows have a value by what is known now, and none by what was known then: their "
+            "candles came more than CRYPTO_FEATURES_LATE_WAIT after their close, as after a downtime. Without as_of "
+            "they have one."
+        )
+        warnings.warn(message, UnknownThenWarning, stacklevel=4)
+    return frame, unknown
 
 
 def _warn_of_the_span(views: Sequence[str], first: datetime | None, last: datetime | None) -> None:
-    from crypto_features.store.errors import OutsideSpanWarning
-    from crypto_features.store.tables import span_of
-
-    covered = span_of(views)
+    covered = tables.span_of(views)
     if covered and first and last:
         times = " to ".join(f"{time:%Y-%m-%d %H:%M}" for time in (first, last))
         held = " to ".join(f"{time:%Y-%m-%d %H:%M}" for time in covered)
@@ -223,14 +212,12 @@ def _warn_of_the_span(views: Sequence[str], first: datetime | None, last: dateti
 
 def _known(symbols: pl.Series, views: Sequence[str]) -> None:
     """Check that the views are of this data folder, and that each symbol occurs in the table of one of them."""
-    from crypto_features.store.tables import require_own_tables, symbols_of
-
-    require_own_tables(views)
+    tables.require_own_tables(views)
     if symbols.dtype not in (pl.String, pl.Categorical, pl.Enum):
         raise InputError(f"symbol must hold texts such as 'BTC', not {symbols.dtype}.")
     wanted = symbols.cast(pl.String).drop_nulls().unique(maintain_order=True)
     available, missing = set[str](), dict.fromkeys(wanted)
-    for found in symbols_of(views):
+    for found in tables.symbols_of(views):
         available |= found
         missing = {name: None for name in missing if name not in found}
         if not missing:

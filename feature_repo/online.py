@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crypto_features import clock
 from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
+from crypto_features.store import registered, session, tables
 from crypto_features.store.publish_view import Published, publish_view
 from crypto_features.store.reach import reaching
 from feature_repo import arguments
@@ -69,7 +70,6 @@ def get_online_features(
         InputError: if there is no symbol or no feature, two features have one name, or `max_age` is no duration.
         StoreUnreachableError: if the online store does not answer; the next call tries again.
     """
-    from crypto_features.store import registered, session
     from crypto_features.store.online.answer import lowest_completeness, summary
     from crypto_features.store.online.store import limited_to
 
@@ -114,8 +114,7 @@ def materialize_features(
         InputError: if `views` is no list, or the end is before the start.
         MissingTableError: if a view's table has not been computed yet.
     """
-    from crypto_features.store import registered, session
-    from crypto_features.store.borrowed import origin
+    from crypto_features.store.tags import origin
 
     arguments.check_views(views)
     store = session.applied_store()
@@ -142,7 +141,6 @@ def validate_feature_freshness(
         UnknownNameError: if a view does not exist.
         InputError: if `views` is no list, or `max_age` is no duration.
     """
-    from crypto_features.store import session
     from crypto_features.store.online.freshness import freshness
 
     arguments.check_views(views)
@@ -152,11 +150,9 @@ def validate_feature_freshness(
 
 def _require_a_known(symbols: Sequence[str], views: Sequence[str]) -> None:
     """A symbol that was never published is NOT_FOUND; if the market has none of them, it is a mistake."""
-    from crypto_features.store.tables import symbols_of
-
     available: set[str] = set()
     try:
-        for found in symbols_of(views):
+        for found in tables.symbols_of(views):
             if not found.isdisjoint(symbols):
                 return
             available |= found

@@ -43,7 +43,7 @@ __all__ = [
     "parity",
 ]
 
-_HOMES = {"Difference": "compare", "ParityReport": "compare", "parity": "compare", "Published": "publish"}
+_HOMES = {"Difference": "compare", "ParityReport": "compare", "parity": "compare", "Published": "publish_view"}
 
 
 def __getattr__(name: str) -> object:

@@ -7,7 +7,7 @@ import polars as pl
 from polars import selectors
 
 from crypto_features import clock
-from crypto_features.store import session
+from crypto_features.store import registered, session
 
 
 @dataclass(frozen=True)
@@ -67,20 +67,18 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
         MissingTableError: if the view's table does not exist.
     """
     store = session.applied_store()
-    from crypto_features.store import registered
-    from crypto_features.store.completeness import carried
     from crypto_features.store.offline import source as files
     from crypto_features.store.online.pack_frame import dates_as_times
     from crypto_features.store.online.unpack_frame import guarded_store, online_frame
+    from crypto_features.store.tags import carried
 
     found = registered.view_named(store, view)
     source = found.batch_source
     keys = [column.name for column in found.entity_columns]
     features = [*(field.name for field in found.features), *carried(found)]
-    stored = {new: old for old, new in (source.field_mapping or {}).items()}
     until = min(clock.as_utc(as_of), clock.now()) if as_of else clock.now()
     columns = [source.timestamp_field, *([source.created_timestamp_column] if source.created_timestamp_column else [])]
-    names_on_disk = [stored.get(name, name) for name in (*keys, *columns, *features)]
+    names_on_disk = [files.on_disk_name(source, name) for name in (*keys, *columns, *features)]
     online = online_frame(store, found)
     grace = guarded_store(store).grace(store.config)
     since = clock.before(clock.before(until, found.ttl), grace) if found.ttl else None

@@ -14,10 +14,10 @@ from upath import UPath
 from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
 from crypto_features.store import session
-from crypto_features.store.completeness import LEAST
-from crypto_features.store.sharing import borrowed_view, require_one_folder, require_ttl
-from crypto_features.tables.borrowed import Borrowed
+from crypto_features.store.sharing import borrowed_view
+from crypto_features.store.tags import BEHAVIOUR, LEAST
 from crypto_features.tables.completeness import COMPLETENESS, least, lowest_columns
+from crypto_features.tables.dtypes import TIME
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.service import FeatureService
 from crypto_features.versions.measured import feature_versions, table_version
@@ -33,7 +33,7 @@ _TYPES: Mapping[pl.DataType, feast_types.FeastType] = {
     pl.String(): feast_types.String,
     pl.Binary(): feast_types.Bytes,
     pl.Date(): feast_types.UnixTimestamp,
-    pl.Datetime("us", "UTC"): feast_types.UnixTimestamp,
+    TIME: feast_types.UnixTimestamp,
 }
 
 
@@ -82,8 +82,9 @@ def feast_objects(root: UPath, interval: timedelta) -> FeastObjects:
     sources = {name: _source(root, group) for name, group in groups.items()}
     views = {name: _view(entity, sources[name], group, interval) for name, group in groups.items()}
     for name, table in catalog.borrowed.items():
-        views[name] = _borrowed(entity, table, interval)
-        require_one_folder(table, views[name], root / name)
+        views[name] = borrowed_view(
+            session.feature_store(), entity, table, _type, ttl=table.time_to_live(interval), folder=root / name
+        )
         sources[name] = views[name].batch_source
     services = {
         name: feast.FeatureService(
@@ -96,14 +97,6 @@ def feast_objects(root: UPath, interval: timedelta) -> FeastObjects:
         for name, service in catalog.services.items()
     }
     return FeastObjects(entity, sources, views, services)
-
-
-def _borrowed(entity: Entity, table: Borrowed, interval: timedelta) -> FeatureView:
-    store = session.feature_store()
-    versioned = store.config.registry.enable_online_feature_view_versioning
-    view = borrowed_view(store.registry, entity, table, _type, versioned=versioned)
-    require_ttl(table, view, table.time_to_live(interval))
-    return view
 
 
 def _parts(service: FeatureService, view: FeatureView, names: Sequence[str]) -> list[FeatureView | str]:
@@ -145,7 +138,7 @@ def _view(entity: Entity, source: FileSource, group: FeatureGroup, interval: tim
                     # A tag is part of the field: a change of behaviour becomes a new version of the view.
                     tags={
                         "unit": feature.unit,
-                        "behaviour": behaviour[feature.name],
+                        BEHAVIOUR: behaviour[feature.name],
                         COMPLETENESS: lowest[feature.name],
                     },
                 )
@@ -153,7 +146,7 @@ def _view(entity: Entity, source: FileSource, group: FeatureGroup, interval: tim
             ),
         ],
         tags={
-            "behaviour": table_version(group.name),
+            BEHAVIOUR: table_version(group.name),
             LEAST: f"{least(group, Settings.load().min_completeness):g}",
         },
     )

@@ -1,12 +1,11 @@
 """Values in another type, as long as that type holds them. Pure."""
 
 import polars as pl
-from polars.datatypes import DataTypeClass
 
 from crypto_features.errors import InputError
 from crypto_features.store.offline.join import utc
+from crypto_features.tables.dtypes import Dtype
 
-Dtype = pl.DataType | DataTypeClass
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 

@@ -17,26 +17,26 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.store import feast_private
-from crypto_features.store.borrowed import origin
-from crypto_features.store.completeness import carried
 from crypto_features.store.offline.job import PolarsRetrievalJob
-from crypto_features.store.offline.pinned import require_its_table, time_on_disk
+from crypto_features.store.offline.pinned import require_its_table
 from crypto_features.store.online import guard
+from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.store import GuardedOnlineStore
 from crypto_features.store.sharing import require_unused
 from crypto_features.store.stored_on_demand import stamped
+from crypto_features.store.tags import carried, require_own_view
 
-_published: ContextVar[list[pl.DataFrame] | None] = ContextVar("published", default=None)
+_published: ContextVar[list[StoredRow] | None] = ContextVar("published", default=None)
 
 
 @contextmanager
-def recording() -> Iterator[list[pl.DataFrame]]:
-    """Collect the keys and event times of every row that this context publishes."""
-    frames: list[pl.DataFrame] = []
-    token = _published.set(frames)
+def recording() -> Iterator[list[StoredRow]]:
+    """Collect every row that this context publishes."""
+    rows: list[StoredRow] = []
+    token = _published.set(rows)
     try:
-        yield frames
+        yield rows
     finally:
         _published.reset(token)
 
@@ -91,10 +91,7 @@ class GuardedProvider(PassthroughProvider):
             OtherVersionError: if a month was computed otherwise than the view describes: its rows are not those of
                 this version, which others may read.
         """
-        copied = origin(feature_view) if type(feature_view) is FeatureView else None
-        if copied is not None:
-            why = f"{feature_view.name} belongs to {copied.project}, which publishes it; materialize it there."
-            raise InputError(why)
+        require_own_view(feature_view)
         if not isinstance(self.online_store, GuardedOnlineStore) or type(feature_view) is not FeatureView:
             super().materialize_single_feature_view(
                 config, feature_view, start_date, end_date, registry, project, tqdm_builder, disable_event_timestamp
@@ -104,8 +101,7 @@ class GuardedProvider(PassthroughProvider):
         if disable_event_timestamp:
             start, end = guard.EPOCH, clock.now()
         names = [field.name for field in feature_view.features]
-        on_disk = time_on_disk(feature_view)
-        require_its_table(config, feature_view, names, feature_view, time=on_disk, span=(start, end))
+        require_its_table(config, feature_view, names, feature_view, (start, end))
         entities = [registry.get_entity(name, project) for name in feature_view.entities]
         keys, features, time, created = feast_private.column_names(feature_view, entities)
         job = self.offline_store.pull_latest_from_table_or_query(
@@ -117,17 +113,11 @@ class GuardedProvider(PassthroughProvider):
             keys = [column.name for column in feature_view.entity_columns if column.name in frame.columns]
             nameless = frame.filter(pl.any_horizontal(pl.col(keys).is_null())) if keys else frame.clear()
             frame = frame.drop_nulls(keys) if keys else frame
-            rows = packed_rows(
-                frame,
-                feature_view,
-                source.timestamp_field,
-                source.created_timestamp_column or None,
-                config.entity_key_serialization_version,
-            )
+            rows = packed_rows(frame, feature_view, config.entity_key_serialization_version)
             self.online_store.write_rows(config, feature_view, rows)
-            frames = _published.get()
-            if frames is not None:
-                frames.append(frame.select(*keys, pl.col(source.timestamp_field).alias("event_timestamp")))
+            published = _published.get()
+            if published is not None:
+                published.extend(rows)
             if not nameless.is_empty():
                 raise InputError(
                     f"{feature_view.name}: {nameless.height} rows of {source.name!r} have no {' or '.join(keys)}, the "

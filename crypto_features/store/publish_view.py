@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 
-import polars as pl
-
-from crypto_features.errors import InputError
-from crypto_features.store import session
+from crypto_features.store import registered, session
+from crypto_features.store.online.guard import time_of
 
 
 @dataclass(frozen=True)
@@ -48,26 +46,20 @@ def publish_view(view: str, start: datetime, end: datetime) -> Published:
         NotAppliedError: if there is no registry, or it is that of another data folder.
     """
     store = session.applied_store()
-    from crypto_features.store.borrowed import origin
     from crypto_features.store.provider import recording
-    from crypto_features.store.registered import view_named
     from crypto_features.store.registry import version
-    from crypto_features.store.tables import require_own_tables
+    from crypto_features.store.tags import require_own_view
 
-    copied = origin(view_named(store, view))
-    if copied is not None:
-        raise InputError(f"{view} belongs to {copied.project}, which publishes it; materialize it there.")
-    require_own_tables([view])
+    require_own_view(registered.view_named(store, view))
     began = perf_counter()
-    with recording() as frames, quiet():
+    with recording() as rows, quiet():
         store.materialize(start, end, feature_views=[view])
-    rows = pl.concat(frames) if frames else pl.DataFrame({"event_timestamp": []})
-    first, last = rows["event_timestamp"].min(), rows["event_timestamp"].max()
+    events = [time_of(row.event) for row in rows]
     return Published(
-        rows=rows.height,
-        symbols=rows.drop("event_timestamp").n_unique() if rows.height else 0,
-        first_event_time=first if isinstance(first, datetime) else None,
-        last_event_time=last if isinstance(last, datetime) else None,
+        rows=len(rows),
+        symbols=len({row.key for row in rows}),
+        first_event_time=min(events, default=None),
+        last_event_time=max(events, default=None),
         seconds=perf_counter() - began,
         registry_version=version(store.registry, store.project),
     )

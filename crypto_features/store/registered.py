@@ -1,7 +1,7 @@
 """Checks the names that a user hands in against the registry, before Feast meets them."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store import session
@@ -21,25 +21,26 @@ def view_named(store: "FeatureStore", name: str) -> "FeatureView":
         UnknownNameError: naming those that exist.
         NotAppliedError: if the registry is empty.
     """
-    views = {view.name: view for view in store.registry.list_feature_views(store.project, allow_cache=True)}
-    if name not in views:
-        _require_applied(views)
-        raise UnknownNameError("feature view", name, views, APPLY)
-    return views[name]
+    found: FeatureView = _named(
+        "feature view", name, store.registry.list_feature_views(store.project, allow_cache=True)
+    )
+    return found
 
 
 def service_named(store: "FeatureStore", name: str) -> "FeatureService":
-    """The feature service of that name.
+    """The feature service of that name; the errors are those of `view_named`."""
+    found: FeatureService = _named(
+        "feature service", name, store.registry.list_feature_services(store.project, allow_cache=True)
+    )
+    return found
 
-    Raises:
-        UnknownNameError: naming those that exist.
-        NotAppliedError: if the registry is empty.
-    """
-    services = {one.name: one for one in store.registry.list_feature_services(store.project, allow_cache=True)}
-    if name not in services:
-        _require_applied(services)
-        raise UnknownNameError("feature service", name, services, APPLY)
-    return services[name]
+
+def _named(kind: str, name: str, found: Sequence[Any]) -> Any:
+    for one in found:
+        if one.name == name:
+            return one
+    _require_applied(found)
+    raise UnknownNameError(kind, name, [one.name for one in found], APPLY)
 
 
 def check_feature_refs(store: "FeatureStore", refs: Sequence[str]) -> None:
@@ -52,16 +53,15 @@ def check_feature_refs(store: "FeatureStore", refs: Sequence[str]) -> None:
     """
     if isinstance(refs, str) or not refs:
         raise InputError(f"feature_refs must be a list such as ['price_features:rsi_14'], not {refs!r}.")
-    views = {view.name: view for view in store.registry.list_all_feature_views(store.project, allow_cache=True)}
+    views = store.registry.list_all_feature_views(store.project, allow_cache=True)
     for ref in refs:
         view, colon, feature = str(ref).partition(":")
         if not (view and colon and feature):
             raise InputError(f"feature reference {ref!r} must have the form view:feature, as price_features:rsi_14.")
         name, at, version = view.partition("@")
-        if name not in views:
-            _require_applied(views)
-            raise UnknownNameError("feature view", name, views, APPLY)
-        chosen = _version(store, views[name], version) if at else views[name]
+        chosen = _named("feature view", name, views)
+        if at:
+            chosen = _version(store, chosen, version)
         known = [field.name for field in chosen.features]
         if feature not in known:
             raise UnknownNameError("feature", feature, known, f"It was looked for in {view}.")
@@ -131,6 +131,6 @@ def _require_one_name_each(refs: Sequence[str], *, full: bool) -> None:
         held[name] = ref
 
 
-def _require_applied(found: Iterable[object]) -> None:
-    if not list(found):
+def _require_applied(found: Sequence[object]) -> None:
+    if not found:
         raise NotAppliedError(f"the registry at {session.registry_place()} is empty. {session.APPLY}")

@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from crypto_features.settings import Settings
-from crypto_features.store import session
+from crypto_features.store import registered, session, switch
 from crypto_features.store.publish_view import Published, publish_view, quiet
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class FeastResource(dg.ConfigurableResource[None]):
         objects = list(declared.objects.values())
         stale = [
             one
-            for registered, kept in (
+            for there, kept in (
                 (store.list_feature_services(), declared.services),
                 (store.list_feature_views(), declared.views),
                 (store.list_data_sources(), declared.sources),
                 (store.list_entities(), {declared.entity.name, "__dummy"}),
             )
-            for one in registered
+            for one in there
             if one.name not in kept
         ]
         gone = {view.name for view in store.list_feature_views()} - declared.views.keys()
@@ -70,17 +70,7 @@ class FeastResource(dg.ConfigurableResource[None]):
         return AppliedRegistry(version(store.registry, store.project), tuple(declared.objects))
 
     def materialize(self, view: str, start: datetime, end: datetime) -> Published:
-        """Publish the newest row of each entity between two times to the online store.
-
-        Args:
-            view: Name of the feature view.
-            start: Start of the window, inclusive; the span that may still be served is always covered.
-            end: End of the window, inclusive; never later than the clock.
-
-        Raises:
-            UnknownNameError: if the registry has no such view.
-            MissingTableError: if the view's table has no partition yet.
-        """
+        """Publish the newest row of each entity between two times to the online store, as `publish_view` says."""
         return publish_view(view, start, end)
 
     def online_rows(self, view: str) -> pl.DataFrame:
@@ -91,9 +81,8 @@ class FeastResource(dg.ConfigurableResource[None]):
         """
         store = session.feature_store()
         from crypto_features.store.online.unpack_frame import online_frame
-        from crypto_features.store.registered import view_named
 
-        return online_frame(store, view_named(store, view))
+        return online_frame(store, registered.view_named(store, view))
 
     def views(self) -> dict[str, list[str]]:
         """The feature names of each registered view."""
@@ -102,9 +91,7 @@ class FeastResource(dg.ConfigurableResource[None]):
 
     def disabled(self) -> dict[str, str]:
         """Why each view or symbol that is switched off is, by its name."""
-        from crypto_features.store.switch import disabled
-
-        return disabled()
+        return switch.disabled()
 
     def training_set(
         self, service: str, entity_rows: pl.DataFrame, knowledge: "Knowledge | None" = None
@@ -122,10 +109,9 @@ class FeastResource(dg.ConfigurableResource[None]):
             MissingTableError: if a view's table has no partition yet.
         """
         from crypto_features.store.offline.known import known_by
-        from crypto_features.store.registered import service_named
 
         store = session.feature_store()
         with known_by(knowledge):
-            job = store.get_historical_features(entity_rows, service_named(store, service))
+            job = store.get_historical_features(entity_rows, registered.service_named(store, service))
         frame: pl.DataFrame = job.to_polars()
         return frame

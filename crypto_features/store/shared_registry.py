@@ -14,11 +14,9 @@ from feast.infra.registry.sql import SqlRegistry, SqlRegistryConfig, metadata
 from feast.version_utils import parse_version
 from sqlalchemy import Engine, create_engine, inspect, select, text, update
 
-from crypto_features.store import feast_private
+from crypto_features.store import feast_private, sharing
 from crypto_features.store.errors import StoreUnreachableError
-
-BEHAVIOUR = "behaviour"
-"""The tag of a field that holds the fingerprint of what it computes."""
+from crypto_features.store.tags import BEHAVIOUR
 
 LOCK_SECONDS = 60
 """How long a process waits for another one's change."""
@@ -44,8 +42,6 @@ class SharedSqlRegistry(SqlRegistry):
         Feast would count a reworded description as a new version, whose online rows are yet to be published; and a
         changed TTL would make it forget which version, and so which rows, are the current ones.
         """
-        from crypto_features.store import sharing
-
         with self._alone():
             sharing.require_own_table(self, project, feature_view)
             sharing.require_origin(self, feature_view)
@@ -84,8 +80,6 @@ class SharedSqlRegistry(SqlRegistry):
         Raises:
             ConsumedError: if another project reads it.
         """
-        from crypto_features.store import sharing
-
         with self._alone():
             sharing.require_unused(self, project, [name])
             held = self._get_any_feature_view(name, project)
@@ -98,8 +92,6 @@ class SharedSqlRegistry(SqlRegistry):
         Raises:
             ConsumedError: if another project reads one of its views.
         """
-        from crypto_features.store import sharing
-
         if name != self.project:
             return
         with self._alone():
@@ -200,10 +192,8 @@ def _reword(held: Any, new: Any) -> None:
 def install(online_store: type) -> None:
     """Have Feast open this registry for the projects that use our online store, and for others the one it opened.
 
-    Feast loads every other part of a project by class path, but not its registry.
-
-    Args:
-        online_store: The class of the online store's configuration.
+    Feast loads every other part of a project by class path, but not its registry. Ours is told by the class of the
+    online store's configuration.
     """
 
     def create_registry(store: FeatureStore) -> Any:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
-from feast import Entity, FeatureView, Field, FileSource
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource
 from feast import types as feast_types
 from feast.data_format import ParquetFormat
 from feast.errors import FeastObjectNotFoundException
@@ -12,32 +13,35 @@ from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake.pins import announce_pin, release, set_pin
-from crypto_features.store.borrowed import OWNER, PLACE, VERSION, origin
-from crypto_features.store.completeness import LEAST
 from crypto_features.store.errors import ConsumedError, NotAppliedError
+from crypto_features.store.offline.pinned import behaviour_of
 from crypto_features.store.online.place import place_of
-from crypto_features.store.shared_registry import BEHAVIOUR
 from crypto_features.store.tables import real
+from crypto_features.store.tags import BEHAVIOUR, LEAST, OWNER, PLACE, VERSION, origin
 from crypto_features.tables.borrowed import Borrowed
-from crypto_features.versions.fingerprint import combined
 
 
-def borrowed_view(registry: Any, entity: Entity, table: Borrowed, types: Any, *, versioned: bool) -> FeatureView:
+def borrowed_view(
+    store: FeatureStore, entity: Entity, table: Borrowed, types: Any, *, ttl: timedelta, folder: UPath
+) -> FeatureView:
     """The copy of another project's view that a project registers.
 
     Args:
-        registry: Where both are registered.
+        store: The store of this project, whose registry has both.
         entity: The entity of this project.
         table: What is borrowed.
         types: Feast's type of each column type.
-        versioned: Whether each version of a view has online rows of its own.
+        ttl: The TTL that this project expects.
+        folder: Where this project looks for the view's table.
 
     Raises:
         NotAppliedError: if the other project has not registered the view.
         UnknownNameError: if that version has no such feature.
-        InputError: if a feature has another type there, the view another TTL, or it is borrowed there as well.
+        InputError: if a feature has another type there, the view another TTL, its table is in another data folder, or
+            it is borrowed there as well.
     """
-    view = _owners(registry, table)
+    view = _owners(store.registry, table)
+    source, theirs = view.batch_source, UPath(view.batch_source.path)
     known = {field.name: field for field in view.features}
     for field in table.fields:
         if field.name not in known:
@@ -47,7 +51,16 @@ def borrowed_view(registry: Any, entity: Entity, table: Borrowed, types: Any, *,
                 f"{table.name}.{field.name} of {table.project} is {known[field.name].dtype}; declare its type: "
                 f"Borrowed({table.name!r}, features={{{field.name!r}: ...}})."
             )
-    source = view.batch_source
+    if view.ttl != ttl:
+        raise InputError(
+            f"{table.name} of {table.project} has the TTL {view.ttl}, and {ttl} is declared here: write "
+            f"Borrowed({table.name!r}, ttl=...)."
+        )
+    if real(theirs) != real(folder):
+        raise InputError(
+            f"{table.project} has {table.name} at {theirs}, and CRYPTO_FEATURES_DATA has it at {folder}: projects that "
+            "read each other share one data folder. Name it as they do."
+        )
     return FeatureView(
         name=table.name,
         description=table.description or f"{view.description} Of the project {table.project}.",
@@ -69,8 +82,8 @@ def borrowed_view(registry: Any, entity: Entity, table: Borrowed, types: Any, *,
         tags={
             OWNER: table.project,
             VERSION: str(view.current_version_number or 0),
-            PLACE: place_of(table.project, view, versioned=versioned),
-            BEHAVIOUR: combined(_fingerprints(view)),
+            PLACE: place_of(table.project, view, versioned=store.config.registry.enable_online_feature_view_versioning),
+            BEHAVIOUR: behaviour_of(view),
             **({LEAST: view.tags[LEAST]} if LEAST in view.tags else {}),
         },
     )
@@ -95,49 +108,16 @@ def _owners(registry: Any, table: Borrowed) -> FeatureView:
     return view
 
 
-def _fingerprints(view: FeatureView) -> dict[str, str]:
-    return {field.name: field.tags.get(BEHAVIOUR, "") for field in view.features}
-
-
-def require_ttl(table: Borrowed, view: FeatureView, declared: Any) -> None:
-    """Check that a project expects the TTL that the owner of a view declares.
-
-    Raises:
-        InputError: naming both.
-    """
-    if view.ttl != declared:
-        raise InputError(
-            f"{table.name} of {table.project} has the TTL {view.ttl}, and {declared} is declared here: write "
-            f"Borrowed({table.name!r}, ttl=...)."
-        )
-
-
-def require_one_folder(table: Borrowed, view: FeatureView, own: UPath) -> None:
-    """Check that a project has its tables where the owner of a view has that view's.
-
-    Args:
-        table: What is borrowed.
-        view: The copy of it.
-        own: Where this project looks for the view's table.
-
-    Raises:
-        InputError: naming both.
-    """
-    theirs = UPath(view.batch_source.path)
-    if real(theirs) != real(own):
-        raise InputError(
-            f"{table.project} has {table.name} at {theirs}, and CRYPTO_FEATURES_DATA has it at {own}: projects that "
-            "read each other share one data folder. Name it as they do."
-        )
-
-
 def consumers(registry: Any, project: str, view: str) -> list[str]:
     """Who reads a view of a project: the other projects with the version and the services that read it."""
-    return [
-        f"{other} (v{copied.version}{''.join(f', service {name}' for name in _services(registry, other, view))})"
-        for other, one, copied in _borrowed(registry)
-        if copied.project == project and one.name == view
-    ]
+    found = []
+    for other in _others(registry, project):
+        for copied in (origin(one) for one in registry.list_feature_views(other) if one.name == view):
+            if copied is not None and copied.project == project:
+                services = registry.list_feature_services(other)
+                reading = sorted(s.name for s in services if view in [p.name for p in s.feature_view_projections])
+                found.append(f"{other} (v{copied.version}{''.join(f', service {name}' for name in reading)})")
+    return found
 
 
 def require_unused(registry: Any, project: str, views: Iterable[str]) -> None:
@@ -192,7 +172,7 @@ def require_origin(registry: Any, view: FeatureView) -> None:
             there = registry.get_feature_view_by_version(view.name, copied.project, copied.version)
     except FeastObjectNotFoundException:
         there = None
-    if there is None or combined(_fingerprints(there)) != view.tags[BEHAVIOUR]:
+    if there is None or behaviour_of(there) != view.tags[BEHAVIOUR]:
         raise NotAppliedError(
             f"{copied.project} removed or replaced v{copied.version} of {view.name} while it was borrowed here; run "
             "`feast apply` again."
@@ -220,22 +200,6 @@ def drop_pin(project: str, view: FeatureView) -> None:
     if origin(view) is not None:
         path = UPath(view.batch_source.path)
         release(path.parent, project, path.name)
-
-
-def _borrowed(registry: Any) -> Iterator[tuple[str, FeatureView, Any]]:
-    for other in _others(registry, ""):
-        for view in registry.list_feature_views(other):
-            copied = origin(view)
-            if copied is not None:
-                yield other, view, copied
-
-
-def _services(registry: Any, project: str, view: str) -> list[str]:
-    return sorted(
-        service.name
-        for service in registry.list_feature_services(project)
-        if any(part.name == view for part in service.feature_view_projections)
-    )
 
 
 def _others(registry: Any, project: str) -> list[str]:

@@ -92,7 +92,6 @@ def symbols_of(views: Sequence[str]) -> Iterator[set[str]]:
     store = session.applied_store()
     from crypto_features.store.offline import source as files
 
-    store = session.applied_store()
     for name in views:
         view = registered.view_named(store, name.partition("@")[0])
         yield from files.symbols(view.batch_source, store.config.repo_path)

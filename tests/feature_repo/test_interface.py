@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 import feature_repo as repo
+from crypto_features import store
 from crypto_features.errors import CryptoFeaturesError, InputError, SettingsError, UnknownNameError
 from crypto_features.shipped import catalog
 from crypto_features.store import (
@@ -342,6 +343,10 @@ def test_a_misspelt_symbol_is_named_with_all_that_the_tables_have(published: Fea
 def test_an_empty_registry_says_what_to_do(root: Path) -> None:
     with pytest.raises(NotAppliedError, match="feast apply"):
         repo.get_online_features(["BTC"], "trading_features")
+
+
+def test_every_name_that_the_store_offers_is_there() -> None:
+    assert [name for name in store.__all__ if not isinstance(getattr(store, name), type)] == ["parity"]
 
 
 def test_importing_the_interface_imports_neither_dagster_nor_feast_and_warns_of_nothing() -> None:

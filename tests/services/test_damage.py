@@ -24,7 +24,7 @@ from crypto_features.store.errors import DamagedRowError, OutdatedTableError
 from crypto_features.store.online.answer import summary
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.connect import connect
-from crypto_features.store.online.packing import packer, unpack
+from crypto_features.store.online.packing import packer, unpack_columns
 from crypto_features.store.online.request import serialized
 from crypto_features.store.online.seal import sealed, unsealed
 from crypto_features.store.online.unpack_frame import online_frame
@@ -292,4 +292,4 @@ def test_a_ttl_of_millennia_is_no_limit(tmp_path: Path, url: str, ttl: timedelta
 def test_a_header_of_every_length_is_read_back() -> None:
     for length in (1, 65_522, 65_523, 65_524, 65_525, 70_000):
         payload = packer(("n" * length,), ("double_val",))([2.5])
-        assert unpack(payload) == (("n" * length,), ("double_val",), [2.5])
+        assert unpack_columns([payload], [("n" * length, "double_val")]) == [[2.5]]

@@ -10,7 +10,7 @@ from crypto_features.errors import InputError
 from crypto_features.graph.recompute import plan_of
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource, session
-from crypto_features.store.borrowed import origin
+from crypto_features.store.tags import origin
 
 from .conftest import Story, desk, environment, owner, parquet
 

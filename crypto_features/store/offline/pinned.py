@@ -10,13 +10,15 @@ from datetime import datetime
 from feast import FeatureView, RepoConfig
 
 from crypto_features.lake.parquet import ParquetFile
-from crypto_features.store.borrowed import origin
 from crypto_features.store.errors import OtherVersionError
 from crypto_features.store.offline import source as files
-from crypto_features.store.shared_registry import BEHAVIOUR
+from crypto_features.store.tags import BEHAVIOUR, fingerprints, origin
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.measured import feature_versions, versions
 from crypto_features.versions.provenance import FINGERPRINTS
+
+Span = tuple[datetime | None, datetime | None]
+"""First and last time of the rows to be read."""
 
 
 def is_pinned(view: FeatureView) -> bool:
@@ -28,7 +30,7 @@ def behaviour_of(view: FeatureView) -> str:
     """The behaviour of all features of a view, by which its months are told apart; empty if it has no fingerprints."""
     if origin(view) is not None:
         return str(view.tags.get(BEHAVIOUR, ""))
-    found = _behaviour(view, [field.name for field in view.features])
+    found = fingerprints(view)
     return combined(found) if found else ""
 
 
@@ -37,45 +39,24 @@ def its_files(config: RepoConfig, view: FeatureView) -> list[ParquetFile] | None
     if not is_pinned(view):
         return None
     behaviour = behaviour_of(view)
-    held = files.of_version(files.resolve(view.batch_source, config.repo_path), behaviour)
-    return [file for file in held if _is_of(file, behaviour)]
-
-
-def time_on_disk(view: FeatureView) -> str:
-    """The event time column of a view's files."""
-    source = view.batch_source
-    stored = {new: old for old, new in (source.field_mapping or {}).items()}
-    name: str = stored.get(source.timestamp_field, source.timestamp_field)
-    return name
+    return [file for file in _files(config, view) if _is_of(file, behaviour)]
 
 
 def require_its_table(
-    config: RepoConfig,
-    view: FeatureView,
-    features: Sequence[str],
-    current: FeatureView,
-    *,
-    time: str,
-    span: tuple[datetime | None, datetime | None],
+    config: RepoConfig, view: FeatureView, features: Sequence[str], current: FeatureView, span: Span
 ) -> None:
     """Check that the months of a span were computed as the version of a view describes.
 
-    Args:
-        config: Of the Feast repository.
-        view: The version that is asked for.
-        features: Which of its features.
-        current: The view as it is declared now; a month without notes was computed so.
-        time: Event time column of its files.
-        span: First and last time of the rows to be read.
+    A month without notes was computed as `current` says, the view as it is declared now.
 
     Raises:
         OtherVersionError: naming the features that differ. Fields without fingerprints, of another project, pass.
     """
-    wanted = _behaviour(view, features)
+    wanted = {name: fingerprint for name, fingerprint in fingerprints(view).items() if name in features}
     if not wanted:
         return
-    declared = _behaviour(current, features)
-    for held in _held(config, view, time, span):
+    declared = fingerprints(current)
+    for held in _held(config, view, span):
         found = declared if held is None else held
         other = sorted(name for name, fingerprint in wanted.items() if found.get(name) != fingerprint)
         if other:
@@ -97,22 +78,8 @@ def _why(view: FeatureView, other: Sequence[str]) -> str:
     )
 
 
-def require_present_code(
-    config: RepoConfig,
-    view: FeatureView,
-    features: Sequence[str],
-    *,
-    time: str,
-    span: tuple[datetime | None, datetime | None],
-) -> None:
-    """Check that a view and its table are as the present code computes them, so that their past can be computed, too.
-
-    Args:
-        config: Of the Feast repository.
-        view: The view.
-        features: Which of its features.
-        time: Event time column of its files.
-        span: First and last time of the rows to be read.
+def require_present_code(config: RepoConfig, view: FeatureView, features: Sequence[str], span: Span) -> None:
+    """Check that features and their table are as the present code computes them, so that it can compute their past.
 
     Raises:
         OtherVersionError: naming the features that differ. A view that is not declared here passes.
@@ -120,7 +87,7 @@ def require_present_code(
     if view.name not in versions():
         return
     present = {name: version for name, version in feature_versions(view.name).items() if name in features}
-    held = [_behaviour(view, features), *(held for held in _held(config, view, time, span) if held is not None)]
+    held = [fingerprints(view), *(held for held in _held(config, view, span) if held is not None)]
     other = sorted({name for found in held for name, version in present.items() if found.get(name) != version})
     if other:
         raise OtherVersionError(
@@ -130,26 +97,25 @@ def require_present_code(
         )
 
 
-def _behaviour(view: FeatureView, features: Sequence[str]) -> dict[str, str]:
-    return {f.name: f.tags[BEHAVIOUR] for f in view.features if f.name in features and BEHAVIOUR in f.tags}
+def _files(config: RepoConfig, view: FeatureView) -> list[ParquetFile]:
+    return files.of_version(files.resolve(view.batch_source, config.repo_path), behaviour_of(view))
 
 
-def _held(
-    config: RepoConfig, view: FeatureView, time: str, span: tuple[datetime | None, datetime | None]
-) -> Iterator[Mapping[str, str] | None]:
+def _held(config: RepoConfig, view: FeatureView, span: Span) -> Iterator[Mapping[str, str] | None]:
     """The fingerprints in the notes of each month that is read; none of a month without notes."""
-    found = files.of_version(files.resolve(view.batch_source, config.repo_path), behaviour_of(view))
-    for file in files.touched(found, time, *span):
-        yield _fingerprints(file)
+    time = files.on_disk_name(view.batch_source, view.batch_source.timestamp_field)
+    for file in _files(config, view):
+        if files.touches(file, time, *span):
+            yield _noted(file)
 
 
 def _is_of(file: ParquetFile, behaviour: str) -> bool:
     """Whether a month is of a version; one without notes says nothing against it."""
-    found = _fingerprints(file)
+    found = _noted(file)
     return found is None or not behaviour or combined(found) == behaviour
 
 
-def _fingerprints(file: ParquetFile) -> Mapping[str, str] | None:
+def _noted(file: ParquetFile) -> Mapping[str, str] | None:
     notes = file.notes()
     found: Mapping[str, str] | None = json.loads(notes[FINGERPRINTS]) if FINGERPRINTS in notes else None
     return found

@@ -4,7 +4,7 @@ A source is a file, a folder of files, a glob or a bucket URL; its files are rea
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -41,6 +41,12 @@ def resolve(source: DataSource, repo: Path | None) -> UPath:
         raise InputError(f"source {source.name!r} has the format {kind}; this store reads ParquetFormat.")
     path = UPath(source.path, **_options(source))
     return UPath(repo or ".") / source.path if on_disk(path) is not None and not path.is_absolute() else path
+
+
+def on_disk_name(source: DataSource, column: str) -> str:
+    """The name that a column of a view has in the files of its source."""
+    stored: dict[str, str] = {new: old for old, new in (source.field_mapping or {}).items()}
+    return stored.get(column, column)
 
 
 def files(path: UPath) -> list[ParquetFile]:
@@ -109,7 +115,7 @@ def read(
             raise UnknownNameError("column", column, newest, f"Read from {path}.")
         needed[column] = newest[column]
     current = [file for file in found if all(_alike(file.schema.get(n), t) for n, t in needed.items())]
-    outdated = [file for file in found if file not in current and _touches(file, time, start, end)]
+    outdated = [file for file in found if file not in current and touches(file, time, start, end)]
     if outdated:
         raise _outdated(path, outdated, needed)
     held = [{name: file.schema[name] for name in needed} for file in current]
@@ -140,11 +146,6 @@ def symbols(source: DataSource, repo: Path | None) -> Iterator[set[str]]:
             yield {*parquet.collect(parquet.scan([file]).select(pl.col("symbol").unique()), [file])["symbol"]} - {None}
 
 
-def touched(found: Iterable[ParquetFile], time: str, start: datetime | None, end: datetime | None) -> list[ParquetFile]:
-    """Those of some files that have rows of that span."""
-    return [file for file in found if _touches(file, time, start, end)]
-
-
 def _require_times(file: ParquetFile, *columns: str | None) -> None:
     for column in columns:
         dtype = file.schema.get(column) if column else None
@@ -168,7 +169,8 @@ def _within(time: str, dtype: pl.DataType, start: datetime | None, end: datetime
     return [keep(pl.lit(bound, pl.Datetime("us", "UTC"))) for bound, keep in bounds if bound is not None]
 
 
-def _touches(file: ParquetFile, time: str, start: datetime | None, end: datetime | None) -> bool:
+def touches(file: ParquetFile, time: str, start: datetime | None, end: datetime | None) -> bool:
+    """Whether a file has rows of that span."""
     if time not in file.schema:
         return True
     rows = parquet.scan([file]).filter(*_within(time, file.schema[time], start, end))

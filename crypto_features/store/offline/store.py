@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -27,13 +28,7 @@ from crypto_features.store.offline.entities import EntityFrame, entity_frame
 from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
 from crypto_features.store.offline.join import FeatureTable, free, point_in_time_join, require_free, utc
 from crypto_features.store.offline.known import join_as_known, knowledge
-from crypto_features.store.offline.pinned import (
-    is_pinned,
-    its_files,
-    require_its_table,
-    require_present_code,
-    time_on_disk,
-)
+from crypto_features.store.offline.pinned import is_pinned, its_files, require_its_table, require_present_code
 from crypto_features.store.tables import require_own
 
 
@@ -83,35 +78,26 @@ class PolarsOfflineStore(OfflineStore):
             entities = EntityFrame(_everyone(config, feature_views, first, last), "event_timestamp")
         else:
             entities = entity_frame(entity_df)
-        wanted = {view.projection.name_to_use(): _requested(view, feature_refs) for view in feature_views}
+        asked = [(view, _requested(view, feature_refs)) for view in feature_views]
+        current = {
+            view.name: registry.get_feature_view(view.name, project, allow_cache=True)
+            for view in feature_views
+            if is_pinned(view)
+        }
         odfvs = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         for odfv in odfvs:
             prefix = f"{odfv.name}__" if full_feature_names else ""
             require_free(entities.frame.columns, [prefix + feature.name for feature in odfv.features])
 
-        pinned = {
-            view.projection.name_to_use(): registry.get_feature_view(view.name, project, allow_cache=True)
-            for view in feature_views
-            if is_pinned(view)
-        }
-
         def compute() -> pl.DataFrame:
-            for view in feature_views:
-                if view.projection.name_to_use() in pinned and view.batch_source is not None:
-                    name = view.projection.name_to_use()
-                    time, span = time_on_disk(view), _span(view, entities)
-                    require_its_table(config, view, wanted[name], pinned[name], time=time, span=span)
-            tables = [
-                feature_table(
-                    config, view, wanted[view.projection.name_to_use()], entities, full_names=full_feature_names
-                )
-                for view in feature_views
-            ]
+            for view, features in asked:
+                if is_pinned(view) and view.batch_source is not None:
+                    require_its_table(config, view, features, current[view.name], _span(view, entities))
+            tables = [feature_table(config, *one, entities, full_names=full_feature_names) for one in asked]
             if known is None:
                 return point_in_time_join(entities.frame, entities.time, tables, as_known_then=known_then)
-            for view in feature_views:
-                features, time = wanted[view.projection.name_to_use()], time_on_disk(view)
-                require_present_code(config, view, features, time=time, span=_span(view, entities))
+            for view, features in asked:
+                require_present_code(config, view, features, _span(view, entities))
             named = [(view.name, table) for view, table in zip(feature_views, tables, strict=True)]
             return join_as_known(entities.frame, entities.time, named, known)
 
@@ -145,12 +131,19 @@ class PolarsOfflineStore(OfflineStore):
         start_date: datetime,
         end_date: datetime,
     ) -> RetrievalJob:
-        columns = _pulled(join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
+        everything = PolarsOfflineStore.pull_all_from_table_or_query(
+            config,
+            data_source,
+            join_key_columns,
+            feature_name_columns,
+            timestamp_field,
+            created_timestamp_column,
+            start_date,
+            end_date,
+        )
 
         def compute() -> pl.DataFrame:
-            rows = _read(
-                config, data_source, columns, timestamp_field, start_date, end_date, created=created_timestamp_column
-            )
+            rows: pl.DataFrame = everything.to_polars()
             # To the microsecond, as the join and the online store count: of rows within one the later created wins.
             order = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
             rows = rows.sort([utc(pl.col(name)) for name in order], nulls_last=False, maintain_order=True)
@@ -169,11 +162,11 @@ class PolarsOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        columns = _pulled(join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
+        created = created_timestamp_column or None
+        stamps = [timestamp_field, *([created] if created else [])]
+        columns = list(dict.fromkeys([*join_key_columns, *feature_name_columns, *stamps]))
         return PolarsRetrievalJob(
-            lambda: _read(
-                config, data_source, columns, timestamp_field, start_date, end_date, created=created_timestamp_column
-            ),
+            lambda: _read(config, data_source, columns, timestamp_field, start_date, end_date, created),
             repo=config.repo_path,
         )
 
@@ -208,7 +201,11 @@ class PolarsOfflineStore(OfflineStore):
         destination = logging_config.destination
         if not isinstance(destination, FileLoggingDestination):
             raise InputError(f"{type(destination).__name__} is not supported; log to a FileLoggingDestination.")
-        frame = _logged(data) if isinstance(data, Path) else _from_arrow(data)
+        if isinstance(data, Path):  # a file that Feast's server wrote, or a folder of them.
+            found = files.files(UPath(data))
+            frame = parquet.collect(parquet.scan(found), found)
+        else:
+            frame = _from_arrow(data)
         folder = files.resolve(destination.to_data_source(), config.repo_path)
         for part, rows in _partitions(frame, destination.partition_by or ()):
             parquet.write(folder / part / f"{uuid4().hex}.parquet", rows)
@@ -233,30 +230,18 @@ def feature_table(
     source = view.batch_source
     if source is None:
         raise InputError(f"feature view {view.name!r} has no batch source and cannot be joined.")
-    stored = {new: old for old, new in (source.field_mapping or {}).items()}
-    time = time_on_disk(view)
-    created = source.created_timestamp_column or None
-    created = stored.get(created, created) if created else None
+    stored = partial(files.on_disk_name, source)
+    time = stored(source.timestamp_field)
+    created = stored(source.created_timestamp_column) if source.created_timestamp_column else None
     renamed = view.projection.join_key_map or {}
-    keys = {
-        renamed.get(key.name, key.name): stored.get(key.name, key.name)
-        for key in view.entity_columns
-        if key.name != "__dummy_id"
-    }
+    names = [key.name for key in view.entity_columns if key.name != "__dummy_id"]
+    keys = {renamed.get(name, name): stored(name) for name in names}
     entities.require(keys, view.name)
     prefix = f"{view.projection.name_to_use()}__" if full_names else ""
-    first, last = _span(view, entities)
-    frame = _read(
-        config,
-        source,
-        [*keys.values(), time, *([created] if created else []), *(stored.get(f, f) for f in features)],
-        time,
-        first,
-        last,
-        created=created,
-        only=its_files(config, view),
-    )
-    return FeatureTable(frame, keys, time, created, {prefix + f: stored.get(f, f) for f in features}, view.ttl)
+    shown = {prefix + feature: stored(feature) for feature in features}
+    columns = [*keys.values(), time, *([created] if created else []), *shown.values()]
+    frame = _read(config, source, columns, time, *_span(view, entities), created, its_files(config, view))
+    return FeatureTable(frame, keys, time, created, shown, view.ttl)
 
 
 def _oldest_times(entities: EntityFrame, tables: Sequence[FeatureTable]) -> pl.DataFrame:
@@ -302,10 +287,6 @@ def _everyone(config: RepoConfig, views: Sequence[FeatureView], start: datetime,
     return keys.sort(keys.columns).with_columns(event_timestamp=pl.lit(end, pl.Datetime("us", "UTC")))
 
 
-def _pulled(keys: Sequence[str], features: Sequence[str], time: str, created: str | None) -> list[str]:
-    return list(dict.fromkeys([*keys, *features, time, *([created] if created else [])]))
-
-
 def _read(
     config: RepoConfig,
     source: DataSource,
@@ -313,21 +294,12 @@ def _read(
     time: str,
     start: datetime | None,
     end: datetime | None,
-    *,
     created: str | None = None,
     only: Sequence[ParquetFile] | None = None,
 ) -> pl.DataFrame:
     require_own(config, source)
     first, last = (None if bound is None else clock.as_utc(bound) for bound in (start, end))
-    return files.read(
-        source, config.repo_path, columns, time=time, created=created or None, start=first, end=last, only=only
-    )
-
-
-def _logged(place: Path) -> pl.DataFrame:
-    """The rows that Feast's server wrote to a file, or to the files of a folder."""
-    found = files.files(UPath(place))
-    return parquet.collect(parquet.scan(found), found)
+    return files.read(source, config.repo_path, columns, time=time, created=created, start=first, end=last, only=only)
 
 
 def _from_arrow(table: pa.Table) -> pl.DataFrame:

@@ -66,11 +66,7 @@ class ViewAnswer:
 class FeastResponse(OnlineResponse):
     """Feast's response to a request that is more than plain reading: on-demand views, versions, no entity.
 
-    Args:
-        proto: What Feast answered.
-        types: The value type of each feature.
-        answers: The answer of each view that was read, also of those that were read for an on-demand view only.
-        order: The features as asked for, by which those of the response are put in order.
+    It has the answer of each view that was read, also for an on-demand view only, and its features in the order asked.
     """
 
     def __init__(
@@ -88,10 +84,7 @@ class FeastResponse(OnlineResponse):
 class GuardedResponse(OnlineResponse):
     """Feast's `OnlineResponse`, ten times cheaper as long as nobody asks for the protobuf.
 
-    Args:
-        entities: Entity values by join key.
-        answers: The answer of each view.
-        order: The features in the order of the response, if it is not that of the answers.
+    `order` names the features in the order of the response, if it is not that of the answers.
     """
 
     def __init__(

@@ -1,7 +1,5 @@
 """Which stored rows may be served. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -26,16 +24,10 @@ class Status(StrEnum):
     """Somebody switched the view or the entity off; its value is withheld."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The ages in microseconds at which a row may be served: `earliest <= event <= latest`."""
+def limits(now: datetime, ttl: timedelta | None, grace: timedelta, max_age: timedelta | None) -> tuple[int, int]:
+    """The first and the last event time, in microseconds, that is fresh at `now`.
 
-    earliest: int
-    latest: int
-
-
-def limits(now: datetime, ttl: timedelta | None, grace: timedelta, max_age: timedelta | None = None) -> Limits:
-    """What is fresh at `now`: not older than the TTL plus the grace, nor than a stricter `max_age`.
+    That is not older than the TTL plus the grace, nor than a stricter `max_age`, and not later than the clock.
 
     Args:
         now: The time of the read, UTC.
@@ -47,7 +39,7 @@ def limits(now: datetime, ttl: timedelta | None, grace: timedelta, max_age: time
     ages = [_microseconds(ttl) + _microseconds(grace)] if ttl else []
     ages += [] if max_age is None else [_microseconds(max_age)]
     earliest = micros(now) - min(ages) if ages else -(2**63)
-    return Limits(earliest, micros(now + SKEW))
+    return earliest, micros(now + SKEW)
 
 
 def micros(time: datetime) -> int:
@@ -68,8 +60,3 @@ def stamp(time: datetime | None) -> int | None:
 def time_of(stamp: int) -> datetime:
     """The inverse of `micros`."""
     return EPOCH + timedelta(microseconds=stamp)
-
-
-def disabled(switches: Mapping[str, str], view: str, entity: tuple[object, ...]) -> bool:
-    """Whether the view, or one of the entity's join key values, is switched off."""
-    return bool(switches) and (view in switches or any(str(value) in switches for value in entity))

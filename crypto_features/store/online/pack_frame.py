@@ -1,20 +1,19 @@
 """Packs the rows of a Polars frame for the online store, without a protobuf a value."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 from feast import FeatureView
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 
-from crypto_features.store.completeness import carried
 from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import utc
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.packing import kind_of, packer
-from crypto_features.store.online.request import serialized
+from crypto_features.store.online.request import entity_keys
+from crypto_features.store.tags import carried
+from crypto_features.tables.dtypes import TIME
 
 DTYPES: dict[str, pl.DataType] = {
     "double_val": pl.Float64(),
@@ -25,10 +24,9 @@ DTYPES: dict[str, pl.DataType] = {
     "string_val": pl.String(),
 }
 
-_TIME = pl.Datetime("us", "UTC")
 VALUES: dict[ValueType, pl.DataType] = {
     ValueType.BYTES: pl.Binary(),
-    ValueType.UNIX_TIMESTAMP: _TIME,
+    ValueType.UNIX_TIMESTAMP: TIME,
     ValueType.DOUBLE_LIST: pl.List(pl.Float64),
     ValueType.FLOAT_LIST: pl.List(pl.Float32),
     ValueType.INT64_LIST: pl.List(pl.Int64),
@@ -36,23 +34,13 @@ VALUES: dict[ValueType, pl.DataType] = {
     ValueType.BOOL_LIST: pl.List(pl.Boolean),
     ValueType.STRING_LIST: pl.List(pl.String),
     ValueType.BYTES_LIST: pl.List(pl.Binary),
-    ValueType.UNIX_TIMESTAMP_LIST: pl.List(_TIME),
+    ValueType.UNIX_TIMESTAMP_LIST: pl.List(TIME),
 }
 """The column types of the kind `value`, where a table has such columns."""
 
 
-def packed_rows(
-    frame: pl.DataFrame, view: FeatureView, time: str, created: str | None, version: int
-) -> list[StoredRow]:
-    """One packed row for each row of a frame with the columns of a view.
-
-    Args:
-        frame: Join keys, features, what else the view's rows carry, event time and created time.
-        view: Whose schema decides the types.
-        time: Event time column.
-        created: Created time column, if there is one.
-        version: Version of Feast's entity keys.
-    """
+def packed_rows(frame: pl.DataFrame, view: FeatureView, version: int) -> list[StoredRow]:
+    """One packed row for each row of a frame: join keys, features, what else the view's rows carry, and its times."""
     fields = {field.name: field.dtype.to_value_type() for field in view.features}
     kinds = tuple(kind_of(value_type.name) for value_type in fields.values())
     columns = [
@@ -61,17 +49,24 @@ def packed_rows(
     shares = carried(view)
     columns += [frame[name].cast(pl.Float64).to_list() for name in shares]
     pack = packer((*fields, *shares), (*kinds, *["double_val"] * len(shares)))
-    events = frame.select(utc(pl.col(time))).to_series().to_physical().to_list()
-    stamps = (
-        frame.select(utc(pl.col(created))).to_series().to_physical().fill_null(0).to_list()
-        if created
-        else [0] * frame.height
-    )
-    keys = _keys(frame, view, version)
     rows = zip(*columns, strict=True) if columns else iter([()] * frame.height)
+    entities = {
+        column.name: frame[column.name].to_list() if column.name in frame.columns else [""] * frame.height
+        for column in view.entity_columns
+    }
+    keys, _ = entity_keys(view, entities, version)
+    events = _micros(frame, view.batch_source.timestamp_field)
+    stamps = _micros(frame, view.batch_source.created_timestamp_column)
     return [
         StoredRow(*row, pack(values)) for row, values in zip(zip(keys, events, stamps, strict=True), rows, strict=True)
     ]
+
+
+def _micros(frame: pl.DataFrame, time: str | None) -> list[int]:
+    """A time column in microseconds since 1970 UTC; 0 where there is none."""
+    if not time:
+        return [0] * frame.height
+    return frame.select(utc(pl.col(time))).to_series().to_physical().fill_null(0).to_list()
 
 
 def _values(column: pl.Series, kind: str, value_type: ValueType) -> list[Any]:
@@ -86,16 +81,3 @@ def dates_as_times(column: pl.Series) -> pl.Series:
     if column.dtype == pl.Date:
         return column.cast(VALUES[ValueType.UNIX_TIMESTAMP])
     return column.cast(VALUES[ValueType.UNIX_TIMESTAMP_LIST]) if column.dtype == pl.List(pl.Date) else column
-
-
-def _keys(frame: pl.DataFrame, view: FeatureView, version: int) -> list[bytes]:
-    names: Sequence[str] = [column.name for column in view.entity_columns]
-    columns = [
-        python_values_to_proto_values(
-            frame[column.name].to_list() if column.name in frame.columns else [""] * frame.height,
-            column.dtype.to_value_type(),
-        )
-        for column in view.entity_columns
-    ]
-    rows = zip(*columns, strict=True)
-    return [serialized(EntityKey(join_keys=names, entity_values=row), version) for row in rows]

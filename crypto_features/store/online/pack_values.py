@@ -26,11 +26,6 @@ WriteRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 def packed_values(view: FeatureView, data: Sequence[WriteRow], version: int) -> list[StoredRow]:
     """One packed row for each entity key with its values, event time and creation time, which may be missing.
 
-    Args:
-        view: Whose schema decides the types.
-        data: The rows.
-        version: Version of Feast's entity keys.
-
     Raises:
         InputError: if a row lacks an event time or an entity value, or a value does not fit its feature's type.
     """

@@ -5,7 +5,7 @@ The header names each feature and its kind, so a row outlives a change of its vi
 """
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -14,18 +14,9 @@ import numpy as np
 
 from crypto_features.store.errors import DamagedRowError, OutdatedTableError
 
-# Kind → struct code; each is the one field of a Feast value that holds it exactly.
 _FIXED = {"double_val": "d", "float_val": "f", "int64_val": "q", "int32_val": "i", "bool_val": "?"}
-_NUMPY = {"double_val": "<f8", "float_val": "<f4", "int64_val": "<i8", "int32_val": "<i4", "bool_val": "?"}
-_KINDS = {
-    "DOUBLE": "double_val",
-    "FLOAT": "float_val",
-    "INT64": "int64_val",
-    "INT32": "int32_val",
-    "BOOL": "bool_val",
-    "STRING": "string_val",
-}
-_STORED = {*_KINDS.values(), "value"}
+"""Kind → struct code; each kind is the one field of a Feast value that holds it exactly."""
+_KINDS = {*_FIXED, "string_val", "value"}
 _LENGTH = struct.Struct("<H")
 _SIZE = struct.Struct("<I")
 _LONG = 0xFFFF
@@ -36,7 +27,8 @@ Packer = Callable[[Sequence[Any]], bytes]
 
 def kind_of(value_type_name: str) -> str:
     """The field of a Feast value that a value type, such as `DOUBLE`, lies in; `value` for all but plain scalars."""
-    return _KINDS.get(value_type_name, "value")
+    kind = f"{value_type_name.lower()}_val"
+    return kind if kind in _KINDS else "value"
 
 
 @lru_cache(maxsize=256)
@@ -69,34 +61,6 @@ def packer(names: tuple[str, ...], kinds: tuple[str, ...]) -> Packer:
     return pack
 
 
-def unpack(payload: bytes) -> tuple[tuple[str, ...], tuple[str, ...], list[Any]]:
-    """Names, kinds and values of a packed row.
-
-    Raises:
-        DamagedRowError: if it is none.
-    """
-    try:
-        head = _head(payload)
-        names, kinds, unpack_body = _unpacker(head)
-        return names, kinds, unpack_body(payload, len(head))
-    except (struct.error, ValueError) as error:
-        raise _unreadable(error) from None
-
-
-def require_kinds(stored: Mapping[str, str], wanted: Iterable[tuple[str, str]]) -> None:
-    """Check that the features of a row have the kinds that their view declares; a row may lack a feature.
-
-    Raises:
-        OutdatedTableError: naming the first feature of another kind.
-    """
-    for name, kind in wanted:
-        if stored.get(name, kind) != kind:
-            raise OutdatedTableError(
-                f"the feature {name!r} is stored online as {stored[name]} and its view declares it as {kind}; publish "
-                "the view again."
-            )
-
-
 def _head(payload: bytes) -> bytes:
     """The header of a packed row, with its length before it."""
     (size,) = _LENGTH.unpack_from(payload)
@@ -104,50 +68,6 @@ def _head(payload: bytes) -> bytes:
         return payload[: _LENGTH.size + size]
     (size,) = _SIZE.unpack_from(payload, _LENGTH.size)
     return payload[: _LENGTH.size + _SIZE.size + size]
-
-
-def _unreadable(error: Exception) -> DamagedRowError:
-    return DamagedRowError(f"a stored row is damaged ({error}). Publish its view again.")
-
-
-@lru_cache(maxsize=256)
-def _unpacker(
-    head: bytes,
-) -> tuple[tuple[str, ...], tuple[str, ...], Callable[[bytes, int], list[Any]]]:
-    start = _LENGTH.size if _LENGTH.unpack_from(head)[0] < _LONG else _LENGTH.size + _SIZE.size
-    parts = [part.rpartition(":")[::2] for part in head[start:].decode().split("\n")] if head[start:] else []
-    names, kinds = [name for name, _ in parts], [kind for _, kind in parts]
-    if not _STORED.issuperset(kinds):
-        raise ValueError(f"its header holds {kinds!r}")
-    mask_size = (len(names) + 7) // 8
-    fixed = [i for i, k in enumerate(kinds) if k in _FIXED]
-    variable = [i for i, k in enumerate(kinds) if k not in _FIXED]
-    body = struct.Struct("<" + "".join(_FIXED[kinds[i]] for i in fixed))
-    only_fixed = not variable
-
-    def unpack_body(payload: bytes, at: int) -> list[Any]:
-        mask = int.from_bytes(payload[at : at + mask_size], "little")
-        at += mask_size
-        values: list[Any]
-        if only_fixed:
-            values = list(body.unpack(payload[at:]))
-        else:
-            values = [None] * len(names)
-            for i, value in zip(fixed, body.unpack_from(payload, at), strict=True):
-                values[i] = value
-            at += body.size
-            for i in variable:
-                (size,) = _SIZE.unpack_from(payload, at)
-                raw = payload[at + 4 : at + 4 + size]
-                values[i] = raw.decode() if kinds[i] == "string_val" else raw
-                at += 4 + size
-            if at != len(payload):
-                raise ValueError(f"it has {len(payload)} bytes in place of {at}")
-        if mask:
-            values = [None if mask >> i & 1 else value for i, value in enumerate(values)]
-        return values
-
-    return tuple(names), tuple(kinds), unpack_body
 
 
 def unpack_columns(payloads: Sequence[bytes | None], wanted: Sequence[tuple[str, str]]) -> list[list[Any]]:
@@ -173,7 +93,7 @@ def unpack_columns(payloads: Sequence[bytes | None], wanted: Sequence[tuple[str,
             parts = [_Layout.of(_head(payload)).columns([payload], wanted) for payload in present]
             found = [[value for part in column for value in part] for column in zip(*parts, strict=True)]
     except (struct.error, ValueError) as error:
-        raise _unreadable(error) from None
+        raise DamagedRowError(f"a stored row is damaged ({error}). Publish its view again.") from None
     if len(present) == len(payloads):
         return found
     columns = map(iter, found)
@@ -184,11 +104,15 @@ class _Layout:
     """Where each feature lies in the rows that begin with one header."""
 
     def __init__(self, head: bytes) -> None:
-        names, kinds, _ = _unpacker(head)
-        self.kinds = dict(zip(names, kinds, strict=True))
+        start = _LENGTH.size if _LENGTH.unpack_from(head)[0] < _LONG else _LENGTH.size + _SIZE.size
+        parts = [part.rpartition(":")[::2] for part in head[start:].decode().split("\n")] if head[start:] else []
+        names, kinds = [name for name, _ in parts], [kind for _, kind in parts]
+        if not _KINDS.issuperset(kinds):
+            raise ValueError(f"its header holds {kinds!r}")
+        self.kinds = dict(parts)
         self.places = {name: place for place, name in enumerate(names)}
         self.variable = {name: kind for name, kind in zip(names, kinds, strict=True) if kind not in _FIXED}
-        numbers = [(str(place), _NUMPY[kind]) for place, kind in enumerate(kinds) if kind in _FIXED]
+        numbers = [(str(place), f"<{_FIXED[kind]}") for place, kind in enumerate(kinds) if kind in _FIXED]
         self.fixed = np.dtype([("head", f"V{len(head)}"), ("nulls", "u1", ((len(names) + 7) // 8,)), *numbers])
 
     @staticmethod
@@ -197,7 +121,12 @@ class _Layout:
         return _Layout(head)
 
     def columns(self, payloads: Sequence[bytes], wanted: Sequence[tuple[str, str]]) -> list[list[Any]]:
-        require_kinds(self.kinds, wanted)
+        for name, kind in wanted:
+            if self.kinds.get(name, kind) != kind:
+                raise OutdatedTableError(
+                    f"the feature {name!r} is stored online as {self.kinds[name]} and its view declares it as {kind}; "
+                    "publish the view again."
+                )
         size, sizes = self.fixed.itemsize, set(map(len, payloads))
         if min(sizes) < size or not (self.variable or sizes == {size}):
             raise ValueError(f"it has not the {size} bytes of its values")

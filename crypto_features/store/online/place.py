@@ -1,13 +1,11 @@
 """Where the rows of a view lie in the online store."""
 
-from functools import lru_cache
 from hashlib import blake2b
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import compute_table_id
 
-from crypto_features.store.borrowed import origin
-from crypto_features.store.shared_registry import BEHAVIOUR
+from crypto_features.store.tags import fingerprints, origin
 from crypto_features.tables.table import SHIPPED
 
 
@@ -24,11 +22,16 @@ def table_name(config: RepoConfig, view: FeatureView) -> str:
 
 
 def place_of(project: str, view: FeatureView, *, versioned: bool) -> str:
-    """Where a project publishes the rows of a view of its own."""
+    """Where a project publishes the rows of a view of its own.
+
+    A digest of behaviour and project ends it, since `a` with `b_c` and `a_b` with `c` would be one place.
+    """
     place = str(compute_table_id(project, view, versioned))
-    behaviour = tuple([(field.name, field.tags.get(BEHAVIOUR)) for field in view.features])
-    digest = _digest(behaviour, "" if project == SHIPPED else project)
-    return f"{place}_{digest}" if digest else place
+    tagged = sorted(fingerprints(view).items())
+    if not tagged:
+        return place
+    told = repr(tagged if project == SHIPPED else (project, tagged))
+    return f"{place}_{blake2b(told.encode(), digest_size=4).hexdigest()}"
 
 
 def remembered_name(config: RepoConfig, view: FeatureView) -> str:
@@ -39,14 +42,3 @@ def remembered_name(config: RepoConfig, view: FeatureView) -> str:
         known = view.__dict__["_crypto_features_table"] = (key, table_name(config, view))
     name: str = known[1]
     return name
-
-
-@lru_cache(maxsize=256)
-def _digest(behaviour: tuple[tuple[str, str | None], ...], project: str) -> str:
-    """A short digest of the behaviour of features in whatever order; none of those without a tag.
-
-    The project is a part of it, since `a` with `b_c` and `a_b` with `c` would be one place.
-    """
-    tagged = sorted(pair for pair in behaviour if pair[1] is not None)
-    told = repr((project, tagged) if project else tagged)
-    return blake2b(told.encode(), digest_size=4).hexdigest() if tagged else ""

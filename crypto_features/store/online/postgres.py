@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -107,32 +107,25 @@ class PostgresBackend:
         # Sorted, so that two publishers lock the rows in one order and never wait for each other in a circle.
         if not rows:
             return
-        table = _held(table)
-        keys, events, creations, payloads = zip(*(sealed(table, row) for row in sorted(rows)), strict=True)
+        name = _held(table)
+        keys, events, creations, payloads = zip(*(sealed(name, row) for row in sorted(rows)), strict=True)
         values = [_array(keys), list(events), list(creations), _array(payloads)]
-        statement = sql.SQL(_PUBLISH).format(table=sql.Identifier(table))
+        statement = sql.SQL(_PUBLISH).format(table=sql.Identifier(name))
         try:
             self._run(lambda connection: connection.execute(statement, values), _WRITE_SECONDS)
         except psycopg.errors.UndefinedTable:
-            self._create(table)
+            self.create(table)
             self._run(lambda connection: connection.execute(statement, values), _WRITE_SECONDS)
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         held = {table: _held(table) for table in wanted}
-        versions = self._versions(list(held.values()))
+        versions = dict(self._fetched(_VERSIONS + "WHERE noted.name = ANY(%s)", [[*held.values()]]))
         found = {}
         for name, keys in wanted.items():
             table = held[name]
             known = self._memory.recall(table, versions.get(table), keys)
             found[name] = self._select(table, keys) if known is None else known
         return found
-
-    def _versions(self, tables: list[str]) -> Mapping[str, str]:
-        statement = _VERSIONS + "WHERE noted.name = ANY(%s)"
-        try:
-            return self._run(lambda connection: dict(connection.execute(statement, [tables], binary=True).fetchall()))
-        except psycopg.errors.UndefinedTable:
-            return {}
 
     def _select(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
         statement = sql.SQL(_SELECT).format(
@@ -145,16 +138,13 @@ class PostgresBackend:
         return rows
 
     def scan(self, table: str) -> list[StoredRow]:
-        everything = sql.SQL("SELECT key, event, created, payload FROM {table}")
         table = _held(table)
+        everything = sql.SQL("SELECT key, event, created, payload FROM {table}")
         statement = everything.format(table=sql.Identifier(table))
-        return [unsealed(self.name, table, row) for row in self._fetched(statement, [])]
+        return [unsealed(self.name, table, row) for row in self._fetched(statement)]
 
     def create(self, table: str) -> None:
-        self._create(_held(table))
-
-    def _create(self, table: str) -> None:
-        self._define(sql.SQL(_TABLE).format(table=sql.Identifier(table)))
+        self._define(sql.SQL(_TABLE).format(table=sql.Identifier(_held(table))))
 
     def drop(self, table: str) -> None:
         table = _held(table)
@@ -162,10 +152,7 @@ class PostgresBackend:
         self._define(forget.format(table=sql.Identifier(table), name=sql.Literal(table)))
 
     def switches(self) -> Mapping[str, str]:
-        try:
-            return self._run(lambda c: dict(c.execute("SELECT name, why FROM __switches").fetchall()))
-        except psycopg.errors.UndefinedTable:
-            return {}
+        return dict(self._fetched("SELECT name, why FROM __switches"))
 
     def switch_off(self, name: str, why: str) -> None:
         statement = "INSERT INTO __switches VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET why = excluded.why"
@@ -193,7 +180,7 @@ class PostgresBackend:
 
         self._run(define, _WRITE_SECONDS)
 
-    def _fetched(self, statement: sql.Composed, values: list[Any]) -> list[tuple[Any, ...]]:
+    def _fetched(self, statement: LiteralString | sql.Composed, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """What a query finds; nothing in a table never written."""
         try:
             return self._run(lambda connection: connection.execute(statement, values, binary=True).fetchall())

@@ -9,12 +9,11 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import FeastType
 
 from crypto_features.store import feast_private
-from crypto_features.store.completeness import least, lowest
-from crypto_features.store.online import guard
 from crypto_features.store.online.answer import ViewAnswer
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.guard import Status
 from crypto_features.store.online.packing import kind_of, unpack_columns
+from crypto_features.store.tags import least, lowest_columns
 from crypto_features.tables.completeness import COMPLETENESS
 
 
@@ -29,31 +28,30 @@ class Question(NamedTuple):
 
 
 def answered(
-    question: Question, stored: Mapping[bytes, StoredRow], switches: Mapping[str, str], allowed: guard.Limits
+    question: Question, stored: Mapping[bytes, StoredRow], switches: Mapping[str, str], limits: tuple[int, int]
 ) -> ViewAnswer:
     """The answer of one view: values that may be used, and for each entity why it gets none.
 
-    Args:
-        question: What is asked.
-        stored: The rows that exist, by key.
-        switches: What is switched off, and why.
-        allowed: Between which event times a row may be served.
+    `limits` are the first and the last event time, in microseconds, at which a stored row may be served.
     """
     view, requested, names, keys, entities = question
     types = {field.name: field.dtype for field in view.features}
     kinds = [kind_of_type(types[name]) if name in types else "value" for name in requested]
     rows = [stored.get(key) for key in keys]
+    sources = getattr(view, "source_feature_view_projections", {}).values()  # of a stored on-demand view.
+    off = any(name in switches for name in (view.name, *(source.name for source in sources)))
+    earliest, latest = limits
     statuses = [
         Status.DISABLED
-        if switches and any(guard.disabled(switches, name, entity) for name in (view.name, *_sources(view)))
+        if switches and (off or any(str(value) in switches for value in entity))
         else Status.NOT_FOUND
         if row is None
         else Status.PRESENT
-        if allowed.earliest <= row[1] <= allowed.latest
+        if earliest <= row[1] <= latest
         else Status.EXPIRED
         for row, entity in zip(rows, entities, strict=True)
     ]
-    worst = [lowest(view, name) for name in requested]
+    worst = [*map(lowest_columns(view).get, requested)]
     shares = tuple(dict.fromkeys((COMPLETENESS, *filter(None, worst)))) if any(worst) else ()
     payloads = [
         row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)
@@ -74,11 +72,6 @@ def answered(
     events = [row[1] if row else None for row in rows]
     shown = [share[name] if name else [None] * len(rows) for name in worst]
     return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events, shown)
-
-
-def _sources(view: FeatureView) -> list[str]:
-    """The views that a stored on-demand view is computed from."""
-    return [source.name for source in getattr(view, "source_feature_view_projections", {}).values()]
 
 
 @lru_cache(maxsize=256)

@@ -2,9 +2,9 @@
 
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, TypeVar, cast
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
 import redis
@@ -51,32 +51,6 @@ _PASSING = (
 )
 _PASSING_CODE = re.compile(r"\b(READONLY|MASTERDOWN|OOM|LOADING|BUSY|MISCONF|TRYAGAIN|CLUSTERDOWN|NOREPLICAS)\b")
 
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def _reaching(method: Method) -> Method:
-    @wraps(method)
-    def wrapped(self: "RedisBackend", *args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(self, *args, **kwargs)
-        except DamagedRowError:
-            raise
-        except redis.AuthenticationError:
-            raise StoreMisusedError(
-                f"the online store {self.name} refuses the user or password of its address; correct them."
-            ) from None
-        except _PASSING as error:
-            raise StoreUnreachableError(f"the online store {self.name} cannot serve now: {error}") from None
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            message = f"the online store {self.name} does not answer: {type(error).__name__}"
-            raise StoreUnreachableError(message) from None
-        except redis.RedisError as error:
-            if _PASSING_CODE.search(str(error)):
-                raise StoreUnreachableError(f"the online store {self.name} cannot serve now: {error}") from None
-            raise StoreMisusedError(f"the online store {self.name} refuses: {error}") from None
-
-    return cast(Method, wrapped)
-
 
 class RedisBackend:
     """Rows in hashes `crypto_features:1:<table>` → entity key → stamps and payload. The client pools connections."""
@@ -91,25 +65,25 @@ class RedisBackend:
         self._publish = self._client.register_script(_PUBLISH)
         self._memory = Memory()
 
-    @_reaching
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
-        arguments: list[bytes] = [uuid4().bytes]
-        for key, event, created, payload in (sealed(table, row) for row in rows):
-            arguments += (key, _STAMPS.pack(event, created) + payload)
-        if rows:
-            self._publish(keys=[_held(table)], args=arguments)
+        with self._errors():
+            arguments: list[bytes] = [uuid4().bytes]
+            for key, event, created, payload in (sealed(table, row) for row in rows):
+                arguments += (key, _STAMPS.pack(event, created) + payload)
+            if rows:
+                self._publish(keys=[_held(table)], args=arguments)
 
-    @_reaching
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
-        with self._client.pipeline(transaction=False) as pipeline:
-            for table in wanted:
-                pipeline.hget(_held(table), _VERSION)
-            versions = pipeline.execute()
-        found = {}
-        for (table, keys), version in zip(wanted.items(), versions, strict=True):
-            known = self._memory.recall(table, version, keys)
-            found[table] = self._select(table, keys) if known is None else known
-        return found
+        with self._errors():
+            with self._client.pipeline(transaction=False) as pipeline:
+                for table in wanted:
+                    pipeline.hget(_held(table), _VERSION)
+                versions = pipeline.execute()
+            found = {}
+            for (table, keys), version in zip(wanted.items(), versions, strict=True):
+                known = self._memory.recall(table, version, keys)
+                found[table] = self._select(table, keys) if known is None else known
+            return found
 
     def _select(self, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
         # One command, so that rows and version are of one moment.
@@ -118,10 +92,10 @@ class RedisBackend:
         self._memory.note(table, version, keys, rows)
         return rows
 
-    @_reaching
     def scan(self, table: str) -> list[StoredRow]:
-        stored = self._client.hgetall(_held(table))
-        return [self._row(table, key, value) for key, value in stored.items() if key != _VERSION]
+        with self._errors():
+            stored = self._client.hgetall(_held(table))
+            return [self._row(table, key, value) for key, value in stored.items() if key != _VERSION]
 
     def _row(self, table: str, key: bytes, value: bytes) -> StoredRow:
         if len(value) < _STAMPS.size:
@@ -132,21 +106,39 @@ class RedisBackend:
     def create(self, table: str) -> None:
         """Nothing to do: a hash exists from its first row on."""
 
-    @_reaching
     def drop(self, table: str) -> None:
-        self._client.delete(_held(table))
+        with self._errors():
+            self._client.delete(_held(table))
 
-    @_reaching
     def switches(self) -> Mapping[str, str]:
-        return {name.decode(): why.decode() for name, why in self._client.hgetall(_SWITCHES).items()}
+        with self._errors():
+            return {name.decode(): why.decode() for name, why in self._client.hgetall(_SWITCHES).items()}
 
-    @_reaching
     def switch_off(self, name: str, why: str) -> None:
-        self._client.hset(_SWITCHES, name, why)
+        with self._errors():
+            self._client.hset(_SWITCHES, name, why)
 
-    @_reaching
     def switch_on(self, name: str) -> None:
-        self._client.hdel(_SWITCHES, name)
+        with self._errors():
+            self._client.hdel(_SWITCHES, name)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DamagedRowError:
+            raise
+        except redis.AuthenticationError:
+            raise StoreMisusedError(
+                f"the online store {self.name} refuses the user or password of its address; correct them."
+            ) from None
+        except (redis.RedisError, OSError) as error:
+            if isinstance(error, _PASSING) or _PASSING_CODE.search(str(error)):
+                raise StoreUnreachableError(f"the online store {self.name} cannot serve now: {error}") from None
+            if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
+                message = f"the online store {self.name} does not answer: {type(error).__name__}"
+                raise StoreUnreachableError(message) from None
+            raise StoreMisusedError(f"the online store {self.name} refuses: {error}") from None
 
     def close(self) -> None:
         self._client.close()

@@ -38,14 +38,14 @@ class _Opened:
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         # Rows may be newer than their version here: they are forgotten at the next read, and no other thread has them.
         ((version,),) = self.connection.execute("PRAGMA data_version").fetchall()
-        return {table: self._rows(table, version, keys) for table, keys in wanted.items()}
-
-    def _rows(self, table: str, version: int, keys: Sequence[bytes]) -> dict[bytes, StoredRow]:
-        rows = self.memory.recall(table, version, keys)
-        if rows is None:
-            rows = {row.key: row for row in self.select(table, keys)}
-            self.memory.note(table, version, keys, rows)
-        return rows
+        found = {}
+        for table, keys in wanted.items():
+            rows = self.memory.recall(table, version, keys)
+            if rows is None:
+                rows = {row.key: row for row in self.select(table, keys)}
+                self.memory.note(table, version, keys, rows)
+            found[table] = rows
+        return found
 
     def select(self, table: str, keys: Sequence[bytes] | None = None) -> list[StoredRow]:
         """The rows of those keys, or all; none of a table never written."""
@@ -184,19 +184,15 @@ class SqliteBackend:
                 connection.close()
                 raise
             self._local.opened = opened = _Opened(connection, str(self.path), file, _identity(self._log))
-        elif monotonic() - opened.looked > _LOOK_SECONDS and not self._same_log(opened):
-            # Its rows are those of a log that nobody else sees, and to close it would write them over the file.
-            raise StoreMisusedError(
-                f"{self._log} was removed while this process had it open; end every process that uses {self.path}, "
-                "restore the file if that was meant, and start them again."
-            )
+        elif monotonic() - opened.looked > _LOOK_SECONDS:
+            if opened.log != _identity(self._log):
+                # Its rows are those of a log that nobody else sees, and to close it would write them over the file.
+                raise StoreMisusedError(
+                    f"{self._log} was removed while this process had it open; end every process that uses {self.path}, "
+                    "restore the file if that was meant, and start them again."
+                )
+            opened.looked = monotonic()
         return opened
-
-    def _same_log(self, opened: _Opened) -> bool:
-        if opened.log != _identity(self._log):
-            return False
-        opened.looked = monotonic()
-        return True
 
 
 def _is_of_its_content(error: sqlite3.OperationalError) -> bool:

@@ -22,7 +22,6 @@ from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.settings import Settings
 from crypto_features.store import feast_private, shared_registry
-from crypto_features.store.borrowed import origin
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, StoredRow
@@ -44,6 +43,7 @@ from crypto_features.store.online.request import (
     result_names,
     serialized,
 )
+from crypto_features.store.tags import origin, require_own_view
 
 SWITCH_SECONDS = 0.5
 """How old a process's knowledge of the switches may be."""
@@ -148,9 +148,7 @@ class GuardedOnlineStore(OnlineStore):
             InputError: if a row is stamped later than the clock, or the view is one of another project; nothing is
                 published then.
         """
-        copied = origin(view)
-        if copied is not None:
-            raise InputError(f"{view.name} belongs to {copied.project}, which publishes it; nothing was published.")
+        require_own_view(view)
         latest = guard.micros(clock.now() + guard.SKEW)
         late = max((row.event for row in rows), default=latest)
         if late > latest:
@@ -165,10 +163,8 @@ class GuardedOnlineStore(OnlineStore):
                 newest[row.key] = row
         self.backend(config).write(table_name(config, view), [newest[key] for key in sorted(newest)])
 
-    async def online_write_batch_async(
-        self, config: RepoConfig, table: FeatureView, data: list[WriteRow], progress: Callable[[int], Any] | None
-    ) -> None:
-        await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
+    async def online_write_batch_async(self, *args: Any, **kwargs: Any) -> None:
+        await asyncio.to_thread(self.online_write_batch, *args, **kwargs)
 
     # Reading
 
@@ -180,9 +176,7 @@ class GuardedOnlineStore(OnlineStore):
         requested_features: list[str] | None = None,
     ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
         names = requested_features or [field.name for field in table.features]
-        keys = [serialized(key, config.entity_key_serialization_version) for key in entity_keys]
-        entities = [tuple(_plain(value) for value in key.entity_values) for key in entity_keys]
-        (answer,) = self._answers(config, [Question(table, names, names, keys, entities)])
+        (answer,) = self._answers(config, [_question(config, table, names, names, entity_keys)])
         return [
             (
                 None if event is None else guard.time_of(event),
@@ -197,13 +191,9 @@ class GuardedOnlineStore(OnlineStore):
         ]
 
     async def online_read_async(
-        self,
-        config: RepoConfig,
-        table: FeatureView,
-        entity_keys: list[EntityKey],
-        requested_features: list[str] | None = None,
+        self, *args: Any, **kwargs: Any
     ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
-        return await asyncio.to_thread(self.online_read, config, table, entity_keys, requested_features)
+        return await asyncio.to_thread(self.online_read, *args, **kwargs)
 
     def get_online_features(
         self,
@@ -297,15 +287,10 @@ class GuardedOnlineStore(OnlineStore):
         questions = []
         for view, requested in grouped_refs:
             unique, places, rows = feast_private.unique_entities(view, join_key_values, entity_name_to_join_key_map)
-            protos = feast_private.entity_key_protos(unique)
-            order = [0] * rows
-            for number, destinations in enumerate(places):
-                for row in destinations:
-                    order[row] = number
-            found = [serialized(key, config.entity_key_serialization_version) for key in protos]
-            plain = [tuple(_plain(value) for value in key.entity_values) for key in protos]
+            protos = zip(feast_private.entity_key_protos(unique), places, strict=True)
+            keys = {row: proto for proto, destinations in protos for row in destinations}
             names = result_names(view, requested, full=full_feature_names)
-            questions.append(Question(view, requested, names, [found[n] for n in order], [plain[n] for n in order]))
+            questions.append(_question(config, view, requested, names, [keys[row] for row in range(rows)]))
         for question, answer in zip(questions, self._answers(config, questions), strict=True):
             view = question.view
             if include_feature_view_version_metadata:
@@ -325,14 +310,11 @@ class GuardedOnlineStore(OnlineStore):
             wanted[table] = list(dict.fromkeys([*wanted.get(table, ()), *question.keys]))
         stored = self.backend(config).read(wanted)
         switches = self.switches(config)
-        now = clock.now()
+        now, grace = clock.now(), self.grace(config)
         return [
-            answered(question, stored[table], switches, self._limits(config, question.view, now))
+            answered(question, stored[table], switches, guard.limits(now, _ttl(question.view), grace, _max_age.get()))
             for table, question in zip(tables, questions, strict=True)
         ]
-
-    def _limits(self, config: RepoConfig, view: FeatureView, now: datetime) -> guard.Limits:
-        return guard.limits(now, _ttl(view), self.grace(config), _max_age.get())
 
     # Infrastructure
 
@@ -356,9 +338,7 @@ class GuardedOnlineStore(OnlineStore):
                 self.backend(config).create(table_name(config, view))
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
-        for view in tables:
-            if origin(view) is None:
-                self.backend(config).drop(table_name(config, view))
+        self.update(config, tables, [], entities, [], partial=False)
 
     async def close(self) -> None:
         if self._backend is not None:
@@ -384,6 +364,14 @@ def _ttl(view: FeatureView) -> timedelta | None:
         return None
     views = [request.registry.get_any_feature_view(name, request.project, allow_cache=True) for name in sources]
     return min((one.ttl for one in views if getattr(one, "ttl", None)), default=None)
+
+
+def _question(
+    config: RepoConfig, view: FeatureView, requested: Sequence[str], names: Sequence[str], keys: Sequence[EntityKey]
+) -> Question:
+    version = config.entity_key_serialization_version
+    entities = [tuple(_plain(value) for value in key.entity_values) for key in keys]
+    return Question(view, requested, names, [serialized(key, version) for key in keys], entities)
 
 
 def _plain(value: Value) -> object:
