@@ -1,4 +1,7 @@
-"""Which probe catches which planted leak, beside a rule of last rows: `python -m benchmarks.features_leaks`."""
+"""Which probe catches which planted leak, beside a rule of last rows: `python -m benchmarks.features_leaks`.
+
+With names of groups of the zoo it prints the rows of these alone.
+"""
 
 import os
 import sys
@@ -6,22 +9,25 @@ import sys
 import polars as pl
 
 from crypto_features.leak import leak_test
+from crypto_features.leak.subject import Subject
 from crypto_features.shipped import catalog
 from crypto_features.shipped.signals import volatility_breakout
-from crypto_features.tables.derived import inputs_of
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.tables.partition import every_row
-from crypto_features.versions.probe_market import DAYS, HOUR, START, probe_market
+from crypto_features.tables.others import read_by_name
+from crypto_features.versions.probe_market import DAYS, HOUR, START, probe_market, with_symbols
 from tests.features.honest import DAILY, HOURLY
 from tests.features.zoo_common import fitted_zoo, zoo
 
 CUTS = 20
-PROBES = ("truncate", "perturb", "gap", "calendar", "start", "warm-up", "isolation", "permutation", "process", "clock")
+PROBES = (
+    *("truncate", "perturb", "gap", "elsewhere", "delist", "list", "calendar"),
+    *("start", "warm-up", "isolation", "permutation", "process", "clock"),
+)
 
 
 def caught_by_last_rows(group: FeatureGroup) -> set[str]:
     """Features whose last row changes when the market is cut at twenty times, as freqtrade's analysis does."""
-    market = probe_market()
+    market = with_symbols(probe_market(), read_by_name(group))
     whole = computed(group, market)
     caught: set[str] = set()
     for number in range(1, CUTS + 1):
@@ -36,7 +42,8 @@ def caught_by_last_rows(group: FeatureGroup) -> set[str]:
 
 def computed(group: FeatureGroup, candles: pl.DataFrame) -> pl.DataFrame:
     """The group's rows, from candles alone."""
-    return every_row(group, inputs_of(group, candles, interval=HOUR), interval=HOUR)
+    until = pl.col("open_time").max().over("symbol") + HOUR
+    return Subject(group, HOUR).rows(candles.with_columns(as_of=until))
 
 
 def main() -> None:
@@ -44,7 +51,8 @@ def main() -> None:
     print(f"| planted leak | {' | '.join(PROBES)} | last rows, {CUTS} cuts |")
     print("| --- " * (len(PROBES) + 2) + "|")
     total = found = by_last_rows = 0
-    for group in zoo():
+    chosen = sys.argv[1:]
+    for group in (one for one in zoo() if not chosen or one.name in chosen):
         report, last_rows = leak_test(group), caught_by_last_rows(group)
         for feature in group.features:
             probes = {leak.probe for leak in report.leaks if leak.feature in (feature.name, "(rows)")}
@@ -52,12 +60,14 @@ def main() -> None:
             last = feature.name in last_rows
             print(f"| {feature.description} | {' | '.join(marks)} | {'x' if last else ''} |")
             total, found, by_last_rows = total + 1, found + bool(probes), by_last_rows + last
-    for name, group in fitted_zoo().items():
+    for name, group in ({} if chosen else fitted_zoo()).items():
         last = bool(caught_by_last_rows(group))
         probes = {leak.probe for leak in leak_test(group).leaks}
         print(f"| {name} | {' | '.join('x' if p in probes else '' for p in PROBES)} | {'x' if last else ''} |")
         total, found, by_last_rows = total + 1, found + bool(probes), by_last_rows + last
     print(f"\nCaught: {found} of {total}; by last rows: {by_last_rows} of {total}.\n")
+    if chosen:
+        return
     print("| honest group | alarms | CPU seconds, of this process and the other |\n| --- | --- | --- |")
     honest = {group.name: group for group in (DAILY, HOURLY)}
     for name, group in {**catalog.groups, "trading_signals, noise k": volatility_breakout(k=None), **honest}.items():

@@ -15,10 +15,12 @@ import numpy.typing as npt
 import polars as pl
 
 from crypto_features.compute.resample import opens, resample
+from crypto_features.leak.company import LEADER, company
 from crypto_features.leak.report import Leak
 from crypto_features.leak.subject import Subject, groups_read, tables_read
 from crypto_features.tables.bars import DAY
 from crypto_features.tables.feature import Feature
+from crypto_features.tables.others import compares_symbols, read_by_name
 from crypto_features.tables.raw import RawTable
 from crypto_features.versions.probe_market import COLUMNS, HOUR, probe_day
 
@@ -172,7 +174,7 @@ def _course(table: str, raw: Mapping[str, pl.DataFrame], altered: pl.Expr, lengt
 
 def calendar_leaks(subject: Subject, course: Course) -> Iterator[Leak]:
     """Features of which a row changes with a bar that closes after it."""
-    base = subject.at_once(course.raw)
+    base = _computed(subject, course.raw)
     step = max(1, (course.bars[-1] - course.bars[0]) // (len(course.bars) - 1))
     markets = -(-_spacing(subject, course, base) // step)
     rows = _rows(subject, course, [course.bars[first::markets] for first in range(markets)])
@@ -228,7 +230,7 @@ def _proven(subject: Subject, course: Course, bar: int, base: pl.DataFrame) -> I
     """The features of which a row before the altered bar differs in any bit when no other bar is altered; lone rows."""
     cut: datetime = course.opens[bar]
     altered = {**course.raw, course.table: _altered(course.raw[course.table], [bar])}
-    rows, known = subject.at_once(altered), cut + (course.length - subject.interval)
+    rows, known = _computed(subject, altered), cut + (course.length - subject.interval)
     lone = _lone(base, rows).filter(pl.col("event_timestamp") <= known).sort("event_timestamp")
     for _, time, here in lone.head(1).iter_rows():
         yield Leak("(rows)", "calendar", NAME, cut, time, expected=here or None, got=not here or None)
@@ -270,7 +272,19 @@ def _rows(subject: Subject, course: Course, markets: Sequence[Sequence[int]]) ->
     raw = {table: names.join(frame.drop("symbol"), how="cross") for table, frame in course.raw.items()}
     frame = course.raw[course.table]
     parts = [_altered(frame, bars).with_columns(symbol=pl.lit(str(i))) for i, bars in enumerate(markets)]
-    return subject.at_once({**raw, course.table: pl.concat(parts)})
+    return _computed(subject, {**raw, course.table: pl.concat(parts)})
+
+
+def _computed(subject: Subject, raw: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The rows of markets of one symbol each; where rows of others reach its own, each market has its own others."""
+    if not compares_symbols(subject.group):
+        return subject.at_once(raw)
+    others, found = read_by_name(subject.group), []
+    for market in dict.fromkeys(name for frame in raw.values() for name in frame["symbol"].unique(maintain_order=True)):
+        around = {name: company(frame.filter(symbol=market), others) for name, frame in raw.items()}
+        rows = subject.at_once(around).filter(symbol=LEADER)
+        found.append(rows.with_columns(symbol=pl.lit(market)))
+    return pl.concat(found)
 
 
 def _altered(frame: pl.DataFrame, bars: Sequence[int]) -> pl.DataFrame:

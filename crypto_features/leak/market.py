@@ -11,15 +11,13 @@ from itertools import groupby
 
 import polars as pl
 
-from crypto_features.leak.calendar import calendar_market, spans, turns
+from crypto_features.leak.calendar import spans, turns
 from crypto_features.leak.subject import Subject
 from crypto_features.leak.variants import Variant, interrupted, named, perturbed, stacked, truncated
 from crypto_features.tables.others import compares_symbols
 
 CUTS = 24
 """How many times the whole market is altered at, by each way of altering it."""
-MEMBERS = ("FIRST", "SECOND", "THIRD", "FOURTH")
-"""The symbols of the market on which every month of some years is altered."""
 NEWCOMER = "NEWCOMER"
 Markets = Mapping[str, pl.DataFrame]
 
@@ -78,30 +76,13 @@ def chosen_cuts(found: Mapping[str, Sequence[datetime]], seed: int) -> list[date
     return sorted(random.Random(seed).sample(every, min(CUTS, len(every))))  # noqa: S311 - a seeded choice of cuts.
 
 
-def years(interval: timedelta, extra: Sequence[str]) -> pl.DataFrame:
-    """Two years of some symbols, each with the prices of other years of the long market.
-
-    Args:
-        interval: Length of a candle.
-        extra: Symbols that are read by their name.
-    """
-    calendar, (first, last) = spans(interval)
-    market, apart = calendar_market(*calendar, interval), (first - calendar[0]) // (len(MEMBERS) + 2)
-    parts = []
-    for number, name in enumerate(dict.fromkeys((*extra, *MEMBERS))):
-        back = number % (len(MEMBERS) + 1) * apart // interval * interval
-        moved = market.with_columns(pl.col("open_time") + back, symbol=pl.lit(name))
-        parts.append(moved.filter(pl.col("open_time").is_between(first, last, closed="left")))
-    return pl.concat(parts)
-
-
 def on_month_ends(markets: Markets, interval: timedelta) -> list[Variant]:
-    """Rounds in which the whole market is another from the turn of a month, or of a clock, on."""
+    """Rounds in which the whole market ends with a month, or with the turn of a clock."""
     return [
         variant
         for cut in turns(*spans(interval)[1])
         for symbol, market in markets.items()
-        for variant in perturbed(market, symbol, [cut], interval)
+        for variant in truncated(market, symbol, [cut], interval)
     ]
 
 

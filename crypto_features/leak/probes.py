@@ -8,10 +8,11 @@ from functools import cached_property
 
 import polars as pl
 
-from crypto_features.leak.calendar import calendar_leaks, calendar_market, courses, spans, turns
+from crypto_features.leak.calendar import calendar_leaks, calendar_market, courses, spans
+from crypto_features.leak.company import company
 from crypto_features.leak.cuts import FIRST_BARS, cuts
 from crypto_features.leak.elsewhere import Elsewhere
-from crypto_features.leak.market import chosen_cuts, futures, on_month_ends, reversed_names, rows_of, years
+from crypto_features.leak.market import chosen_cuts, futures, on_month_ends, reversed_names, rows_of
 from crypto_features.leak.named import altered_markets, named_market
 from crypto_features.leak.report import Leak, LeakReport, differences
 from crypto_features.leak.subject import Subject, memory, models_read
@@ -212,32 +213,29 @@ class _Test:
 
     def on_every_day(self) -> tuple[list[Leak], int]:
         """What is found on the days of many years, and how many bars were altered."""
-        if self.compares:
-            return self._on_month_ends()
         calendar, every = spans(self.interval)
         market = calendar_market(*calendar, self.interval)
-        subject = Subject(self.group, self.interval).before_any_fit(market)
+        known = company(market, read_by_name(self.group)) if self.compares else market
+        subject = Subject(self.group, self.interval).before_any_fit(known)
         leaks: list[Leak] = []
         bars = 0
         for course in courses(subject):
             leaks += calendar_leaks(subject, course)
             bars += len(course.bars)
-        years = market.filter(pl.col("open_time").is_between(*every, closed="left")).with_columns(symbol=pl.lit("-"))
-        ends = [*truncated(years, "-", turns(*every), self.interval)]
-        whole = subject.at_once(subject.raw(years.with_columns(as_of=pl.lit(every[1]))))
-        ended = self._compared(ends, subject.at_once(subject.raw(stacked(ends))), whole)
+        ended = self._ended(subject, market.filter(pl.col("open_time").is_between(*every, closed="left")))
         return [*leaks, *(leak for leak in ended if leak.feature not in self.named)], bars
 
-    def _on_month_ends(self) -> tuple[list[Leak], int]:
-        """The same for a group that compares symbols: every month of two years, the whole market at once."""
-        candles = years(self.interval, read_by_name(self.group))
+    def _ended(self, subject: Subject, years: pl.DataFrame) -> Iterator[Leak]:
+        """Rows that change when the market ends with them."""
+        candles = company(years, read_by_name(self.group)) if self.compares else years.with_columns(symbol=pl.lit("-"))
         markets = {str(part["symbol"][0]): part for part in candles.partition_by("symbol", maintain_order=True)}
-        subject = Subject(self.group, self.interval).before_any_fit(candles)
-        whole = subject.rows(candles.with_columns(as_of=pl.lit(spans(self.interval)[1][1])))
-        variants = on_month_ends(markets, self.interval)
-        found = self._compared(variants, rows_of(subject, variants), whole)
-        leaks = [replace(leak, probe="calendar") for leak in found if leak.feature not in self.named]
-        return leaks, len(variants) // len(markets)
+        ends = on_month_ends(markets, self.interval)
+        as_it_is = candles.with_columns(as_of=pl.lit(spans(self.interval)[1][1]))
+        if self.compares:
+            yield from self._compared(ends, rows_of(subject, ends), subject.rows(as_it_is))
+        else:
+            whole = subject.at_once(subject.raw(as_it_is))
+            yield from self._compared(ends, subject.at_once(subject.raw(stacked(ends))), whole)
 
     @cached_property
     def named(self) -> set[str]:

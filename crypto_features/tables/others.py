@@ -33,3 +33,12 @@ def compares_symbols(table: Table) -> bool:
     """Whether rows of other symbols reach its own, or those that a model which it reads is fitted on."""
     own = others(table)
     return own is None or bool(own) or any(compares_symbols(source.table) for source in table.inputs)
+
+
+def joined_symbols(group: FeatureGroup) -> dict[str, tuple[str, ...]]:
+    """By joined table, the symbols whose rows the group joins to those of all."""
+    found: dict[str, tuple[str, ...]] = {}
+    for join in group.joins:
+        if join.symbol is not None:
+            found[join.table.name] = tuple(dict.fromkeys((*found.get(join.table.name, ()), join.symbol)))
+    return found

@@ -18,6 +18,7 @@ from crypto_features.shipped import catalog, daily_candles
 from crypto_features.sources.standing import Silent, Standing
 from crypto_features.store import Difference, ParityReport
 from crypto_features.tables.completeness import completeness_columns
+from tests.assets.cross_market import beside
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -222,3 +223,10 @@ def test_a_table_is_fresh_only_if_each_symbol_is(tmp_path: Path) -> None:
     assert table_age(table, HOUR, now, grace, wait=HOUR, wanted=["BTC"]).fresh, "ETH is wanted no longer"
     assert not table_age(table, HOUR, now, grace, wait=HOUR, wanted=["BTC", "ETH"]).fresh
     assert table_age(table, HOUR, now, grace, wait=29 * HOUR).fresh
+
+
+def test_a_symbol_that_is_joined_to_all_and_has_no_rows_is_named() -> None:
+    assert feature_checks.joined_symbols_there(beside, {"days": {"BTC", "ETH"}}).passed
+    lacking = feature_checks.joined_symbols_there(beside, {"days": {"ETH"}})
+    assert failed(lacking, "0 of 1 symbols", "no BTC in days")
+    assert lacking.todo.startswith("add BTC to CRYPTO_FEATURES_SYMBOLS")

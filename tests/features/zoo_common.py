@@ -20,6 +20,7 @@ from crypto_features.shipped.signals import K
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.table import Join
+from tests.features.zoo_markets import markets
 from tests.features.zoo_rare import DAILY, HOURLY
 from tests.features.zoo_state import CLOCK, FITS, STATE, machine_clock, process_state
 
@@ -43,6 +44,7 @@ def zoo() -> tuple[FeatureGroup, ...]:
         _group("rare hourly leaks", "candles", _features(rare_hourly)),
         _group("process state", "daily_candles", tuple(_leak(name) for name in STATE), process_state),
         _group("machine clock", "daily_candles", tuple(_leak(name) for name in CLOCK), machine_clock),
+        *markets(),
         *(_group(name, table, (_leak("leak", name, table),), f) for name, (table, f) in _TABLES.items()),
     )
 

@@ -1,7 +1,7 @@
 """What is asked of a feature table: columns as declared, a row a bar, values in range, no holes after warm-up."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -11,6 +11,7 @@ from crypto_features.graph.checks.finding import Finding, rows
 from crypto_features.tables.completeness import COMPLETENESS, MIN_COMPLETENESS, completeness_columns, least
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.others import joined_symbols
 from crypto_features.tables.warm_up import warm_up
 
 SLACK = 1e-9
@@ -129,4 +130,23 @@ def filled(
         todo="look at the plot of nulls by month and symbol: a gap in the candles explains a hole; anything else is a "
         "fault of the declaration.",
         facts={name: dg.MetadataValue.float(share) for name, share in shares.items()},
+    )
+
+
+def joined_symbols_there(group: FeatureGroup, there: Mapping[str, Collection[str]]) -> Finding:
+    """Each symbol that the group joins to all has rows.
+
+    Args:
+        group: The declaration.
+        there: By joined table, the symbols that have rows in it.
+    """
+    named = [(symbol, table) for table, symbols in joined_symbols(group).items() for symbol in symbols]
+    lacking = [(symbol, table) for symbol, table in named if symbol not in there[table]]
+    places = ", ".join(f"{symbol} in {table}" for symbol, table in lacking)
+    return Finding(
+        passed=not lacking,
+        text=f"{len(named) - len(lacking)} of {len(named)} symbols that are joined to all have rows"
+        + (f"; there is no {places}, so what is computed from it is null." if lacking else "."),
+        todo=f"add {','.join(sorted({symbol for symbol, _ in lacking}))} to CRYPTO_FEATURES_SYMBOLS and run "
+        f"`crypto-features run`, or correct symbol= of the joins of {group.name}.",
     )

@@ -31,6 +31,7 @@ from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import MONTH, month_span, months_between
+from crypto_features.tables.others import joined_symbols
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table as Declared
 
@@ -127,6 +128,8 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
         "filled": (False, "After the warm-up at most one value in a hundred is null."),
         "fresh": (False, "The newest bar of each symbol closed no longer ago than one bar and the grace."),
     }
+    if joined_symbols(group):
+        asked["joined_symbols"] = (False, "Each symbol that is joined to all has rows.")
 
     def looking(_instance: dg.DagsterInstance, lake: LakeResource, table: Table) -> Look:
         source, length = lake.table(group.bars.name), group.bar(lake.interval)
@@ -137,13 +140,17 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
             schemas = [feature_checks.schema(_read(table, [month]), group) for month in months]
             counted = same_inputs(lake, group.name, months)  # a bar may arrive while the run goes on.
             made, bars = _read(table, counted), _bars_closing(source, group, counted, lake.interval)
-            return {
+            found = {
                 "schema": next((s for s in schemas if not s.passed), feature_checks.schema(rows, group)),
                 "row_count": feature_checks.row_count(made, bars, group, length),
                 "in_range": feature_checks.in_range(rows, group),
                 "filled": feature_checks.filled(rows, group, first, lake.interval, settings.min_completeness),
                 "fresh": _fresh(table, group, settings, clock.now()),
             }
+            if joined := joined_symbols(group):
+                there = {name: _symbols(lake.table(name)) for name in joined}
+                found["joined_symbols"] = feature_checks.joined_symbols_there(group, there)
+            return found
 
         return look
 
@@ -167,6 +174,11 @@ def _of_table(
         yield from _results(context, name, asked, found)
 
     return checks
+
+
+def _symbols(table: Table) -> set[str]:
+    """The symbols that a table has rows of."""
+    return {*table.collect(table.scan(columns=["symbol"]).unique())["symbol"]} if table.months() else set()
 
 
 def _bars_closing(source: Table, group: FeatureGroup, months: Sequence[str], interval: timedelta) -> pl.DataFrame:
