@@ -5,7 +5,7 @@ from datetime import timedelta
 import polars as pl
 
 from crypto_features.compute.indicators import CLOSE, HIGH, LOW, OPEN, VOLUME, ema, price_return, rsi
-from crypto_features.compute.windows import window_deviation, window_mean
+from crypto_features.compute.windows import window_deviation, window_mean, window_sum
 from crypto_features.shipped import candles, daily_candles
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
@@ -25,6 +25,13 @@ def _feature(name: str, value: pl.Expr, window: int = 1, **options: object) -> F
 def _slope(bars: int) -> pl.Expr:
     x = [i - (bars - 1) / 2 for i in range(bars)]
     return sum(x[i] * CLOSE.shift(bars - 1 - i) for i in range(bars)) / sum(v * v for v in x)  # type: ignore[return-value] # an expression
+
+
+def _fractional(order: float, bars: int) -> pl.Expr:
+    weights = [1.0]
+    for lag in range(1, bars):
+        weights.append(-weights[-1] * (order - lag + 1) / lag)
+    return sum(weight * CLOSE.log().shift(lag) for lag, weight in enumerate(weights))  # type: ignore[return-value] # an expression
 
 
 DAILY = FeatureGroup(
@@ -82,8 +89,17 @@ DAILY = FeatureGroup(
         _feature("bars since the high", HIGH.rolling_map(lambda s: float(s.reverse().arg_max() or 0), 30), 30),
         _feature("traded at all", VOLUME > 0, dtype=pl.Boolean),
         _feature("close in single precision", CLOSE.cast(pl.Float32), dtype=pl.Float32),
+        _feature("fractional difference", _fractional(0.4, 30), 30),
         _feature("range only in December", pl.when(OPEN_TIME.dt.month() == 12).then((HIGH - LOW) / CLOSE)),
     ),
+)
+OF_HOURS = FeatureGroup(
+    "honest_days_of_hours",
+    "honest",
+    bars=daily_candles,
+    joins=(Join(candles, "2h", {"variance": window_sum(price_return(1).pow(2), 24)}, window=25, at="close"),),
+    ttl="1d",
+    features=(_feature("realized variance of a day from its hours", pl.col("candles.variance")),),
 )
 HOURLY = FeatureGroup(
     "honest_hours",

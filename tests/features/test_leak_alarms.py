@@ -6,11 +6,12 @@ from crypto_features.leak import leak_test
 from crypto_features.shipped import catalog
 from crypto_features.shipped.signals import volatility_breakout
 from crypto_features.tables.group import FeatureGroup
-from tests.features.honest import DAILY, HOURLY
+from tests.features.honest import DAILY, HOURLY, OF_HOURS
 from tests.features.other_catalog import catalog as other
+from tests.features.weekly_catalog import entries, swings
 
 SHIPPED = [*catalog.groups.values(), volatility_breakout(k=None)]
-HONEST = [DAILY, HOURLY, *other.groups.values()]
+HONEST = [DAILY, HOURLY, OF_HOURS, *other.groups.values(), swings, entries]
 
 
 @pytest.mark.parametrize("group", SHIPPED, ids=[*catalog.groups, "trading_signals with noise k"])
