@@ -97,7 +97,7 @@ LEAKS = {
     "the next quarter before midnight": pl.when(OPENED.hour() == 23, OPENED.minute() == 45)
     .then(TOMORROW)
     .otherwise(CLOSE),
-    "a mean of all time": CLOSE / CLOSE.mean().over("symbol"),
+    "the highest price of all time": CLOSE / CLOSE.max().over("symbol"),
 }
 
 

@@ -39,7 +39,7 @@ def code_server(tmp_path: Path) -> Iterator[str]:
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         wait_for_grpc_server(process, DagsterGrpcClient(socket=socket, host="localhost"), command)
         yield socket
-        process.terminate()
+        process.kill()  # one that is still starting may not heed a request to end.
 
 
 def polled(address: dict[str, object], times: int) -> list[WorkerStatus]:
