@@ -22,13 +22,11 @@ from crypto_features.ingest.report import IngestReport
 from crypto_features.lake.candles import coverage
 from crypto_features.settings import Settings
 from crypto_features.sources import Opening, source_of
-from crypto_features.sources.source import by_reason
+from crypto_features.sources.source import Source, by_reason
 from crypto_features.tables.months import month_of, month_span
 from crypto_features.tables.raw import RawTable
 
 COUNTS = ("accepted", "new", "corrected", "rejected")
-
-
 HOURLY, DAILY = "3 * * * *", "33 3 * * *"
 """An exchange is asked each hour; files come once a day at most."""
 
@@ -77,16 +75,8 @@ def raw_table(
         with inbox.put_away(lake, dropped) as refused:
             offered = inbox.source(lake, dropped) if dropped else opening()
             symbols = config.symbols or (not dropped and settings.symbols) or offered.symbols()
-            report = fetch(
-                settings,
-                raw,
-                offered,
-                lake.table(raw.name),
-                lake.quarantine_of(raw),
-                months=selected(context),
-                symbols=symbols,
-                again=config.again,
-                progress=lambda progress: context.log.info(str(progress)),
+            report = _asked(
+                context, config, settings, raw, lake, offered=offered, months=selected(context), symbols=symbols
             )
             refused.update({symbol: str(error) for symbol, error in report.failed.items()})
             passed_over = by_reason(offered.passed_over())
@@ -117,20 +107,35 @@ def further_table(settings: Settings, raw: RawTable, months: dg.PartitionsDefini
         offered = source_of(settings, raw)
         wanted = _with_month_before(selected(context), months.get_partition_keys()[0])
         symbols = config.symbols or settings.symbols or offered.symbols()
-        report = fetch(
-            settings,
-            raw,
-            offered,
-            lake.table(raw.name),
-            lake.quarantine_of(raw),
-            months=wanted,
-            symbols=symbols,
-            again=config.again,
-            progress=lambda progress: context.log.info(str(progress)),
-        )
+        report = _asked(context, config, settings, raw, lake, offered=offered, months=wanted, symbols=symbols)
         return _noted(context, lake, raw, report, symbols)
 
     return fetched
+
+
+def _asked(
+    context: dg.AssetExecutionContext,
+    config: FurtherConfig,
+    settings: Settings,
+    raw: RawTable,
+    lake: LakeResource,
+    *,
+    offered: Source,
+    months: Sequence[str],
+    symbols: Sequence[str],
+) -> IngestReport:
+    """What a source gave, as the run goes on in its log."""
+    return fetch(
+        settings,
+        raw,
+        offered,
+        lake.table(raw.name),
+        lake.quarantine_of(raw),
+        months=months,
+        symbols=symbols,
+        again=config.again,
+        progress=lambda progress: context.log.info(str(progress)),
+    )
 
 
 def _asset(

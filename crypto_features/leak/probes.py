@@ -11,12 +11,11 @@ import polars as pl
 from crypto_features.leak.calendar import calendar_leaks, calendar_market, courses, spans
 from crypto_features.leak.company import company
 from crypto_features.leak.cuts import FIRST_BARS, cuts
-from crypto_features.leak.elsewhere import Elsewhere
 from crypto_features.leak.market import chosen_cuts, futures, on_month_ends, reversed_names, rows_of
-from crypto_features.leak.named import altered_markets, named_market
+from crypto_features.leak.named import NamedTest, named_market
 from crypto_features.leak.report import Leak, LeakReport, differences
 from crypto_features.leak.subject import Subject, memory, models_read
-from crypto_features.leak.variants import Variant, interrupted, late_starts, named, perturbed, stacked, truncated
+from crypto_features.leak.variants import Variant, interrupted, late_starts, perturbed, stacked, truncated
 from crypto_features.tables.derived import only, part_read
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
@@ -92,7 +91,7 @@ def leak_test(
     )
     if by_name is None:
         by_name = with_symbols(named_market(candle=interval), read_by_name(group)) if candles is None else market
-    with closing(_NamedTest(group, by_name.select(COLUMNS), interval, seed)) as names:
+    with closing(NamedTest(group, by_name.select(COLUMNS), interval, seed)) as names:
         until: datetime = altered["open_time"].max()  # type: ignore[assignment] # a time
         test = _Test(group, market, until + interval, interval, seed)
         leaks, counts, unprobed = test.probed(altered)
@@ -120,47 +119,6 @@ def _firsts(leaks: Sequence[Leak]) -> tuple[Leak, ...]:
         if leak.feature not in stateful or leak.kind == "process state":
             first.setdefault((leak.feature, leak.probe), leak)
     return tuple(first.values())
-
-
-class _NamedTest:
-    """Markets under their own names, altered, in another process and under another clock."""
-
-    def __init__(self, group: FeatureGroup, candles: pl.DataFrame, interval: timedelta, seed: int) -> None:
-        end: datetime = candles["open_time"].max() + interval  # type: ignore[operator, assignment] # a time
-        self.subject = Subject(group, interval).before_any_fit(candles)
-        self.raw = self.subject.raw(candles.with_columns(as_of=pl.lit(end)))
-        self.rounds = list(altered_markets(candles, interval, seed))
-        other = self.subject.raw(named(self.rounds[0])) if self.rounds else self.raw
-        self.elsewhere: Elsewhere | None = None
-        self.unsent = ""
-        try:
-            self.elsewhere = Elsewhere(self.subject, self.subject.inputs(self.raw), self.subject.inputs(other))
-        except ChildProcessError as error:
-            self.unsent = str(error)
-
-    def close(self) -> None:
-        if self.elsewhere is not None:
-            self.elsewhere.close()
-
-    def probed(self) -> tuple[list[Leak], tuple[str, ...]]:
-        whole = self.subject.at_once(self.raw)
-        leaks = []
-        for variants in self.rounds:
-            cut = {variant.symbol: variant.cut for variant in variants}
-            if compares_symbols(self.subject.group):  # what is altered of one symbol reaches all.
-                cut = dict.fromkeys(cut, min(cut.values()))
-            known = pl.col("symbol").replace_strict(cut, default=None, return_dtype=whole.schema["event_timestamp"])
-            before = pl.col("event_timestamp") <= known
-            rows = self.subject.at_once(self.subject.raw(named(variants)))
-            found = differences(self.subject.group, whole.filter(before), rows.filter(before), variants[0].probe)
-            leaks += [replace(leak, cut=cut[leak.symbol]) for leak in found]
-        unsent = self.unsent
-        try:
-            leaks += [] if self.elsewhere is None else self.elsewhere.leaks(whole)
-        except ChildProcessError as error:
-            unsent = str(error)
-        needs = f"process and clock need a fresh process that computes the group: {unsent}"
-        return leaks, (needs,) if unsent else ()
 
 
 class _Test:

@@ -1,4 +1,4 @@
-"""A ccxt client whose answers are bounded, checked to be JSON, and whose errors are told apart by what may pass."""
+"""A ccxt client whose answers are bounded, checked to be JSON, and whose errors say what may pass."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -42,8 +42,8 @@ class Feature:
         window: Bars of the first input that decide a value, and nothing before them does.
         warm_up: Bars of the first input without which there is no value, if a value needs fewer than its window, as an
             exponential mean does: until the window is full, every bar there is decides it.
-        lookback: How far back it reads by the calendar, if its window is no number of bars (month to date, 20 calendar
-            days), such as `"20d"`: bars that closed within this time before it decide its value, however few they are.
+        lookback: How far back it reads by the calendar, if its window is not a number of bars (month to date, 20
+            calendar days), such as `"20d"`: bars that closed within this time before it decide its value, however few.
         bounds: Least and greatest value that its definition can give, both included; `None` if it has none. They are
             checked before anything downstream is published, and are no part of its version.
         sources: What a group's function reads to compute it, as `(table, column)`; expressions tell it themselves.

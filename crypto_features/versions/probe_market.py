@@ -1,7 +1,7 @@
 """The probe market: a fixed market on which behaviour is measured, made from integers alone.
 
 Its candles are hours. For bars that are no whole hours they are a third of these: the same candles follow each other
-faster, and a day of what is told below is 24 of them.
+faster, and a day, as this module counts days, is 24 of them.
 
 Whole-number arithmetic gives the same candles on every machine and Python, with no random number library. It has what
 breaks features: gaps, a missing day and a missing week, hours without volume, wicks, flat stretches, tiny and huge
