@@ -1,7 +1,7 @@
 """Cross-sections: equal to pandas', to the bit whatever the order of symbols, and refused where they have no sense."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import polars as pl
@@ -15,7 +15,10 @@ from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.partition import evaluate
 from crypto_features.tables.table import Join
+from crypto_features.versions.probe_market import probe_market
+from tests.features.cross_catalog import catalog
 from tests.features.markets import DAY, HOUR, START, bars, values
+from tests.features.memory_lake import MemoryLake
 
 CLOSE, VOLUME = pl.col("close"), pl.col("volume")
 KERNELS: dict[str, Callable[[Values], pl.Expr]] = {
@@ -170,3 +173,22 @@ def test_a_window_over_joined_rows_reaches_as_far_back_in_the_joined_table() -> 
     join = Join(daily_candles, "2d", symbol="BTC", at="close", name="btc")
     alone, windowed = (reading(join, window_mean(pl.col("btc.close"), w), w) for w in (1, 20))
     assert windowed.inputs[1].reach(HOUR) - alone.inputs[1].reach(HOUR) == 82 * DAY  # 20 days, and twice 31.
+
+
+def test_some_symbols_are_computed_as_among_all() -> None:
+
+    lake = MemoryLake(probe_market().filter(pl.col("open_time") < START + 20 * DAY), catalog)
+    lake.build()
+
+    def read(
+        table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None
+    ) -> pl.DataFrame:
+        return lake.read(table, months, columns, None if table in catalog.models else symbols)
+
+    tables = [node for node in lake.graph if node.name in catalog.groups]
+    for node in tables:
+        every = node.compute(read, "2024-01", None)
+        some = node.compute(read, "2024-01", ["TINY"])
+        assert len(some) > 0, node.name
+        assert some.equals(every.filter(symbol="TINY")), node.name
+    assert {"against", "strength"} <= {node.name for node in tables}
