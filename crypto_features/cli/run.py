@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from crypto_features.cli.app import command
 from crypto_features.errors import SettingsError
 
 if TYPE_CHECKING:
+    from crypto_features.graph.checks.finding import Finding
     from crypto_features.graph.materialize import Built
     from crypto_features.settings import Settings
     from crypto_features.tables.catalog import Catalog
@@ -80,6 +81,8 @@ def run() -> None:
     console.print(_built_table(built))
     for symbol, why in failed.items():
         console.print(f"[bold red]{symbol} was not fetched[/]: {escape(why)}", soft_wrap=True)
+    for group, lacking in without_joined(settings, catalog):
+        console.print(f"[bold yellow]{group}: {escape(lacking.text)}[/] To do: {escape(lacking.todo)}", soft_wrap=True)
     for one in silence:
         console.print(f"[bold yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
     for name in filter(unknown.get, unknown):
@@ -113,6 +116,18 @@ def _show_online(console: Console, catalog: "Catalog", built: "Sequence[Built]",
     hint = online_table.why_withheld(answer.statuses, [asset.last for asset in built], now)
     if hint:
         console.print(f"[bold yellow]{hint}[/]", soft_wrap=True)
+
+
+def without_joined(settings: "Settings", catalog: "Catalog") -> "Iterator[tuple[str, Finding]]":
+    """What is null in a group since a symbol that it joins to all has no rows."""
+    from crypto_features.graph.checks.features import joined_symbols_there
+    from crypto_features.lake.table import stored
+    from crypto_features.tables.others import joined_symbols
+
+    for name, group in catalog.groups.items():
+        there = {table: stored(settings.root, catalog, table).symbols() for table in joined_symbols(group)}
+        if not (found := joined_symbols_there(group, there)).passed:
+            yield name, found
 
 
 def _tell_of_older(console: Console, settings: "Settings") -> None:

@@ -149,6 +149,12 @@ class Table:
         keys = [key for key in ("symbol", self.time) if key in frame.columns]
         return frame.sort(keys, maintain_order=True) if len(frames) > 1 and keys else frame
 
+    def symbols(self) -> frozenset[str]:
+        """The symbols that have rows in any month."""
+        if not self.months():
+            return frozenset()
+        return frozenset(self.collect(self.scan(columns=["symbol"]).unique())["symbol"])
+
     def publish(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> None:
         """Replace the partition of a month by these rows, whole or not at all.
 

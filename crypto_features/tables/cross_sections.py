@@ -6,7 +6,7 @@ computed one bar time at a time, where there is no bar before.
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -70,7 +70,17 @@ def refuse_windows(reader: str, expression: pl.Expr) -> None:
 
 def at_each_time(expression: pl.Expr) -> pl.Expr:
     """An expression of a cross-section for rows of many bar times: each is computed by itself."""
-    return expression if _row_by_row(_without_kernels(_tree(expression))) else expression.over("event_timestamp")
+    tree = _tree(expression)
+    if _row_by_row(_kernels(tree, lambda _: {"Column": "its values"})):
+        return _expression(_kernels(tree, _at_each_time))
+    return expression.over("event_timestamp")
+
+
+def _at_each_time(kernel: Any) -> Any:
+    """The node of a kernel, of which each value is that of its bar time: the kernel tells the times apart itself."""
+    *times, values = kernel["AnonymousFunction"]["input"]
+    apart = _tree(at_each_time(_expression(values)))
+    return {"AnonymousFunction": {**kernel["AnonymousFunction"], "input": [*times, apart]}}
 
 
 def _row_by_row(tree: Any) -> bool:
@@ -103,16 +113,16 @@ def _functions(part: Any) -> Iterator[bytes]:
             yield bytes(node["function"])
 
 
-def _without_kernels(part: Any) -> Any:
-    """The tree with the values in place of what a kernel makes of them."""
+def _kernels(part: Any, instead: Callable[[Any], Any]) -> Any:
+    """The tree with something in place of each kernel; what lies within one is not looked at."""
     if isinstance(part, list):
-        return [_without_kernels(child) for child in part]
+        return [_kernels(child, instead) for child in part]
     if not isinstance(part, dict):
         return part
     python = part.get("AnonymousFunction")
     if python is not None and _KERNELS in bytes(python["function"]):
-        return _without_kernels(python["input"][-1])
-    return {name: _without_kernels(child) for name, child in part.items()}
+        return instead(part)
+    return {name: _kernels(child, instead) for name, child in part.items()}
 
 
 def _error(reader: str, what: str) -> InputError:

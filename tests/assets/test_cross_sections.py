@@ -10,6 +10,7 @@ from upath import UPath
 
 import feature_repo as repo
 from crypto_features.catalogs import current_catalog
+from crypto_features.cli.run import without_joined
 from crypto_features.definitions import build
 from crypto_features.graph.materialize import command_tags, materialize_all
 from crypto_features.lake.table import stored
@@ -117,5 +118,7 @@ def test_what_is_missing_where_btc_is_not_in_the_lake_is_named(tmp_path: Path, m
         " What to do: add BTC to CRYPTO_FEATURES_SYMBOLS and run `crypto-features run`, or correct symbol= of the "
         "joins of beside."
     )
+    ((group, said),) = without_joined(Settings.load(), current_catalog())
+    assert (group, f"{said.text} What to do: {said.todo}") == ("beside", evaluation.description)
     found = rows(tmp_path, "beside")
     assert (found.height, found["to_btc"].null_count(), found["move"].null_count()) == (2 * DAYS, 2 * DAYS, 2)

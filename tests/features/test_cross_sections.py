@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from crypto_features.compute.cross import Values, breadth, demean, dispersion, rank, share, zscore
+from crypto_features.compute.cross import Among, Values, breadth, demean, dispersion, rank, share, zscore
 from crypto_features.compute.windows import window_mean
 from crypto_features.errors import InputError
 from crypto_features.shipped import daily_candles
@@ -117,6 +117,36 @@ def test_a_single_symbol_has_no_rank() -> None:
 def test_an_own_aggregate_is_that_of_the_bar_time() -> None:
     candles = pl.concat([bars([1.0, 10.0], symbol="A"), bars([3.0, 30.0], symbol="B")])
     assert values(cross(CLOSE - CLOSE.mean()), "found", candles) == [-1.0, -10.0, 1.0, 10.0]
+
+
+def test_an_aggregate_within_a_kernel_is_that_of_the_bar_time() -> None:
+    candles = market(30)
+    within = cross(zscore(CLOSE.clip(CLOSE.quantile(0.1, "linear"), CLOSE.quantile(0.9, "linear"))) * 2)
+    got = evaluate(within, {"daily_candles": candles}, interval=HOUR)["found"].to_pandas()
+    frame = candles.sort("symbol", "open_time").to_pandas()
+    close = frame.groupby("open_time")["close"]
+    frame["close"] = frame["close"].clip(*(close.transform("quantile", share) for share in (0.1, 0.9)))
+    expected = in_pandas(frame, "zscore") * 2
+    assert (got.isna() == expected.isna()).all()
+    assert (got - expected).abs().max() < 1e-12
+
+
+def test_an_aggregate_over_a_kernel_is_that_of_the_bar_time() -> None:
+    candles = pl.concat([bars([1.0, 10.0], symbol="A"), bars([3.0, 30.0], symbol="B"), bars([5.0, 5.0], symbol="C")])
+    found = values(cross(demean("close") / demean("close").max()), "found", candles)
+    assert found == [-1.0, -1 / 3, 0.0, 1.0, 1.0, -2 / 3]
+
+
+def test_a_kernel_is_called_once_for_many_bar_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+
+    def as_it_is(_: Among, series: Sequence[pl.Series]) -> pl.Series:
+        called.append(len(series[1]))
+        return series[1]
+
+    monkeypatch.setattr(Among, "__call__", as_it_is)
+    evaluate(cross(rank(demean(CLOSE.clip(CLOSE.median())))), {"daily_candles": market(9)}, interval=HOUR)
+    assert called == [market(9).height] * 2
 
 
 def test_who_is_not_in_the_universe_takes_no_part_and_has_no_value() -> None:

@@ -1,9 +1,11 @@
 """A version changes when a value does, and not otherwise: over fifty edits of the project's own source."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import crypto_features
 from crypto_features.shipped import catalog
 from tests.features.edits import Edit, edited
 
@@ -276,7 +278,7 @@ CHANGED: dict[str, tuple[tuple[Edit, ...], Changed]] = {
         FITTED,
     ),
     "joined rows of any age": (
-        (("tables.partition", "            tolerance=other.lookback - _INSTANT,\n", ""),),
+        (("tables.partition", "        tolerance=join.lookback - _INSTANT,\n", ""),),
         {SIGNALS: {"should_sell"}},
     ),
     "joined rows of eight days": (
@@ -355,6 +357,13 @@ def test_an_edit_that_changes_values_changes_those_versions_and_no_others(
 ) -> None:
     chosen = list(CHANGED)[:: count(ci=7, proof=1)]
     assert {name: changes(original, *CHANGED[name][0]) for name in chosen} == {n: CHANGED[n][1] for n in chosen}
+
+
+def test_every_edit_finds_its_text() -> None:
+    edits = [edit for group in (*SAME.values(), *(edits for edits, _ in CHANGED.values())) for edit in group]
+    package = Path(crypto_features.__file__).parent
+    lost = [edit for edit in edits if edit[1] not in (package / f"{edit[0].replace('.', '/')}.py").read_text()]
+    assert lost == []
 
 
 def test_there_are_over_forty_edits() -> None:

@@ -148,7 +148,7 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
                 "fresh": _fresh(table, group, settings, clock.now()),
             }
             if joined := joined_symbols(group):
-                there = {name: _symbols(lake.table(name)) for name in joined}
+                there = {name: lake.table(name).symbols() for name in joined}
                 found["joined_symbols"] = feature_checks.joined_symbols_there(group, there)
             return found
 
@@ -174,11 +174,6 @@ def _of_table(
         yield from _results(context, name, asked, found)
 
     return checks
-
-
-def _symbols(table: Table) -> set[str]:
-    """The symbols that a table has rows of."""
-    return {*table.collect(table.scan(columns=["symbol"]).unique())["symbol"]} if table.months() else set()
 
 
 def _bars_closing(source: Table, group: FeatureGroup, months: Sequence[str], interval: timedelta) -> pl.DataFrame:
