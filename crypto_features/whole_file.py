@@ -24,7 +24,7 @@ def whole_file(path: Path | UPath) -> Iterator[BinaryIO]:
         yield content
         path.write_bytes(content.getvalue())
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent)
     beside = place.with_name(f".{place.name}.{uuid.uuid4().hex}.tmp")
     try:
         with beside.open("xb") as file:
@@ -43,6 +43,15 @@ def on_disk(path: Path | UPath) -> Path | None:
     if not isinstance(path, UPath):
         return path
     return Path(path.path) if path.protocol in ("", "file", "local") else None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, which are there after a power cut, too."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

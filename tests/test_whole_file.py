@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto_features.whole_file import whole_file
+from crypto_features.whole_file import make_folder, whole_file
 
 
 @pytest.fixture
@@ -24,6 +24,17 @@ def test_the_new_content_is_on_the_disk_before_it_takes_the_place(path: Path, mo
     with whole_file(path) as file:
         file.write(b"new content")
     assert synced == [(11, "old"), (None, "new content")], "the file before the move, its folder after it"
+
+
+def test_a_folder_that_is_made_is_on_the_disk_with_those_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(str(Path(f"/dev/fd/{descriptor}").readlink())))
+    make_folder(tmp_path / "a" / "b")
+    assert synced == [str(tmp_path), str(tmp_path / "a")]
+    make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2, "nothing was made"
 
 
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])

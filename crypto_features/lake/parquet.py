@@ -15,10 +15,14 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from crypto_features.errors import UnreadableTableError
+from crypto_features.lake.checksum import NAME as SUM
+from crypto_features.lake.checksum import UNSEALED, checksum, is_intact, seal
 from crypto_features.whole_file import on_disk, whole_file
 
 _MAGIC = b"PAR1"
 _NOTES = b"crypto_features"
+_NOTES_SUM = b"crypto_features.notes_checksum"
+"""Of the notes alone, which are read without the rows."""
 _GROUP = 1_048_576
 """Rows of a row group, unless the writer says otherwise."""
 _LARGE = 2**31 - 1
@@ -45,18 +49,18 @@ class ParquetFile:
     def source(self) -> Path | bytes:
         """What Polars scans: the place of the file, or the whole content of one version of an object in a bucket.
 
-        Parquet begins and ends with its magic bytes: a truncated file is found before a query meets it.
+        A file that was truncated, or of which a bit is another than was written, is found before a query meets it.
 
         Raises:
-            UnreadableTableError: if it is truncated, or is not a Parquet file.
+            UnreadableTableError: if it is truncated, damaged anywhere, or is not a Parquet file.
         """
         place = on_disk(self.path)
         if place is None:
             content: bytes = self.path.read_bytes()
-            self._check_ends(BytesIO(content))
+            self._check_bytes(BytesIO(content))
             return content
-        with place.open("rb") as file:
-            self._check_ends(file)
+        with place.open("rb", buffering=0) as file:
+            self._check_bytes(file)
         return place
 
     @cached_property
@@ -82,9 +86,14 @@ class ParquetFile:
             self._check_ends(file)
             try:
                 kept = pq.read_metadata(file).metadata or {}
-                found: dict[str, str] = json.loads(kept.get(_NOTES, b"{}"))
+                text = kept.get(_NOTES, b"{}")
+                found: dict[str, str] = json.loads(text)
             except _DAMAGED as error:
                 raise self.broken(str(error)) from None
+            if _NOTES not in kept:
+                self._check_bytes(file)
+        if kept.get(_NOTES_SUM, checksum(text).encode()) != checksum(text).encode():
+            raise self.broken("its notes are not those that were written")
         return found
 
     def check(self) -> None:
@@ -106,7 +115,17 @@ class ParquetFile:
             f"{self.called} is not a whole Parquet file ({first_line}): {self.path}. {self.todo}"
         )
 
+    def _check_bytes(self, file: BinaryIO) -> None:
+        self._check_ends(file)
+        try:
+            intact = is_intact(file)
+        except OSError as error:
+            raise self.broken(str(error)) from None
+        if not intact:
+            raise self.broken("its bytes are not those that were written")
+
     def _check_ends(self, file: BinaryIO) -> None:
+        file.seek(0)
         head, size = file.read(4), file.seek(0, os.SEEK_END)
         file.seek(max(size - 4, 0))
         if size < 12 or head != _MAGIC or file.read(4) != _MAGIC:  # noqa: PLR2004 - two magics and a length.
@@ -169,9 +188,15 @@ def write(
         groups: Rows of each row group.
     """
     arrow = arrow_of(frame)
-    kept = {} if notes is None else {_NOTES: json.dumps(dict(notes), sort_keys=True)}
+    kept = {}
+    if notes is not None:
+        text = json.dumps(dict(notes), sort_keys=True)
+        kept = {_NOTES: text, _NOTES_SUM: checksum(text.encode())}
+    content = BytesIO()
+    _write(arrow, {**kept, SUM: UNSEALED}, groups, content)
+    seal(content)
     with whole_file(path) as file:
-        _write(arrow, kept, groups, file)
+        file.write(content.getbuffer())
 
 
 def arrow_of(frame: pl.DataFrame) -> pa.Table:

@@ -23,7 +23,7 @@ from crypto_features.tables.months import month_span
 from crypto_features.tables.order import in_order
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.provenance import FINGERPRINTS, STAMPS, content_digest
-from crypto_features.whole_file import on_disk
+from crypto_features.whole_file import make_folder, on_disk
 
 SYMBOLS = "symbols"
 """Metadata key of a partition that is not raw: the symbols that have rows in it, as JSON."""
@@ -262,7 +262,7 @@ class Table:
         if folder is None:
             yield
             return
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = Path(self.root.path) / ".locks" / self.name / month
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:

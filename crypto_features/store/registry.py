@@ -13,6 +13,7 @@ from crypto_features.settings import Settings
 from crypto_features.store.errors import StoreMisusedError
 from crypto_features.store.online.address import checked, no_address
 from crypto_features.store.online.connect import local_path
+from crypto_features.whole_file import make_folder
 
 
 class DataFolderPlugin(CreateEnginePlugin):
@@ -31,7 +32,7 @@ class DataFolderPlugin(CreateEnginePlugin):
         if settings.registry_url.startswith("sqlite:"):
             path = local_path(url.database or "registry.db", settings)
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
             except OSError as error:
                 raise StoreMisusedError(
                     f"no registry can lie at {path}: {error}. Name a writable folder in CRYPTO_FEATURES_DATA."

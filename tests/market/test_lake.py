@@ -177,6 +177,18 @@ def test_a_partition_damaged_inside_is_named(table: Table) -> None:
         table.collect(query)
 
 
+def test_a_partition_of_which_one_bit_rotted_is_named_before_a_number_is_read(table: Table) -> None:
+    table.publish("2024-01", rows("BTC"))
+    path = table.path("2024-01")
+    data = bytearray(path.read_bytes())
+    data[40] ^= 1
+    path.write_bytes(bytes(data))
+    why = r"2024-01 of 'daily_candles' is not a whole Parquet file \(its bytes are not those that were written\)"
+    for read in (table.read, table.scan, lambda: table.update("2024-01", lambda _: None)):
+        with pytest.raises(InputError, match=why):
+            read()
+
+
 @pytest.mark.parametrize("fault", [pl.exceptions.ComputeError, pl.exceptions.PanicException])
 def test_whatever_a_query_fails_with_the_damaged_partition_is_named(
     table: Table, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]

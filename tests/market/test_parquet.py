@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -124,6 +126,36 @@ def test_a_file_damaged_inside_is_named_by_whatever_reads_it_and_its_neighbours_
             read()
 
 
+@pytest.mark.proof
+def test_a_flipped_bit_is_an_error_wherever_it_is(path: UPath, count: Callable[..., int]) -> None:
+    parquet.write(path, ROWS, notes={"digest": "a"})
+    content, draw = path.read_bytes(), random.Random(6)
+    for _ in range(count(ci=500, proof=10_000)):
+        place = draw.randrange(8 * len(content))
+        path.write_bytes(flipped(content, place))
+        file = ParquetFile(path)
+        with pytest.raises(UnreadableTableError, match=r"a\.parquet"):
+            parquet.collect(parquet.scan([file]), [file])
+        try:
+            notes = file.notes()
+        except UnreadableTableError:
+            continue
+        assert notes == {"digest": "a"}, place
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    changed = bytearray(content)
+    changed[place // 8] ^= 1 << place % 8
+    return bytes(changed)
+
+
+def test_a_file_that_nobody_sealed_is_read_as_it_is(tmp_path: Path) -> None:
+    path = UPath(tmp_path / "a.parquet")
+    ROWS.select("close").write_parquet(str(path))
+    file = ParquetFile(path)
+    assert parquet.collect(parquet.scan([file]), [file]).height == ROWS.height
+
+
 def test_a_query_that_is_wrong_by_itself_fails_as_it_is(path: UPath) -> None:
     parquet.write(path, ROWS)
     file = ParquetFile(path)
@@ -157,7 +189,8 @@ def test_the_rows_are_on_the_disk_before_they_take_the_place_and_the_folder_afte
 
     monkeypatch.setattr(os, "fsync", seen)
     parquet.write(path, ROWS)
-    assert synced == [(False, False), (True, True)], "first the file beside its place, then its folder"
+    assert synced[0] == (True, False), "the folder above the new one"
+    assert synced[1:] == [(False, False), (True, True)], "first the file beside its place, then its folder"
 
 
 def test_a_bucket_object_that_is_replaced_while_it_is_read_is_read_in_one_version(tmp_path: Path) -> None:
@@ -172,6 +205,6 @@ def test_a_bucket_object_that_is_replaced_while_it_is_read_is_read_in_one_versio
 def test_notes_are_json_under_one_key_as_version_0_1_wrote_them(tmp_path: Path) -> None:
     path = UPath(tmp_path / "a.parquet")
     parquet.write(path, ROWS, notes={"b": "2", "a": "1"})
-    assert pq.read_metadata(str(path)).metadata == {b"crypto_features": b'{"a": "1", "b": "2"}'}
+    assert pq.read_metadata(str(path)).metadata[b"crypto_features"] == b'{"a": "1", "b": "2"}'
     pq.write_table(pa.table({"x": [1]}).replace_schema_metadata({"crypto_features": json.dumps({"c": "3"})}), str(path))
     assert ParquetFile(path).notes() == {"c": "3"}

@@ -14,6 +14,7 @@ from crypto_features.store.errors import StoreMisusedError, StoreUnreachableErro
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.memory import Memory
 from crypto_features.store.online.seal import sealed, unsealed
+from crypto_features.whole_file import make_folder
 
 _WAIT_MILLISECONDS = 30_000
 _MOST_VARIABLES = 30_000  # of SQLite's 32,766 a statement.
@@ -169,7 +170,7 @@ class SqliteBackend:
         if opened is None or opened.process != os.getpid() or opened.file != _identity(self.path):
             self.close()
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self.path.parent)
             except OSError as error:
                 raise StoreMisusedError(
                     f"no online store can lie at {self.path}: {error}. Give it a folder that can be written."
@@ -178,7 +179,7 @@ class SqliteBackend:
             file = _identity(self.path)
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged outlives a power cut.
                 connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # from now on there is a log.
             except BaseException:
                 connection.close()
