@@ -17,7 +17,7 @@ import polars as pl
 from crypto_features.compute.resample import opens, resample
 from crypto_features.leak.company import LEADER, company
 from crypto_features.leak.report import Leak
-from crypto_features.leak.subject import Subject, groups_read, tables_read
+from crypto_features.leak.subject import Subject, groups_read, memory, tables_read
 from crypto_features.tables.bars import DAY
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.others import compares_symbols, read_by_name
@@ -147,24 +147,33 @@ class Course:
 def courses(subject: Subject) -> Iterator[Course]:
     """Every table of bars that the group reads is altered by itself."""
     interval, raw = subject.interval, subject.candles
-    whole, every = spans(interval)
-    candles = calendar_market(*whole, interval)
+    candles = calendar_market(*spans(interval)[0], interval)
     read = {source.table.name for group in groups_read(subject.group) for source in group.inputs}
     made = {b.name: resample(b.of.stand_in(candles, interval), interval, b.bar(interval)) for b in subject.bars}
     tables = {raw: candles} | made
     reads_raw = any(table.name in read for table in tables_read(subject.group) if isinstance(table, RawTable))
     if reads_raw:
-        since_midnight = pl.col("open_time") - pl.col("open_time").dt.truncate(probe_day(interval))
-        yield _course(raw, tables, since_midnight == timedelta(0), interval)
-        years = pl.col("open_time").is_between(*every, closed="left")
-        few = {name: frame.filter(years) for name, frame in tables.items()}
-        yield _course(raw, few, pl.lit(value=True), interval)
+        yield from _courses(raw, tables, interval, interval)
     for bars in subject.bars:
         if bars.name in read:
             length = bars.bar(interval)
             since = pl.col("open_time") - opens(pl.col("open_time"), length)
             edges = candles.filter(since.is_in([timedelta(0), length - interval])) if reads_raw else candles.clear()
-            yield _course(bars.name, {**tables, raw: edges}, pl.lit(value=True), length)
+            yield from _courses(bars.name, {**tables, raw: edges}, interval, length)
+
+
+def _courses(
+    table: str, tables: Mapping[str, pl.DataFrame], interval: timedelta, length: timedelta
+) -> Iterator[Course]:
+    """Every day of a table is altered; where a day has several bars its first, and every bar of two years."""
+    day, every = probe_day(interval), spans(interval)[1]
+    if length >= day:
+        yield _course(table, tables, pl.lit(value=True), length)
+        return
+    yield _course(table, tables, pl.col("open_time") == pl.col("open_time").dt.truncate(day), length)
+    years = pl.col("open_time").is_between(*every, closed="left")
+    few = {name: frame.filter(years) for name, frame in tables.items()}
+    yield _course(table, few, pl.lit(value=True), length)
 
 
 def _course(table: str, raw: Mapping[str, pl.DataFrame], altered: pl.Expr, length: timedelta) -> Course:
@@ -250,14 +259,25 @@ def _proven(subject: Subject, course: Course, bar: int, base: pl.DataFrame) -> I
 
 
 def _spacing(subject: Subject, course: Course, base: pl.DataFrame) -> int:
-    """How many bars after an altered one no value parts any more, measured at nine of them."""
+    """How many bars after an altered one no value parts any more, measured at nine of them.
+
+    They lie in as few markets as leave each of them alone for as long as the group reads back.
+    """
     chosen = [course.bars[len(course.bars) * part // 10] for part in range(1, 10)]
-    rows = _beside(subject, _rows(subject, course, [[bar] for bar in chosen]), base).sort("symbol", "event_timestamp")
-    since = {str(i): course.opens[bar] for i, bar in enumerate(chosen)}
-    began = pl.col("symbol").replace_strict(since, return_dtype=course.opens.dtype)
+    markets = min(1 + memory(subject.group, subject.interval) // course.length * 10 // len(course.opens), len(chosen))
+    rows = _rows(subject, course, [chosen[first::markets] for first in range(markets)])
+    began = pl.DataFrame(
+        {"symbol": [str(n % markets) for n in range(len(chosen))], "began": course.opens.gather(chosen)}
+    )
+    began = began.with_columns(before=pl.col("began") - (AHEAD + 3) * course.length).sort("before")
+    beside = _beside(subject, rows, base).sort("event_timestamp")
+    beside = beside.join_asof(
+        began, left_on="event_timestamp", right_on="before", by="symbol", check_sortedness=False
+    ).sort("symbol", "event_timestamp")
     parting = pl.any_horizontal(_parting(feature) > 10 * FAINT for feature in subject.group.features)
-    after = rows.filter(parting & (pl.col("symbol") == pl.col("symbol").shift()))
-    moves = {time // course.length for time in after.select(pl.col("event_timestamp") - began).to_series().unique()}
+    after = beside.filter(parting & (pl.col("symbol") == pl.col("symbol").shift()))
+    since = after.select(pl.col("event_timestamp") - pl.col("began")).to_series().drop_nulls().unique()
+    moves = {time // course.length for time in since}
     least, greatest = SPACING
     least = min(max(least, AHEAD + 2 + max(feature.warm_up for feature in subject.group.features)), greatest)
     for bars in range(least, greatest):

@@ -16,7 +16,7 @@ from crypto_features.leak.subject import Subject
 from crypto_features.leak.variants import Variant, interrupted, named, perturbed, stacked, truncated
 from crypto_features.tables.others import compares_symbols
 
-CUTS = 24
+CUTS = 12
 """How many times the whole market is altered at, by each way of altering it."""
 NEWCOMER = "NEWCOMER"
 Markets = Mapping[str, pl.DataFrame]

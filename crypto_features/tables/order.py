@@ -1,19 +1,21 @@
 """The order of rows: by symbol, then by time."""
 
-from datetime import timedelta
+import operator
 
+import numpy as np
 import polars as pl
 
 
 def in_order(frame: pl.DataFrame, time: str) -> bool:
     """Whether the rows are sorted by `symbol` and a time column, each symbol and time once, without a null."""
-    runs = frame["symbol"].rle().struct.unnest()
-    rises = (runs["value"] > runs["value"].shift()).slice(1).fill_null(value=False)
-    if frame[time].null_count() or not rises.all():
+    if frame[time].null_count() or frame["symbol"].null_count():
         return False
-    starts = runs["len"].cum_sum().shift(1, fill_value=0)
-    later = (frame[time].diff() > timedelta(0)).fill_null(value=False)
-    return (~later).arg_true().is_in(starts.to_list()).all()
+    lengths, names = frame["symbol"].rle().struct.unnest().select("len", "value")
+    if not all(map(operator.lt, names, names.slice(1))):
+        return False
+    times = frame[time].to_physical().to_numpy()
+    starts = np.flatnonzero(times[1:] <= times[:-1]) + 1
+    return bool(np.isin(starts, np.cumsum(lengths)).all())
 
 
 def by_symbol(frame: pl.DataFrame, time: str) -> pl.DataFrame:
