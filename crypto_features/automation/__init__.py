@@ -6,6 +6,7 @@ import dagster as dg
 
 from crypto_features.automation.lineage_events import lineage_sensors
 from crypto_features.automation.schedules import CANDLES, DAILY, schedules
+from crypto_features.automation.scrub import scrub
 from crypto_features.automation.sensors import sensors
 from crypto_features.automation.watch import alert_sensor
 from crypto_features.settings import Settings
@@ -40,7 +41,7 @@ def automation(settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCh
                 if names and not catalog.raw.project
             ),
         ],
-        schedules=schedules(settings, catalog, schedule),
+        schedules=[*schedules(settings, catalog, schedule), scrub(settings, catalog, schedule)],
         sensors=[
             follows,
             *sensors(settings, catalog, sensor),

@@ -9,6 +9,7 @@ import polars as pl
 
 from crypto_features.settings import Settings
 from crypto_features.store import registered, session, switch
+from crypto_features.store.errors import NotAppliedError
 from crypto_features.store.publish_view import Published, publish_view, quiet
 
 if TYPE_CHECKING:
@@ -30,6 +31,16 @@ class AppliedRegistry:
 
 class FeastResource(dg.ConfigurableResource[None]):
     """Feast as the graph uses it. Feast is imported by the first call, not by the import of this module."""
+
+    def damage(self) -> list[str]:
+        """What is wrong with the online rows of each view, and what to do; nothing where no view was registered yet."""
+        try:
+            store = session.applied_store()
+        except NotAppliedError:
+            return []
+        from crypto_features.store.scrub import damaged_views
+
+        return [*damaged_views(store)]
 
     def apply(self) -> AppliedRegistry:
         """Register every entity, source, view and service, and take away what is no longer declared.
