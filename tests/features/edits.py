@@ -14,10 +14,11 @@ READERS = (
     "crypto_features.training.rows.",
     "crypto_features.store.offline.known.",
     "tests.features.memory_lake.",
+    "tests.features.other_catalog.",
 )
 """Further modules that hold on to what the rooms declare."""
 Edit = tuple[str, str, str]
-"""Module below the package, text, and the text in its place."""
+"""Module below the package, or below `tests`, text, and the text in its place."""
 
 
 class _EditedLoader(SourceFileLoader):
@@ -43,7 +44,7 @@ class _Editor(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        mine = [edit for edit in self._edits if fullname == f"{ROOM}.{edit[0]}"]
+        mine = [edit for edit in self._edits if fullname in (edit[0], f"{ROOM}.{edit[0]}")]
         spec = PathFinder.find_spec(fullname, path, target) if mine else None
         if spec is not None and spec.origin:
             spec.loader = _EditedLoader(fullname, spec.origin, mine)
