@@ -1,11 +1,15 @@
 """The kill switch: stop serving a view or a symbol in every process within a second."""
 
+from typing import TYPE_CHECKING
+
 from crypto_features.catalogs import current_catalog
 from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
 from crypto_features.store import registered, session, tables
 from crypto_features.store.errors import NotAppliedError
-from crypto_features.store.online.backend import Backend
 from crypto_features.store.reach import reaching
+
+if TYPE_CHECKING:
+    from crypto_features.store.online.switches import Switches
 
 
 @reaching
@@ -32,7 +36,7 @@ def disable(name: str, why: str) -> bool:
     known, complete = _names()
     if complete and name not in known:
         raise UnknownNameError("feature view or symbol", name, known)
-    _backend().switch_off(name, why)
+    _switches().off(name, why)
     return name in known
 
 
@@ -47,13 +51,13 @@ def enable(name: str) -> None:
     off = disabled()
     if name not in off:
         raise UnknownNameError("disabled view or symbol", name, off)
-    _backend().switch_on(name)
+    _switches().on(name)
 
 
 @reaching
 def disabled() -> dict[str, str]:
     """What is switched off, and why."""
-    return dict(_backend().switches())
+    return dict(_switches().read())
 
 
 def _names() -> tuple[set[str], bool]:
@@ -76,8 +80,8 @@ def _names() -> tuple[set[str], bool]:
         return known, False
 
 
-def _backend() -> Backend:
+def _switches() -> "Switches":
     from crypto_features.store.online.unpack_frame import guarded_store
 
     store = session.feature_store()
-    return guarded_store(store).backend(store.config)
+    return guarded_store(store).switched(store.config)

@@ -14,6 +14,7 @@ from crypto_features.store.errors import StoreMisusedError, StoreUnreachableErro
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.memory import Memory
 from crypto_features.store.online.seal import sealed, unsealed
+from crypto_features.store.online.switch_file import SwitchFile
 from crypto_features.whole_file import make_folder
 
 _WAIT_MILLISECONDS = 30_000
@@ -75,6 +76,7 @@ class SqliteBackend:
         self.path = path
         self._log = f"{path}-wal"
         self._local = threading.local()
+        self._switch_file = SwitchFile(path)
 
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
         name = _quoted(table)
@@ -104,20 +106,23 @@ class SqliteBackend:
             connection.execute(f"DROP TABLE IF EXISTS {_quoted(table)}")
 
     def switches(self) -> Mapping[str, str]:
+        return {**self._older_switches(), **self._switch_file.read()}
+
+    def switch_off(self, name: str, why: str) -> None:
+        self._switch_file.off(name, why)
+
+    def switch_on(self, name: str) -> None:
+        if name in self._older_switches():
+            with self._transaction() as connection:
+                connection.execute(f"DELETE FROM {_SWITCHES} WHERE name = ?", (name,))  # noqa: S608 - a constant.
+        self._switch_file.on(name)
+
+    def _older_switches(self) -> Mapping[str, str]:
+        """Those that were kept beside the rows, as version 0.1 did."""
         with self._errors():
             if not self._is_there():
                 return {}
             return dict(self._opened().fetched(f"SELECT name, why FROM {_SWITCHES}"))  # noqa: S608 - a constant.
-
-    def switch_off(self, name: str, why: str) -> None:
-        with self._transaction() as connection:
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {_SWITCHES} (name TEXT PRIMARY KEY, why TEXT NOT NULL)")
-            connection.execute(f"INSERT OR REPLACE INTO {_SWITCHES} VALUES (?, ?)", (name, why))  # noqa: S608 - a constant.
-
-    def switch_on(self, name: str) -> None:
-        with self._transaction() as connection:
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {_SWITCHES} (name TEXT PRIMARY KEY, why TEXT NOT NULL)")
-            connection.execute(f"DELETE FROM {_SWITCHES} WHERE name = ?", (name,))  # noqa: S608 - a constant.
 
     def close(self) -> None:
         opened: _Opened | None = getattr(self._local, "opened", None)

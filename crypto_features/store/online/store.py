@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from feast import Entity, FeatureService, FeatureView, RepoConfig
 from feast.infra.online_stores.online_store import OnlineStore
+from feast.infra.registry.sql import SqlRegistryConfig
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.online_response import OnlineResponse
@@ -43,6 +44,7 @@ from crypto_features.store.online.request import (
     result_names,
     serialized,
 )
+from crypto_features.store.online.switches import RegistryCopy, Switches
 from crypto_features.store.tags import origin, require_own_view
 
 SWITCH_SECONDS = 0.5
@@ -93,6 +95,7 @@ class GuardedOnlineStore(OnlineStore):
 
     def __init__(self) -> None:
         self._backend: Backend | None = None
+        self._switched: Switches | None = None
         self._grace: timedelta | None = None
         self._switches: Mapping[str, str] = {}
         self._switches_read = float("-inf")
@@ -118,8 +121,17 @@ class GuardedOnlineStore(OnlineStore):
         """What is switched off and why, at most half a second old."""
         now = monotonic()
         if now - self._switches_read > SWITCH_SECONDS:
-            self._switches, self._switches_read = self.backend(config).switches(), now
+            self._switches, self._switches_read = self.switched(config).read(), now
         return self._switches
+
+    def switched(self, config: RepoConfig) -> Switches:
+        """The switches themselves."""
+        if self._switched is None:
+            registry = config.registry
+            sql = isinstance(registry, SqlRegistryConfig)
+            copy = RegistryCopy(registry.path, registry.sqlalchemy_config_kwargs) if sql else None
+            self._switched = Switches(self.backend(config), copy)
+        return self._switched
 
     # Writing
 
@@ -161,6 +173,7 @@ class GuardedOnlineStore(OnlineStore):
             held = newest.get(row.key)
             if held is None or row[1:3] >= held[1:3]:
                 newest[row.key] = row
+        self.switched(config).agree()
         self.backend(config).write(table_name(config, view), [newest[key] for key in sorted(newest)])
 
     async def online_write_batch_async(self, *args: Any, **kwargs: Any) -> None:

@@ -1,0 +1,54 @@
+"""The switches beside an online store on SQLite, in a file of their own: no publisher locks it, whatever hangs."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
+from crypto_features.whole_file import make_folder
+
+_SECONDS = 0.5
+"""How long a switch waits for another one."""
+
+T = TypeVar("T")
+
+
+class SwitchFile:
+    """What is switched off and why, as one table of a SQLite file.
+
+    Args:
+        store: The file with the rows.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self.path = store.with_name(f"{store.stem}_switches{store.suffix}")
+
+    def read(self) -> Mapping[str, str]:
+        """What is switched off; nothing if there is no file, which reading does not make."""
+        if not self.path.exists():
+            return {}
+        return self._run(lambda file: dict(file.execute("SELECT name, why FROM switches").fetchall()))
+
+    def off(self, name: str, why: str) -> None:
+        """Note a name, and on the disk, too."""
+        make_folder(self.path.parent)
+        self._run(lambda file: file.execute("INSERT OR REPLACE INTO switches VALUES (?, ?)", (name, why)))
+
+    def on(self, name: str) -> None:
+        """Forget a name."""
+        if self.path.exists():
+            self._run(lambda file: file.execute("DELETE FROM switches WHERE name = ?", (name,)))
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            with closing(sqlite3.connect(self.path, timeout=_SECONDS)) as file, file:
+                file.execute("CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, why TEXT NOT NULL)")
+                return work(file)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise StoreUnreachableError(f"the switches in {self.path} do not answer: {error}") from error
+            raise StoreMisusedError(
+                f"{self.path}, which says what is switched off, is damaged: {error}. Delete it: the registry knows."
+            ) from error
