@@ -13,8 +13,9 @@ from crypto_features.errors import CryptoFeaturesError
 from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.checks.remembered import last_evaluations
 from crypto_features.graph.recompute import plan_of
+from crypto_features.store import FeastResource
 from crypto_features.tables.months import month_of, month_span
-from crypto_features.versions.plan import Stale
+from crypto_features.versions.plan import Plan, Stale
 
 MISSED_BY = timedelta(minutes=3)
 """How long after a candle's close the schedule has had its chance."""
@@ -40,6 +41,21 @@ def _unfetched(at: MarketNow) -> Iterator[Lag]:
         yield f"{raw} whose files changed", raw, _first_run(months)
     if months := at.neglected:
         yield f"{raw} that were never asked for", raw, _first_run(months)
+
+
+def nothing_due(at: MarketNow, instance: dg.DagsterInstance, plan: Plan, feast: FeastResource) -> bool:
+    """Whether a run of the whole graph would fetch, compute and publish nothing; `False` where it is not sure."""
+    own = [raw for raw in at.catalog.raws.values() if raw.project is None]
+    if own != [at.catalog.raw] or not at.stored:  # nobody looks ahead at what a further source has.
+        return False
+    missing = at.months_to_fetch, at.months_of_late, at.changed, at.neglected, at.new_symbols
+    if any(missing) or plan.stale or plan.settled or any(_unpublished(at, instance)):
+        return False
+    views = [name for name in at.catalog.groups if at.lake.table(name).months()]
+    try:
+        return not any(feast.online_rows(view).is_empty() for view in views)
+    except CryptoFeaturesError:  # nothing is registered, or what is there is damaged: the run says so.
+        return False
 
 
 def blocked_by(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, asset: str) -> str | None:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,12 +14,19 @@ from crypto_features.cli.app import command
 from crypto_features.errors import SettingsError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dagster import DagsterInstance
+
     from crypto_features.graph.checks.finding import Finding
     from crypto_features.graph.materialize import Built
     from crypto_features.settings import Settings
+    from crypto_features.sources.source import Source
     from crypto_features.tables.catalog import Catalog
+    from crypto_features.versions.plan import Plan
 
 SHOWN_SYMBOLS = ("BTC", "ETH")
+MINUTE = timedelta(minutes=1)
 
 
 @command
@@ -35,14 +43,15 @@ def run() -> None:
         import dagster as dg
 
         from crypto_features import clock
+        from crypto_features.automation.lagging import nothing_due
+        from crypto_features.automation.market_now import MarketNow
         from crypto_features.catalogs import current_catalog
         from crypto_features.code_location import build
-        from crypto_features.graph.checks.candles import ended_markets, failed_symbols
+        from crypto_features.graph.lake import LakeResource
         from crypto_features.graph.materialize import materialize_all
-        from crypto_features.graph.training import unknown_rows
-        from crypto_features.ingest.silence import silent_symbols
-        from crypto_features.lake.table import stored
+        from crypto_features.graph.recompute import plan_of
         from crypto_features.sources import source
+        from crypto_features.store import FeastResource
         from crypto_features.tables.months import months_between
 
         market = source(settings)
@@ -60,46 +69,65 @@ def run() -> None:
         f"[bold]{market.name}[/]: {len(symbols)} symbols, {months[0]} to {months[-1]}, into {settings.root}\n",
         soft_wrap=True,
     )
-    _tell_of_older(console, settings)
-    with console.status(catalog.raw.name) as status, dg.DagsterInstance.get() as instance:
-        built = materialize_all(
-            definitions,
-            instance,
-            months,
-            on_finished=lambda asset: status.update(f"{asset.asset} done"),
-            on_message=status.update,
-        )
-        failed = failed_symbols(instance, catalog.raw.name)
-        unknown = {one.name: unknown_rows(instance, one) for one in catalog.training}
-        silence = silent_symbols(
-            stored(settings.root, catalog, catalog.raw.name),
-            settings,
-            ended_markets(instance, catalog.raw.name),
-            clock.now(),
-            lambda: market,
-        )
-    console.print(_built_table(built))
-    for symbol, why in failed.items():
-        console.print(f"[bold red]{symbol} was not fetched[/]: {escape(why)}", soft_wrap=True)
-    for group, lacking in without_joined(settings, catalog):
-        console.print(f"[bold yellow]{group}: {escape(lacking.text)}[/] To do: {escape(lacking.todo)}", soft_wrap=True)
-    for one in silence:
-        console.print(f"[bold yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}", soft_wrap=True)
-    for name in filter(unknown.get, unknown):
-        console.print(
-            f"[bold yellow]{unknown[name]:,} rows of {name} have no value[/]: their candles came more than "
-            "CRYPTO_FEATURES_LATE_WAIT after their close, so they were not known then. get_training_features without "
-            "as_of joins what is known now.",
-            soft_wrap=True,
-        )
+    with dg.DagsterInstance.get() as instance:
+        with console.status("Looking for what is new"):
+            plan = plan_of(settings)
+            lake = LakeResource(root=str(settings.root), interval_minutes=int(settings.interval / MINUTE))
+            at = MarketNow.look(settings, lake)
+            nothing_new = nothing_due(at, instance, plan, FeastResource())
+        built: list[Built] = []
+        if nothing_new:
+            console.print(
+                f"Nothing is new: every candle until {at.head:%Y-%m-%d %H:%M} UTC is stored, and all made of it."
+            )
+        else:
+            _tell_of_older(console, plan)
+            with console.status(catalog.raw.name) as status:
+                built = materialize_all(
+                    definitions,
+                    instance,
+                    months,
+                    on_finished=lambda asset: status.update(f"{asset.asset} done"),
+                    on_message=status.update,
+                )
+            console.print(_built_table(built))
+        for line in _to_know(settings, catalog, instance, market):
+            console.print(line, soft_wrap=True)
     console.print()
-    _show_online(console, catalog, built, symbols)
-    console.print(
-        f"\n{len(built)} assets in {time.perf_counter() - began:.0f} s. `crypto-features dev` shows their graph."
-    )
+    _show_online(console, catalog, [at.head] if nothing_new else [asset.last for asset in built], symbols)
+    done = "Looked" if nothing_new else f"{len(built)} assets"
+    console.print(f"\n{done} in {time.perf_counter() - began:.0f} s. `crypto-features dev` shows the graph.")
 
 
-def _show_online(console: Console, catalog: "Catalog", built: "Sequence[Built]", symbols: "Sequence[str]") -> None:
+def _to_know(
+    settings: "Settings", catalog: "Catalog", instance: "DagsterInstance", market: "Source"
+) -> "Iterator[str]":
+    """What a person should know of the tables, whenever they were made: what is missing, silent or null."""
+    from crypto_features import clock
+    from crypto_features.graph.checks.candles import ended_markets, failed_symbols
+    from crypto_features.graph.training import unknown_rows
+    from crypto_features.ingest.silence import silent_symbols
+    from crypto_features.lake.table import stored
+
+    for symbol, why in failed_symbols(instance, catalog.raw.name).items():
+        yield f"[bold red]{symbol} was not fetched[/]: {escape(why)}"
+    for group, lacking in without_joined(settings, catalog):
+        yield f"[bold yellow]{group}: {escape(lacking.text)}[/] To do: {escape(lacking.todo)}"
+    candles, ended = stored(settings.root, catalog, catalog.raw.name), ended_markets(instance, catalog.raw.name)
+    for one in silent_symbols(candles, settings, ended, clock.now(), lambda: market):
+        yield f"[bold yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}"
+    for training in catalog.training:
+        if unknown := unknown_rows(instance, training):
+            yield (
+                f"[bold yellow]{unknown:,} rows of {training.name} have no value[/]: their candles came more than "
+                "CRYPTO_FEATURES_LATE_WAIT after their close, so they were not known then. get_training_features "
+                "without as_of joins what is known now."
+            )
+
+
+def _show_online(
+    console: Console, catalog: "Catalog", ends: "Sequence[datetime | None]", symbols: "Sequence[str]"
+) -> None:
     from crypto_features import clock
     from crypto_features.cli import online_table
     from feature_repo import get_online_features
@@ -113,7 +141,7 @@ def _show_online(console: Console, catalog: "Catalog", built: "Sequence[Built]",
     answer = get_online_features(shown, [f"{v}:{f}" for v, names in service.features.items() for f in names])
     title = f"Online features at {now:%Y-%m-%d %H:%M} UTC (service {service.name})"
     console.print(online_table.filled(_table(title), units, shown, answer, answer.statuses))
-    hint = online_table.why_withheld(answer.statuses, [asset.last for asset in built], now)
+    hint = online_table.why_withheld(answer.statuses, ends, now)
     if hint:
         console.print(f"[bold yellow]{hint}[/]", soft_wrap=True)
 
@@ -130,12 +158,11 @@ def without_joined(settings: "Settings", catalog: "Catalog") -> "Iterator[tuple[
             yield name, found
 
 
-def _tell_of_older(console: Console, settings: "Settings") -> None:
+def _tell_of_older(console: Console, plan: "Plan") -> None:
     """What becomes of a folder that version 0.1 wrote."""
-    from crypto_features.graph.recompute import plan_of
     from crypto_features.versions.plan import Reason
 
-    older = [item for item in plan_of(settings).stale if item.reason is Reason.OLDER_VERSION]
+    older = [item for item in plan.stale if item.reason is Reason.OLDER_VERSION]
     if older:
         console.print(
             f"{len(older)} partitions were written by version 0.1. Their values are computed again; candles, when each "
