@@ -12,7 +12,7 @@ run: .venv/ready ## Build every table from candles to the online store, and show
 	@$(BIN)/crypto-features run
 
 test: .venv/ready ## Run the tests.
-	@$(BIN)/pytest -n auto --dist loadfile
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 dev: .venv/ready ## Open the Dagster UI.
 	@$(BIN)/crypto-features dev
