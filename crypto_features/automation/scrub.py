@@ -16,7 +16,7 @@ DAYS = 28
 def scrub(settings: Settings, catalog: Catalog, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     """A schedule whose run fails, and so alerts, if anything of its part is damaged."""
 
-    @dg.op(name=SCRUB, description="Reads a part of the stored files and every online row.")
+    @dg.op(name="read_what_is_stored", description="Reads a part of the stored files and every online row.")
     def read(context: dg.OpExecutionContext, feast: FeastResource) -> None:
         part = clock.now().toordinal() % DAYS
         files = stored_files(settings.root, catalog, part, DAYS)

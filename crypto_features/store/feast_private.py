@@ -17,6 +17,8 @@ column_names = utils._get_column_names
 parse_feature_ref = utils._parse_feature_ref
 create_registry = FeatureStore._create_registry
 """Feast's own choice of a registry class."""
+apply = FeatureStore.apply
+"""Feast's own apply."""
 
 
 def schema_changed(view: FeatureView, held: FeatureView) -> bool:
@@ -42,3 +44,8 @@ def count_requests() -> None:
 def choose_registry(method: Any) -> None:
     """Have every Feast store of this process ask this method for its registry."""
     FeatureStore._create_registry = method
+
+
+def choose_apply(method: Any) -> None:
+    """Have every Feast store of this process apply by this method."""
+    FeatureStore.apply = method

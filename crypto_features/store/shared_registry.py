@@ -1,5 +1,6 @@
 """A SQL registry that processes change one after the other, and that does not grow with every materialization."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
@@ -16,6 +17,7 @@ from sqlalchemy import Engine, create_engine, inspect, select, text, update
 
 from crypto_features.store import feast_private, sharing
 from crypto_features.store.errors import StoreUnreachableError
+from crypto_features.store.one_transaction import JoinedEngine
 from crypto_features.store.tags import BEHAVIOUR
 
 LOCK_SECONDS = 60
@@ -31,10 +33,15 @@ class SharedSqlRegistry(SqlRegistry):
     Several projects may share it: what one changes is its own.
     """
 
+    write_engine: Any
+    read_engine: Any
+
     def __init__(self, registry_config: Any, project: str, repo_path: Any) -> None:
         self.project = project
         with _made_once(registry_config):
             super().__init__(registry_config, project, repo_path)
+        held, engines = threading.local(), (self.write_engine, self.read_engine)
+        self.write_engine, self.read_engine = (JoinedEngine(engine, held) for engine in engines)
 
     def apply_feature_view(self, feature_view: Any, project: str, *args: Any, **kwargs: Any) -> Any:
         """Register a view, as a new version only if its behaviour changed, while nobody else changes any.
@@ -132,8 +139,14 @@ class SharedSqlRegistry(SqlRegistry):
         if self.cache_mode == "sync":
             self.refresh()
 
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """While this is open nobody else changes the registry, and what is changed is there all at once at its end."""
+        with self._alone(), self.write_engine.whole():
+            yield
+
     def _alone(self) -> AbstractContextManager[None]:
-        return _alone(self.write_engine)
+        return nullcontext() if self.write_engine.is_whole else _alone(self.write_engine)
 
 
 @contextmanager
@@ -193,7 +206,7 @@ def install(online_store: type) -> None:
     """Have Feast open this registry for the projects that use our online store, and for others the one it opened.
 
     Feast loads every other part of a project by class path, but not its registry. Ours is told by the class of the
-    online store's configuration.
+    online store's configuration. An apply changes it in one transaction; Feast has one for each object.
     """
 
     def create_registry(store: FeatureStore) -> Any:
@@ -202,4 +215,10 @@ def install(online_store: type) -> None:
             return SharedSqlRegistry(config, store.config.project, None)
         return feast_private.create_registry(store)
 
+    def apply(store: FeatureStore, *args: Any, **kwargs: Any) -> Any:
+        registry = store.registry
+        with registry.whole() if isinstance(registry, SharedSqlRegistry) else nullcontext():
+            return feast_private.apply(store, *args, **kwargs)
+
     feast_private.choose_registry(create_registry)
+    feast_private.choose_apply(apply)

@@ -39,3 +39,7 @@ def test_the_lineage_leads_from_raw_candles_to_the_online_store() -> None:
     path = ["candles", "daily_candles", "price_features", "trading_signals", "online_store/trading_signals"]
     for upstream, downstream in pairwise(path):
         assert upstream in {dep.asset_key.to_user_string() for dep in SPECS[downstream].deps}
+
+
+def test_a_code_server_loads_everything() -> None:
+    defs.get_repository_def().load_all_definitions()
