@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
@@ -206,15 +206,7 @@ class Settings(BaseSettings):
             SettingsError: naming each variable with a bad value, the value, and what was expected; or a variable that
                 is not a setting, its prefix misspelt by a letter or not.
         """
-        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields} | READ_ELSEWHERE
-        for variable in sorted(name for name in os.environ if _MISSPELT.match(name) and name.upper() not in known):
-            meant = get_close_matches(variable.upper(), known, n=1)
-            raise SettingsError(f"{variable} is not a setting" + (f"; did you mean {meant[0]}?" if meant else "."))
-        try:
-            settings = cls()
-        except ValidationError as error:
-            problems = [(str(e["loc"][0]).upper(), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
-            raise SettingsError("; ".join(f"{PREFIX}{name}: {problem}" for name, problem in problems)) from None
+        settings = _read(cls, tuple(os.environ.items()), project_root())
         if settings.root.protocol in ("", "file"):
             there = next(path for path in (settings.root, *settings.root.parents) if path.exists())
             if not there.is_dir():
@@ -312,6 +304,21 @@ class Settings(BaseSettings):
                 "such as postgresql://user@host:5432/database, with the password in PGPASSWORD."
             )
         return url
+
+
+@lru_cache(maxsize=4)
+def _read(cls: type[Settings], _environment: tuple[tuple[str, str], ...], _root: Path) -> Settings:
+    """The settings of an environment in a project, read once: a run asks for them thousands of times."""
+    known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields} | READ_ELSEWHERE
+    for variable in sorted(name for name in os.environ if _MISSPELT.match(name) and name.upper() not in known):
+        meant = get_close_matches(variable.upper(), known, n=1)
+        raise SettingsError(f"{variable} is not a setting" + (f"; did you mean {meant[0]}?" if meant else "."))
+    try:
+        settings = cls()
+    except ValidationError as error:
+        problems = [(str(e["loc"][0]).upper(), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        raise SettingsError("; ".join(f"{PREFIX}{name}: {problem}" for name, problem in problems)) from None
+    return settings
 
 
 def project_root() -> Path:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -97,7 +98,7 @@ class FeatureGroup(Table):
                 refuse_cross_sections(f"{self.name}'s {join.name}.{column}", expression, join.table.bar(SHORTEST))
         self._check_sources()
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Join, ...]:
         """The bars and the joined tables."""
         if self.function is not None:

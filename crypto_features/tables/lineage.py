@@ -1,6 +1,7 @@
 """Which columns of which tables each feature is computed from, read off its declaration."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,6 +15,7 @@ ROW_COLUMNS = ("symbol", "open_time", "event_timestamp", "month")
 """Columns that say which row it is; each table has some of them, and no feature is named so."""
 
 
+@lru_cache(maxsize=256)
 def lineage(group: "FeatureGroup") -> Mapping[str, tuple[tuple[str, str], ...]]:
     """For each feature, the `(table, column)` pairs that its value depends on, in order of first use.
 
