@@ -25,9 +25,9 @@ def dev(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on the lo
     _hold(Path(ours["DAGSTER_HOME"]))
     address = {"CRYPTO_FEATURES_UI_URL": f"http://{HOST}:{port}"}
     environment = address | os.environ | ours | {"PYTHONWARNINGS": "ignore"}
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    arguments = ["dev", "--module-name", "crypto_features.definitions", "--host", HOST, "--port", str(port)]
-    os.execve(dagster, [dagster, *arguments], environment)  # noqa: S606 - our own interpreter's Dagster, no shell.
+    arguments = ["--module-name", "crypto_features.definitions", "--host", HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "crypto_features.host.guarded_dev", *arguments]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell.
 
 
 def _check_free(port: int) -> None:

@@ -4,6 +4,7 @@ A contract test says what breaks without each. What a class of ours overrides or
 and in the same test.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ __all__ = [
     "WorkerStatus",
     "code_server",
     "get_current_datetime",
+    "run_dev",
+    "run_web_server",
 ]
 
 _LATE = {
@@ -50,6 +53,24 @@ _LATE = {
 def code_server(launcher: Any, run_id: str) -> Any:
     """A client of the code server that launched a run by the default launcher; `None` if the run is over."""
     return launcher._get_grpc_client_for_termination(run_id)  # noqa: SLF001 - this is the place for it.
+
+
+def run_web_server(around: Callable[[Any], Any]) -> None:
+    """Run Dagster's web server by its own command line, with something around its application."""
+    server: Any = import_module("dagster_webserver.cli")
+    made = server.create_app_from_workspace_process_context
+    server.create_app_from_workspace_process_context = lambda *args, **kwargs: around(made(*args, **kwargs))
+    server.main()
+
+
+def run_dev(web_server: str) -> None:
+    """Run `dagster dev` by its own command line, with another module as the web server that it starts."""
+    dev: Any = import_module("dagster._cli.dev")
+    start = dev.open_ipc_subprocess
+    dev.open_ipc_subprocess = lambda parts, **more: start(
+        [web_server if part == "dagster_webserver" else part for part in parts], **more
+    )
+    dev.dev_command(prog_name="crypto-features dev")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 import base64
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -68,6 +70,48 @@ def test_an_asset_is_materialized_from_the_ui(ui: Watched) -> None:
     page = ui.open("/runs")
     # The run that built the graph, and this one.
     expect(page.get_by_text("Success", exact=True)).to_have_count(2, timeout=300_000)
+
+
+FORGING = """
+<script>
+const ui = "%s", sent = [
+  fetch(ui + "/report_asset_materialization/forged", {method: "POST", mode: "no-cors"}),
+  fetch(ui + "/graphql?query=mutation+{wipeAssets(assetPartitionRanges:[]){__typename}}", {mode: "no-cors"}),
+  fetch(ui + "/graphql", {method: "POST", mode: "no-cors", body: "query=mutation"}),
+];
+Promise.allSettled(sent).then(() => { document.title = "done" });
+</script>
+"""
+
+
+class _Foreign(BaseHTTPRequestHandler):
+    """A page that asks another server for changes, as a visitor's browser would send them."""
+
+    page = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_page_of_another_origin_changes_nothing(ui: Watched) -> None:
+    foreign = ThreadingHTTPServer(("127.0.0.1", 0), type("Page", (_Foreign,), {"page": (FORGING % ui.url).encode()}))
+    threading.Thread(target=foreign.serve_forever, daemon=True).start()
+    browser = ui.page.context.browser
+    assert browser is not None
+    page, answered = browser.new_page(), list[int]()
+    page.on("response", lambda found: answered.append(found.status) if found.url.startswith(ui.url) else None)
+    page.goto(f"http://127.0.0.1:{foreign.server_port}")
+    expect(page).to_have_title("done")
+    page.close()
+    foreign.shutdown()
+    foreign.server_close()
+    assert sorted(answered) == [403, 403, 405]
 
 
 def test_the_ui_complained_of_nothing_and_talked_to_nobody_else(ui: Watched) -> None:

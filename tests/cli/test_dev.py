@@ -75,8 +75,8 @@ def test_a_number_that_is_no_port_is_refused(started: list[Any], command: str, w
 @pytest.fixture
 def running(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A `dev` whose Dagster does nothing but live."""
-    (tmp_path / "dagster").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexec sleep 60\n")
-    (tmp_path / "dagster").chmod(0o755)
+    (tmp_path / "python").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexec sleep 60\n")
+    (tmp_path / "python").chmod(0o755)
     environment = os.environ | {"DAGSTER_HOME": str(tmp_path / "home")}
     with subprocess.Popen([sys.executable, "-c", DEV, str(tmp_path), "--port", str(port)], env=environment) as process:
         while not (tmp_path / "started").exists():

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from importlib import import_module
 from typing import Any
 
 import dagster as dg
@@ -106,6 +107,7 @@ def test_the_storage_of_dagster_has_the_parts_that_ours_replaces(tmp_path: Any) 
 
 LATE = """
 import sys
+from importlib import import_module
 import dagster
 before = set(sys.modules)
 import crypto_features.host.dagster_private
@@ -117,3 +119,11 @@ assert not new, new
 def test_the_private_names_cost_no_import_that_dagster_does_not_make_itself() -> None:
     done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_dev_starts_its_web_server_and_that_makes_its_application_by_the_names_that_we_exchange() -> None:
+    dev, server = (inspect.getsource(import_module(name)) for name in ("dagster._cli.dev", "dagster_webserver.cli"))
+    assert 'open_ipc_subprocess(\n                [sys.executable, "-m", "dagster_webserver"]' in dev, (
+        "otherwise no guard"
+    )
+    assert "app = create_app_from_workspace_process_context(" in server, "otherwise no guard"

@@ -64,6 +64,11 @@ class _Ui(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        self.send_response(204)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def log_message(self, *_: object) -> None:
         """Nothing."""
 
@@ -168,14 +173,16 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Path, names: Names) -> Itera
             yield port
 
 
-def get(port: int, headers: dict[str, str], password: str | None) -> tuple[int, bytes, str | None]:
+def get(
+    port: int, headers: dict[str, str], password: str | None, path: str = "/", method: str = "GET"
+) -> tuple[int, bytes, str | None]:
     """Status, body and the header that forbids frames."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if password is not None:
         headers = headers | {"Authorization": f"Basic {base64.b64encode(f'operator:{password}'.encode()).decode()}"}
     with closing(http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)) as connection:
-        connection.request("GET", "/", headers=headers)
+        connection.request(method, path, headers=headers)
         with connection.getresponse() as answer:
             return answer.status, answer.read(), answer.headers["X-Frame-Options"]
 
@@ -190,6 +197,35 @@ def test_live_updates_pass_through_to_who_has_logged_in(proxy: int) -> None:
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
     assert get(proxy, upgrade, None)[0] == 401
     assert get(proxy, upgrade, "right")[0] == 101
+
+
+FORGED = [
+    ("POST", "/report_asset_materialization/candles", {"Origin": "https://evil.example"}),
+    ("POST", "/graphql", {"Origin": "null"}),
+    ("POST", "/graphql", {"Sec-Fetch-Site": "cross-site"}),
+    ("POST", "/graphql", {"Sec-Fetch-Site": "same-site", "Origin": "https://other.example"}),
+    ("GET", "/graphql", {"Connection": "Upgrade", "Upgrade": "websocket", "Origin": "https://evil.example"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers"), FORGED)
+def test_what_a_foreign_page_could_send_is_refused(proxy: int, method: str, path: str, headers: dict[str, str]) -> None:
+    assert get(proxy, headers, "right", path, method)[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/graphql/", "/graphql?query=mutation+%7B+wipe+%7D"])
+def test_graphql_is_not_answered_by_get(proxy: int, path: str) -> None:
+    assert get(proxy, {"Accept": "*/*"}, "right", path)[0] == 405
+    assert get(proxy, {}, "right", path)[0] == 405
+    assert get(proxy, {"Accept": "text/html,*/*"}, "right", path)[0] == 200, "the page on which a person asks"
+
+
+def test_the_ui_itself_links_from_elsewhere_and_programs_pass(proxy: int) -> None:
+    own = {"Origin": f"https://127.0.0.1:{proxy}", "Sec-Fetch-Site": "same-origin"}
+    assert get(proxy, own, "right", "/graphql", "POST")[0] == 204
+    assert get(proxy, own | {"Connection": "Upgrade", "Upgrade": "websocket"}, "right", "/graphql")[0] == 101
+    assert get(proxy, {"Sec-Fetch-Site": "cross-site"}, "right", "/runs")[0] == 200
+    assert get(proxy, {}, "right", "/report_asset_materialization/candles", "POST")[0] == 204
 
 
 def test_a_container_that_was_created_again_is_found_at_its_new_address(
