@@ -41,7 +41,10 @@ def automation(settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCh
                 if names and not catalog.raw.project
             ),
         ],
-        schedules=[*schedules(settings, catalog, schedule), scrub(settings, catalog, schedule)],
+        schedules=[
+            *schedules(settings, catalog, schedule),
+            *([] if catalog.raw.project else [scrub(settings, catalog, schedule)]),
+        ],
         sensors=[
             follows,
             *sensors(settings, catalog, sensor),

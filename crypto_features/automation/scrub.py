@@ -1,4 +1,7 @@
-"""Each day a part of what is stored is read, so that a bit that rots is found while a copy is still at hand."""
+"""Each day a part of what is stored is read, so that a bit that rots is found while a copy is still at hand.
+
+Projects that share a data folder share its files: the one that fetches the candles reads them.
+"""
 
 import dagster as dg
 
