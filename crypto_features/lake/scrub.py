@@ -23,7 +23,7 @@ def stored_files(root: UPath, catalog: Catalog, part: int = 0, parts: int = 1) -
         root: The data folder or bucket.
         catalog: The catalog.
         part: Number of the part that is wanted.
-        parts: Into how many parts all files are divided, each file for ever into the same one.
+        parts: Into how many parts all files are divided; a file is always in the same one.
     """
     found = [path for path in _files(root, catalog) if _number(str(path.relative_to(root))) % parts == part % parts]
     return sorted(found, key=str)

@@ -1,4 +1,4 @@
-"""Look-ahead on some days only: every bar of many years is altered once, and every row before it compared.
+"""Look-ahead on some days only: a bar of each day of many years is altered, and every row before it compared.
 
 Altering each bar in a market of its own would take hours. So one market has many altered bars, each further from the
 last than its trace reaches; the rows just before an altered bar must be as they were. A trace can be long and faint (an
@@ -28,7 +28,7 @@ Span = tuple[datetime, datetime]
 CALENDAR = datetime(2017, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
 """The years of which every day is altered."""
 EVERY_BAR = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
-"""The years, a leap year first, of which every candle is altered; of the others it is the first of each day."""
+"""The years, a leap year first, of which every bar is altered; of the others it is the first of each day."""
 WINTER, LEAP_DAY = datetime(2023, 12, 28, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
 """Around which as many candles lie that are shorter than an hour."""
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
+from functools import wraps
 from typing import Any
 from uuid import uuid4
 
@@ -215,6 +216,7 @@ def install(online_store: type) -> None:
             return SharedSqlRegistry(config, store.config.project, None)
         return feast_private.create_registry(store)
 
+    @wraps(feast_private.apply)
     def apply(store: FeatureStore, *args: Any, **kwargs: Any) -> Any:
         registry = store.registry
         with registry.whole() if isinstance(registry, SharedSqlRegistry) else nullcontext():

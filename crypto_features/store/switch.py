@@ -46,7 +46,7 @@ def enable(name: str) -> None:
 
     Raises:
         UnknownNameError: if it is not switched off.
-        StoreUnreachableError: if the online store does not answer.
+        StoreUnreachableError: if the online store or the registry does not answer; it stays off then.
     """
     off = disabled()
     if name not in off:

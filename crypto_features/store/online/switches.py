@@ -16,8 +16,8 @@ from sqlalchemy import (
     Connection,
     Engine,
     MetaData,
-    String,
     Table,
+    Text,
     create_engine,
     delete,
     insert,
@@ -33,9 +33,7 @@ KNOWN = ""
 """A name among the switches of an online store that has all of them."""
 _MILLISECONDS = 500
 """How long a note waits for another writer of the registry."""
-_NOTES = Table(
-    "crypto_features_switches", MetaData(), Column("name", String(255), primary_key=True), Column("why", String(4096))
-)
+_NOTES = Table("crypto_features_switches", MetaData(), Column("name", Text, primary_key=True), Column("why", Text))
 
 T = TypeVar("T")
 
