@@ -196,8 +196,7 @@ def calendar_leaks(subject: Subject, course: Course) -> Iterator[Leak]:
         every = altered.select("symbol").unique().join(base.select("event_timestamp"), how="cross")
         lone = _before(_lone(every, rows), altered, course).sort(pl.col("known") - pl.col("event_timestamp"))
         suspected |= {*lone.unique("event_timestamp", keep="first", maintain_order=True)["bar"].head(PROVEN)}
-    for bar in sorted(suspected):
-        yield from _proven(subject, course, bar, base)
+    yield from _proven(subject, course, sorted(suspected), base)
 
 
 def _before(rows: pl.DataFrame, altered: pl.DataFrame, course: Course) -> pl.DataFrame:
@@ -235,27 +234,29 @@ def _suspected(feature: Feature, compared: pl.DataFrame) -> Sequence[int]:
     return rows["bar"].head(PROVEN).to_list()
 
 
-def _proven(subject: Subject, course: Course, bar: int, base: pl.DataFrame) -> Iterator[Leak]:
-    """The features of which a row before the altered bar differs in any bit when no other bar is altered; lone rows."""
-    cut: datetime = course.opens[bar]
-    altered = {**course.raw, course.table: _altered(course.raw[course.table], [bar])}
-    rows, known = _computed(subject, altered), cut + (course.length - subject.interval)
-    lone = _lone(base, rows).filter(pl.col("event_timestamp") <= known).sort("event_timestamp")
-    for _, time, here in lone.head(1).iter_rows():
-        yield Leak("(rows)", "calendar", NAME, cut, time, expected=here or None, got=not here or None)
-    before = _beside(subject, rows, base).sort("event_timestamp").filter(pl.col("event_timestamp") <= known)
-    for feature in subject.group.features:
-        expected, got = pl.col(feature.name), pl.col(f"{feature.name}_there")
-        for row in before.filter(expected.ne_missing(got)).head(1).iter_rows(named=True):
-            yield Leak(
-                feature=feature.name,
-                probe="calendar",
-                symbol=NAME,
-                cut=cut,
-                row=row["event_timestamp"],
-                expected=row[feature.name],
-                got=row[f"{feature.name}_there"],
-            )
+def _proven(subject: Subject, course: Course, bars: Sequence[int], base: pl.DataFrame) -> Iterator[Leak]:
+    """The features of which a row before an altered bar differs in any bit when no other bar is altered; lone rows."""
+    every = _rows(subject, course, [[bar] for bar in bars]) if bars else base.clear()
+    for number, bar in enumerate(bars):
+        cut: datetime = course.opens[bar]
+        rows, known = every.filter(symbol=str(number)), cut + (course.length - subject.interval)
+        lone = _lone(base.with_columns(symbol=pl.lit(str(number))), rows)
+        lone = lone.filter(pl.col("event_timestamp") <= known).sort("event_timestamp")
+        for _, time, here in lone.head(1).iter_rows():
+            yield Leak("(rows)", "calendar", NAME, cut, time, expected=here or None, got=not here or None)
+        before = _beside(subject, rows, base).sort("event_timestamp").filter(pl.col("event_timestamp") <= known)
+        for feature in subject.group.features:
+            expected, got = pl.col(feature.name), pl.col(f"{feature.name}_there")
+            for row in before.filter(expected.ne_missing(got)).head(1).iter_rows(named=True):
+                yield Leak(
+                    feature=feature.name,
+                    probe="calendar",
+                    symbol=NAME,
+                    cut=cut,
+                    row=row["event_timestamp"],
+                    expected=row[feature.name],
+                    got=row[f"{feature.name}_there"],
+                )
 
 
 def _spacing(subject: Subject, course: Course, base: pl.DataFrame) -> int:

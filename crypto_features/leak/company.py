@@ -6,7 +6,7 @@ import polars as pl
 
 LEADER = "FIRST"
 """The symbol that the others are made from, and whose rows are judged."""
-MEMBERS = ("SECOND", "THIRD", "FOURTH", "FIFTH", "SIXTH")
+MEMBERS = ("SECOND", "THIRD", "FOURTH")
 _PRICES = ("open", "high", "low", "close")
 _SHAKEN, _CHAOS = 0.02, 7919
 

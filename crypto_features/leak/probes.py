@@ -140,11 +140,30 @@ class _Test:
             assumed = model.assumed(rows, [month for month in months if month not in fitted])
             models[model.name] = pl.concat([model.fitted(rows, fitted), assumed])
         self.subject = Subject(group, interval, models)
+        own = max((feature.warm_up for feature in group.features), default=0) * group.bar(interval)
+        begun = self.first + START_DAYS[-1] * probe_day(interval) + warm_up(group, interval) + own
+        self.months, self.counted = self._months(max(altered_until, begun))
         self.whole = self.rows()
 
+    def _months(self, until: datetime) -> tuple[list[str], datetime]:
+        """The months that are computed, and until when none is left out.
+
+        A function is computed for each month anew, at a cost: what is altered or begins late shows in the first months,
+        and what must be forgotten in the last.
+
+        Args:
+            until: When nothing is altered any more and every late start has warmed up.
+        """
+        every = [(month, *month_span(month)) for month in months_between(self.first, self.end)]
+        if self.group.function is None:
+            return [month for month, _, _ in every], self.end
+        forgotten = self.first + self.memory
+        months = [month for month, start, end in every if start < until or end > forgotten]
+        return months, max(end for _, start, end in every if start < until)
+
     def rows(self) -> pl.DataFrame:
-        """The rows of the market as it is."""
-        return self.subject.rows(self._as_it_is())
+        """The rows of the market as it is, in the months that are computed."""
+        return self.subject.rows(self._as_it_is(), self.months)
 
     def probed(self, altered: pl.DataFrame) -> tuple[list[Leak], dict[str, int], tuple[str, ...]]:
         """What the probes of one market after another find, how many markets each looked at, and what is too short."""
@@ -200,7 +219,7 @@ class _Test:
         """The features that read a symbol's name: altered markets, which go by numbers, cannot be held against them."""
         kept = read_by_name(self.group)
         names = {symbol: str(number) for number, symbol in enumerate(self.markets) if symbol not in kept}
-        renamed = self.subject.rows(self._as_it_is().with_columns(pl.col("symbol").replace(names)))
+        renamed = self.subject.rows(self._as_it_is().with_columns(pl.col("symbol").replace(names)), self.months)
         whole = self.whole.with_columns(pl.col("symbol").replace(names))
         return {leak.feature for leak in differences(self.group, whole, renamed, "")} - {"(rows)"}
 
@@ -308,9 +327,12 @@ class _Test:
 
     def _warmed_up(self, variants: Sequence[Variant]) -> Iterator[Leak]:
         """Values that need another window than is declared."""
-        rows = rows_of(self.subject, variants).with_columns(bar=pl.int_range(pl.len()).over("symbol"))
-        pairs = _pairs(variants, rows, self.whole).drop_nulls(["here", "there"])
-        bar, age = pl.col("bar") + 1, pl.col("event_timestamp") - pl.col("cut")
+        rows = rows_of(self.subject, variants, self.months).with_columns(bar=pl.int_range(pl.len()).over("symbol"))
+        age, counted = pl.col("event_timestamp") - pl.col("cut"), pl.col("event_timestamp") <= self.counted
+        length = self.group.bar(self.interval)
+        place = pl.when(counted).then("bar").otherwise((age / length).floor().cast(pl.Int64) - 1)
+        pairs = _pairs(variants, rows, self.whole).drop_nulls(["here", "there"]).with_columns(bar=place)
+        bar = pl.col("bar") + 1
         warm, settled = age > warm_up(self.group, self.interval), age > self._settled()
         for feature in self.group.features:
             got = pl.col(f"{feature.name}_there")

@@ -81,8 +81,10 @@ class Subject:
         last = times.max() + timedelta(days=1)  # type: ignore[operator] # a time
         months = months_between(first, last)  # type: ignore[arg-type] # times
         for model in models_read(self.group):
-            given = {**self.stand_ins(model.of, candles), **found}
-            rows = model.of.whole(inputs_of(model.of, candles, interval=self.interval, given=given), self.interval)
+            rows = pl.DataFrame()
+            if model.prior is None:  # it is fitted once, on all there is.
+                given = {**self.stand_ins(model.of, candles), **found}
+                rows = model.of.whole(inputs_of(model.of, candles, interval=self.interval, given=given), self.interval)
             found[model.name] = model.assumed(rows, months)
         return Subject(self.group, self.interval, found)
 

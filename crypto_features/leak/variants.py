@@ -3,12 +3,14 @@
 Many are computed at once, each as a symbol of its own; the isolation probe shows that symbols do not touch each other.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from crypto_features.tables.dtypes import TIME
 from crypto_features.versions.probe_market import probe_day
 
 HORIZON = 40
@@ -50,7 +52,8 @@ def perturbed(candles: pl.DataFrame, symbol: str, cuts: Sequence[datetime], inte
 def interrupted(candles: pl.DataFrame, symbol: str, cuts: Sequence[datetime], interval: timedelta) -> Iterator[Variant]:
     """Markets with an outage that begins at the cut, and a price a fifth higher after it."""
     for cut in cuts:
-        after = _after(candles, cut, interval).filter(pl.col("open_time") >= cut + OUTAGE * probe_day(interval))
+        after = _after(candles, cut, interval)
+        after = after[_place(after, cut + OUTAGE * probe_day(interval) - timedelta.resolution) :]
         after = after.with_columns(pl.col(_PRICES) * 1.2)
         yield Variant("gap", symbol, cut, pl.concat([_before(candles, cut, interval), after]), _horizon(cut, interval))
 
@@ -58,15 +61,17 @@ def interrupted(candles: pl.DataFrame, symbol: str, cuts: Sequence[datetime], in
 def late_starts(candles: pl.DataFrame, symbol: str, starts: Sequence[datetime], end: datetime) -> Iterator[Variant]:
     """Markets whose history begins at the cut."""
     for start in starts:
-        yield Variant("start", symbol, start, candles.filter(pl.col("open_time") >= start), end)
+        yield Variant("start", symbol, start, candles[_place(candles, start - timedelta.resolution) :], end)
 
 
 def stacked(variants: Sequence[Variant]) -> pl.DataFrame:
     """All variants as one frame: the symbol is the variant's number; `as_of` says how far each market has come."""
-    return pl.concat(
-        v.candles.with_columns(pl.lit(str(i)).alias("symbol"), as_of=pl.lit(v.as_of).cast(pl.Datetime("us", "UTC")))
-        for i, v in enumerate(variants)
+    sizes = pl.Series([len(variant.candles) for variant in variants], dtype=pl.UInt32)
+    of_each = pl.select(
+        symbol=pl.int_range(len(sizes)).cast(pl.String).repeat_by(sizes).explode(),
+        as_of=pl.Series([variant.as_of for variant in variants], dtype=TIME).repeat_by(sizes).explode(),
     )
+    return pl.concat(variant.candles for variant in variants).with_columns(of_each)
 
 
 def named(variants: Sequence[Variant]) -> pl.DataFrame:
@@ -75,11 +80,17 @@ def named(variants: Sequence[Variant]) -> pl.DataFrame:
 
 
 def _before(candles: pl.DataFrame, cut: datetime, interval: timedelta) -> pl.DataFrame:
-    return candles.filter(pl.col("open_time") <= cut - interval)
+    return candles[: _place(candles, cut - interval)]
 
 
 def _after(candles: pl.DataFrame, cut: datetime, interval: timedelta) -> pl.DataFrame:
-    return candles.filter(pl.col("open_time") > cut - interval, pl.col("open_time") < _horizon(cut, interval))
+    horizon = _horizon(cut, interval) - timedelta.resolution
+    return candles[_place(candles, cut - interval) : _place(candles, horizon)]
+
+
+def _place(candles: pl.DataFrame, time: datetime) -> int:
+    """How many of the candles, which are by time, open then or earlier."""
+    return bisect_right(candles["open_time"], time)
 
 
 def _horizon(cut: datetime, interval: timedelta) -> datetime:

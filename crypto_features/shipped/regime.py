@@ -42,14 +42,12 @@ def filtered(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         InputError: if a month has rows but no parameters.
     """
     rows = inputs["price_features"].sort("symbol", "event_timestamp").with_columns(month=MONTH)
-    models = _models(rows["month"], inputs["regime_model"])
+    models, in_force_in = _models(rows["month"], inputs["regime_model"])
     own = bars_of_symbols(rows)
     in_force = np.zeros(own.shape, dtype=np.int64)
-    in_force.T[own.T] = rows["month"].replace_strict(
-        {month: i for i, month in enumerate(models)}, return_dtype=pl.Int64
-    )
-    posterior = forward_filter(padded(rows), [model.filter_parameters for model in models.values()], in_force)
-    calibration = np.array([model.calibration for model in models.values()]).reshape(-1, 2)[in_force.T[own.T]]
+    in_force.T[own.T] = rows["month"].replace_strict(in_force_in, return_dtype=pl.Int64)
+    posterior = forward_filter(padded(rows), [model.filter_parameters for model in models], in_force)
+    calibration = np.array([model.calibration for model in models]).reshape(-1, 2)[in_force.T[own.T]]
     known = pl.all_horizontal(pl.col(ULTRA_5).is_finite().fill_null(value=False))
     labelled = rows.select(
         "symbol",
@@ -73,14 +71,17 @@ def filtered(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     return rows.select("symbol", "event_timestamp").join(durations, on=["symbol", "event_timestamp"], how="left")
 
 
-def _models(months: pl.Series, table: pl.DataFrame) -> dict[str, RegimeModel]:
-    parameters = dict(table.select("month", "parameters").iter_rows())
+def _models(months: pl.Series, table: pl.DataFrame) -> tuple[list[RegimeModel], dict[str, int]]:
+    """The models, and which of them is that of each month."""
+    parameters = dict(table.select("month", "parameters").sort("month").iter_rows())
     if missing := sorted(set(months) - parameters.keys()):
         raise InputError(
             f"price_features has rows of {', '.join(missing)} but regime_model has no parameters for them; "
             "materialize regime_model for these months first."
         )
-    return {month: RegimeModel.from_parameters(opened(text).parameters) for month, text in sorted(parameters.items())}
+    places = {text: place for place, text in enumerate(dict.fromkeys(parameters.values()))}
+    models = [RegimeModel.from_parameters(opened(text).parameters) for text in places]
+    return models, {month: places[text] for month, text in parameters.items()}
 
 
 regime_model = FittedModel(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from crypto_features.tables.reach import within_reach
+from crypto_features.tables.reach import beginnings, fits
 
 if TYPE_CHECKING:  # a group computes itself by this module.
     from crypto_features.tables.group import FeatureGroup
@@ -47,21 +47,31 @@ def completeness_columns(group: "FeatureGroup") -> tuple[str, ...]:
     return tuple(dict.fromkeys((COMPLETENESS, *(column for _, column in sorted(windows.items())))))
 
 
-def with_lowest(group: "FeatureGroup", spell: pl.DataFrame, bar: timedelta) -> pl.DataFrame:
-    """Bars of one symbol that was never away for long, with the lowest `completeness` of each warm-up.
+def with_lowest(group: "FeatureGroup", bars: pl.DataFrame, bar: timedelta) -> pl.DataFrame:
+    """Bars, with the lowest `completeness` of each warm-up.
 
     Joined rows count with their own `completeness`. Bars of which nothing is known are whole.
 
     Args:
         group: The group.
-        spell: The bars, by time.
+        bars: The bars, by symbol and `event_timestamp`.
         bar: Length of a bar.
     """
-    own = pl.col(COMPLETENESS) if COMPLETENESS in spell.columns else pl.lit(1.0)
-    joined = [name for name in spell.columns if name.endswith(f".{COMPLETENESS}")]
-    bars = spell.with_columns(own.fill_null(1.0).cast(pl.Float64).alias(COMPLETENESS))
+    own = pl.col(COMPLETENESS) if COMPLETENESS in bars.columns else pl.lit(1.0)
+    joined = [name for name in bars.columns if name.endswith(f".{COMPLETENESS}")]
+    bars = bars.with_columns(own.fill_null(1.0).cast(pl.Float64).alias(COMPLETENESS))
     worst = pl.min_horizontal(COMPLETENESS, *joined)
     columns = {lowest_columns(group)[feature.name]: feature.warm_up for feature in group.features}
     windows = [(column, bars_needed) for column, bars_needed in columns.items() if column != COMPLETENESS]
-    lowest = bars.with_columns(worst.rolling_min(w, min_samples=1).alias(column) for column, w in windows)
-    return within_reach(lowest, "event_timestamp", bar, windows, otherwise=COMPLETENESS)
+    if bars.select((worst == 1).all()).item():
+        return bars.with_columns(pl.lit(1.0).alias(column) for column, _ in windows)
+    spell, time = beginnings(bars, "event_timestamp").cum_sum(), pl.col("event_timestamp")
+    lowest = (
+        pl.when(fits(time, bars_needed, bar))
+        .then(worst.rolling_min(bars_needed, min_samples=1))
+        .otherwise(COMPLETENESS)
+        .over(spell)
+        .alias(column)
+        for column, bars_needed in windows
+    )
+    return bars.with_columns(lowest)

@@ -105,10 +105,9 @@ class FittedModel(Table):
 
     def assumed(self, rows: pl.DataFrame, months: Sequence[str]) -> pl.DataFrame:
         """The prior for each of some months; without one the parameters that all the rows give."""
-        if not months:
-            return self._table(())
-        parameters = self.prior() if self.prior is not None else self.fit(_ordered(self, rows), months[-1])
-        return self._table((month, parameters) for month in months)
+        last = months[-1:]  # one artefact for all: to write it takes longer than anything else here.
+        given = ((month, self.prior() if self.prior else self.fit(_ordered(self, rows), month)) for month in last)
+        return pl.DataFrame({"month": months}, {"month": pl.String}).join(self._table(given).drop("month"), how="cross")
 
     def _table(self, models: Iterable[tuple[str, Parameters]]) -> pl.DataFrame:
         rows = [(month, written(parameters, self.about), version_of(parameters)) for month, parameters in models]

@@ -93,11 +93,11 @@ def evaluate(
     inputs = {**inputs, **{table: in_types(table, inputs[table]) for table in read}}
     if group.function is not None:
         return _typed(group, _with_completeness(group, group.function(inputs), inputs, interval), limit)
-    bars = _joined(group, inputs, interval)
     layers, length = list(_layers(group)), group.bar(interval)
+    bars = with_lowest(group, _joined(group, inputs, interval), length)
     try:
         if group.across is not None:
-            parts = [_compared(group, bars, layers, length)]
+            parts = [_compared(group, bars, layers)]
         else:
             parts = [_computed(group, spell, layers, length) for spell in spells(bars, "event_timestamp")]
     except pl.exceptions.ColumnNotFoundError as error:
@@ -137,17 +137,13 @@ def _layers(group: "FeatureGroup") -> Iterator[list[pl.Expr]]:
 def _computed(
     group: "FeatureGroup", spell: pl.DataFrame, layers: list[list[pl.Expr]], length: timedelta
 ) -> pl.DataFrame:
-    spell = with_lowest(group, spell, length)
     for layer in layers:
         spell = spell.with_columns(layer)
     return within_reach(spell, "event_timestamp", length, [(f.name, f.window) for f in group.features])
 
 
-def _compared(
-    group: "FeatureGroup", bars: pl.DataFrame, layers: list[list[pl.Expr]], length: timedelta
-) -> pl.DataFrame:
+def _compared(group: "FeatureGroup", bars: pl.DataFrame, layers: list[list[pl.Expr]]) -> pl.DataFrame:
     """Each bar time by itself, its symbols in the order of their names; who takes no part has no values."""
-    bars = with_lowest(group, bars, length)
     order = np.argsort(bars["event_timestamp"].to_physical().to_numpy(), kind="stable")
     read = {"event_timestamp", *_roots(group)}
     members = bars.select(name for name in bars.columns if name in read)[order]
@@ -169,7 +165,7 @@ def _with_completeness(
     """The rows of a function, with the completeness of the bars of the first input."""
     bars = _known(group.inputs[0], inputs, interval).rename({_KNOWN: "event_timestamp"})
     length = group.bar(interval)
-    known = pl.concat(with_lowest(group, spell, length) for spell in spells(bars, "event_timestamp"))
+    known = with_lowest(group, bars, length)
     columns = completeness_columns(group)
     rows = rows.drop(columns, strict=False)
     return rows.join(known.select(*KEYS, *columns), on=KEYS, how="left") if {*KEYS} <= {*rows.columns} else rows

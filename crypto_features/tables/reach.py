@@ -26,6 +26,17 @@ def span(window: int, bar: timedelta) -> timedelta:
     return window * bar + 2 * ABSENCE if window > 1 else timedelta(0)
 
 
+def beginnings(bars: pl.DataFrame, time: str) -> pl.Series:
+    """Whether each bar is the first of its symbol, or of its symbol since it was away for too long.
+
+    Args:
+        bars: Bars by symbol and time.
+        time: The column of their times.
+    """
+    other = bars["symbol"] != bars["symbol"].shift()
+    return (other | (bars[time].diff() > ABSENCE)).fill_null(value=True)
+
+
 def spells(bars: pl.DataFrame, time: str) -> list[pl.DataFrame]:
     """The bars of each symbol, parted where it was away for too long; one empty part if there are none.
 
@@ -33,21 +44,11 @@ def spells(bars: pl.DataFrame, time: str) -> list[pl.DataFrame]:
         bars: Bars by symbol and time.
         time: The column of their times.
     """
-    parts = bars.partition_by("symbol", maintain_order=True)
-    return [spell for part in parts for spell in _spells(part, time)] or [bars]
+    first = beginnings(bars, time).arg_true()
+    return [bars[start:end] for start, end in pairwise([*first, len(bars)])] or [bars]
 
 
-def _spells(part: pl.DataFrame, time: str) -> list[pl.DataFrame]:
-    begins = (part[time].diff() > ABSENCE).fill_null(value=False)
-    if not begins.any():
-        return [part]
-    first = [0, *begins.arg_true(), len(part)]
-    return [part[start:end] for start, end in pairwise(first)]
-
-
-def within_reach(
-    spell: pl.DataFrame, time: str, bar: timedelta, windows: Iterable[tuple[str, int]], otherwise: str | None = None
-) -> pl.DataFrame:
+def within_reach(spell: pl.DataFrame, time: str, bar: timedelta, windows: Iterable[tuple[str, int]]) -> pl.DataFrame:
     """The rows of a spell, where each column is null wherever its window reaches back too far.
 
     Args:
@@ -55,20 +56,18 @@ def within_reach(
         time: The column of their times.
         bar: Length of a bar.
         windows: Columns, and the window of each.
-        otherwise: The column whose value stands there in place of null.
     """
     times = spell[time]
     if not len(times) or times[-1] - times[0] < len(times) * bar + ABSENCE:  # no window lacks more than that.
         return spell
-    instead = None if otherwise is None else pl.col(otherwise)
     return spell.with_columns(
-        pl.when(_fits(pl.col(time), window, bar)).then(pl.col(name)).otherwise(instead).alias(name)
+        pl.when(fits(pl.col(time), window, bar)).then(pl.col(name)).alias(name)
         for name, window in windows
         if window > 1
     )
 
 
-def _fits(time: pl.Expr, window: int, bar: timedelta) -> pl.Expr:
+def fits(time: pl.Expr, window: int, bar: timedelta) -> pl.Expr:
     """Whether the bars of a window lie close enough, or those of the spell while there are fewer."""
     oldest = pl.coalesce(time.shift(window - 1), time.first())
     return time - oldest < window * bar + ABSENCE

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, reduce
 
+import numpy as np
 import polars as pl
 
 from crypto_features.durations import common
 from crypto_features.tables.bars import DAY, Bars
 from crypto_features.tables.catalog import upstream
+from crypto_features.tables.dtypes import TIME
 from crypto_features.tables.table import Table
 
 HOUR = timedelta(hours=1)
@@ -102,12 +104,8 @@ def probe_history() -> pl.DataFrame:
     """
     rows = []
     for name, seed, trend in (("STEADY", 7, (900,)), ("WAVES", 8, (1100, 0, -1200, 100, 0, -300, 500))):
-        state, price = seed * 0x9E3779B97F4A7C15 & _MASK, 10**12
-        for day in range(HISTORY_DAYS):
-            draws = []
-            for _ in range(4):
-                state = _drawn(state)
-                draws.append(state >> 40)
+        price = 10**12
+        for day, draws in enumerate(_draws(seed, HISTORY_DAYS, 4)):
             step = trend[day // 37 % len(trend)] + draws[0] % 4001 - 2000
             opened, price = price, price + price * step // 100_000
             high = max(opened, price) + price * (draws[1] % 900) // 100_000
@@ -115,20 +113,16 @@ def probe_history() -> pl.DataFrame:
             time = START - (HISTORY_DAYS - day) * timedelta(days=1)
             prices = (value / 10**8 for value in (opened, high, low, price))
             rows.append((name, time, *prices, (1 + draws[3] % 1_000_000) / 64, 1.0))
-    return _frame(rows, [*COLUMNS, "completeness"])
+    history = pl.DataFrame(rows, [*COLUMNS, "completeness"], orient="row")
+    return history.with_columns(pl.col("open_time").cast(TIME))
 
 
 def _symbol(name: str, seed: int, days: int, candle: timedelta) -> pl.DataFrame:
     price, units, listed = _SYMBOLS[name]
-    begins = probe_start(candle)
-    state, drift, rows = seed * 0x9E3779B97F4A7C15 & _MASK, 0, []
-    for hour in range(days * 24):
-        draws = []
-        for _ in range(5):
-            state = _drawn(state)
-            draws.append(state >> 40)
+    still, rows = _FLAT.get(name, ()), []
+    for hour, draws in enumerate(_draws(seed, days * 24, 5)):
         day = hour // 24
-        flat = day in _FLAT.get(name, ())
+        flat = day in still
         drift = (0, 60, -70, 20, -40)[(day // 13 + seed) % 5]
         step = 0 if flat else drift + draws[0] % 1601 - 800
         opened, price = price, max(price + price * step // 100_000, 1000)
@@ -138,18 +132,19 @@ def _symbol(name: str, seed: int, days: int, candle: timedelta) -> pl.DataFrame:
             low = low // 3
         volume = 0 if (name == "FLAT" and flat and day < SILENT) or draws[3] % 53 == 0 else 1 + draws[4] % 1_000_000
         if day >= listed and not _missing(name, hour, draws[3]):
-            time = begins + hour * candle
-            rows.append((name, time, opened / units, high / units, low / units, price / units, volume / 64))
-    return _frame(rows, COLUMNS)
+            rows.append((hour, opened / units, high / units, low / units, price / units, volume / 64))
+    frame = pl.DataFrame(rows, ["hour", *COLUMNS[2:]], orient="row")
+    times = (probe_start(candle) + pl.col("hour") * candle).cast(TIME)
+    return frame.select(pl.lit(name).alias("symbol"), times.alias("open_time"), *COLUMNS[2:])
 
 
-def _drawn(state: int) -> int:
-    """The next state of Knuth's linear congruential generator."""
-    return (state * 6364136223846793005 + 1442695040888963407) & _MASK
-
-
-def _frame(rows: Sequence[tuple[object, ...]], columns: list[str]) -> pl.DataFrame:
-    return pl.DataFrame(rows, columns, orient="row").with_columns(pl.col("open_time").cast(pl.Datetime("us", "UTC")))
+def _draws(seed: int, rows: int, each: int) -> list[list[int]]:
+    """Rows of draws of 24 bits, from Knuth's linear congruential generator."""
+    powers = np.cumprod(np.full(rows * each, 6364136223846793005, np.uint64))
+    sums = np.cumsum(np.concatenate([np.ones(1, np.uint64), powers[:-1]]), dtype=np.uint64)
+    first = np.uint64(seed * 0x9E3779B97F4A7C15 & _MASK)
+    drawn: list[list[int]] = ((powers * first + sums * np.uint64(1442695040888963407)) >> 40).reshape(-1, each).tolist()
+    return drawn
 
 
 def _missing(name: str, hour: int, draw: int) -> bool:
