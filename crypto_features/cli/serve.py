@@ -1,8 +1,12 @@
-"""`crypto-features serve`: Feast's HTTP feature server, for reading only."""
+"""`crypto-features serve`: the online features over HTTP, in Feast's protocol, for reading only."""
 
+import multiprocessing
 import os
+import signal
+import sys
 import tempfile
-from typing import TYPE_CHECKING, Annotated
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,14 +19,24 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TOKEN = "CRYPTO_FEATURES_SERVE_TOKEN"  # noqa: S105 - the name of a variable.
+DRAIN_SECONDS = 8
+"""How long requests that are being answered may take when the server is told to end."""
 
 
 def application() -> "FastAPI":
-    """What each serving process runs."""
+    """What each serving process runs; one of several ends with the process that started it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     plain_feast.load()
     from crypto_features.store.server import app
 
     return app()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @command
@@ -32,13 +46,17 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
     expose: Annotated[bool, typer.Option("--expose", help="Allow an address that other machines reach.")] = False,  # noqa: FBT002 - typer reads it.
 ) -> None:
-    """Serve the online features over HTTP: /get-online-features, /health, /freshness, /metrics."""
+    """Serve the online features over HTTP: /get-online-features, /health, /freshness, /metrics, /docs."""
     if host not in LOOPBACK and not expose:
         raise SettingsError(f"{host} can be reached by other machines; add --expose, and set {TOKEN} to a secret.")
     if host not in LOOPBACK and not os.environ.get(TOKEN):
         raise SettingsError(f"{host} can be reached by other machines; set {TOKEN} to a secret that clients must send.")
     import uvicorn
 
+    from crypto_features.store.connections import MOST_HEADER_BYTES, Connection
+
+    # uvicorn drains, and then raises the signal again: it must end this function, which removes its folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="crypto_features_metrics_") as folder:
         # Both names: Feast reads the one, the Prometheus client the other.
         os.environ["PROMETHEUS_MULTIPROCESS_DIR"] = os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
@@ -48,7 +66,10 @@ def serve(
             host=host,
             port=port,
             workers=workers,
-            limit_concurrency=256,
+            http=Connection,
+            ws="none",
+            h11_max_incomplete_event_size=MOST_HEADER_BYTES,
             timeout_keep_alive=30,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
             log_level="warning",
         )

@@ -1,82 +1,168 @@
-"""Feast's HTTP feature server, reading only: a token, limits, and no server error for bad input."""
+"""The HTTP server of the online features, in Feast's protocol, for reading only.
 
-import hmac
+What takes long runs in threads, in a lane for each kind of question: health and metrics never wait for features.
+"""
+
+import json
 import logging
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from html import escape
+from typing import Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from feast import feature_server
+from fastapi.responses import HTMLResponse, JSONResponse
+from feast import metrics
 from feast.errors import FeastError, FeastObjectNotFoundException, FeatureNameCollisionError
-from prometheus_client import CollectorRegistry, make_asgi_app
+from feast.feature_server import GetOnlineFeaturesRequest, OnlineFeaturesResponse
+from feast.feature_server_utils import convert_response_to_dict
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crypto_features.errors import InputError, TransientError, UnknownNameError
+from crypto_features.errors import CryptoFeaturesError, InputError, TransientError, UnknownNameError
 from crypto_features.store import feast_private, registered, session
-from crypto_features.store.errors import NotAppliedError
+from crypto_features.store.errors import NotAppliedError, StoreUnreachableError
 from crypto_features.store.online.freshness import freshness
+from crypto_features.store.online.switches import KNOWN
+from crypto_features.store.online.unpack_frame import guarded_store
+from crypto_features.store.server_guard import Guard
 
-TOKEN = "CRYPTO_FEATURES_SERVE_TOKEN"  # noqa: S105 - the name of a variable.
-READING = ("/health", "/openapi.json", "/docs")
-"""What Feast offers and this server keeps as it is: its writing end points share the port otherwise."""
-MOST_BYTES = 1_000_000
-MOST_VALUES = 500_000
+MOST_VALUES = 100_000
 """How many values one request may ask for: its rows times its features."""
+READERS, MOST_WAITING = 4, 128
+"""How many requests for features are answered at once, and how many more may wait for it."""
 
 _MOST_PROBLEMS = 10
+_READ = "/get-online-features"
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Lane:
+    """Threads for one kind of question, and a line before them that has an end."""
+
+    def __init__(self, at_once: int) -> None:
+        self._limiter = CapacityLimiter(at_once)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What the work returns.
+
+        Raises:
+            StoreUnreachableError: if too many are in line.
+        """
+        if self._limiter.statistics().tasks_waiting >= MOST_WAITING:
+            raise StoreUnreachableError(f"{MOST_WAITING} requests wait for an answer; ask again later")
+        return await to_thread.run_sync(work, limiter=self._limiter)
 
 
 def app() -> FastAPI:
     """The application over the store of the current settings; `CRYPTO_FEATURES_SERVE_TOKEN` is its token, if set."""
     store = session.feature_store()
     feast_private.count_requests()
-    served: FastAPI = feature_server.get_app(store)
-    routes: dict[str, Any] = {getattr(route, "path", ""): route for route in served.router.routes}
-    read = routes["/get-online-features"].endpoint
-    served.router.routes[:] = [route for path, route in routes.items() if path in READING]
-    served.title, served.version = "crypto-features", "1"
-    served.openapi_schema = None
-    # Each process keeps its own figures in files of one folder; whichever is asked answers for all.
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the client has no types.
-    served.mount("/metrics", make_asgi_app(registry))
+    reading, telling, asking = Lane(READERS), Lane(1), Lane(1)
+
+    @asynccontextmanager
+    async def opened(_: FastAPI) -> AsyncIterator[None]:
+        await store.initialize()
+        yield
+        await store.close()
+
+    served = FastAPI(title="crypto-features", version="1", lifespan=opened, docs_url=None, redoc_url=None)
+
+    @served.get("/health")
+    async def health() -> Response:
+        """200 if registry and online store answer and rows were published; else 503 with the reason."""
+        try:
+            await asking.run(lambda: _require_healthy(store))
+        except CryptoFeaturesError as error:
+            return JSONResponse({"detail": str(error)}, 503)
+        return JSONResponse({"status": "serving"})
 
     @served.get("/freshness")
-    def ages() -> dict[str, Any]:
+    async def ages() -> Response:
         """For each view the newest event time, its age in seconds, and the symbols that have expired."""
-        return {
-            view: {
-                "newest": None if found.newest is None else found.newest.isoformat(),
-                "age_seconds": None if found.age is None else found.age.total_seconds(),
-                "allowed_seconds": None if found.allowed is None else found.allowed.total_seconds(),
-                "expired": list(found.expired),
-                "fresh": found.fresh,
-            }
-            for view, found in freshness(store).items()
-        }
+        return JSONResponse(await telling.run(lambda: _ages(store)))
 
-    @served.post("/get-online-features", response_model=feature_server.OnlineFeaturesResponse)
-    async def get_online_features(request: feature_server.GetOnlineFeaturesRequest) -> Any:
+    @served.get("/metrics")
+    async def figures() -> Response:
+        """The figures of all processes of this server, for Prometheus."""
+        return Response(await telling.run(_figures), media_type=CONTENT_TYPE_LATEST)
+
+    @served.get("/docs", response_class=HTMLResponse)
+    async def docs() -> Response:
+        """This page."""
+        return HTMLResponse(_page(served.openapi()))
+
+    @served.post(_READ, response_model=OnlineFeaturesResponse)
+    async def get_online_features(request: GetOnlineFeaturesRequest) -> Response:
         """The newest features of some entities; a value that must not be used is null, and its status says why."""
-        full = request.full_feature_names
-        await run_in_threadpool(check, request.features, request.feature_service, request.entities, full=full)
-        return await read(request)
+        with metrics.track_request_latency(_READ):
+            return Response(await reading.run(lambda: _answer(store, request)), media_type="application/json")
 
     served.add_middleware(Guard)
-    for kind in (RequestValidationError, InputError, UnknownNameError, FeatureNameCollisionError):
-        served.add_exception_handler(kind, _bad_input)
-    served.add_exception_handler(FeastObjectNotFoundException, _bad_input)
-    for kind in (TransientError, NotAppliedError):
-        served.add_exception_handler(kind, _away)
-    for kind in (FeastError, Exception):
-        served.add_exception_handler(kind, _failed)
+    _tell_errors(served)
     return served
+
+
+def _answer(store: Any, request: GetOnlineFeaturesRequest) -> bytes:
+    """Feast's answer as JSON, column by column: a single call would keep every other thread waiting."""
+    check(request.features, request.feature_service, request.entities, full=request.full_feature_names)
+    metrics.track_online_features_entities(len(next(iter(request.entities.values()))))
+    service = request.feature_service
+    response = store.get_online_features(
+        features=store.get_feature_service(service, allow_cache=True) if service else request.features,
+        entity_rows=request.entities,
+        full_feature_names=request.full_feature_names,
+        include_feature_view_version_metadata=request.include_feature_view_version_metadata,
+    )
+    found = convert_response_to_dict(response.proto)
+    columns = ",".join(json.dumps(column, allow_nan=False) for column in found.pop("results"))
+    return f'{{"results": [{columns}], {json.dumps(found)[1:]}'.encode()
+
+
+def _require_healthy(store: Any) -> None:
+    registered.all_views(store)
+    if KNOWN not in guarded_store(store).backend(store.config).switches():
+        raise NotAppliedError("the online store is empty: it was never published to, or was replaced by another")
+
+
+def _ages(store: Any) -> dict[str, Any]:
+    return {
+        view: {
+            "newest": None if found.newest is None else found.newest.isoformat(),
+            "age_seconds": None if found.age is None else found.age.total_seconds(),
+            "allowed_seconds": None if found.allowed is None else found.allowed.total_seconds(),
+            "expired": list(found.expired),
+            "fresh": found.fresh,
+        }
+        for view, found in freshness(store).items()
+    }
+
+
+def _figures() -> bytes:
+    # Each process keeps its own figures in files of one folder; whichever is asked answers for all.
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the client has no types.
+    return generate_latest(registry)
+
+
+def _page(openapi: Mapping[str, Any]) -> str:
+    """What can be asked, without a script and without anything from another host."""
+    rows = "".join(
+        f"<dt><code>{method.upper()} {escape(path)}</code></dt><dd>{escape(found.get('description', ''))}</dd>"
+        for path, methods in openapi["paths"].items()
+        for method, found in methods.items()
+    )
+    title, example = escape(openapi["info"]["title"]), {"features": ["view:feature"], "entities": {"symbol": ["BTC"]}}
+    return (
+        f'<!doctype html><html lang="en"><title>{title}</title><h1>{title}</h1><dl>{rows}</dl>'
+        f"<p>The body of <code>POST {_READ}</code>, as <code>application/json</code>:</p>"
+        f"<pre>{escape(json.dumps(example))}</pre>"
+        '<p>Every field and type: <a href="openapi.json">openapi.json</a>.</p></html>'
+    )
 
 
 def check(
@@ -111,46 +197,14 @@ def _fits(value: object) -> bool:
     return isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63)
 
 
-class Guard:
-    """Refuses, before the application reads anything, a request without the token or with too large a body."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        token, given = os.environ.get(TOKEN, ""), request.headers.get("authorization", "")
-        right = hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
-        if token and not right and request.url.path != "/health":
-            detail = "the header `Authorization: Bearer <token>` is missing or wrong"
-            await JSONResponse({"detail": detail}, 401)(scope, receive, send)
-            return
-        body = await _body(request)
-        if body is None:
-            await JSONResponse({"detail": f"a request has at most {MOST_BYTES} bytes"}, 413)(scope, receive, send)
-            return
-        rest: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def replay() -> Message:
-            return rest.pop() if rest else await receive()
-
-        await self.app(scope, replay, send)
-
-
-async def _body(request: Request) -> bytes | None:
-    """The body; none if it is too large, whether or not the client says how large it is."""
-    size = request.headers.get("content-length", "0")
-    if not size.isdigit() or int(size) > MOST_BYTES:
-        return None
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            return None
-    return bytes(body)
+def _tell_errors(served: FastAPI) -> None:
+    for kind in (RequestValidationError, InputError, UnknownNameError, FeatureNameCollisionError):
+        served.add_exception_handler(kind, _bad_input)
+    served.add_exception_handler(FeastObjectNotFoundException, _bad_input)
+    for kind in (TransientError, NotAppliedError):
+        served.add_exception_handler(kind, _away)
+    for kind in (FeastError, Exception):
+        served.add_exception_handler(kind, _failed)
 
 
 async def _bad_input(_: Request, error: Exception) -> Response:

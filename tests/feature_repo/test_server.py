@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from crypto_features.cli import app as command_line
 from crypto_features.shipped import catalog
-from crypto_features.store import FeastResource, StoreUnreachableError, registered, server, session
+from crypto_features.store import FeastResource, StoreUnreachableError, registered, server, server_guard, session
 
 BTC = {"features": ["price_features:rsi_14"], "entities": {"symbol": ["BTC", "NEW"]}}
 
@@ -55,7 +55,7 @@ def test_health_freshness_and_metrics_are_there_and_writing_is_not(client: TestC
 
 
 def test_without_the_token_nothing_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(server.TOKEN, "s3cret")
+    monkeypatch.setenv(server_guard.TOKEN, "s3cret")
     assert client.get("/health").status_code == 200
     for headers in ({}, {b"Authorization": b"Bearer wrong"}, {b"Authorization": "Bearer é".encode()}):
         refused = client.post("/get-online-features", json=BTC, headers=headers)
@@ -66,7 +66,7 @@ def test_without_the_token_nothing_is_told(client: TestClient, monkeypatch: pyte
 
 
 def test_a_request_too_large_is_refused(client: TestClient) -> None:
-    symbols = ["X" * 100] * (server.MOST_BYTES // 100)
+    symbols = ["X" * 100] * (server_guard.MOST_BYTES // 100)
     assert client.post("/get-online-features", json={**BTC, "entities": {"symbol": symbols}}).status_code == 413
 
 
@@ -166,7 +166,7 @@ def test_other_machines_need_an_option_and_a_token(monkeypatch: pytest.MonkeyPat
     assert "--expose" in run(command_line, ["serve", "--host", "0.0.0.0"]).stderr  # noqa: S104 - refused.
     exposed = run(command_line, ["serve", "--host", "0.0.0.0", "--expose"])  # noqa: S104 - refused.
     assert exposed.exit_code == 1
-    assert server.TOKEN in exposed.stderr
+    assert server_guard.TOKEN in exposed.stderr
 
 
 def test_the_command_line_switches_a_symbol_off_and_on(own: FeastResource) -> None:

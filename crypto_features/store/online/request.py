@@ -14,7 +14,7 @@ from feast.value_type import ValueType
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store import feast_private
 
-_MOST_REMEMBERED = 100_000
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 100_000, 200
 _known: dict[tuple[object, ...], dict[tuple[object, ...], bytes]] = {}
 """Serialized keys by join keys, types and version, and then by value: to serialize one takes longer than its read."""
 
@@ -134,7 +134,7 @@ def _remember(
         raise InputError(f"{', '.join(names)}: an entity value has the wrong type: {error}") from error
     key = serialized(EntityKey(join_keys=names, entity_values=values), version)
     # A text equals nothing but itself; 1 also equals 1.0 and True, whose keys are others.
-    if all(isinstance(value, str) for value in row):
+    if len(key) <= _LONGEST_REMEMBERED and all(isinstance(value, str) for value in row):
         known[row] = key
     return key
 
