@@ -6,7 +6,7 @@ exponential mean), so a difference is a suspicion only, and is proven to the bit
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ import polars as pl
 
 from crypto_features.compute.resample import opens, resample
 from crypto_features.leak.company import LEADER, company
-from crypto_features.leak.report import Leak
+from crypto_features.leak.report import Leak, differences
 from crypto_features.leak.subject import Subject, groups_read, memory, tables_read
 from crypto_features.tables.bars import DAY
 from crypto_features.tables.feature import Feature
@@ -217,10 +217,9 @@ def _before(rows: pl.DataFrame, altered: pl.DataFrame, course: Course) -> pl.Dat
 
 
 def _lone(here: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
-    """The rows, by symbol and time, that one of two tables has; `here` says which."""
+    """The rows, by symbol and time, that one of two tables has."""
     keys = ["symbol", "event_timestamp"]
-    gone = here.join(there, on=keys, how="anti").select(*keys, here=True)
-    return pl.concat([gone, there.join(here, on=keys, how="anti").select(*keys, here=False)])
+    return pl.concat([a.join(b, on=keys, how="anti").select(keys) for a, b in ((here, there), (there, here))])
 
 
 def _suspected(feature: Feature, compared: pl.DataFrame) -> Sequence[int]:
@@ -235,28 +234,20 @@ def _suspected(feature: Feature, compared: pl.DataFrame) -> Sequence[int]:
 
 
 def _proven(subject: Subject, course: Course, bars: Sequence[int], base: pl.DataFrame) -> Iterator[Leak]:
-    """The features of which a row before an altered bar differs in any bit when no other bar is altered; lone rows."""
-    every = _rows(subject, course, [[bar] for bar in bars]) if bars else base.clear()
+    """The features of which a row before an altered bar differs in any bit when no other bar is altered; lone rows.
+
+    All are looked at together, under other names. What differs is computed again under its own: a feature may read it.
+    """
+    together = _rows(subject, course, [[bar] for bar in bars]) if bars else base.clear()
     for number, bar in enumerate(bars):
         cut: datetime = course.opens[bar]
-        rows, known = every.filter(symbol=str(number)), cut + (course.length - subject.interval)
-        lone = _lone(base.with_columns(symbol=pl.lit(str(number))), rows)
-        lone = lone.filter(pl.col("event_timestamp") <= known).sort("event_timestamp")
-        for _, time, here in lone.head(1).iter_rows():
-            yield Leak("(rows)", "calendar", NAME, cut, time, expected=here or None, got=not here or None)
-        before = _beside(subject, rows, base).sort("event_timestamp").filter(pl.col("event_timestamp") <= known)
-        for feature in subject.group.features:
-            expected, got = pl.col(feature.name), pl.col(f"{feature.name}_there")
-            for row in before.filter(expected.ne_missing(got)).head(1).iter_rows(named=True):
-                yield Leak(
-                    feature=feature.name,
-                    probe="calendar",
-                    symbol=NAME,
-                    cut=cut,
-                    row=row["event_timestamp"],
-                    expected=row[feature.name],
-                    got=row[f"{feature.name}_there"],
-                )
+        known = pl.col("event_timestamp") <= cut + (course.length - subject.interval)
+        as_it_is, rows = base.filter(known), together.filter(known, symbol=str(number))
+        if next(differences(subject.group, as_it_is, rows.with_columns(symbol=pl.lit(NAME)), ""), None) is not None:
+            altered = {**course.raw, course.table: _altered(course.raw[course.table], [bar])}
+            alone = _computed(subject, altered).filter(known)
+            for leak in differences(subject.group, as_it_is, alone, "calendar"):
+                yield replace(leak, cut=cut)
 
 
 def _spacing(subject: Subject, course: Course, base: pl.DataFrame) -> int:
