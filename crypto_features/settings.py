@@ -236,7 +236,11 @@ class Settings(BaseSettings):
     @field_validator("symbols", mode="before")
     @classmethod
     def _split_symbols(cls, value: object) -> object:
-        return tuple(s.strip().upper() for s in value.split(",") if s.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        names = (name.strip() for name in value.split(","))
+        # The capitals of a name that is not ASCII may be another asset's.
+        return tuple(name.upper() if name.isascii() else name for name in names if name)
 
     @field_validator("files_columns", mode="before")
     @classmethod

@@ -23,6 +23,15 @@ def check_symbol(symbol: str) -> str:
     return symbol
 
 
+def in_capitals(name: str) -> str:
+    """The name in capitals; one that is not ASCII stays as it is, since its capitals may be another asset's name.
+
+    >>> in_capitals("btc"), in_capitals("ßa")
+    ('BTC', 'ßa')
+    """
+    return name.upper() if name.isascii() else name
+
+
 def check_table_name(name: str) -> str:
     """The table name itself, if it is safe as a folder below the data folder.
 

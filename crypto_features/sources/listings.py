@@ -10,7 +10,7 @@ import polars as pl
 
 from crypto_features.clock import as_utc
 from crypto_features.errors import SettingsError
-from crypto_features.lake.path_parts import check_symbol
+from crypto_features.lake.path_parts import check_symbol, in_capitals
 
 _PRICES = ("open", "high", "low", "close")
 _AMOUNTS = ("volume", "taker_buy_volume", "open_interest")
@@ -67,7 +67,7 @@ def parse_listings(text: str) -> dict[str, tuple[Listing, ...]]:
                 raise SettingsError(
                     f"CRYPTO_FEATURES_MARKETS: {before.market} and {after.market} are valid at once in {entry!r}."
                 )
-        listings[check_symbol(symbol.strip().upper())] = chain
+        listings[check_symbol(in_capitals(symbol.strip()))] = chain
     return listings
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 
+from crypto_features.lake.path_parts import in_capitals
 from crypto_features.sources.vendor.pairs import MONEY, is_exchange, pairs
 
 SUFFIXES = (".csv", ".parquet", ".feather", ".arrow", ".json", ".jsonl", ".ndjson")
@@ -100,7 +101,7 @@ def parse(name: str) -> FileName:
         market, minutes = "".join(kept[:-2]), kept[-1]
         if any(pair.quote for pair in pairs(market)):
             return FileName(market.upper(), timedelta(minutes=int(minutes)), kind)
-    return FileName(_upper("".join(kept)), length, kind)
+    return FileName(in_capitals("".join(kept)), length, kind)
 
 
 def kind_of_folder(name: str) -> str:
@@ -115,10 +116,6 @@ def _in_common(market: str, length: str = "") -> str:
     if length.isdecimal():
         return f"{market}-{length}min"
     return f"{market}-{'1mo' if length == 'M' else length.replace('_', '')}"
-
-
-def _upper(market: str) -> str:
-    return market.upper() if market.isascii() else market  # `ß` in capitals would be another asset's name.
 
 
 def _says_no_market(part: str, before: Sequence[str], later: str, length: timedelta | None) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from crypto_features.errors import InputError
-from crypto_features.lake.path_parts import check_symbol
+from crypto_features.lake.path_parts import check_symbol, in_capitals
 from crypto_features.sources.vendor.pairs import is_contract, pairs, same_market
 
 OWN = ""
@@ -72,7 +72,7 @@ def symbol_of(pair: str) -> str:
     ('BTC', 'ETH-USD', 'BTCUSDT')
     """
     try:
-        return check_symbol(pair.strip().upper())
+        return check_symbol(in_capitals(pair.strip()))
     except InputError:
         most = max(pairs(pair), key=lambda found: found.quote is not None)
         return check_symbol(f"{most.base}{most.quote or ''}")

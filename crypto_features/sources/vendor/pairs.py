@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from crypto_features.lake.path_parts import in_capitals
+
 MONEY = (
     *("USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI", "USDP", "USDS", "PYUSD", "UST", "USD", "EUR", "GBP", "JPY"),
     *("KRW", "AUD", "CAD", "CHF", "BRL", "TRY", "INR", "IDR", "MXN", "RUB", "UAH", "NGN", "ZAR", "PLN", "SGD"),
@@ -47,7 +49,7 @@ def pairs(text: str) -> frozenset[Pair]:
     """
     market = text.strip()
     bitfinex = re.fullmatch(r"t([A-Z0-9]{6,}|[A-Z0-9]+:[A-Z0-9]+)", market)
-    left, _, right = (bitfinex[1] if bitfinex else market).upper().partition(":")
+    left, _, right = in_capitals(bitfinex[1] if bitfinex else market).partition(":")
     is_settled = bool(re.search(r"[/_-]", left))  # in BTC/USDT:USDT the colon stands before the settlement's currency.
     named_in = left if not right or is_settled else f"{left}/{right}" if bitfinex else right
     parts = [part for part in re.split(r"[/_\- ]+", named_in) if part]
