@@ -63,6 +63,30 @@ def test_bytes_of_every_value_come_back(backend: Backend) -> None:
     assert backend.scan("t") == [every]
 
 
+def test_rows_from_the_future_are_withdrawn_and_others_take_their_place(backend: Backend, url: str) -> None:
+    reader = connect(url)
+    backend.write("t", [row(9, key=b"A"), row(99, key=b"B"), row(10, key=b"C")])
+    assert read(reader, "t", b"A", b"B", b"C").keys() == {b"A", b"B", b"C"}
+    assert backend.withdraw("t", 10) == 1
+    assert read(reader, "t", b"A", b"B", b"C") == {b"A": row(9, key=b"A"), b"C": row(10, key=b"C")}
+    backend.write("t", [row(11, key=b"B")])
+    assert read(reader, "t", b"B") == {b"B": row(11, key=b"B")}
+    assert backend.withdraw("t", 11) == 0
+    assert backend.withdraw("never written", 0) == 0
+    reader.close()
+
+
+def test_rows_that_a_replication_worker_writes_are_noticed(database: str) -> None:
+    reader = connect(database)
+    reader.write("t", [row(1)])
+    assert read(reader) == {b"BTC": row(1)}
+    with psycopg.connect(database, autocommit=True) as worker:
+        worker.execute("SET session_replication_role = replica")
+        worker.execute("DELETE FROM t")
+    assert read(reader) == {}
+    reader.close()
+
+
 def test_names_with_quotes_are_names(backend: Backend) -> None:
     name = "a\"b'; DROP TABLE t --"
     backend.write(name, [row(1)])

@@ -29,6 +29,9 @@ class Backend(Protocol):
     def scan(self, table: str) -> list[StoredRow]:
         """Every row."""
 
+    def withdraw(self, table: str, after: int) -> int:
+        """Delete the rows whose event time is later, and say how many there were."""
+
     def create(self, table: str) -> None:
         """Make room for a table."""
 

@@ -45,15 +45,17 @@ CREATE TABLE IF NOT EXISTS {table} (
     key bytea PRIMARY KEY, event bigint NOT NULL, created bigint NOT NULL, payload bytea NOT NULL
 );
 CREATE OR REPLACE TRIGGER note_version AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}
-FOR EACH STATEMENT EXECUTE FUNCTION __note_version()
+FOR EACH STATEMENT EXECUTE FUNCTION __note_version();
+ALTER TABLE {table} ENABLE ALWAYS TRIGGER note_version
 """
 
 # The trigger is part of the version: a table that was dropped, restored from a dump or changed while its trigger was
-# off has another one, and a table without it has no version, so that nothing of it is kept.
+# off has another one, and a table without it has no version, so that nothing of it is kept. It must hold always: one of
+# the ordinary kind does not see what a replication worker writes.
 _VERSIONS = """
 SELECT noted.name, noted.version || '/' || t.oid || '/' || t.xmin
 FROM __versions AS noted JOIN pg_trigger AS t
-ON t.tgrelid = to_regclass(quote_ident(noted.name)) AND t.tgname = 'note_version' AND t.tgenabled <> 'D'
+ON t.tgrelid = to_regclass(quote_ident(noted.name)) AND t.tgname = 'note_version' AND t.tgenabled = 'A'
 """
 
 # One statement, so that rows and version are of one moment; at least one row, for the version.
@@ -142,6 +144,13 @@ class PostgresBackend:
         everything = sql.SQL("SELECT key, event, created, payload FROM {table}")
         statement = everything.format(table=sql.Identifier(table))
         return [unsealed(self.name, table, row) for row in self._fetched(statement)]
+
+    def withdraw(self, table: str, after: int) -> int:
+        statement = sql.SQL("DELETE FROM {table} WHERE event > %s").format(table=sql.Identifier(_held(table)))
+        try:
+            return self._run(lambda connection: connection.execute(statement, [after]).rowcount, _WRITE_SECONDS)
+        except psycopg.errors.UndefinedTable:
+            return 0
 
     def create(self, table: str) -> None:
         self._define(sql.SQL(_TABLE).format(table=sql.Identifier(_held(table))))

@@ -39,6 +39,21 @@ end
 redis.call('HSET', KEYS[1], '', ARGV[1])
 """
 
+_WITHDRAW = """
+local withdrawn = 0
+for _, key in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if key ~= '' then
+    local stored = redis.call('HGET', KEYS[1], key)
+    if #stored >= 16 and struct.unpack('>i8', stored) > tonumber(ARGV[2]) then
+      redis.call('HDEL', KEYS[1], key)
+      withdrawn = withdrawn + 1
+    end
+  end
+end
+if withdrawn > 0 then redis.call('HSET', KEYS[1], '', ARGV[1]) end
+return withdrawn
+"""
+
 # A replica before or after a failover, a full or loading server, a running script: another try may find it well. The
 # client has types for some of these, and for the others the server's word only.
 _PASSING = (
@@ -63,6 +78,7 @@ class RedisBackend:
         where = self._client.connection_pool.connection_kwargs
         self.name = f"redis://{where.get('host', where.get('path', ''))}:{where.get('port', '')}/{where.get('db', 0)}"
         self._publish = self._client.register_script(_PUBLISH)
+        self._withdraw = self._client.register_script(_WITHDRAW)
         self._memory = Memory()
 
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
@@ -102,6 +118,10 @@ class RedisBackend:
             raise damaged(self.name, table, key)
         event, created = _STAMPS.unpack_from(value)
         return unsealed(self.name, table, (key, event, created, value[_STAMPS.size :]))
+
+    def withdraw(self, table: str, after: int) -> int:
+        with self._errors():
+            return int(self._withdraw(keys=[_held(table)], args=[uuid4().bytes, after]))
 
     def create(self, table: str) -> None:
         """Nothing to do: a hash exists from its first row on."""

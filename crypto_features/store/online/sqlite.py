@@ -97,6 +97,11 @@ class SqliteBackend:
         with self._errors():
             return self._opened().select(table) if self._is_there() else []
 
+    def withdraw(self, table: str, after: int) -> int:
+        with self._transaction() as connection:
+            self._create(connection, table)
+            return connection.execute(f"DELETE FROM {_quoted(table)} WHERE event > ?", (after,)).rowcount  # noqa: S608 - quoted.
+
     def create(self, table: str) -> None:
         with self._transaction() as connection:
             self._create(connection, table)

@@ -176,6 +176,14 @@ class GuardedOnlineStore(OnlineStore):
         self.switched(config).agree()
         self.backend(config).write(table_name(config, view), [newest[key] for key in sorted(newest)])
 
+    def withdraw(self, config: RepoConfig, view: FeatureView) -> int:
+        """Delete the rows that are stamped later than the clock, which a wrong clock wrote; how many there were.
+
+        They are not served, and no later publish replaces them: a store never goes backwards.
+        """
+        require_own_view(view)
+        return self.backend(config).withdraw(table_name(config, view), guard.micros(clock.now() + guard.SKEW))
+
     async def online_write_batch_async(self, *args: Any, **kwargs: Any) -> None:
         await asyncio.to_thread(self.online_write_batch, *args, **kwargs)
 
