@@ -120,18 +120,24 @@ def test_an_apply_that_fails_anywhere_changes_nothing_and_the_next_one_all(
 
 
 @pytest.mark.proof
-def test_an_apply_that_is_killed_leaves_the_registry_as_it_was(
+@pytest.mark.timeout(1800)
+def test_an_apply_that_is_killed_leaves_the_registry_as_it_was_or_whole(
     tmp_path: Path, feast: FeatureStore, registry: str, count: Callable[..., int]
 ) -> None:
-    old, killed = content(registry), 0
+    old, killed, found = content(registry), 0, []
     for number in range(7, 7 + count(ci=1, proof=100)):
         command = [sys.executable, "-c", KILLED, str(tmp_path), registry, str(number)]
         ended = subprocess.run(command, cwd=PARENT, env={**os.environ, "PYTHONPATH": str(PARENT)}, check=False)
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL
-        assert content(registry) == old, number
         killed += 1
+        found.append(content(registry))
+        if found[-1] != old:  # what is still asked once it is applied.
+            break
     assert killed
     feast.apply(objects(tmp_path, "price", "volume"))
-    assert [row[0] for row in content(registry)["feature_views"]] == ["prices", "volumes"]
+    new = content(registry)
+    assert [row[0] for row in new["feature_views"]] == ["prices", "volumes"]
+    assert all(state in (old, new) for state in found)
+    assert found.count(new) <= 1
