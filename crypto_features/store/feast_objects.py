@@ -14,26 +14,19 @@ from upath import UPath
 from crypto_features.catalogs import current_catalog
 from crypto_features.settings import Settings
 from crypto_features.store import session
+from crypto_features.store.online.pack_frame import VALUES
 from crypto_features.store.sharing import borrowed_view
 from crypto_features.store.tags import BEHAVIOUR, LEAST
 from crypto_features.tables.completeness import COMPLETENESS, least, lowest_columns
-from crypto_features.tables.dtypes import TIME
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.service import FeatureService
 from crypto_features.versions.measured import feature_versions, table_version
 
 SYMBOL = "symbol"
 
-_TYPES: Mapping[pl.DataType, feast_types.FeastType] = {
-    pl.Float64(): feast_types.Float64,
-    pl.Float32(): feast_types.Float32,
-    pl.Int64(): feast_types.Int64,
-    pl.Int32(): feast_types.Int32,
-    pl.Boolean(): feast_types.Bool,
-    pl.String(): feast_types.String,
-    pl.Binary(): feast_types.Bytes,
-    pl.Date(): feast_types.UnixTimestamp,
-    TIME: feast_types.UnixTimestamp,
+_KINDS = {dtype: kind for kind, dtype in VALUES.items()} | {
+    pl.Date(): ValueType.UNIX_TIMESTAMP,
+    pl.List(pl.Date()): ValueType.UNIX_TIMESTAMP_LIST,
 }
 
 
@@ -117,7 +110,7 @@ def _source(root: UPath, group: FeatureGroup) -> FileSource:
 
 
 def _type(dtype: pl.DataType) -> feast_types.FeastType:
-    return feast_types.Array(_TYPES[dtype.inner]) if isinstance(dtype, pl.List) else _TYPES[dtype]  # type: ignore[index] # a scalar.
+    return feast_types.from_value_type(_KINDS[dtype])
 
 
 def _view(entity: Entity, source: FileSource, group: FeatureGroup, interval: timedelta) -> FeatureView:

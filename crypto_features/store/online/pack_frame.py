@@ -15,28 +15,18 @@ from crypto_features.store.online.request import entity_keys
 from crypto_features.store.tags import carried
 from crypto_features.tables.dtypes import TIME
 
-DTYPES: dict[str, pl.DataType] = {
-    "double_val": pl.Float64(),
-    "float_val": pl.Float32(),
-    "int64_val": pl.Int64(),
-    "int32_val": pl.Int32(),
-    "bool_val": pl.Boolean(),
-    "string_val": pl.String(),
-}
-
-VALUES: dict[ValueType, pl.DataType] = {
+_SCALARS: dict[ValueType, pl.DataType] = {
+    ValueType.DOUBLE: pl.Float64(),
+    ValueType.FLOAT: pl.Float32(),
+    ValueType.INT64: pl.Int64(),
+    ValueType.INT32: pl.Int32(),
+    ValueType.BOOL: pl.Boolean(),
+    ValueType.STRING: pl.String(),
     ValueType.BYTES: pl.Binary(),
     ValueType.UNIX_TIMESTAMP: TIME,
-    ValueType.DOUBLE_LIST: pl.List(pl.Float64),
-    ValueType.FLOAT_LIST: pl.List(pl.Float32),
-    ValueType.INT64_LIST: pl.List(pl.Int64),
-    ValueType.INT32_LIST: pl.List(pl.Int32),
-    ValueType.BOOL_LIST: pl.List(pl.Boolean),
-    ValueType.STRING_LIST: pl.List(pl.String),
-    ValueType.BYTES_LIST: pl.List(pl.Binary),
-    ValueType.UNIX_TIMESTAMP_LIST: pl.List(TIME),
 }
-"""The column types of the kind `value`, where a table has such columns."""
+VALUES = {**_SCALARS, **{ValueType[f"{kind.name}_LIST"]: pl.List(dtype) for kind, dtype in _SCALARS.items()}}
+"""The column type of each value type that a table may have."""
 
 
 def packed_rows(frame: pl.DataFrame, view: FeatureView, version: int) -> list[StoredRow]:
@@ -71,7 +61,7 @@ def _micros(frame: pl.DataFrame, time: str | None) -> list[int]:
 
 def _values(column: pl.Series, kind: str, value_type: ValueType) -> list[Any]:
     if kind != "value":
-        return fitted(column, DTYPES[kind]).to_list()
+        return fitted(column, VALUES[value_type]).to_list()
     protos = python_values_to_proto_values(dates_as_times(column).to_list(), value_type)
     return [proto.SerializeToString() if proto.WhichOneof("val") else None for proto in protos]
 

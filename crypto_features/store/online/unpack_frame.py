@@ -11,7 +11,7 @@ from feast.type_map import feast_value_type_to_python_type
 from feast.value_type import ValueType
 
 from crypto_features.errors import InputError
-from crypto_features.store.online.pack_frame import DTYPES, VALUES
+from crypto_features.store.online.pack_frame import VALUES
 from crypto_features.store.online.packing import kind_of, unpack_columns
 from crypto_features.store.online.place import table_name
 from crypto_features.store.online.store import GuardedOnlineStore
@@ -41,8 +41,8 @@ def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
     """
     keys = [column.name for column in view.entity_columns]
     value_types = {field.name: field.dtype.to_value_type() for field in view.features}
+    value_types |= dict.fromkeys(carried(view), ValueType.DOUBLE)
     kinds = {name: kind_of(value_type.name) for name, value_type in value_types.items()}
-    kinds |= dict.fromkeys(carried(view), "double_val")
     rows = guarded_store(store).backend(store.config).scan(table_name(store.config, view))
     version = store.config.entity_key_serialization_version
     entities = [_entity(deserialize_entity_key(row.key, version)) for row in rows]
@@ -53,14 +53,11 @@ def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
             **{key: [entity.get(key) for entity in entities] for key in keys},
             **{name: pl.Series(times, dtype=pl.Int64).cast(TIME) for name, times in stamps.items()},
             **{
-                name: [_opened(value, kind, value_types.get(name)) for value in column]
+                name: [_opened(value, kind, value_types[name]) for value in column]
                 for (name, kind), column in zip(kinds.items(), columns, strict=True)
             },
         },
-        schema_overrides={
-            name: DTYPES[kind] if kind in DTYPES else VALUES.get(value_types[name], pl.Binary())
-            for name, kind in kinds.items()
-        },
+        schema_overrides={name: VALUES.get(value_type, pl.Binary()) for name, value_type in value_types.items()},
     )
     return frame.sort(keys)
 
@@ -70,7 +67,7 @@ def _entity(key: EntityKey) -> dict[str, Any]:
     return dict(zip(key.join_keys, values, strict=True))
 
 
-def _opened(value: Any, kind: str, value_type: ValueType | None) -> Any:
+def _opened(value: Any, kind: str, value_type: ValueType) -> Any:
     """A value as Python has it; one of a type that no table has stays packed."""
     if value is None or kind != "value" or value_type not in VALUES:
         return value
