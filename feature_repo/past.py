@@ -23,7 +23,7 @@ def knowledge_of(as_of: datetime | str | None) -> "Knowledge | None":
     if as_of is None:
         return None
     from crypto_features.catalogs import current_catalog
-    from crypto_features.lake.history import history, oldest_close
+    from crypto_features.lake.history import history_of, oldest_close
     from crypto_features.settings import Settings
     from crypto_features.store.offline.known import Knowledge
 
@@ -38,14 +38,7 @@ def knowledge_of(as_of: datetime | str | None) -> "Knowledge | None":
         )
     if time and time > clock.now():
         raise InputError(f"as_of={time:%Y-%m-%d %H:%M} is later than now, {clock.now():%Y-%m-%d %H:%M} UTC.")
-    past = history(
-        settings.root,
-        current_catalog(),
-        interval=settings.interval,
-        wait=settings.late_wait,
-        min_completeness=settings.min_completeness,
-    )
-    return Knowledge(past, time)
+    return Knowledge(history_of(settings, current_catalog()), time)
 
 
 def _time(as_of: datetime | str) -> datetime:

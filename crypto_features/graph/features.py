@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import dagster as dg
 import polars as pl
-from upath import UPath
 
 from crypto_features import clock
 from crypto_features.catalogs import current_catalog
@@ -24,7 +23,7 @@ from crypto_features.graph.table_age import overdue
 from crypto_features.known.created import with_created
 from crypto_features.known.history import reach
 from crypto_features.known.past import missed
-from crypto_features.lake.history import history
+from crypto_features.lake.history import history_of
 from crypto_features.lake.kept import keep
 from crypto_features.lake.reading import Reading
 from crypto_features.lake.table import Table
@@ -75,7 +74,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         terms = Terms(lake.interval, clock.now(), settings.late_wait, settings.min_completeness)
         fingerprints, defined = feature_versions(group.name), current_definitions()[group.name]
         pinned = any(group.name in service.versions for service in current_catalog().services.values())
-        late = _late(lake.path, group, selected(context), settings)
+        late = _late(settings, group, selected(context))
         with each_kept(context) as done:
             for month in selected(context):
                 frame = group.compute(read, month, None, terms)
@@ -101,6 +100,6 @@ def _created(frame: pl.DataFrame, table: Table, month: str, earliest: timedelta,
     return with_created(frame, published, late, month_span(month)[0] - earliest)
 
 
-def _late(root: UPath, group: FeatureGroup, months: Sequence[str], settings: Settings) -> pl.DataFrame:
-    past = history(root, current_catalog(), interval=settings.interval, wait=settings.late_wait)
+def _late(settings: Settings, group: FeatureGroup, months: Sequence[str]) -> pl.DataFrame:
+    past = history_of(settings, current_catalog())
     return missed(past, [group], past.first_seen.keys(), month_span(months[0])[0], month_span(months[-1])[1])

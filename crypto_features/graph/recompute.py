@@ -5,9 +5,8 @@ from functools import cache
 
 from crypto_features import clock
 from crypto_features.catalogs import current_catalog
-from crypto_features.known.history import History
 from crypto_features.lake.folder import Folder
-from crypto_features.lake.history import history
+from crypto_features.lake.history import history_of
 from crypto_features.settings import Settings
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.node import Node, node_of
@@ -52,16 +51,7 @@ def tables_of(settings: Settings, catalog: Catalog) -> tuple[Node, ...]:
     """Every table that is computed, each after those that it reads."""
     terms = Terms(settings.interval, clock.now(), settings.late_wait, settings.min_completeness)
 
-    @cache
-    def past() -> History:
-        return history(
-            settings.root,
-            catalog,
-            interval=terms.interval,
-            wait=terms.wait,
-            min_completeness=terms.min_completeness,
-        )
-
+    past = cache(lambda: history_of(settings, catalog))
     code = {"versions": versions(), "definitions": current_definitions()}
     computed = (node_of(table, **code, terms=terms) for table in catalog.computed)
     trained = (training_node(one, catalog, past, **code, interval=terms.interval) for one in catalog.training)

@@ -15,7 +15,7 @@ from crypto_features.graph.describe import same_columns
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
 from crypto_features.graph.publish import last_metadata, publish
-from crypto_features.lake.history import history, models_of
+from crypto_features.lake.history import history_of, models_of
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
 from crypto_features.store.offline.known import Knowledge, unknown_then
@@ -89,14 +89,7 @@ def training_set(
         entity_rows = opened.select("symbol", event_timestamp=pl.col("open_time") + length).filter(MONTH.is_in(chosen))
 
         def join() -> pl.DataFrame:
-            past = history(
-                lake.path,
-                catalog,
-                interval=lake.interval,
-                wait=settings.late_wait,
-                min_completeness=settings.min_completeness,
-            )
-            rows = feast.training_set(service.name, entity_rows, Knowledge(past))
+            rows = feast.training_set(service.name, entity_rows, Knowledge(history_of(settings, catalog)))
             return _as_declared(training, rows, registry_asset(catalog))
 
         frame, notes = _joined(lake, training, catalog, chosen, join)

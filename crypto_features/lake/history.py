@@ -15,6 +15,7 @@ from crypto_features.lake.folder import Folder
 from crypto_features.lake.model_files import read_model
 from crypto_features.lake.models import SUPERSEDED
 from crypto_features.lake.table import Table, stored
+from crypto_features.settings import Settings
 from crypto_features.tables.artefact import opened
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import MIN_COMPLETENESS
@@ -42,6 +43,17 @@ def history(
     further = {name: (versions[name], _first_seen(raw)) for name, raw in raws.items() if name != base}
     first_seen = _first_seen(raws[base])
     return History(read, versions[base], first_seen, models, catalog, interval, wait, min_completeness, further)
+
+
+def history_of(settings: Settings, catalog: Catalog) -> History:
+    """What the data folder of the settings holds."""
+    return history(
+        settings.root,
+        catalog,
+        interval=settings.interval,
+        wait=settings.late_wait,
+        min_completeness=settings.min_completeness,
+    )
 
 
 def _versions(raw: Table, kind: RawRows) -> Versions:
