@@ -156,34 +156,19 @@ def troubled_tables(lake: LakeResource, catalog: Catalog, settings: Settings) ->
     for table in catalog.timed:
         if table.project is not None:
             continue
-        name = table.name
+        name, url = table.name, f"{settings.ui_url}/assets/{table.name}"
         try:
             states = list(table_ages(lake, clock.now(), settings.online_grace, [table]))
         except (CryptoFeaturesError, pl.exceptions.PolarsError, OSError) as error:
-            yield (
-                name,
-                Problem(
-                    key=f"damaged:{name}",
-                    title=f"Unreadable: {name}",
-                    detail=f"{error} What is made from it stays as it was.",
-                    action=restoring(name, raw=name in catalog.raws),
-                    url=f"{settings.ui_url}/assets/{name}",
-                ),
-            )
+            seen, todo = f"{error} What is made from it stays as it was.", restoring(name, raw=name in catalog.raws)
+            yield name, Problem(f"damaged:{name}", f"Unreadable: {name}", seen, todo, url)
             continue
         for state in states:
             if state.age > state.allowed:
-                yield (
-                    name,
-                    Problem(
-                        key=f"stale:{name}",
-                        title=f"Stale: {name}",
-                        detail=state.sentence + " The bot reads None for its features, never an old number.",
-                        action=f"look for a failed run of {name} or of what it is made from, or a failed tick, then "
-                        "materialize it.",
-                        url=f"{settings.ui_url}/assets/{name}",
-                    ),
-                )
+                seen = state.sentence + " The bot reads None for its features, never an old number."
+                todo = f"look for a failed run of {name} or of what it is made from, or a failed tick, "
+                todo += "then materialize it."
+                yield name, Problem(f"stale:{name}", f"Stale: {name}", seen, todo, url)
 
 
 def silent_markets(lake: LakeResource, settings: Settings, ended: Mapping[str, Standing]) -> Iterator[Problem]:
