@@ -25,26 +25,19 @@ def automation(settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCh
         minimum_interval_seconds=int(settings.look_every.total_seconds()),
         description="Materializes what follows from an updated input, by the condition of each asset.",
     )
+    jobs = [
+        dg.define_asset_job(
+            CANDLES,
+            dg.AssetSelection.assets(catalog.raw.name).downstream() - dg.AssetSelection.groups("training"),
+            description="New candles from the source, and what is due with them.",
+        )
+    ]
+    if bars := [bars.name for bars in catalog.bars.values() if not bars.project]:
+        jobs.append(dg.define_asset_job(DAILY, dg.AssetSelection.assets(*bars), description="The bars that are over."))
+    own = not catalog.raw.project  # another project that fetches the candles acts on them too.
     return dg.Definitions(
-        jobs=[
-            *(
-                dg.define_asset_job(
-                    CANDLES,
-                    dg.AssetSelection.assets(raw).downstream() - dg.AssetSelection.groups("training"),
-                    description="New candles from the source, and what is due with them.",
-                )
-                for raw in ([] if catalog.raw.project else [catalog.raw.name])
-            ),
-            *(
-                dg.define_asset_job(DAILY, dg.AssetSelection.assets(*names), description="The bars that are over.")
-                for names in [[bars.name for bars in catalog.bars.values() if not bars.project]]
-                if names and not catalog.raw.project
-            ),
-        ],
-        schedules=[
-            *schedules(settings, catalog, schedule),
-            *([] if catalog.raw.project else [scrub(settings, catalog, schedule)]),
-        ],
+        jobs=jobs if own else [],
+        schedules=[*schedules(settings, catalog, schedule), scrub(settings, catalog, schedule)] if own else [],
         sensors=[
             follows,
             *sensors(settings, catalog, sensor),

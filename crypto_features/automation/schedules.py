@@ -23,9 +23,7 @@ CANDLES, DAILY = "fetch_candles", "daily_tables"
 def schedules(
     settings: Settings, catalog: Catalog, status: dg.DefaultScheduleStatus
 ) -> Sequence[dg.ScheduleDefinition]:
-    """The schedules; what else follows from them is declarative. None if another project fetches the candles."""
-    if catalog.raw.project is not None:
-        return []
+    """The schedules; what else follows from them is declarative."""
 
     @dg.schedule(
         name="candles_after_each_close",
