@@ -82,47 +82,32 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
 
     from crypto_features.catalogs import current_catalog
     from crypto_features.code_location import build
+    from crypto_features.graph.asset_names import registry_asset
     from crypto_features.graph.materialize import QUIET, RunFailedError, cause, command_tags
+    from crypto_features.graph.models import model_config
+    from crypto_features.lake.table import Table
 
-    models = current_catalog().models
+    catalog, runs = current_catalog(), [*ranges(stale)]
+    if any(item.asset.startswith("training/") for item in stale):
+        # The registry is applied with a training set; a view that it changes is empty online until it is published.
+        newest = Table(settings.root, catalog.raw.name).months()[-1]
+        runs.append((newest, newest, frozenset(f"online_store/{view}" for view in catalog.groups)))
     job = build(settings).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.get() as instance:
-        for first, last, assets in [*ranges(stale), *_publications(settings, stale)]:
+        for first, last, assets in runs:
+            models = sorted(catalog.models.keys() & assets) if refit else []
+            refits = {"ops": {name: model_config(refit=True) for name in models}} if models else {}
+            trained = any(asset.startswith("training/") for asset in assets)
+            asked = assets | {registry_asset(catalog)} if trained else assets
             result = job.execute_in_process(
-                run_config=QUIET | _refits(sorted(models.keys() & assets) if refit else []),
+                run_config=QUIET | refits,
                 instance=instance,
                 tags=command_tags(first, last),
-                asset_selection=[dg.AssetKey(asset.split("/")) for asset in with_registry(assets)],
+                asset_selection=[dg.AssetKey(asset.split("/")) for asset in asked],
                 raise_on_error=False,
             )
             if not result.success:
                 raise RunFailedError(f"{first} to {last}: {cause(result.all_events)}")
-
-
-def _refits(models: "Sequence[str]") -> dict[str, object]:
-    from crypto_features.graph.models import model_config
-
-    return {"ops": {name: model_config(refit=True) for name in models}} if models else {}
-
-
-def _publications(settings: "Settings", stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
-    """The newest month of every online view, if the registry is applied: a changed view is empty until then."""
-    from crypto_features.catalogs import current_catalog
-    from crypto_features.lake.table import Table
-
-    catalog = current_catalog()
-    if any(with_registry(frozenset({item.asset})) - {item.asset} for item in stale):
-        newest = Table(settings.root, catalog.raw.name).months()[-1]
-        yield newest, newest, frozenset(f"online_store/{view}" for view in catalog.groups)
-
-
-def with_registry(assets: frozenset[str]) -> frozenset[str]:
-    """The assets, and the Feast registry if a training set is among them: it is joined as the registry declares it."""
-    from crypto_features.catalogs import current_catalog
-    from crypto_features.graph.asset_names import registry_asset
-
-    training = any(asset.startswith("training/") for asset in assets)
-    return assets | {registry_asset(current_catalog())} if training else assets
 
 
 def ranges(stale: "Sequence[Stale]") -> "Iterator[tuple[str, str, frozenset[str]]]":
