@@ -15,18 +15,18 @@ def old_versions(
     from crypto_features.store.old_versions import old_versions as kept
 
     found = kept()
-    for one in found:
-        months = sorted(one.folder.glob("*.parquet"), key=str)
+    for folder, readers in found.items():
+        months = sorted(folder.glob("*.parquet"), key=str)
         size = sum(path.stat().st_size for path in months) / 1e6
-        who = f"read by {', '.join(one.readers)}" if one.readers else "read by nobody"
-        gone = delete and not one.readers
+        who = f"read by {', '.join(readers)}" if readers else "read by nobody"
+        gone = delete and not readers
         if gone:
             for path in months:
                 path.unlink()
-            if one.folder.exists():  # in a bucket a folder ends with its last object.
-                one.folder.rmdir()
-        typer.echo(f"{one.folder.name}: {len(months)} months, {size:.1f} MB, {who}{', deleted' if gone else ''}")
+            if folder.exists():  # in a bucket a folder ends with its last object.
+                folder.rmdir()
+        typer.echo(f"{folder.name}: {len(months)} months, {size:.1f} MB, {who}{', deleted' if gone else ''}")
     if not found:
         typer.echo("No months of old versions are kept.")
-    elif not delete and not all(one.readers for one in found):
+    elif not delete and not all(found.values()):
         typer.echo("Delete those that nobody reads with: crypto-features old-versions --delete")

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from feast.errors import FeastObjectNotFoundException
@@ -14,26 +13,10 @@ from crypto_features.store import session
 from crypto_features.store.offline.pinned import behaviour_of
 
 
-@dataclass(frozen=True)
-class OldVersion:
-    """A folder with months of a version that is not computed any more.
+def old_versions() -> dict[UPath, tuple[str, ...]]:
+    """Every folder of a version that is not computed any more, sorted by name, and who reads it.
 
-    Args:
-        folder: Where it is.
-        view: Name of the view.
-        behaviour: What tells the version from others.
-        readers: Projects that borrow it, and services that pin it; it may be deleted if there are none.
-    """
-
-    folder: UPath
-    view: str
-    behaviour: str
-    readers: tuple[str, ...]
-
-
-def old_versions() -> list[OldVersion]:
-    """Every folder of an old version, sorted by name.
-
+    Those are projects that borrow it, and services that pin it; it may be deleted if there are none.
     A version that is asked for by its number alone, such as `price_features@v0:rsi_14` in a notebook, is not known.
 
     Raises:
@@ -41,13 +24,13 @@ def old_versions() -> list[OldVersion]:
     """
     registry, root = session.applied_store().registry, Settings.load().root
     pinned = [*_pinned(registry)]
-    found = []
+    found = {}
     for folder in sorted(root.iterdir(), key=str) if root.is_dir() else ():
         named = re.fullmatch(r"([a-z][a-z0-9_]*)@([0-9a-f]+)", folder.name)
         if named:
             view, behaviour = named.groups()
             services = [who for who, name, version in pinned if (name, version) == (view, behaviour)]
-            found.append(OldVersion(folder, view, behaviour, (*readers(root, view, behaviour), *services)))
+            found[folder] = (*readers(root, view, behaviour), *services)
     return found
 
 
