@@ -29,6 +29,7 @@ from crypto_features.sources.standing import FORGOTTEN
 from crypto_features.store import FeastResource, parity
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.dtypes import TIME
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.others import joined_symbols
@@ -280,7 +281,7 @@ def _ages(lake: LakeResource, catalog: Catalog, settings: Settings, now: datetim
     newest = pl.DataFrame(
         {
             "table": [s.table for s in states],
-            "event_timestamp": pl.Series([s.newest for s in states], dtype=pl.Datetime("us", "UTC")),
+            "event_timestamp": pl.Series([s.newest for s in states], dtype=TIME),
             "allowed": [s.allowed for s in states],
         }
     )
@@ -312,11 +313,4 @@ def _read(table: Table, months: Sequence[str]) -> pl.DataFrame:
     return table.read(published).clear() if published else pl.DataFrame(schema=NO_ROWS)
 
 
-NO_ROWS = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "open_time": pl.Datetime("us", "UTC"),
-        "known_at": pl.Datetime("us", "UTC"),
-        "rule": pl.String(),
-    }
-)
+NO_ROWS = pl.Schema({"symbol": pl.String(), "open_time": TIME, "known_at": TIME, "rule": pl.String()})
