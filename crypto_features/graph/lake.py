@@ -9,7 +9,6 @@ from upath import UPath
 
 from crypto_features.catalogs import current_catalog
 from crypto_features.lake.table import Table, stored
-from crypto_features.tables.catalog import QUARANTINE
 from crypto_features.tables.raw import RawTable
 
 
@@ -32,10 +31,6 @@ class LakeResource(dg.ConfigurableResource[None]):
     @property
     def raw(self) -> Table:
         return self.table(current_catalog().raw.name)
-
-    @property
-    def quarantine(self) -> Table:
-        return self.table(QUARANTINE)
 
     def quarantine_of(self, raw: RawTable) -> Table:
         return self.table(current_catalog().quarantine_of(raw))
