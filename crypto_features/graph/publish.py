@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -36,7 +35,6 @@ def publish(
     frame: pl.DataFrame,
     *,
     provenance: Mapping[str, str] | None = None,
-    metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Replace one month of a table and attach rows, symbols and span to that partition.
 
@@ -50,7 +48,6 @@ def publish(
             **rows_of(frame, table.time),
             "dagster/partition_row_count": frame.height,
             "dagster/uri": str(table.path(month)),
-            **(metadata or {}),
         },
         partition_key=month,
     )
