@@ -31,13 +31,9 @@ class Knowledge:
 
     def reaches(self, times: pl.Series) -> Any:
         """For each time whether it is not later than that of the knowledge, as NumPy's booleans."""
-        past = pl.lit(value=True) if self.as_of is None else utc(pl.col("time")) <= self.as_of
-        frame = pl.DataFrame({"time": times})
-        return (
-            frame.select(pl.when(past).then(pl.col("time").is_not_null()).otherwise(statement=False))
-            .to_series()
-            .to_numpy()
-        )
+        time = pl.col("time")
+        past = time.is_not_null() if self.as_of is None else (utc(time) <= self.as_of).fill_null(value=False)
+        return times.to_frame("time").select(past).to_series().to_numpy()
 
 
 _knowledge: ContextVar[Knowledge | None] = ContextVar("knowledge", default=None)
