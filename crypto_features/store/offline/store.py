@@ -303,9 +303,7 @@ def _read(
 
 
 def _from_arrow(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    if not isinstance(frame, pl.DataFrame):
-        raise InputError(f"expected an Arrow table, got {type(table).__name__}.")
+    frame = pl.DataFrame(table)
     return frame.with_columns(utc(pl.col(name)) for name, kind in frame.schema.items() if kind == pl.Datetime)
 
 
