@@ -24,11 +24,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _commands() -> None:
-    """A callback makes typer keep the command's name even where there is only one command."""
-
-
 def command(function: Callable[P, None]) -> Callable[P, None]:
     """Register a command; an expected error ends it with one clear line on stderr and exit code 1.
 
