@@ -1,7 +1,7 @@
 """What automation knows of the market and the lake when a tick begins."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -26,11 +26,7 @@ class MarketNow:
 
     settings: Settings
     lake: LakeResource
-    now: datetime
-
-    @classmethod
-    def look(cls, settings: Settings, lake: LakeResource) -> "MarketNow":
-        return cls(settings, lake, clock.now())
+    now: datetime = field(default_factory=clock.now)
 
     @property
     def catalog(self) -> Catalog:

@@ -35,7 +35,7 @@ def schedules(
         "the tables whose bar ended with these candles.",
     )
     def candles(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
-        at = MarketNow.look(settings, lake)
+        at = MarketNow(settings, lake)
         if busy := going(context.instance, CANDLES):
             return dg.SkipReason(busy)
         begins_a_day = at.end == last_close(at.end, DAY)
@@ -56,7 +56,7 @@ def schedules(
         "tables, online store and training set follow.",
     )
     def daily(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
-        at = MarketNow.look(settings, lake)
+        at = MarketNow(settings, lake)
         midnight = last_close(at.end, DAY)
         if busy := going(context.instance, DAILY):
             return dg.SkipReason(busy)

@@ -38,7 +38,7 @@ def _new_symbols(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -
         description="A symbol that was added to the settings or to the folder: fetches its history, and only its.",
     )
     def new_symbols(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
-        at = MarketNow.look(settings, lake)
+        at = MarketNow(settings, lake)
         added = at.new_symbols
         if not added:
             return dg.SkipReason("candles of every listed symbol are stored, or of none yet")
@@ -61,7 +61,7 @@ def _behind(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.
         "twice; what stays behind is asked for at growing intervals.",
     )
     def behind(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult | dg.SkipReason:
-        at = MarketNow.look(settings, lake)
+        at = MarketNow(settings, lake)
         if busy := going(context.instance):
             return dg.SkipReason(busy)
         known, waits, reasons = WAITS.validate_json(context.cursor or "{}"), dict[str, Wait](), list[str]()
@@ -111,7 +111,7 @@ def _inbox(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.S
             return dg.SkipReason(still)
         if busy := going(context.instance, CANDLES):
             return dg.SkipReason(busy)
-        at = MarketNow.look(settings, lake)
+        at = MarketNow(settings, lake)
         fresh = [name for name in settled if seen[name][1] < TRIES]
         found = inbox.look_into(lake, fresh, at.first_month, at.now)
         given_up = dict.fromkeys({*settled} - {*fresh}, f"{TRIES} runs did not take it; the runs of {CANDLES} say why.")

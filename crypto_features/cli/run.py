@@ -73,7 +73,7 @@ def run() -> None:
         with console.status("Looking for what is new"):
             plan = plan_of(settings)
             lake = LakeResource(root=str(settings.root), interval_minutes=int(settings.interval / MINUTE))
-            at = MarketNow.look(settings, lake)
+            at = MarketNow(settings, lake)
             nothing_new = nothing_due(at, instance, plan, FeastResource())
         built: list[Built] = []
         if nothing_new:

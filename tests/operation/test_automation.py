@@ -186,7 +186,7 @@ def test_a_damaged_table_is_made_again_and_holds_up_only_what_reads_it(world: Wo
     world.store_days("2024-01", "2024-02", "2024-03")
     damaged = world.folder / "daily_candles" / "2024-02.parquet"
     damaged.write_bytes(b"half")
-    at = MarketNow.look(Settings.load(), world.lake)
+    at = MarketNow(Settings.load(), world.lake)
     found = {what: months for what, _, months in lagging(at, world.instance)}
     assert found["daily_candles"] == ("2024-02",)
     assert found["price_features"] == found["volume_features"] == ("2024-01",)

@@ -60,13 +60,13 @@ def test_what_stays_behind_is_asked_for_at_growing_intervals_and_starves_nobody(
 def test_a_symbol_that_is_late_is_asked_for_while_the_others_have_every_candle(world: World) -> None:
     world.store_candles(NOW - 5 * HOUR)
     world.store_candles(NOW, ("BTC",))
-    at = MarketNow.look(Settings.load(), world.lake)
+    at = MarketNow(Settings.load(), world.lake)
     assert at.months_to_fetch == ()
     assert at.months_of_late == ("2024-03",)
     ((request,), _, _) = world.tick("behind")
     assert (request.asset_selection, span(request)) == ([dg.AssetKey("candles")], ("2024-03", "2024-03"))
     world.store_candles(NOW)
-    assert MarketNow.look(Settings.load(), world.lake).months_of_late == ()
+    assert MarketNow(Settings.load(), world.lake).months_of_late == ()
 
 
 def test_on_the_first_of_a_month_only_days_that_are_over_are_expected(world: World) -> None:
@@ -93,7 +93,7 @@ def test_the_last_day_of_a_month_is_asked_for_in_its_own_month(world: World) -> 
 
 def test_a_failed_publication_is_asked_for_again(world: World) -> None:
     world.store_candles(NOW)
-    at = MarketNow.look(Settings.load(), world.lake)
+    at = MarketNow(Settings.load(), world.lake)
     world.store_signals("2024-03")
     world.record("feast_registry", None)
     world.record("online_store/trading_signals", "2024-03")
@@ -113,7 +113,7 @@ def behind(at: MarketNow, world: World) -> list[Lag]:
 
 def test_a_month_that_was_lost_by_an_interrupted_backfill_is_asked_for(world: World) -> None:
     world.store_candles(NOW)
-    at = MarketNow.look(Settings.load(), world.lake)
+    at = MarketNow(Settings.load(), world.lake)
     assert at.neglected == ()
     world.lake.table("candles").path("2024-01").unlink()
     (world.folder / ".marks/candles/2024-01.json").unlink()

@@ -56,7 +56,7 @@ def folder(once: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def is_idle(folder: Path) -> bool:
     settings, lake = Settings.load(), LakeResource(root=str(folder), interval_minutes=60)
     with dg.DagsterInstance.get() as instance:
-        return nothing_due(MarketNow.look(settings, lake), instance, plan_of(settings), FeastResource())
+        return nothing_due(MarketNow(settings, lake), instance, plan_of(settings), FeastResource())
 
 
 def written(*folders: str) -> dict[Path, tuple[int, int]]:
