@@ -5,40 +5,35 @@ That server runs GraphQL mutations by GET, and records materializations and chec
 browser. `python -m crypto_features.host.web_guard` is that server behind the guard, with the same options.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
 from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names by which a browser reaches this machine; another one that leads here was rebound by a foreign page."""
 _READS = frozenset({"GET", "HEAD"})
 _FRAMED = (b"x-frame-options", b"DENY")
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 
 def refusal(scope: Scope) -> tuple[int, str] | None:
     """Status and reason of a request that is refused, as ASGI describes it; `None` of one that may pass."""
-    headers: dict[str, list[str]] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-    (host, *more) = headers.get("host") or [""]
+    headers = Headers(raw=[(name.lower(), value) for name, value in scope["headers"]])
+    (host, *more) = headers.getlist("host") or [""]
     if more or _name(host) not in LOOPBACK:
         return 403, f"the host {host!r} is not served here; open http://127.0.0.1 with the port"
     if scope["type"] != "websocket" and scope["method"] in _READS:
-        asks = scope["path"].rstrip("/").endswith("/graphql") and "text/html" not in ",".join(headers.get("accept", []))
+        asks = scope["path"].rstrip("/").endswith("/graphql") and "text/html" not in ",".join(headers.getlist("accept"))
         return (405, "GraphQL is answered by POST only") if asks else None
     if not _same_origin(headers, host):
         return 403, "a request of another web page is refused"
     return None
 
 
-def _same_origin(headers: Mapping[str, list[str]], host: str) -> bool:
+def _same_origin(headers: Headers, host: str) -> bool:
     """Whether a browser says that a page of this very server asks, or it is no browser that asks."""
-    sites, origins = headers.get("sec-fetch-site", []), headers.get("origin", [])
+    sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
     return {*sites} <= {"same-origin", "none"} and all(urlsplit(o).netloc.lower() == host.lower() for o in origins)
 
 
@@ -56,7 +51,7 @@ class WebGuard:
         app: The application.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,16 +64,13 @@ class WebGuard:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": why})
             return
-        body = f"{why}\n".encode()
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await PlainTextResponse(f"{why}\n", status)(scope, receive, send)
 
 
 def _unframed(send: Send) -> Send:
     """No page may show this one in a frame, and have its visitor click there."""
 
-    async def sent(message: MutableMapping[str, Any]) -> None:
+    async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", ()), _FRAMED]
         await send(message)
