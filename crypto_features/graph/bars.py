@@ -8,7 +8,7 @@ from crypto_features.compute.resample import WAITS_UNTIL
 from crypto_features.graph.conditions import fills
 from crypto_features.graph.describe import BAR_COLUMNS, lineage_of
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.partitions import SINGLE_RUN, reading, selected
+from crypto_features.graph.partitions import SINGLE_RUN, reaching, selected
 from crypto_features.graph.publish import publish
 from crypto_features.graph.table_age import overdue
 from crypto_features.lake.reading import Reading
@@ -34,7 +34,9 @@ def bar_table(settings: Settings, bars: Bars, months: dg.PartitionsDefinition[st
         automation_condition=fills(),
         code_version=code_version(bars.name),
         freshness_policy=overdue(bars.bar(settings.interval), settings.online_grace),
-        deps=[dg.AssetDep(read.table, partition_mapping=reading(read)) for read in bars.reads(settings.interval)],
+        deps=[
+            dg.AssetDep(r.table, partition_mapping=reaching(r.lookback, r.ahead)) for r in bars.reads(settings.interval)
+        ],
         metadata={
             "dagster/column_schema": BAR_COLUMNS,
             "dagster/column_lineage": lineage,

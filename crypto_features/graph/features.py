@@ -15,7 +15,7 @@ from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import feature_columns, feature_lineage
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.leak_gate import leak_check, pass_gate
-from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
+from crypto_features.graph.partitions import SINGLE_RUN, reaching, selected
 from crypto_features.graph.pictures import pictures
 from crypto_features.graph.publish import each_kept, publish
 from crypto_features.graph.source_code import declared_in
@@ -54,7 +54,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         check_specs=[leak_check(group)],
         deps=[
             *(
-                dg.AssetDep(read.table, partition_mapping=reaching_back(read.lookback))
+                dg.AssetDep(read.table, partition_mapping=reaching(read.lookback))
                 for read in group.reads(settings.interval)
             ),
             *([dg.AssetDep(registry_asset(current_catalog()).split("/"))] if foreign else []),

@@ -8,7 +8,7 @@ from crypto_features import clock
 from crypto_features.catalogs import current_catalog
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
+from crypto_features.graph.partitions import SINGLE_RUN, reaching, selected
 from crypto_features.graph.publish import stamp
 from crypto_features.lake.models import model_path, publish_model, published_model
 from crypto_features.lake.owners import claim
@@ -48,9 +48,7 @@ def model_table(settings: Settings, model: FittedModel, months: dg.PartitionsDef
         partitions_def=months,
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
-        deps=[
-            dg.AssetDep(i.table.name, partition_mapping=reaching_back(i.reach(settings.interval))) for i in model.inputs
-        ],
+        deps=[dg.AssetDep(i.table.name, partition_mapping=reaching(i.reach(settings.interval))) for i in model.inputs],
     )
     def fitted(
         context: dg.AssetExecutionContext, config: ModelConfig, lake: LakeResource

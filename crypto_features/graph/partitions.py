@@ -8,7 +8,6 @@ import dagster as dg
 from crypto_features import clock
 from crypto_features.lake.table import Table
 from crypto_features.tables.months import month_of, month_span
-from crypto_features.tables.read import Read
 
 FORMAT = "%Y-%m"
 SHORTEST_MONTH = timedelta(days=28)
@@ -22,18 +21,11 @@ def monthly(start: datetime) -> dg.MonthlyPartitionsDefinition:
     return dg.MonthlyPartitionsDefinition(first, fmt=FORMAT, end_date=end, end_offset=1)
 
 
-def reaching_back(lookback: timedelta) -> dg.TimeWindowPartitionMapping:
-    """The mapping of a month to itself and to every month that `lookback` before its start touches."""
+def reaching(back: timedelta, ahead: timedelta = timedelta(0)) -> dg.TimeWindowPartitionMapping:
+    """The mapping of a month to every month that is touched from `back` before its start to `ahead` after its end."""
     return dg.TimeWindowPartitionMapping(
-        start_offset=-math.ceil(lookback / SHORTEST_MONTH), allow_nonexistent_upstream_partitions=True
-    )
-
-
-def reading(read: Read) -> dg.TimeWindowPartitionMapping:
-    """The mapping of a month to every month that computing it reads, after it as well."""
-    return dg.TimeWindowPartitionMapping(
-        start_offset=-math.ceil(read.lookback / SHORTEST_MONTH),
-        end_offset=math.ceil(read.ahead / SHORTEST_MONTH),
+        start_offset=-math.ceil(back / SHORTEST_MONTH),
+        end_offset=math.ceil(ahead / SHORTEST_MONTH),
         allow_nonexistent_upstream_partitions=True,
     )
 

@@ -13,7 +13,7 @@ from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.conditions import follows
 from crypto_features.graph.describe import same_columns
 from crypto_features.graph.lake import LakeResource
-from crypto_features.graph.partitions import SINGLE_RUN, reaching_back, selected
+from crypto_features.graph.partitions import SINGLE_RUN, reaching, selected
 from crypto_features.graph.publish import last_metadata, publish
 from crypto_features.lake.history import history_of, models_of
 from crypto_features.settings import Settings
@@ -53,7 +53,7 @@ def training_set(
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(foreign=not catalog.borrowed.keys().isdisjoint(service.features)),
         deps=[
-            dg.AssetDep(bars.name, partition_mapping=reaching_back(bars.early(settings.interval))),
+            dg.AssetDep(bars.name, partition_mapping=reaching(bars.early(settings.interval))),
             registry_asset(catalog).split("/"),
             *service.features,
         ],
