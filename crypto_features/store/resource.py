@@ -9,7 +9,7 @@ import polars as pl
 
 from crypto_features.settings import Settings
 from crypto_features.store import registered, session, switch
-from crypto_features.store.errors import NotAppliedError
+from crypto_features.store.errors import NotAppliedError, StoreMisusedError
 from crypto_features.store.publish_view import Published, publish_view, quiet
 
 if TYPE_CHECKING:
@@ -38,9 +38,16 @@ class FeastResource(dg.ConfigurableResource[None]):
             store = session.applied_store()
         except NotAppliedError:
             return []
-        from crypto_features.store.scrub import damaged_views
+        from crypto_features.store.online.place import table_name
+        from crypto_features.store.online.unpack_frame import guarded_store
 
-        return [*damaged_views(store)]
+        backend, found = guarded_store(store).backend(store.config), []
+        for view in store.list_feature_views():
+            try:
+                backend.scan(table_name(store.config, view))
+            except StoreMisusedError as error:
+                found.append(f"{view.name}: {error}")
+        return found
 
     def apply(self) -> AppliedRegistry:
         """Register every entity, source, view and service, and take away what is no longer declared.
