@@ -29,9 +29,9 @@ def feast_registry(catalog: Catalog) -> dg.AssetsDefinition:
         pool="feast_registry",
     )
     def feast_registry(feast: FeastResource) -> dg.MaterializeResult[None]:
-        applied = feast.apply()
+        version, names = feast.apply()
         return dg.MaterializeResult(
-            metadata={"registry_version": applied.version, "objects": dg.MetadataValue.json(list(applied.names))}
+            metadata={"registry_version": version, "objects": dg.MetadataValue.json(list(names))}
         )
 
     return feast_registry

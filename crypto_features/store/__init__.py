@@ -22,10 +22,9 @@ from crypto_features.store.errors import (
 if TYPE_CHECKING:
     from crypto_features.store.compare import Difference, ParityReport, parity
     from crypto_features.store.publish_view import Published
-    from crypto_features.store.resource import AppliedRegistry, FeastResource
+    from crypto_features.store.resource import FeastResource
 
 __all__ = [
-    "AppliedRegistry",
     "ConsumedError",
     "Difference",
     "FeastResource",

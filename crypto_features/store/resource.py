@@ -1,6 +1,5 @@
 """The Dagster resource: the only place where the graph touches Feast."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,19 +13,6 @@ from crypto_features.store.publish_view import Published, publish_view, quiet
 
 if TYPE_CHECKING:
     from crypto_features.store.offline.known import Knowledge
-
-
-@dataclass(frozen=True)
-class AppliedRegistry:
-    """What the registry holds after `feast apply`.
-
-    Args:
-        version: Digest of all definitions.
-        names: Name of each object: entity, sources, views and services.
-    """
-
-    version: str
-    names: tuple[str, ...]
 
 
 class FeastResource(dg.ConfigurableResource[None]):
@@ -49,10 +35,13 @@ class FeastResource(dg.ConfigurableResource[None]):
                 found.append(f"{view.name}: {error}")
         return found
 
-    def apply(self) -> AppliedRegistry:
+    def apply(self) -> tuple[str, tuple[str, ...]]:
         """Register every entity, source, view and service, and take away what is no longer declared.
 
         Only what this project declares is registered or taken away; other projects of the registry are left alone.
+
+        Returns:
+            Digest of all definitions, and the name of each object: entity, sources, views and services.
 
         Raises:
             ConsumedError: if another project reads a view that is no longer declared; nothing is applied then.
@@ -85,7 +74,7 @@ class FeastResource(dg.ConfigurableResource[None]):
         with quiet():
             store.apply(objects, objects_to_delete=stale, partial=not stale)
         store.refresh_registry()
-        return AppliedRegistry(version(store.registry, store.project), tuple(declared.objects))
+        return version(store.registry, store.project), tuple(declared.objects)
 
     def materialize(self, view: str, start: datetime, end: datetime) -> Published:
         """Publish the newest row of each entity between two times to the online store, as `publish_view` says."""

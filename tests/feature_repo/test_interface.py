@@ -198,7 +198,7 @@ def test_what_is_published_equals_the_tables_to_the_bit(published: FeastResource
 def test_applying_twice_is_the_same_registry(own: FeastResource) -> None:
     once = own.apply()
     assert own.apply() == once
-    assert {"symbol", *catalog.groups, *catalog.services} <= set(once.names)
+    assert {"symbol", *catalog.groups, *catalog.services} <= set(once[1])
     fields = session.feature_store().get_feature_view("price_features").features
     assert all(field.tags["behaviour"] and field.tags["unit"] and field.description for field in fields)
 
