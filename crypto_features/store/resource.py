@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
+from crypto_features import clock
 from crypto_features.settings import Settings
 from crypto_features.store import registered, session, switch
 from crypto_features.store.errors import NotAppliedError, StoreMisusedError
@@ -24,15 +25,23 @@ class FeastResource(dg.ConfigurableResource[None]):
             store = session.applied_store()
         except NotAppliedError:
             return []
+        from crypto_features.store.online import guard
         from crypto_features.store.online.place import table_name
         from crypto_features.store.online.unpack_frame import guarded_store
 
         backend, found = guarded_store(store).backend(store.config), []
+        latest = guard.micros(clock.now() + guard.SKEW)
         for view in store.list_feature_views():
             try:
-                backend.scan(table_name(store.config, view))
+                rows = backend.scan(table_name(store.config, view))
             except StoreMisusedError as error:
                 found.append(f"{view.name}: {error}")
+                continue
+            if ahead := sum(row.event > latest for row in rows):
+                found.append(
+                    f"{view.name}: {ahead} online rows are stamped later than the clock; they are not served, and no "
+                    "publish replaces them. Take them back with: crypto-features withdraw"
+                )
         return found
 
     def apply(self) -> tuple[str, tuple[str, ...]]:

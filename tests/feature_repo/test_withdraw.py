@@ -27,9 +27,11 @@ def test_a_row_of_next_year_is_withdrawn_and_the_right_one_published(
     monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", NOW.isoformat())
     own.materialize("price_features", NOW, NOW)
     assert (status("BTC"), status("ETH")) == ("EXPIRED", "PRESENT")
+    (damage,) = own.damage()
+    assert damage.startswith("price_features: 1 online rows are stamped later")
     said = CliRunner().invoke(command_line, ["withdraw"])
     assert "price_features: 1 rows" in said.stdout
     assert "trading_signals: 0 rows" in said.stdout
-    assert status("BTC") == "NOT_FOUND"
+    assert (status("BTC"), own.damage()) == ("NOT_FOUND", [])
     own.materialize("price_features", NOW, NOW)
     assert status("BTC") == "PRESENT"
