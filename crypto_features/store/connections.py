@@ -1,8 +1,8 @@
 """Connections of the HTTP server: one that only costs is ended, so that idle, slow and endless ones keep nobody out."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import cast
+from collections import Counter, defaultdict
+from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -21,27 +21,37 @@ class Connection(H11Protocol):
     two requests connects again; one that only holds connections open loses them first.
     """
 
+    taken: ClassVar[Counter[str | None]] = Counter()
+    """How many connections each client has."""
+    idle: ClassVar[defaultdict[str | None, dict["Connection", None]]] = defaultdict(dict)
+    """Those of each client that are not being answered, the longest idle first."""
     deadline: asyncio.TimerHandle | None = None
     unread: asyncio.TimerHandle | None = None
-    since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it.
         """Take a place, and give the client its time."""
         super().connection_made(transport)
-        others = cast("set[Connection]", self.connections) - {self}
-        of_client = [other for other in others if other.host == self.host]
-        for held, most in ((of_client, MOST_OF_A_CLIENT), (others, MOST_CONNECTIONS)):
-            if len(held) >= most:
-                self._in_place_of(held)
+        self.host = self.client and self.client[0]
+        self.taken[self.host] += 1
+        if self.taken[self.host] > MOST_OF_A_CLIENT:
+            self._end_one_of(self.host)
+        elif self.taken.total() > MOST_CONNECTIONS:
+            self._end_one_of(max(self.idle, key=lambda host: len(self.idle[host]), default=self.host))
         self._wait()
 
     def data_received(self, data: bytes) -> None:
         """Read on; a request that has begun must be complete in time, whatever is sent in between."""
         super().data_received(data)
-        if not self.idle:
+        if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
         elif self.deadline is None:
             self._wait()
+
+    def on_response_complete(self) -> None:
+        """Wait for another request, for as long as uvicorn keeps a connection that is silent."""
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():  # no other was in line.
+            self.idle[self.host][self] = None
 
     def pause_writing(self) -> None:
         """Give the client time to read what waits for it."""
@@ -58,30 +68,25 @@ class Connection(H11Protocol):
         """Give the place back."""
         super().connection_lost(exc)
         self._stop_waiting()
+        self.taken[self.host] -= 1
+        if not self.taken[self.host]:
+            del self.taken[self.host]
+            self.idle.pop(self.host, None)
         if self.unread is not None:
             self.unread.cancel()
 
-    @property
-    def idle(self) -> bool:
-        """Whether no request is being answered."""
-        return self.cycle is None or self.cycle.response_complete
-
-    @property
-    def host(self) -> str | None:
-        """The address of the client."""
-        return self.client and self.client[0]
-
     def _wait(self) -> None:
-        self.since = self.loop.time()
+        self.idle[self.host][self] = None
         self.deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
 
     def _stop_waiting(self) -> None:
-        self.since = self.loop.time()
+        self.idle[self.host].pop(self, None)
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
 
-    def _in_place_of(self, held: Iterable["Connection"]) -> None:
-        ended = min((other for other in held if other.idle), key=lambda other: other.since, default=self)
-        ended.connections.discard(ended)
+    def _end_one_of(self, host: str | None) -> None:
+        """End the connection of a client that was idle for longest, or this one where all are being answered."""
+        ended = next(iter(self.idle[host]), self)
+        self.idle[host].pop(ended, None)
         ended.transport.abort()
