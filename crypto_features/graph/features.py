@@ -102,4 +102,5 @@ def _created(frame: pl.DataFrame, table: Table, month: str, earliest: timedelta,
 
 def _late(settings: Settings, group: FeatureGroup, months: Sequence[str]) -> pl.DataFrame:
     past = history_of(settings, current_catalog())
-    return missed(past, [group], past.first_seen.keys(), month_span(months[0])[0], month_span(months[-1])[1])
+    _, first_seen = past.raws[past.catalog.raw.name]
+    return missed(past, [group], first_seen.keys(), month_span(months[0])[0], month_span(months[-1])[1])

@@ -1,7 +1,7 @@
 """What is published now, and every version of the candles and models that it was computed from."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -43,44 +43,37 @@ class History:
 
     Args:
         read: Reads published tables.
-        versions: Reads raw candles.
-        first_seen: The least `known_at` of each symbol in all raw candles.
+        raws: By raw table, what reads its versions, and the least `known_at` of each symbol in it.
         models: By model and month, every version of it, the one that was published last at the end.
         catalog: The tables.
         interval: Length of a candle.
         wait: How long after its close a candle may come and still count as known at its close.
         min_completeness: Share of its candles that a bar needs, of a group that declares none.
-        further: By further raw table, what reads its versions, and the least `known_at` of each symbol in it.
     """
 
     read: Reader
-    versions: Versions
-    first_seen: Mapping[str, datetime]
+    raws: Mapping[str, tuple[Versions, Mapping[str, datetime]]]
     models: Mapping[str, Mapping[str, Sequence[FittedVersion]]]
     catalog: Catalog
     interval: timedelta
     wait: timedelta
     min_completeness: float = MIN_COMPLETENESS
-    further: Mapping[str, tuple[Versions, Mapping[str, datetime]]] = field(default_factory=dict)
 
     @property
     def symbols(self) -> frozenset[str]:
         """The symbols that any raw table has."""
-        return frozenset(self.first_seen).union(*(seen for _, seen in self.further.values()))
+        return frozenset[str]().union(*(seen for _, seen in self.raws.values()))
 
-    def known(
-        self, month: str, columns: Sequence[str] | None, symbols: Collection[str], table: str | None = None
-    ) -> pl.DataFrame:
+    def known(self, table: str, month: str, columns: Sequence[str] | None, symbols: Collection[str]) -> pl.DataFrame:
         """Every version of a month's raw rows with `known`, the time (UTC) from which it counts as known.
 
         Args:
+            table: The raw table.
             month: The month.
             columns: What is read beside `symbol`, `open_time` and `known_at`; `None` means all columns.
             symbols: The symbols.
-            table: The raw table; by default the candles that everything is timed by.
         """
-        versions, first_seen = self.further.get(table or "", (self.versions, self.first_seen))
-        length = self.catalog[table].bar(self.interval) if table else self.interval
+        (versions, first_seen), length = self.raws[table], self.catalog[table].bar(self.interval)
         start, _ = month_span(month)
         earliest = start - self.wait - length
         before = versions(months_between(earliest, start), VERSION, symbols)

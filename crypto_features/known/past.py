@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -27,6 +28,7 @@ from crypto_features.tables.months import month_span, months_between
 from crypto_features.tables.others import others
 from crypto_features.tables.raw import RawTable
 
+T = TypeVar("T", RawTable, Borrowed)
 PUBLISHED = 0
 """The number of the state in which what is published is what was known."""
 
@@ -133,13 +135,11 @@ def missed(
     interval, from_others = history.interval, _others(groups)
     own, symbols = symbols, {*symbols}.union(history.symbols if from_others is None else from_others)
     months = months_between(first - max(reach(group, interval) for group in groups), last)
-    lengths = [b.bar(interval) for b in history.catalog.bars.values() if b.of is history.catalog.raw]
-    parts = [*_late(history, months, symbols, None, lengths)]
-    for raw in _further(history, groups):
-        of_raw = [b.bar(interval) for b in history.catalog.bars.values() if b.of is raw]
-        parts += _late(history, months, symbols, raw, of_raw)
+    raws = dict.fromkeys([history.catalog.raw, *_read(groups, RawTable)])
+    parts = [part for raw in raws for part in _late(history, months, symbols, raw)]
     candles = pl.concat([LATE.to_frame(), *parts]).with_columns(candle=pl.lit(value=True))
-    candles = pl.concat([candles, *(_created_late(history, table, months, symbols) for table in _borrowed(groups))])
+    borrowed = _read(groups, Borrowed)
+    candles = pl.concat([candles, *(_created_late(history, table, months, symbols) for table in borrowed)])
     candles = _reaching(candles, own, from_others)
     if not any(map(reads_model, groups)):
         return candles
@@ -167,18 +167,13 @@ def _reaching(late_rows: pl.DataFrame, symbols: Collection[str], from_others: fr
     return pl.concat([own.select(far.columns), far])
 
 
-def _late(
-    history: History,
-    months: Sequence[str],
-    symbols: Collection[str],
-    raw: RawTable | None,
-    lengths: Collection[timedelta],
-) -> Iterator[pl.DataFrame]:
-    """What became known late of a raw table, month by month; `None` for the candles that everything is timed by."""
-    length, name = (raw.bar(history.interval), raw.name) if raw else (history.interval, None)
+def _late(history: History, months: Sequence[str], symbols: Collection[str], raw: RawTable) -> Iterator[pl.DataFrame]:
+    """What became known late of a raw table, month by month."""
+    length = raw.bar(history.interval)
+    lengths = [bars.bar(history.interval) for bars in history.catalog.bars.values() if bars.of is raw]
     end = month_span(months[-1])[1]
     after = months_between(end, end + timedelta(days=1)) if WEEK in lengths else ()
-    versions = (history.known(month, [], symbols, name) for month in (*months, *after))
+    versions = (history.known(raw.name, month, [], symbols) for month in (*months, *after))
     this = next(versions)
     for month in months:
         following = next(versions, None)
@@ -186,16 +181,10 @@ def _late(
         this = this if following is None else following
 
 
-def _further(history: History, groups: Collection[FeatureGroup]) -> list[RawTable]:
-    """The raw tables that these groups read beside the candles that everything is timed by."""
+def _read(groups: Collection[FeatureGroup], kind: type[T]) -> list[T]:
+    """The tables of a kind that these groups read."""
     read = dict.fromkeys(table for group in groups for table in upstream(group))
-    return [table for table in read if isinstance(table, RawTable) and table.name in history.further]
-
-
-def _borrowed(groups: Collection[FeatureGroup]) -> list[Borrowed]:
-    """The views of other projects that these groups read."""
-    read = dict.fromkeys(table for group in groups for table in upstream(group))
-    return [table for table in read if isinstance(table, Borrowed)]
+    return [table for table in read if isinstance(table, kind)]
 
 
 def _created_late(history: History, table: Borrowed, months: Sequence[str], symbols: Collection[str]) -> pl.DataFrame:

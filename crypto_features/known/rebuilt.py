@@ -67,8 +67,7 @@ class Held:
         return _by_symbol(rows.select(names)) if len(rows) else {}
 
     def _read_versions(self, table: str, month: str) -> Mapping[str, pl.DataFrame]:
-        further = table if table in self.history.further else None
-        rows = self.history.known(month, None, self.symbols, further)
+        rows = self.history.known(table, month, None, self.symbols)
         return _by_symbol(rows) if len(rows) else {}
 
 

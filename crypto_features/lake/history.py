@@ -35,14 +35,10 @@ def history(
         wait: How long after its close a candle may come and still count as known at its close.
         min_completeness: Share of its candles that a bar needs, of a group that declares none.
     """
-    raws = {name: stored(root, catalog, name) for name in catalog.raws}
-    versions = {name: _versions(raw, catalog.raws[name].rows) for name, raw in raws.items()}
+    tables = {name: stored(root, catalog, name) for name in catalog.raws}
+    raws = {name: (_versions(raw, catalog.raws[name].rows), _first_seen(raw)) for name, raw in tables.items()}
     models = {name: models_of(root, name) for name in catalog.models}
-    read = Folder(root, catalog).read
-    base = catalog.raw.name
-    further = {name: (versions[name], _first_seen(raw)) for name, raw in raws.items() if name != base}
-    first_seen = _first_seen(raws[base])
-    return History(read, versions[base], first_seen, models, catalog, interval, wait, min_completeness, further)
+    return History(Folder(root, catalog).read, raws, models, catalog, interval, wait, min_completeness)
 
 
 def history_of(settings: Settings, catalog: Catalog) -> History:

@@ -93,13 +93,13 @@ class MemoryLake:
         known = self.candles.with_columns(known_at=pl.col("open_time") + HOUR) if self.raw is None else self.raw
         known = known.sort("symbol", "open_time", "known_at")
         first = dict(known.group_by("symbol").agg(pl.col("known_at").min()).iter_rows())
-        further = {name: (_versions(self._stand_ins(name, known)), first) for name in self._further}
+        raws = {name: (_versions(self._rows_of(name, known)), first) for name in self.catalog.raws}
         fitted: dict[str, dict[str, list[FittedVersion]]] = {name: {} for name in self.catalog.models}
         for (asset, month), frame in self.frames.items():
             if asset in fitted:
                 version, parameters = frame.select("version", "parameters").row(0)
                 fitted[asset][month] = [FittedVersion(version, datetime.min.replace(tzinfo=UTC), parameters)]
-        return History(self.read, _versions(known), first, fitted, self.catalog, HOUR, HOUR, further=further)
+        return History(self.read, raws, fitted, self.catalog, HOUR, HOUR)
 
     @property
     def now(self) -> datetime:
@@ -172,13 +172,10 @@ class MemoryLake:
     def _empty(self, table: str) -> pl.DataFrame:
         return next((f.clear() for (asset, _), f in self.frames.items() if asset == table), pl.DataFrame())
 
-    @property
-    def _further(self) -> list[str]:
-        """The raw tables beside the candles."""
-        return [name for name in self.catalog.raws if name != self.catalog.raw.name]
-
-    def _stand_ins(self, name: str, candles: pl.DataFrame) -> pl.DataFrame:
-        """The rows of a further raw table that these candles stand for; each has the `known_at` of its candle."""
+    def _rows_of(self, name: str, candles: pl.DataFrame) -> pl.DataFrame:
+        """The candles, or the rows of a further raw table that they stand for; each with its candle's `known_at`."""
+        if name == self.catalog.raw.name:
+            return candles
         raw = self.catalog.raws[name]
         if "known_at" not in candles.columns:
             return raw.stand_in(candles, HOUR)
@@ -186,12 +183,10 @@ class MemoryLake:
         return pl.concat(raw.stand_in(part, HOUR).with_columns(known_at=pl.lit(at)) for (at,), part in versions.items())
 
     def _raw_month(self, name: str, month: str) -> pl.DataFrame:
-        rows = self.candles if name == self.catalog.raw.name else self._stand_ins(name, self.candles)
-        return _of_month(rows, month).sort("symbol", "open_time")
+        return _of_month(self._rows_of(name, self.candles), month).sort("symbol", "open_time")
 
     def _raw_digest(self, name: str, month: str) -> str:
-        rows = self.candles if self.raw is None else self.raw
-        rows = rows if name == self.catalog.raw.name else self._stand_ins(name, rows)
+        rows = self._rows_of(name, self.candles if self.raw is None else self.raw)
         return input_digest(column_digests(_of_month(rows, month).sort("symbol", "open_time", maintain_order=True)))
 
     def _publish(self, node: Node, month: str) -> None:

@@ -209,4 +209,5 @@ def history_of(versions: Sequence[Version], models: Mapping[str, Sequence[Fitted
         return chosen if columns is None else chosen.select(columns)
 
     first = dict(rows.group_by("symbol").agg(pl.col("known_at").min()).iter_rows())
-    return History(now.read, read_versions, first, dict.fromkeys(now.catalog.models, models), now.catalog, HOUR, WAIT)
+    raws = {now.catalog.raw.name: (read_versions, first)}
+    return History(now.read, raws, dict.fromkeys(now.catalog.models, models), now.catalog, HOUR, WAIT)

@@ -29,7 +29,7 @@ ROWS = pl.DataFrame(
 
 def history() -> History:
     empty = pl.DataFrame(schema={"symbol": pl.String, "open_time": TIME, "known_at": TIME})
-    return History(lambda *_: ROWS, lambda *_: empty, {}, {}, catalog, HOUR, HOUR)
+    return History(lambda *_: ROWS, {catalog.raw.name: (lambda *_: empty, {})}, {}, catalog, HOUR, HOUR)
 
 
 @pytest.mark.parametrize(
