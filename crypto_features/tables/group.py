@@ -124,12 +124,15 @@ class FeatureGroup(Table):
 
     def reads(self, interval: timedelta) -> tuple[Read, ...]:
         """The columns of its inputs that reach a feature."""
-        found: dict[str, Read] = {}
+        reaches: dict[str, timedelta] = {}
+        shared: dict[str, set[str]] = {}
         for source in self.inputs:
-            table, shared = source.table.name, () if source.symbol is None else (source.symbol,)
-            read = Read(table, source.reach(interval), columns_read(self, table), shared=shared)
-            found[table] = found[table].merged(read) if table in found else read
-        return tuple(found.values())
+            name = source.table.name
+            reaches[name] = max(source.reach(interval), reaches.get(name, timedelta(0)))
+            shared.setdefault(name, set()).update(() if source.symbol is None else {source.symbol})
+        return tuple(
+            Read(n, reach, columns_read(self, n), shared=(*sorted(shared[n]),)) for n, reach in reaches.items()
+        )
 
     @property
     def sources(self) -> Sources:

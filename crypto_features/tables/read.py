@@ -1,7 +1,7 @@
 """What a table reads of another, and on which terms its rows are computed."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -65,16 +65,6 @@ class Read:
         """The rows that computing a month reads."""
         wanted = symbols if symbols is None or not self.shared else [*dict.fromkeys((*symbols, *self.shared))]
         return read(self.table, self.months(month), self.columns, wanted)
-
-    def merged(self, other: "Read") -> "Read":
-        """What is read if a table is read in two ways."""
-        return replace(
-            self,
-            lookback=max(self.lookback, other.lookback),
-            own_month=self.own_month or other.own_month,
-            ahead=max(self.ahead, other.ahead),
-            shared=tuple(sorted({*self.shared, *other.shared})),
-        )
 
     def touches(self, columns: Collection[str] | None) -> bool:
         """Whether it reads one of these columns; `None` are all."""
