@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -12,11 +12,15 @@ from upath import UPath
 
 
 @contextmanager
-def whole_file(path: Path | UPath) -> Iterator[BinaryIO]:
+def whole_file(path: Path | UPath, *, first: bool = False) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path`, whose folders are made, once all of it is on the disk.
 
     What fails, a full disk too, leaves what was at `path`, and nothing beside it. A writer that is killed leaves
     `.<name>.<its own>.tmp`. An object in a bucket is uploaded at the end, which a reader sees at once or not at all.
+
+    Args:
+        path: The file.
+        first: Leave a file that is there as it is; in a bucket it is replaced all the same.
     """
     place = on_disk(path)
     if place is None:
@@ -31,10 +35,13 @@ def whole_file(path: Path | UPath) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(place)
-    except BaseException:
+        if first:
+            with suppress(FileExistsError):  # another one came first.
+                os.link(beside, place)
+        else:
+            beside.replace(place)
+    finally:
         beside.unlink(missing_ok=True)
-        raise
     sync_folder(place.parent)
 
 

@@ -50,6 +50,14 @@ def test_a_write_that_fails_leaves_the_old_file_alone(path: Path, fault: BaseExc
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_the_first_file_stays_where_that_is_asked(tmp_path: Path) -> None:
+    for content in (b"one", b"another"):
+        with whole_file(tmp_path / "owner.json", first=True) as file:
+            file.write(content)
+    assert (tmp_path / "owner.json").read_text() == "one"
+    assert len([*tmp_path.iterdir()]) == 1
+
+
 def test_two_writers_at_once_do_not_mix(path: Path) -> None:
     with whole_file(path) as one, whole_file(path) as other:
         one.write(b"the first")

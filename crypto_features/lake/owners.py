@@ -5,14 +5,11 @@ models or training sets.
 """
 
 import json
-import os
-import uuid
-from contextlib import suppress
 
 from upath import UPath
 
 from crypto_features.errors import InputError
-from crypto_features.whole_file import on_disk
+from crypto_features.whole_file import whole_file
 
 FOLDER = ".owners"
 
@@ -32,7 +29,8 @@ def claim(root: UPath, table: str, project: str) -> None:
         InputError: if it is another project's.
     """
     if not owner(root, table):
-        _note(_path(root, table), json.dumps({"project": project}) + "\n")
+        with whole_file(_path(root, table), first=True) as note:
+            note.write(f"{json.dumps({'project': project})}\n".encode())
     other = owner(root, table)
     if other != project:
         raise InputError(
@@ -40,21 +38,6 @@ def claim(root: UPath, table: str, project: str) -> None:
             f"nothing was written. Give it another name, read theirs with project={other!r}, or, if {other} no longer "
             f"writes it, delete {_path(root, table)}."
         )
-
-
-def _note(path: UPath, text: str) -> None:
-    place = on_disk(path)
-    if place is None:
-        path.write_text(text, encoding="utf-8")
-        return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        with suppress(FileExistsError):  # another one's claim came first.
-            os.link(beside, place)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _path(root: UPath, table: str) -> UPath:
