@@ -2,15 +2,16 @@
 
 import random
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 
 import polars as pl
 
-from crypto_features.compute.resample import WEEK
 from crypto_features.versions.probe_market import HOUR, probe_day
 
 DAY = timedelta(days=1)
+MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+"""Bars of every length open then."""
 RANDOM_CUTS, GAPS = 4, 6
 FIRST_BARS = 8
 AROUND_WINDOW = 3
@@ -33,7 +34,7 @@ def cuts(
     for rank, part in enumerate(candles.partition_by("symbol", maintain_order=True)):
         times: list[datetime] = part["open_time"].to_list()
         gaps = [*islice(_gaps(times, interval), 2 * GAPS)]
-        chosen = {*gaps, *(_closes(gap, times[0], bar) for gap in gaps), *_random(times, seed + rank)}
+        chosen = {*gaps, *(first_opening(gap, bar) + bar for gap in gaps), *_random(times, seed + rank)}
         if rank == 0:
             first = times[0].replace(hour=0, minute=0, second=0, microsecond=0)
             around = range(max(window - AROUND_WINDOW, 1), window + AROUND_WINDOW + 1)
@@ -54,11 +55,9 @@ def _gaps(times: list[datetime], interval: timedelta) -> Iterator[datetime]:
             yield after
 
 
-def _closes(after: datetime, first: datetime, bar: timedelta) -> datetime:
-    """When the bar closes that opens then, or the next one."""
-    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
-    midnight -= timedelta(days=midnight.weekday()) if bar == WEEK else timedelta(0)
-    return midnight + (-((midnight - after) // bar) + 1) * bar
+def first_opening(time: datetime, length: timedelta) -> datetime:
+    """When the first bar opens at that time or later."""
+    return MONDAY - (MONDAY - time) // length * length
 
 
 def _random(times: list[datetime], seed: int) -> list[datetime]:

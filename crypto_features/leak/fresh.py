@@ -18,7 +18,6 @@ from typing import Any, cast
 
 import numpy as np
 
-Clock = Callable[[], float]
 ZONE = "NPT-5:45"
 """Nepal's time, which no other zone has."""
 

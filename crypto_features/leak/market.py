@@ -6,6 +6,7 @@ one probe and one cut.
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -60,13 +61,13 @@ def futures(markets: Markets, cuts: Sequence[datetime], interval: timedelta, end
         chosen, as_it_is = names[number % len(names)], {s: Variant("", s, cut, m, end) for s, m in markets.items()}
         for symbol, variant in as_it_is.items():
             others = perturbed(variant.candles, symbol, [cut], interval) if symbol != chosen else [variant]
-            yield from (_probed(one, "elsewhere") for one in others)
+            yield from (replace(one, probe="elsewhere") for one in others)
         for symbol, variant in as_it_is.items():
             gone = truncated(variant.candles, symbol, [cut], interval) if symbol == chosen else [variant]
-            yield from (_probed(one, "delist") for one in gone)
+            yield from (replace(one, probe="delist") for one in gone)
         newcomer = markets[chosen].filter(pl.col("open_time") >= cut)
         newcomer = newcomer.with_columns(pl.col("open", "high", "low", "close") * 1.7, pl.col("volume") * 3)
-        yield from (_probed(variant, "list") for variant in as_it_is.values())
+        yield from (replace(variant, probe="list") for variant in as_it_is.values())
         yield Variant("list", NEWCOMER, cut, newcomer.with_columns(symbol=pl.lit(NEWCOMER)), end)
 
 
@@ -90,7 +91,3 @@ def reversed_names(markets: Markets, kept: Sequence[str]) -> dict[str, str]:
     """Other names for the symbols, in the opposite order; those that are read by name keep theirs."""
     names = sorted(set(markets) - {*kept})
     return dict(zip(names, [f"{len(names) - i:04d}" for i in range(len(names))], strict=True))
-
-
-def _probed(variant: Variant, probe: str) -> Variant:
-    return Variant(probe, variant.symbol, variant.cut, variant.candles, variant.as_of)

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import polars as pl
 
 from crypto_features.leak.calendar import calendar_leaks, calendar_market, courses, spans
 from crypto_features.leak.company import company
-from crypto_features.leak.cuts import FIRST_BARS, cuts
+from crypto_features.leak.cuts import FIRST_BARS, cuts, first_opening
 from crypto_features.leak.market import chosen_cuts, futures, on_month_ends, reversed_names, rows_of
 from crypto_features.leak.named import NamedTest, named_market
 from crypto_features.leak.report import Leak, LeakReport, differences
@@ -34,8 +34,6 @@ from crypto_features.versions.probe_market import (
 )
 
 DAY = timedelta(days=1)
-MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
-"""Bars of every length open then."""
 START_DAYS = (1, 9, 34)
 ANCHORED_STARTS = 3
 FORGOTTEN_DAYS = 60
@@ -246,7 +244,7 @@ class _Test:
         """Some days after the first candle, where every bar opens that is read: a part of one is another bar."""
         midnight, day = first.replace(hour=0, minute=0), probe_day(self.interval)
         longest = max((bars.bar(self.interval) for bars in self.subject.bars), default=DAY)
-        return sorted({_opening(midnight + days * day, longest) for days in START_DAYS})
+        return sorted({first_opening(midnight + days * day, longest) for days in START_DAYS})
 
     def _anchored_starts(self) -> Iterator[Variant]:
         """Markets that begin as long before a month as its rows read, as a partition is computed."""
@@ -283,28 +281,25 @@ class _Test:
 
     def _refitted(self, variants: Sequence[Variant]) -> Iterator[Leak]:
         """Months that had begun by the cut and get other parameters."""
-        for model in models_read(self.group):
-            yield from self._refitted_model(model, variants)
-
-    def _refitted_model(self, model: FittedModel, variants: Sequence[Variant]) -> Iterator[Leak]:
         numbers = pl.DataFrame({"symbol": [str(i) for i in range(len(variants))], "name": [v.symbol for v in variants]})
-        rows = rows_of(self._rows_of_fit(model, self.subject.models), variants).join(numbers, on="symbol")
-        expected = dict(self.subject.models[model.name].select("month", "version").iter_rows())
-        for first in range(0, len(variants), len(self.markets)):
-            variant, market = variants[first], numbers["symbol"][first : first + len(self.markets)]
-            known = rows.filter(pl.col("symbol").is_in(market.implode())).with_columns(symbol="name")
-            begun = [month for month in expected if month_span(month)[0] <= variant.cut]
-            for month, version in model.fitted(known, begun).select("month", "version").iter_rows():
-                if version != expected[month]:
-                    yield Leak(
-                        feature=f"({model.name})",
-                        probe=variant.probe,
-                        symbol="all symbols",
-                        cut=variant.cut,
-                        row=month_span(month)[0],
-                        expected=expected[month],
-                        got=version,
-                    )
+        for model in models_read(self.group):
+            rows = rows_of(self._rows_of_fit(model, self.subject.models), variants).join(numbers, on="symbol")
+            expected = dict(self.subject.models[model.name].select("month", "version").iter_rows())
+            for first in range(0, len(variants), len(self.markets)):
+                variant, market = variants[first], numbers["symbol"][first : first + len(self.markets)]
+                known = rows.filter(pl.col("symbol").is_in(market.implode())).with_columns(symbol="name")
+                begun = [month for month in expected if month_span(month)[0] <= variant.cut]
+                for month, version in model.fitted(known, begun).select("month", "version").iter_rows():
+                    if version != expected[month]:
+                        yield Leak(
+                            feature=f"({model.name})",
+                            probe=variant.probe,
+                            symbol="all symbols",
+                            cut=variant.cut,
+                            row=month_span(month)[0],
+                            expected=expected[month],
+                            got=version,
+                        )
 
     def _compared(self, variants: Sequence[Variant], rows: pl.DataFrame, whole: pl.DataFrame) -> Iterator[Leak]:
         """Rows up to the cut that differ in any bit, appear or vanish."""
@@ -386,11 +381,6 @@ class _Test:
         renamed = self._as_it_is().with_columns(pl.col("symbol").replace(names))
         rows = self.subject.rows(renamed, months)
         return rows.with_columns(pl.col("symbol").replace({new: old for old, new in names.items()}))
-
-
-def _opening(time: datetime, length: timedelta) -> datetime:
-    """When the first bar opens at that time or later."""
-    return MONDAY - (MONDAY - time) // length * length
 
 
 def _pairs(variants: Sequence[Variant], rows: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
