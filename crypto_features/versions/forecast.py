@@ -22,8 +22,8 @@ from crypto_features.versions.plan import (
     Stale,
     bar_over,
     behaviour,
-    inputs_noted,
     is_older,
+    noted,
     redefined,
 )
 from crypto_features.versions.provenance import DEFINITIONS, FINGERPRINTS, INPUTS, STAMPS, column_digests, input_digest
@@ -131,7 +131,7 @@ class _Forecast:
             return
         own, inherited = behaviour(node, note, self.redefined)
         self.redefined.setdefault(node.name, set()).update(own | inherited)
-        differing = self._differing(node, month, inputs_noted(note))
+        differing = self._differing(node, month, noted(note, INPUTS))
         verdict = self._verdict(node, note, own, inherited, differing)
         if verdict is None:
             return
@@ -186,7 +186,7 @@ class _Forecast:
     def _confirm(
         self, node: Node, month: str, symbols: tuple[str, ...] | None, reason: Reason, details: tuple[str, ...]
     ) -> None:
-        new = self._computed(node, month, symbols)
+        new = node.compute(self.will_read, month, symbols)
         old = self._published_rows(node.name, month, None, symbols)
         found = difference(new, old)
         if found is None:
@@ -238,7 +238,7 @@ class _Forecast:
                 for read in node.inputs
                 for change in (self._change(read.table, other) for other in self._covered(read, month))
             )
-            self.changes[table, month] = _Change(rows=self._computed(node, month, None) if known else None)
+            self.changes[table, month] = _Change(rows=node.compute(self.will_read, month, None) if known else None)
         return self.changes.get((table, month))
 
     def _digest(self, read: Read, month: str) -> str | None:
@@ -265,11 +265,8 @@ class _Forecast:
 
     def _covered(self, read: Read, month: str) -> list[str]:
         """The months of an input that are read, and will be published."""
-        start, end = month_span(month)
         there = self._months(read.table)
-        return [
-            m for m in months_between(start - read.lookback, end + read.ahead) if m in there and read.covers(month, m)
-        ]
+        return [m for m in read.months(month) if m in there]
 
     def _months(self, table: str) -> set[str]:
         """The months of a table that are published, or will be."""
@@ -283,9 +280,6 @@ class _Forecast:
         if change is not None and not change.known:
             return True
         return self._rows(read.table, month, ("symbol",), None).height > 0
-
-    def _computed(self, node: Node, month: str, symbols: Sequence[str] | None) -> pl.DataFrame:
-        return node.compute(self.will_read, month, symbols)
 
     def will_read(
         self, table: str, months: Sequence[str], columns: Sequence[str] | None, symbols: Sequence[str] | None

@@ -21,6 +21,8 @@ from crypto_features.versions.definition import Reader, table_definitions
 from crypto_features.versions.fingerprint import combined, table_fingerprints
 from crypto_features.whole_file import whole_file
 
+_reader = cache(Reader)
+
 
 def table_version(table: str) -> str:
     """The version of a computed table."""
@@ -76,11 +78,6 @@ def current_definitions() -> Mapping[str, Mapping[str, str]]:
 @cache
 def _definitions(catalog: Catalog) -> Mapping[str, Mapping[str, str]]:
     return table_definitions(catalog, _reader())
-
-
-@cache
-def _reader() -> Reader:
-    return Reader()
 
 
 def _folder() -> Path:

@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 from crypto_features.compute.resample import WAITS_UNTIL
 from crypto_features.tables.node import Node
 from crypto_features.tables.read import Read
-from crypto_features.versions.provenance import COLUMNS, DEFINITIONS, FINGERPRINTS, INPUTS, input_digest
+from crypto_features.versions.provenance import COLUMNS, DEFINITIONS, FINGERPRINTS, input_digest
 
 MISSING, WITHOUT_NOTES = "missing", "published without notes"
 
@@ -104,13 +105,13 @@ class Published:
     def digest(self, read: Read, month: str) -> str | None:
         """Digest of the columns that are read of a month; `None` if it is not published."""
         note = self.notes.get(read.table, {}).get(month, {})
-        columns: dict[str, str] = json.loads(note.get(COLUMNS, "{}"))
+        columns = noted(note, COLUMNS)
         return input_digest(columns, read.columns) if columns else self.digests.get(read.table, {}).get(month)
 
 
-def noted(note: Mapping[str, str], key: str) -> dict[str, str]:
+def noted(note: Mapping[str, str], key: str) -> dict[str, Any]:
     """A note that is a mapping, such as `FINGERPRINTS`; empty if it was not written."""
-    found: dict[str, str] = json.loads(note.get(key, "{}"))
+    found: dict[str, Any] = json.loads(note.get(key, "{}"))
     return found
 
 
@@ -137,12 +138,6 @@ def redefined(node: Node, note: Mapping[str, str]) -> tuple[str, ...]:
     """Columns whose definition is not the noted one."""
     before = noted(note, DEFINITIONS)
     return tuple(sorted(n for n, d in node.definitions.items() if before.get(n) != d))
-
-
-def inputs_noted(note: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """By input table and month, the digest of what was read."""
-    found: dict[str, dict[str, str]] = json.loads(note[INPUTS])
-    return found
 
 
 def bar_over(note: Mapping[str, str], now: datetime) -> bool:
