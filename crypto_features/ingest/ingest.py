@@ -19,7 +19,7 @@ from crypto_features.ingest.missing import Planner, Stored, Window
 from crypto_features.ingest.report import ABSENT_SCHEMA, IngestReport, Progress, RejectedShareError
 from crypto_features.ingest.venue import VENUE, noted_venue, venue_of
 from crypto_features.lake.candles import flags
-from crypto_features.lake.contract import PRICES, in_schema, validate, with_further
+from crypto_features.lake.contract import PRICES, in_schema, validate
 from crypto_features.lake.path_parts import check_symbol
 from crypto_features.lake.spans import Span, number, opening, spans_of, to_texts
 from crypto_features.lake.table import Table
@@ -364,7 +364,8 @@ class _Run:
         return {"interval": str(self.base), "synthetic": synthetic, VENUE: venue_of(self.source)}
 
     def _metadata(self, month: str, rows: pl.DataFrame) -> dict[str, str]:
-        spans = spans_of(with_further(rows, self.kind), self.interval, self.kind.holds)
+        gained = (value.alias(name) for name, value in self.kind.gains.items() if name not in rows.columns)
+        spans = spans_of(rows.with_columns(gained), self.interval, self.kind.holds)
         newest = rows.group_by("symbol", maintain_order=True).agg(pl.col("open_time").max()).sort("symbol")
         last = {symbol: time.isoformat() for symbol, time in newest.iter_rows()}
         held = to_texts(spans, number(month_span(month)[0], self.interval))

@@ -17,23 +17,13 @@ that it was made from; 1 where the source gives the candle itself."""
 PRICES = ("open", "high", "low", "close")
 
 
-def in_candle_schema(candles: pl.DataFrame) -> pl.DataFrame:
-    """The same candles, with the `completeness` of 1 that a source may leave out."""
-    return in_schema(candles, CANDLES)
-
-
-def in_schema(rows: pl.DataFrame, kind: RawRows) -> pl.DataFrame:
-    """The same rows, with the default of each column that has one and is left out."""
+def in_schema(rows: pl.DataFrame, kind: RawRows = CANDLES) -> pl.DataFrame:
+    """The same rows, with the default of each column that has one and is left out, as `completeness` may be."""
     defaults = {column.name: column.default for column in kind.columns if column.default is not None}
     missing = {name: pl.lit(value) for name, value in defaults.items() if name not in rows.columns}
     if not missing:
         return rows
     return rows.with_columns(**missing).select(name for name in kind.full_schema if name in {*rows.columns, *missing})
-
-
-def with_further(rows: pl.DataFrame, kind: RawRows) -> pl.DataFrame:
-    """The same rows, with what stands for each column that they may have been stored without."""
-    return rows.with_columns(value.alias(name) for name, value in kind.gains.items() if name not in rows.columns)
 
 
 def validate(

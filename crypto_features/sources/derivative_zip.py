@@ -1,7 +1,7 @@
 """Zips of Binance's bulk files of futures: settlements of funding, and five-minute metrics."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
@@ -11,7 +11,6 @@ from crypto_features.sources.vendor.stamps import readings
 from crypto_features.tables.derivative_rows import DERIVATIVES, FIVE_MINUTES, FUNDING
 from crypto_features.tables.dtypes import TIME
 
-_DAY = timedelta(days=1)
 _MOST = 0.5
 _FUNDING = {
     "open_time": ("calc_time", "funding_time", "fundingtime"),

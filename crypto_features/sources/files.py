@@ -16,7 +16,7 @@ from crypto_features import clock
 from crypto_features.compute.resample import resample
 from crypto_features.durations import timeframe
 from crypto_features.errors import CryptoFeaturesError, InputError, UnknownNameError
-from crypto_features.lake.contract import CANDLE_SCHEMA, in_candle_schema, validate
+from crypto_features.lake.contract import CANDLE_SCHEMA, in_schema, validate
 from crypto_features.sources.folder import Listing, listing, market_of, state
 from crypto_features.sources.joined import Part, fitting, joined
 from crypto_features.sources.remembered import Remembered, recall, remember, signature
@@ -155,7 +155,7 @@ class FilesSource(Source):
         except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             why = str(error).splitlines()[0]
             raise InputError(f"{parts[0].path} cannot be read ({why}). Copy it again from its origin.") from None
-        candles = in_candle_schema(candles)
+        candles = in_schema(candles)
         if native == self._interval:
             return candles if candles["open_time"].is_sorted() else candles.sort("open_time")
         good, rejected = validate(candles, native, now)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from crypto_features.errors import InputError, PermanentError
-from crypto_features.lake.contract import in_candle_schema
+from crypto_features.lake.contract import in_schema
 from crypto_features.sources.vendor.layouts import KLINE
 from crypto_features.sources.vendor.stamps import readings
 from crypto_features.tables.candle_rows import CANDLES
@@ -55,7 +55,7 @@ def klines(
     length = rows["length"].median()
     if isinstance(length, timedelta) and abs(length - interval) > _SLACK:
         raise InputError(f"{shown} holds candles of {round(length / _SLACK) * _SLACK}; expected {interval}.")
-    return in_candle_schema(rows.drop("length")).match_to_schema(CANDLES.full_schema)
+    return in_schema(rows.drop("length")).match_to_schema(CANDLES.full_schema)
 
 
 def unpacked(body: bytes, limit: int, shown: str) -> bytes:

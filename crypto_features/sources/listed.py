@@ -49,9 +49,6 @@ class ListedSource(Source):
     def start(self, symbols: Sequence[str]) -> datetime:
         return self._start
 
-    def end(self) -> None:
-        return None
-
     def offers(self, symbol: str) -> list[tuple[datetime, datetime]]:
         return [(start, end) for _, start, end in self.listed(symbol, *ALWAYS)]
 

@@ -9,7 +9,7 @@ from crypto_features import clock
 from crypto_features.compute.resample import resample
 from crypto_features.durations import timeframe
 from crypto_features.errors import SettingsError, UnknownNameError
-from crypto_features.lake.contract import in_candle_schema
+from crypto_features.lake.contract import in_schema
 from crypto_features.sources.source import Source
 from crypto_features.sources.synthetic import ASSETS, EPOCH, HOUR, SEED, Asset, candles
 
@@ -47,9 +47,6 @@ class SampleSource(Source):
         first = min(self._asset(symbol).listed for symbol in symbols or self.symbols())
         return first - (first - EPOCH) % self._interval
 
-    def end(self) -> None:
-        return None
-
     def mark(self, symbol: str, start: datetime, end: datetime) -> str:
         return f"{SEED}/{self._asset(symbol)}"
 
@@ -62,7 +59,7 @@ class SampleSource(Source):
             pl.col("open_time") + HOUR <= now,
         )
         if self._interval == HOUR:
-            return in_candle_schema(fine)
+            return in_schema(fine)
         return resample(fine, HOUR, self._interval, as_of=now)
 
     def _asset(self, symbol: str) -> Asset:

@@ -102,7 +102,8 @@ class Source(Protocol):
         """Open time of the first candle of these symbols."""
 
     def end(self) -> datetime | None:
-        """Close of the last candle on offer; `None` if the market goes on."""
+        """Close of the last candle on offer; by default `None`: the market goes on."""
+        return None
 
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
         """The complete base candles of one symbol that open in `[start, end)`, sorted, in `CANDLE_SCHEMA`.

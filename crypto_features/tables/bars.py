@@ -84,7 +84,9 @@ class Bars(Table):
         """The bars that open in a month and are over."""
         candles = self._candles(read, month, symbols, terms)
         bars = resample(candles, terms.interval, self.bar(terms.interval), as_of=terms.now, wait=terms.wait)
-        return self._opening(bars, month)
+        return bars.filter(
+            pl.col("open_time") < month_span(month)[1]
+        )  # a later one may show that the last one is over.
 
     def whole(self, inputs: Mapping[str, pl.DataFrame], interval: timedelta) -> pl.DataFrame:
         """Every bar that is over by its symbol's last candle."""
@@ -102,7 +104,3 @@ class Bars(Table):
         if not self.early(terms.interval) or not candles.width:
             return candles
         return candles.filter(opens(pl.col("open_time"), WEEK) >= month_span(month)[0])
-
-    def _opening(self, bars: pl.DataFrame, month: str) -> pl.DataFrame:
-        """The bars that open before the month ends: whether the last one is over may show in a later one."""
-        return bars.filter(pl.col("open_time") < month_span(month)[1])

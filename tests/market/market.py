@@ -54,9 +54,6 @@ class Offer(Source):
         assert isinstance(first, datetime)
         return first
 
-    def end(self) -> None:
-        return None
-
     def fetch(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
         self.fetched.append((symbol, start, end))
         if symbol in self.errors:
