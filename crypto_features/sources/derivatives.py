@@ -35,6 +35,7 @@ class FuturesSource(ExchangeSource):
     lists = "linear"
     trades = "perpetual future"
     unknown = "Say its name by CRYPTO_FEATURES_DERIVATIVES_MARKETS={symbol}=<market>."
+    elsewhere = "CRYPTO_FEATURES_DERIVATIVES_SOURCE=archive (Binance's history)"
     asks: tuple[str, ...]
     """The questions of ccxt, by their names in `has`; the first one is needed."""
 
@@ -47,17 +48,6 @@ class FuturesSource(ExchangeSource):
                 "ccxt:binance, or CRYPTO_FEATURES_DERIVATIVES_SOURCE=archive."
             )
         self._can = {name for name in self.asks if can.get(name)}
-
-    def shortfalls(self, symbol: str) -> tuple[str, ...]:
-        if symbol not in self._beyond:
-            return ()
-        start, reach = self._beyond[symbol]
-        told = (
-            f"{self._exchange} keeps a limited history: it gives no {self.kind.name} of {symbol} before "
-            f"{reach:%Y-%m-%d %H:%M}, and those from {start:%Y-%m-%d %H:%M} on are missing. Take them from "
-            "CRYPTO_FEATURES_DERIVATIVES_SOURCE=archive (Binance's history)."
-        )
-        return (told,)
 
     def _find_timeframe(self) -> str:
         return ""
@@ -79,7 +69,7 @@ class FuturesSource(ExchangeSource):
 class FundingSource(FuturesSource):
     """Settlements of funding; ccxt does not tell their interval."""
 
-    kind = FUNDING
+    kind, gives = FUNDING, FUNDING.name
     asks = ("fetchFundingRateHistory",)
 
     def _read(self, symbol: str, market: str, first: int, stop: int, rows: list[Row]) -> None:
@@ -100,7 +90,7 @@ class OpenInterestSource(FuturesSource):
     What only the archive has, such as the ratios of top traders, is null.
     """
 
-    kind = DERIVATIVES
+    kind, gives = DERIVATIVES, DERIVATIVES.name
     asks = ("fetchOpenInterestHistory", "fetchLongShortRatioHistory")
 
     def _read(self, symbol: str, market: str, first: int, stop: int, rows: list[Row]) -> None:

@@ -79,6 +79,12 @@ class ExchangeSource(ListedSource):
         "CRYPTO_FEATURES_MARKETS={symbol}={market}@..<date>; its history is kept."
     )
     """What to do about a market that the exchange does not have."""
+    gives = CANDLES.row
+    """What a row is called where a limited history has none."""
+    elsewhere = (
+        "CRYPTO_FEATURES_SOURCE=archive (Binance's history) or files, or begin later with CRYPTO_FEATURES_START={month}"
+    )
+    """Where to take what is older, or which month to begin with."""
 
     def __init__(
         self,
@@ -99,10 +105,9 @@ class ExchangeSource(ListedSource):
         self.venue = self.venue_at(exchange)
         self._exchange, self._pace = exchange, pace or Pace()
         self._patience, self._url = patience.total_seconds(), url
-        keys = [s.get_secret_value() for s in (key, secret) if s is not None]
-        self._secrets = [text for text in (*credentials(url or ""), *keys) if text]
         given = {"apiKey": key, "secret": secret}
         self._credentials = {name: value.get_secret_value() for name, value in given.items() if value is not None}
+        self._secrets = [text for text in (*credentials(url or ""), *self._credentials.values()) if text]
         self._thread, self._lock = threading.local(), threading.Lock()
         self._markets: Any = None
         self._clock_offset = 0.0
@@ -136,9 +141,9 @@ class ExchangeSource(ListedSource):
         first, after = month_span(month_of(reach))
         whole = month_of(first if first == reach else after)
         told = (
-            f"{self._exchange} keeps a limited history: it gives no candle of {symbol} before {reach:%Y-%m-%d %H:%M}, "
-            f"and those from {start:%Y-%m-%d %H:%M} on are missing. Take them from CRYPTO_FEATURES_SOURCE=archive "
-            f"(Binance's history) or files, or begin later with CRYPTO_FEATURES_START={whole}."
+            f"{self._exchange} keeps a limited history: it gives no {self.gives} of {symbol} before "
+            f"{reach:%Y-%m-%d %H:%M}, and those from {start:%Y-%m-%d %H:%M} on are missing. Take them from "
+            f"{self.elsewhere.format(month=whole)}."
         )
         return (told,)
 
