@@ -1,6 +1,7 @@
 """Candles from a source into the lake: append-only, each version with the time at which it became known."""
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from crypto_features.tables.raw import RawTable
 from crypto_features.tables.raw_rows import RAW_KEY, RawRows
 
 _OUTCOMES = ("accepted", "new", "corrected", "rejected")
-_TALLY = {"month": pl.String, "symbol": pl.String, "outcome": pl.String, "count": pl.Int64}
+_COUNTS = {"month": pl.String, "symbol": pl.String, **dict.fromkeys(_OUTCOMES, pl.Int64)}
 _FLAGGED = {"symbol": pl.String, "open_time": STAMP, "flag": pl.String, "value": pl.Float64}
 _LONGEST_MONTH = timedelta(days=31)
 _WRITERS = 2
@@ -157,7 +158,8 @@ class _Run:
         self.stored: dict[str, Stored] = {}
         self.failed: dict[str, CryptoFeaturesError] = {}
         self.published: list[str] = []
-        self.tallies: list[pl.DataFrame] = []
+        self.tallies: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        """By month and symbol, how many rows came to each outcome."""
         self.corrected: list[pl.DataFrame] = []
         self.rejected: list[pl.DataFrame] = []
         self.flagged: list[pl.DataFrame] = []
@@ -253,16 +255,10 @@ class _Run:
                 self.planner.remember(month, self.stored[month], windows, self.newest, rejected)
 
     def report(self, symbols: Sequence[str]) -> IngestReport:
-        count = pl.col("count")
-        counts = (
-            _concat(self.tallies, _TALLY)
-            .group_by("month", "symbol")
-            .agg(count.filter(pl.col("outcome") == outcome).sum().alias(outcome) for outcome in _OUTCOMES)
-            .sort("month", "symbol")
-        )
+        counts = [(*key, *(tally[outcome] for outcome in _OUTCOMES)) for key, tally in self.tallies.items()]
         return IngestReport(
             source=self.source.name,
-            counts=counts,
+            counts=pl.DataFrame(counts, _COUNTS, orient="row").sort("month", "symbol"),
             corrected=_concat(self.corrected, corrected_schema(self.kind.schema)),
             rejected=_concat(self.rejected, {**self.kind.schema, "rule": pl.String}).sort(
                 "open_time", "symbol", nulls_last=True
@@ -337,11 +333,8 @@ class _Run:
         self.quarantine.update(month, change)
 
     def _count(self, month: str, outcome: str, candles: pl.DataFrame) -> None:
-        runs = candles["symbol"].rle().struct.unnest()  # few: the rows are in order.
-        counted = runs.group_by(symbol="value").agg(pl.col("len").sum().cast(pl.Int64).alias("count"))
-        self.tallies.append(
-            counted.select(month=pl.lit(month), symbol="symbol", outcome=pl.lit(outcome), count="count")
-        )
+        for run in candles["symbol"].rle():  # few: the rows are in order.
+            self.tallies[month, run["value"]][outcome] += run["len"]
 
     def _refuse_mixture(self, months: Sequence[str]) -> None:
         """All partitions of a table are of one venue and nature; the newest and those that are about to change tell."""
