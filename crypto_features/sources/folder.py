@@ -47,7 +47,7 @@ def listing(folder: Path, only: Sequence[str] | None) -> Listing:
     Raises:
         InputError: if there is no such folder, it holds nothing that can be a candle file, or not one of `only`.
     """
-    if not _is_folder(folder):
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name too long.
         raise InputError(f"CRYPTO_FEATURES_FILES: {folder} is not a folder; name one with files such as BTC.csv.")
     every, folders = _below(folder)
     paths = every if only is None else [folder / name for name in sorted(only)]
@@ -64,13 +64,6 @@ def listing(folder: Path, only: Sequence[str] | None) -> Listing:
             "another ending that of .csv."
         )
     return found
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name too long for the disk, a loop of links, a folder above that may not be entered.
-        return False
 
 
 def market_of(path: Path, folder: Path) -> str:
