@@ -49,13 +49,20 @@ def only(group: FeatureGroup, names: Iterable[str]) -> FeatureGroup:
     """The group with those of its features, and the features that these read."""
     if group.function is not None:
         return group
-    read = {f.name: f.expression.meta.root_names() for f in group.features if f.expression is not None}
-    wanted: set[str] = set()
+    wanted = closure(
+        names, {f.name: f.expression.meta.root_names() for f in group.features if f.expression is not None}
+    )
+    return replace(group, features=tuple(f for f in group.features if f.name in wanted))
+
+
+def closure(names: Iterable[str], read: Mapping[str, Iterable[str]]) -> set[str]:
+    """The names, and what they read, directly or through others."""
+    found: set[str] = set()
     more = set(names)
     while more:
-        wanted |= more
-        more = {root for name in more for root in read.get(name, ())} - wanted
-    return replace(group, features=tuple(f for f in group.features if f.name in wanted))
+        found |= more
+        more = {other for name in more for other in read.get(name, ())} - found
+    return found
 
 
 def part_read(reader: Table, table: Table) -> Table:

@@ -6,6 +6,7 @@ from typing import Any
 from crypto_features.compute.resample import resample
 from crypto_features.tables.bars import DAY, Bars
 from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.derived import closure
 from crypto_features.tables.group import SHORTEST, FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.partition import compute_partition
@@ -28,7 +29,8 @@ def feature_definitions(group: FeatureGroup, reader: Reader | None = None) -> Ma
     own = {
         f.name: reader.digest(f.expression, str(f.column_type), *_bars_and_joins(group, f.name)) for f in group.features
     }
-    return {name: hashed(*computed, *(own[other] for other in sorted(_read(group, name)))) for name in own}
+    read = {name: _roots(group, name) or () for name in own}
+    return {name: hashed(*computed, *(own[other] for other in sorted(closure([name], read) & {*own}))) for name in own}
 
 
 def table_definitions(catalog: Catalog, reader: Reader | None = None) -> dict[str, Mapping[str, str]]:
@@ -63,17 +65,6 @@ def _bars_and_joins(group: FeatureGroup, name: str) -> Iterator[Any]:
             yield source.table.name, own, columns
             if number and (source.symbol, source.at) != (None, "open"):
                 yield source.symbol, source.at
-
-
-def _read(group: FeatureGroup, name: str) -> set[str]:
-    """The feature and those of its group that it reads, directly or through others."""
-    found: set[str] = set()
-    waiting = {name}
-    while waiting:
-        found |= waiting
-        others = {root for other in waiting for root in _roots(group, other) or ()}
-        waiting = (others & {feature.name for feature in group.features}) - found
-    return found
 
 
 def _roots(group: FeatureGroup, name: str) -> set[str] | None:
