@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+import redis
 from upath import UPath
 
 import feature_repo as repo
@@ -152,7 +153,9 @@ def place(request: pytest.FixtureRequest, folder: Path) -> tuple[UPath, Mapping[
         return UPath(folder), {}
     variables = {"CRYPTO_FEATURES_POSTGRES_URL": new_database(request.getfixturevalue("postgres"))}
     if variant == "redis":
-        variables["CRYPTO_FEATURES_REDIS_URL"] = request.getfixturevalue("valkey").connection_url
+        address: str = request.getfixturevalue("valkey").connection_url
+        redis.Redis.from_url(address).flushall()  # another test may have switched a symbol off there.
+        variables["CRYPTO_FEATURES_REDIS_URL"] = address
     variables["CRYPTO_FEATURES_STORE"] = "redis" if variant == "redis" else "postgres"
     return UPath(f"memory://{folder.name}") if variant == "bucket" else UPath(folder), variables
 
