@@ -38,6 +38,13 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_is_exposed_as_little_as_it_can_be(unit: Path) -> None:
+    command = [*tool("systemd-analyze --version"), "security", "--offline=true", "--threshold=30"]
+    done = subprocess.run([*command, str(unit)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout  # 30 is 3.0 of 10.
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_a_unit_may_write_where_its_settings_say(unit: Path) -> None:
     text = unit.read_text()
     assert "ProtectSystem=strict" in text
