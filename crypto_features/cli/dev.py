@@ -1,9 +1,12 @@
 """`crypto-features dev`: the Dagster UI with its daemon."""
 
 import fcntl
+import hashlib
 import os
+import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +30,8 @@ def dev(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on the lo
     environment = address | os.environ | ours | {"PYTHONWARNINGS": "ignore"}
     arguments = ["--module-name", "crypto_features.definitions", "--host", HOST, "--port", str(port)]
     command = [sys.executable, "-m", "crypto_features.host.guarded_dev", *arguments]
+    # A shell lets what a script starts in its background ignore this signal, by which Dagster ends its processes.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell.
 
 
@@ -44,13 +49,18 @@ def _check_free(port: int) -> None:
 
 
 def _hold(home: Path) -> None:
-    """Keep every other `dev` from this home while the process lives that Dagster takes over: two daemons act twice."""
-    lock = os.open(home / "dev.lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise TransientError(
-            f"another `crypto-features dev` runs on {home}; stop it, or give this one a DAGSTER_HOME of its own."
-        ) from None
-    os.set_inheritable(lock, True)  # noqa: FBT003 - its only argument; the lock lives as long as the descriptor.
+    """Keep every other `dev` from this home while the process lives that Dagster takes over: two daemons act twice.
+
+    A lock lies in it, and one beside the machine's temporary files, which stays when the home is removed.
+    """
+    digest = hashlib.blake2b(str(home.resolve()).encode(), digest_size=8).hexdigest()
+    for file in (home / "dev.lock", Path(tempfile.gettempdir()) / f"crypto_features_dev_{os.getuid()}_{digest}.lock"):
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise TransientError(
+                f"another `crypto-features dev` runs on {home}; stop it, or give this one a DAGSTER_HOME of its own."
+            ) from None
+        os.set_inheritable(lock, True)  # noqa: FBT003 - its only argument; the lock lives as long as the descriptor.

@@ -1,6 +1,8 @@
 """`crypto-features dev` hands over to Dagster once its port is free and nobody else acts on its home."""
 
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -32,12 +34,14 @@ def port() -> int:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[list[str], dict[str, str]]]:
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[tuple[list[str], dict[str, str]]]]:
     """With which arguments and environment Dagster was started."""
+    interrupt = signal.getsignal(signal.SIGINT)
     calls: list[tuple[list[str], dict[str, str]]] = []
     monkeypatch.setattr(os, "execve", lambda _, arguments, environment: calls.append((arguments[1:], environment)))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    return calls
+    yield calls
+    signal.signal(signal.SIGINT, interrupt)
 
 
 def test_dagster_is_started_on_the_port_that_alerts_link_to(started: list[Any], port: int) -> None:
@@ -78,7 +82,9 @@ def running(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     (tmp_path / "python").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexec sleep 60\n")
     (tmp_path / "python").chmod(0o755)
     environment = os.environ | {"DAGSTER_HOME": str(tmp_path / "home")}
-    with subprocess.Popen([sys.executable, "-c", DEV, str(tmp_path), "--port", str(port)], env=environment) as process:
+    command = [sys.executable, "-c", DEV, str(tmp_path), "--port", str(port)]
+    in_background = ["env", "--ignore-signal=INT", *command]  # as a shell starts it for a script.
+    with subprocess.Popen(in_background, env=environment) as process:
         while not (tmp_path / "started").exists():
             assert process.poll() is None
             time.sleep(0.02)
@@ -96,3 +102,17 @@ def test_a_second_one_on_the_same_home_is_refused_while_the_first_lives(
     running.wait()
     assert CliRunner().invoke(app, ["dev", "--port", str(port)]).exit_code == 0
     assert len(started) == 1
+
+
+def test_nor_one_that_finds_the_home_removed(
+    running: subprocess.Popen[bytes], started: list[Any], port: int, tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "home")
+    result = CliRunner().invoke(app, ["dev", "--port", str(port)])
+    assert (result.exit_code, started) == (1, [])
+    assert "another `crypto-features dev` runs" in result.output
+
+
+def test_a_script_can_end_what_it_started_in_its_background(running: subprocess.Popen[bytes]) -> None:
+    running.send_signal(signal.SIGINT)  # by which Dagster ends its processes.
+    assert running.wait(10) == -signal.SIGINT
