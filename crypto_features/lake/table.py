@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import filelock
 import polars as pl
 from upath import UPath
 
 from crypto_features.errors import InputError, TransientError, UnknownNameError
+from crypto_features.file_lock import file_lock
 from crypto_features.lake import parquet
 from crypto_features.lake.owners import claim
 from crypto_features.lake.parquet import ParquetFile
@@ -265,15 +265,11 @@ class Table:
         make_folder(folder)
         lock = Path(self.root.path) / ".locks" / self.name / month
         lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with filelock.FileLock(lock, timeout=LOCK_SECONDS):
-                for orphan in folder.glob(f".{month}.*.tmp"):
-                    orphan.unlink()  # its writer was killed: nobody else writes while the lock is held.
-                yield
-        except filelock.Timeout:
-            raise TransientError(
-                f"another process has been writing {self.name!r} {month} for {LOCK_SECONDS} s; try again later."
-            ) from None
+        busy = f"another process has been writing {self.name!r} {month} for {LOCK_SECONDS} s; try again later."
+        with file_lock(lock, LOCK_SECONDS, TransientError(busy)):
+            for orphan in folder.glob(f".{month}.*.tmp"):
+                orphan.unlink()  # its writer was killed: nobody else writes while the lock is held.
+            yield
 
     def _write(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> None:
         frame = self._checked(month, frame)

@@ -8,7 +8,6 @@ from functools import wraps
 from typing import Any
 from uuid import uuid4
 
-import filelock
 from feast import FeatureStore
 from feast.errors import FeatureViewNotFoundException
 from feast.feature_view import FeatureViewState
@@ -16,6 +15,7 @@ from feast.infra.registry.sql import SqlRegistry, SqlRegistryConfig, metadata
 from feast.version_utils import parse_version
 from sqlalchemy import Engine, create_engine, inspect, select, text, update
 
+from crypto_features.file_lock import file_lock
 from crypto_features.store import feast_private, sharing
 from crypto_features.store.errors import StoreUnreachableError
 from crypto_features.store.one_transaction import JoinedEngine
@@ -171,13 +171,9 @@ def _alone(engine: Engine) -> Iterator[None]:
     if not path or path == ":memory:":
         yield
         return
-    try:
-        with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
-            yield
-    except filelock.Timeout as error:
-        raise StoreUnreachableError(
-            f"the registry {path} is being changed by another process for more than {LOCK_SECONDS} s; try again."
-        ) from error
+    busy = f"the registry {path} is being changed by another process for more than {LOCK_SECONDS} s; try again."
+    with file_lock(f"{path}.lock", LOCK_SECONDS, StoreUnreachableError(busy)):
+        yield
 
 
 @contextmanager
