@@ -3,11 +3,18 @@
 from importlib.resources import files
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from crypto_features.errors import SettingsError
-from crypto_features.host.instance import dagster_environment, dagster_home
+from crypto_features.host.instance import DATABASES, dagster_environment, dagster_home
 from crypto_features.settings import Settings
+
+
+@dg.asset
+def made() -> None:
+    """Nothing, so that Dagster writes its databases."""
+
 
 OURS = (files("crypto_features.host") / "dagster.yaml").read_text()
 
@@ -69,3 +76,22 @@ def test_a_configuration_of_version_0_1_finds_our_modules_where_they_are_now(hom
     (home / "dagster.yaml").write_text(OURS.replace("crypto_features.host.", "crypto_features."))
     dagster_home(Settings.load())
     assert (home / "dagster.yaml").read_text() == OURS
+
+
+@pytest.mark.parametrize("name", [*DATABASES, "dagster.yaml"])
+def test_a_damaged_file_is_named_with_what_it_knows_and_what_to_do(home: Path, name: str) -> None:
+    dagster_home(Settings.load())
+    with dg.DagsterInstance.get() as instance:
+        dg.materialize([made], instance=instance)
+    assert dagster_home(Settings.load()) == home  # a whole one is none of them.
+    file = home / name
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2] if file.suffix == ".db" else b"storage: {custom: [" * 9)
+    for log in home.rglob("*.db-wal"):
+        log.unlink()
+    with pytest.raises(SettingsError, match=rf"{name} is damaged\. It .*mv .*{name} .*{name}\.damaged"):
+        dagster_home(Settings.load())
+    file.rename(f"{file}.damaged")
+    assert dagster_home(Settings.load()) == home
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_runs_count() >= 0
