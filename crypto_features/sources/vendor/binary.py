@@ -80,7 +80,7 @@ def _arrow_stream(path: Path, plain: Path, target: Path, limit: int) -> None:
 
 def _write(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema, target: Path, limit: int) -> None:
     size = 0
-    with pq.ParquetWriter(target, schema, compression="lz4") as writer:
+    with pq.ParquetWriter(target, schema, compression="lz4", use_dictionary=False) as writer:  # it is read once.
         for batch in batches:
             size += batch.nbytes
             refuse_size(path, size, limit)
