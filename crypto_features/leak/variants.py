@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from crypto_features.tables.dtypes import TIME
@@ -66,12 +67,9 @@ def late_starts(candles: pl.DataFrame, symbol: str, starts: Sequence[datetime], 
 
 def stacked(variants: Sequence[Variant]) -> pl.DataFrame:
     """All variants as one frame: the symbol is the variant's number; `as_of` says how far each market has come."""
-    sizes = pl.Series([len(variant.candles) for variant in variants], dtype=pl.UInt32)
-    of_each = pl.select(
-        symbol=pl.int_range(len(sizes)).cast(pl.String).repeat_by(sizes).explode(),
-        as_of=pl.Series([variant.as_of for variant in variants], dtype=TIME).repeat_by(sizes).explode(),
-    )
-    return pl.concat(variant.candles for variant in variants).with_columns(of_each)
+    number = pl.Series(np.repeat(np.arange(len(variants)), [len(variant.candles) for variant in variants]))
+    as_of = pl.Series([variant.as_of for variant in variants], dtype=TIME).gather(number)
+    return pl.concat(variant.candles for variant in variants).with_columns(symbol=number.cast(pl.String), as_of=as_of)
 
 
 def named(variants: Sequence[Variant]) -> pl.DataFrame:

@@ -2,11 +2,15 @@
 
 import resource
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
+from threading import Lock
+from types import ModuleType
 from typing import Any
 
 from crypto_features.errors import InputError
@@ -14,6 +18,7 @@ from crypto_features.errors import InputError
 MEMORY = 2 << 30
 """Bytes of data that the process may hold."""
 SECONDS = 600.0
+_starting = Lock()
 
 
 def apart(work: Callable[..., None], *arguments: Any, memory: int = MEMORY, seconds: float = SECONDS) -> None:
@@ -30,7 +35,8 @@ def apart(work: Callable[..., None], *arguments: Any, memory: int = MEMORY, seco
     """
     here, there = _context().Pipe(duplex=False)
     process = _context().Process(target=_limited, args=(there, memory, work, arguments), daemon=True)
-    process.start()
+    with _without_script():
+        process.start()
     there.close()
     with here:
         try:
@@ -43,6 +49,18 @@ def apart(work: Callable[..., None], *arguments: Any, memory: int = MEMORY, seco
     process.join()
     if why is not None:
         raise InputError(why)
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Start a process that does not run the script of this one once more, as `multiprocessing` would."""
+    with _starting:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = script
 
 
 @cache

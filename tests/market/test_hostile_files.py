@@ -1,6 +1,8 @@
 """A file that makes a library abort, take all memory or never end, costs the process that looks at it, and no other."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +60,23 @@ def test_the_rows_are_the_same_and_bounded(tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "plain").equals(candles)
     with pytest.raises(InputError, match="CRYPTO_FEATURES_FILES_LIMIT"):
         apart(convert, tmp_path / "BTC.parquet", tmp_path / "BTC.parquet", tmp_path / "plain", 10)
+
+
+def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
+    pl.DataFrame({"open_time": [1], "close": [1.5]}).write_parquet(tmp_path / "BTC.parquet")
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"""print("begun")
+from pathlib import Path
+from crypto_features.sources.apart import apart
+from crypto_features.sources.vendor.binary import convert
+folder = Path({str(tmp_path)!r})
+apart(convert, folder / "BTC.parquet", folder / "BTC.parquet", folder / "plain", 1000)
+"""
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "begun\n"), done.stderr
+    assert (tmp_path / "plain").is_file()
 
 
 def test_a_page_that_unpacks_to_more_than_there_is_ends_in_an_error_of_the_file(tmp_path: Path) -> None:
