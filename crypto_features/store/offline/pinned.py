@@ -27,7 +27,7 @@ def is_pinned(view: FeatureView) -> bool:
 
 
 def behaviour_of(view: FeatureView) -> str:
-    """The behaviour of all features of a view, by which its months are distinguished; empty if it has no fingerprints."""
+    """The behaviour of all features of a view, which names its months; empty if it has no fingerprints."""
     if origin(view) is not None:
         return str(view.tags.get(BEHAVIOUR, ""))
     found = fingerprints(view)
