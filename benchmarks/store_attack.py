@@ -98,7 +98,7 @@ def load(port: int, seconds: float) -> tuple[list[float], int]:
 
 
 def hold(port: int, seconds: float) -> None:
-    """Hold connections that never say anything useful; each that is ended is opened anew."""
+    """Hold connections that never say anything useful; each that is ended is opened again."""
     held: list[socket.socket] = []
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -24,7 +24,7 @@ def current_catalog() -> Catalog:
     """The catalog of the setting `CRYPTO_FEATURES_CATALOG`, else of this project's `pyproject.toml`, else of a package.
 
     Raises:
-        SettingsError: if it cannot be loaded, is no catalog, several packages offer one, or a base candle does not
+        SettingsError: if it cannot be loaded, is not a catalog, several packages offer one, or a base candle does not
             divide its bars.
     """
     settings = Settings.load()

@@ -40,7 +40,7 @@ def _read(path: str) -> str:
         raise SettingsError(f"{VARIABLE}=@{path}: the file of the time cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
         raise SettingsError(
-            f"{VARIABLE}=@{path}: the file is no text; expected a time in ISO 8601, such as 2022-10-11T11:00Z."
+            f"{VARIABLE}=@{path}: the file is not text; expected a time in ISO 8601, such as 2022-10-11T11:00Z."
         ) from None
 
 

@@ -11,7 +11,7 @@ def symbol_list(symbols: Sequence[str]) -> list[str]:
     """The symbols of a list, a tuple or a series.
 
     Raises:
-        InputError: if there is none, or one is no text.
+        InputError: if there is none, or one is not text.
     """
     try:
         found = [] if isinstance(symbols, str) else list(symbols)
@@ -45,7 +45,7 @@ def check_duration(name: str, value: timedelta | None) -> None:
         InputError: if it is something else, such as a number, or negative.
     """
     if value is not None and (not isinstance(value, timedelta) or value < timedelta(0)):
-        raise InputError(f"{name}={value!r} is no duration; give a datetime.timedelta such as timedelta(minutes=5).")
+        raise InputError(f"{name}={value!r} is not a duration; give a datetime.timedelta such as timedelta(minutes=5).")
 
 
 def check_views(views: Sequence[str] | None) -> None:

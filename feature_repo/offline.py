@@ -75,7 +75,7 @@ def get_training_features(
         service: Name of a feature service: `ml_training_features`, `trading_features` or
             `regime_classification_features`; or features, such as `["price_features:rsi_14"]`.
         full_feature_names: Whether names begin with their view, as `price_features__rsi_14` does; two versions of a
-            view are told apart by it.
+            view are identified by it.
         as_of: Whose knowledge the features are computed from. By default the candles as they are known now, with every
             correction since; a time (naive is UTC), also as ISO 8601 text, for the candles as they were known then; or
             `"row"` for each entity row by what was known at its own time. Models are those of then, too.

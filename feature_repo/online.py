@@ -59,7 +59,7 @@ def get_online_features(
         feature_refs: Features, such as `["price_features:rsi_14"]`, or the name of a feature service.
         max_age: Withhold what is older, also if its view's TTL would allow it.
         full_feature_names: Whether names begin with their view, as `price_features__rsi_14` does; two versions of a
-            view are told apart by it.
+            view are identified by it.
 
     Returns:
         A dict such as `{"symbol": ["BTC", "ETH"], "rsi_14": [51.2, None]}` that also carries `statuses`,
@@ -67,7 +67,7 @@ def get_online_features(
 
     Raises:
         UnknownNameError: if a view, feature or service does not exist, or none of the symbols does.
-        InputError: if there is no symbol or no feature, two features have one name, or `max_age` is no duration.
+        InputError: if there is no symbol or no feature, two features have one name, or `max_age` is not a duration.
         StoreUnreachableError: if the online store does not answer; the next call tries again.
     """
     from crypto_features.store.online.answer import lowest_completeness, summary
@@ -111,7 +111,7 @@ def materialize_features(
 
     Raises:
         UnknownNameError: if a view does not exist.
-        InputError: if `views` is no list, or the end is before the start.
+        InputError: if `views` is not a list, or the end is before the start.
         MissingTableError: if a view's table has not been computed yet.
     """
     from crypto_features.store.tags import origin
@@ -139,7 +139,7 @@ def validate_feature_freshness(
 
     Raises:
         UnknownNameError: if a view does not exist.
-        InputError: if `views` is no list, or `max_age` is no duration.
+        InputError: if `views` is not a list, or `max_age` is not a duration.
     """
     from crypto_features.store.online.freshness import freshness
 

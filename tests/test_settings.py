@@ -120,5 +120,5 @@ def test_a_clock_that_is_no_time_is_refused(monkeypatch: pytest.MonkeyPatch, tex
 def test_a_clock_in_a_file_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "time").write_bytes(b"\xff\xfe\x00")
     monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", f"@{tmp_path / 'time'}")
-    with pytest.raises(SettingsError, match=r"CRYPTO_FEATURES_CLOCK=@.*time: the file is no text"):
+    with pytest.raises(SettingsError, match=r"CRYPTO_FEATURES_CLOCK=@.*time: the file is not text"):
         clock.now()

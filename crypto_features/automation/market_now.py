@@ -34,7 +34,7 @@ class MarketNow:
 
     @cached_property
     def market(self) -> Source:
-        """The source, opened anew: a folder may hold another file than when the code was loaded."""
+        """The source, opened again: a folder may hold another file than when the code was loaded."""
         return source(self.settings)
 
     @cached_property

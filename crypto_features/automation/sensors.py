@@ -107,7 +107,7 @@ def _inbox(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.S
         context.update_cursor(json.dumps(seen))
         settled = [name for name, sign in lying.items() if name in known and known[name][0] == sign]
         if not settled:
-            still = f"still being copied: {', '.join(lying)}" if lying else f"nothing lies in {folder}"
+            still = f"still being copied: {', '.join(lying)}" if lying else f"nothing is in {folder}"
             return dg.SkipReason(still)
         if busy := going(context.instance, CANDLES):
             return dg.SkipReason(busy)
@@ -119,7 +119,7 @@ def _inbox(settings: Settings, raw: str, status: dg.DefaultSensorStatus) -> dg.S
             inbox.refuse(folder / name, why)
             context.log.error("refused %s: %s", name, why)
         if not found.names:
-            return dg.SkipReason(f"refused {', '.join(settled)}; the reasons lie in {folder / 'refused'}")
+            return dg.SkipReason(f"refused {', '.join(settled)}; the reasons are in {folder / 'refused'}")
         asked = {name: (seen[name][0], seen[name][1] + 1) for name in found.names}
         taken = request(f"inbox {asked}", found.months, [raw], config=candle_config(raw, inbox=list(found.names)))
         context.update_cursor(json.dumps(seen | asked))

@@ -1,4 +1,4 @@
-"""How long to wait before something is asked for again: longer each time after a few, so that nothing loops."""
+"""How long to wait before something is requested again: longer each time after a few, so that nothing loops."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Wait(NamedTuple):
     """What was asked for, and until when it is not asked for again.
 
     Args:
-        months: The months that are behind; others begin anew.
+        months: The months that are behind; others start over.
         times: How often they were asked for.
         until: When they may be asked for next.
     """

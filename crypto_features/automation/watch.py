@@ -1,4 +1,4 @@
-"""The alert sensor: what is wrong now, as Dagster's records and the tables show it, told once by the webhook."""
+"""The alert sensor: what is wrong now, as Dagster's records and the tables show it, reported once by the webhook."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -37,7 +37,7 @@ TOLD_OTHERWISE = frozenset({"fresh", "all_current"})
 def alert_sensor(
     settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCheckKey], status: dg.DefaultSensorStatus
 ) -> dg.SensorDefinition:
-    """The sensor; without a webhook it only says what it would tell."""
+    """The sensor; without a webhook it only says what it would report."""
 
     @dg.sensor(
         name=NAME,
@@ -65,14 +65,14 @@ def alert_sensor(
         ]
         notice = due(problems, told, now, settings.alert_repeat)
         if not notice.begun and not notice.ended:
-            return dg.SkipReason(f"{len(problems)} open problems, all told" if problems else "nothing is wrong")
+            return dg.SkipReason(f"{len(problems)} open problems, all reported" if problems else "nothing is wrong")
         summary = f"{len(notice.begun)} began, {len(notice.ended)} ended"
         url = settings.alert_webhook.get_secret_value()
         if not url:
             return dg.SkipReason(f"{summary}: no webhook is set, so nothing was reported")
         post(url, slack(notice, now))
         context.update_cursor(remember(notice.told))
-        return dg.SkipReason(f"{summary}: told")
+        return dg.SkipReason(f"{summary}: reported")
 
     return alerts
 
@@ -103,7 +103,7 @@ def failed_runs(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:
                         title=f"Run failed: {assets.get(step, step)}",
                         detail=f"{cause.rstrip('.')}. What was published before stays as it was.",
                         action="open the run, read the step that failed, and fix its cause; "
-                        "what is left behind is asked for again by the sensor `behind`.",
+                        "what is left behind is requested again by the sensor `behind`.",
                         url=f"{ui}/runs/{run.run_id}",
                     )
         seen |= {*assets, ", ".join(sorted(assets))}

@@ -51,7 +51,7 @@ def _check_free(port: int) -> None:
 def _hold(home: Path) -> None:
     """Keep every other `dev` from this home while the process lives that Dagster takes over: two daemons act twice.
 
-    A lock lies in it, and one beside the machine's temporary files, which stays when the home is removed.
+    A lock is in it, and one beside the machine's temporary files, which stays when the home is removed.
     """
     digest = hashlib.blake2b(str(home.resolve()).encode(), digest_size=8).hexdigest()
     for file in (home / "dev.lock", Path(tempfile.gettempdir()) / f"crypto_features_dev_{os.getuid()}_{digest}.lock"):

@@ -150,7 +150,7 @@ def typical_price() -> pl.Expr:
 
 
 def chaikin_money_flow(bars: int) -> pl.Expr:
-    """Chaikin money flow, −1 to 1: volume weighed by where the close lies in its bar's range, over all volume.
+    """Chaikin money flow, −1 to 1: volume weighed by where the close is in its bar's range, over all volume.
 
     A bar without a range weighs 0; null if no volume was traded in the window. Source: Marc Chaikin.
     """

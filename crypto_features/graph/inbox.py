@@ -101,7 +101,7 @@ def source(lake: LakeResource, names: Sequence[str]) -> FilesSource:
 
 @contextmanager
 def put_away(lake: LakeResource, names: Sequence[str]) -> Iterator[dict[str, str]]:
-    """While files are read: afterwards each lies in `done/` or, with the reason beside it, in `refused/`.
+    """While files are read: afterwards each is in `done/` or, with the reason beside it, in `refused/`.
 
     A file that changed meanwhile stays, and so do all if a fault ended the reading that may pass.
 

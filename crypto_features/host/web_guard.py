@@ -32,7 +32,7 @@ def refusal(scope: Scope) -> tuple[int, str] | None:
 
 
 def _same_origin(headers: Headers, host: str) -> bool:
-    """Whether a browser says that a page of this very server asks, or it is no browser that asks."""
+    """Whether a browser says that a page of this very server asks, or the request is not from a browser."""
     sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
     return {*sites} <= {"same-origin", "none"} and all(urlsplit(o).netloc.lower() == host.lower() for o in origins)
 

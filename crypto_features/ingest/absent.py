@@ -1,13 +1,13 @@
-"""Candles that were asked for and did not come: when their absence is believed, and when they are asked for again.
+"""Candles that were asked for and did not come: when their absence is believed, and when they are requested again.
 
 The rule, for a source that answers questions (`Source.resumes`):
 
 1. A candle counts as not given once the source has answered a question that covers it and a later candle of the same
    symbol came in the same session: that proves that the source was well, and past it. A session is one run.
-2. It is believed absent after two such sessions, at least an hour apart. Until then every run asks for it again.
-3. Then it rests for a day, and is asked for again; each further session without it makes the rest seven times longer:
+2. It is believed absent after two such sessions, at least an hour apart. Until then every run requests it again.
+3. Then it rests for a day, and is requested again; each further session without it makes the rest seven times longer:
    1, 7, 49, 343 days, ... No absence is forever, and each question includes the stored candle after it, the proof.
-4. A session in which nothing later came proves nothing, and the count starts anew. Such candles are asked for in every
+4. A session in which nothing later came proves nothing, and the count starts over. Such candles are asked for in every
    run. Within a week of their close they count as late, and are not even noted.
 
 Of a source that adds candles late to files that it has not (`Source.adds_late`), each session proves an absence: that

@@ -164,7 +164,7 @@ class _Run:
         self.rejected: list[pl.DataFrame] = []
         self.flagged: list[pl.DataFrame] = []
         self.unjudged: list[tuple[str, list[Window], dict[str, list[Span]]]] = []
-        """By month, what held rejected candles: it is asked for again unless the run's share of them is accepted."""
+        """By month, what held rejected candles: it is requested again unless the run's share of them is accepted."""
         self.newest: dict[str, int] = {}
         """By symbol, the newest candle that came."""
         self.unproven: list[tuple[str, list[Window]]] = []

@@ -73,7 +73,7 @@ class Planner:
         table: Where they are stored.
         interval: Length of a candle.
         now: The current time.
-        recheck: How far before a missing candle the stored ones are asked for again, to find corrections.
+        recheck: How far before a missing candle the stored ones are requested again, to find corrections.
         again: Forget what is stored and remembered, and ask for everything.
         holds: For how long a row leaves none to be expected; `None` for the length of a candle.
     """
@@ -230,7 +230,7 @@ class Planner:
     def missing(self, symbol: str, months: Sequence[str], stored: Mapping[str, Stored]) -> list[Span]:
         """The candles that are neither stored nor believed absent, and the stored ones near them.
 
-        Those shortly before are asked for again to find corrections; the one after proves that the source is past the
+        Those shortly before are requested again to find corrections; the one after proves that the source is past the
         gap.
         """
         held = self._held(symbol, months, stored)
@@ -285,7 +285,7 @@ class Planner:
         try:
             kept = json.loads(self._path(month).read_text())
         except (FileNotFoundError, ValueError):
-            return Stored(metadata, held)  # never written, or torn by a kill: the month is asked for again.
+            return Stored(metadata, held)  # never written, or torn by a kill: the month is requested again.
         absent = {
             origin: from_notes(written, self._first(month))
             for origin, written in {**kept.pop("none", {}), **kept.pop("absent", {})}.items()

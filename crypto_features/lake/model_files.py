@@ -25,7 +25,7 @@ def read_model(path: UPath, folder: UPath, month: str) -> str:
             f"the model {error.filename or path} cannot be read ({error.strerror or error}); {again}"
         ) from None
     except (UnicodeDecodeError, InputError) as error:
-        raise InputError(f"{path} is no whole model ({error}); {again}") from None
+        raise InputError(f"{path} is not a whole model ({error}); {again}") from None
     return text
 
 

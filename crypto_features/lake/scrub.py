@@ -1,4 +1,4 @@
-"""Reads what lies in a data folder, to find what rotted there before anything is computed from it."""
+"""Reads what is in a data folder, to find what rotted there before anything is computed from it."""
 
 import hashlib
 import re

@@ -182,7 +182,7 @@ class Table:
                 publish, or `None` to leave the partition as it is.
 
         Returns:
-            Whether the partition was published anew.
+            Whether the partition was published again.
         """
         with self._lock(month):
             changed = change(self._read_one(month, None) if self.path(month).exists() else None)

@@ -253,7 +253,7 @@ def _proven(subject: Subject, course: Course, bars: Sequence[int], base: pl.Data
 def _spacing(subject: Subject, course: Course, base: pl.DataFrame) -> int:
     """How many bars after an altered one no value parts any more, measured at nine of them.
 
-    They lie in as few markets as leave each of them alone for as long as the group reads back.
+    They are in as few markets as leave each of them alone for as long as the group reads back.
     """
     chosen = [course.bars[len(course.bars) * part // 10] for part in range(1, 10)]
     markets = min(1 + memory(subject.group, subject.interval) // course.length * 10 // len(course.opens), len(chosen))

@@ -24,7 +24,7 @@ derivatives = RawTable(
 
 
 def _mean_over(value: pl.Expr, period: timedelta, before: timedelta) -> pl.Expr:
-    """Mean of a value over a time that ends with a row; null unless a row lies in the time `before` that one.
+    """Mean of a value over a time that ends with a row; null unless a row is in the time `before` that one.
 
     Exchanges stamp some milliseconds late, so times count in whole minutes.
     """

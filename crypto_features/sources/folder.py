@@ -1,4 +1,4 @@
-"""What lies in a folder of candle files: which file is of which market, by its name, and what is passed over."""
+"""What is in a folder of candle files: which file is of which market, by its name, and what is passed over."""
 
 import os
 from collections.abc import Sequence

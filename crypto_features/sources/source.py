@@ -77,7 +77,7 @@ class Source(Protocol):
     """Whether to ask only for candles that are not stored, since each question costs time and a rate limit."""
 
     adds_late: bool = False
-    """Whether a candle that did not come may come later while `mark` stays: it is asked for again, ever more rarely."""
+    """Whether a candle that did not come may come later while `mark` stays: it is requested again, ever more rarely."""
 
     watched: bool = False
     """Whether `mark` costs so little that it is compared at every look for changes, as that of a local file does."""
@@ -149,7 +149,7 @@ class Source(Protocol):
         return ()
 
     def origin(self, symbol: str) -> str:
-        """What the candles of a symbol are taken from: of another origin, what did not exist is asked for again."""
+        """What the candles of a symbol are taken from: of another origin, what did not exist is requested again."""
         return self.name
 
     def mark(self, symbol: str, start: datetime, end: datetime) -> str | None:

@@ -1,6 +1,6 @@
 """Imports Feast in a fifth of the CPU time.
 
-Feast decorates its classes with `typeguard.typechecked`, which parses and compiles each method anew: 5.5 of the 6.7 CPU
+Feast decorates its classes with `typeguard.typechecked`, which parses and compiles every method: 5.5 of the 6.7 CPU
 seconds of `import feast`, in every process. The checks only guard against arguments of a wrong type in a user's own
 definitions, and nothing in Feast catches what they raise; Python itself drops them under `-O`.
 """

@@ -89,7 +89,7 @@ def all_views(store: "FeatureStore") -> list["FeatureView"]:
 
 
 def resolved(store: "FeatureStore", features: Sequence[str] | str, *, full: bool = False) -> list[str]:
-    """The features of a service by its name, or checked feature references; remembered until the registry is read anew.
+    """The features of a service by its name, or checked feature references; kept until the registry is read again.
 
     Args:
         store: The Feast store.

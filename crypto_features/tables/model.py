@@ -25,7 +25,7 @@ SCHEMA = pl.Schema({"month": pl.String, "parameters": pl.String, "version": pl.S
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FittedModel(Table):
-    """A model that is fitted anew for each month, walking forward: a fit never sees its own month.
+    """A model that is refitted for each month, walking forward: a fit never sees its own month.
 
     What is published stays as it is when candles are corrected or symbols are added later.
 

@@ -1,4 +1,4 @@
-"""What the rows of a raw table are: columns with units, the rules that they keep, and how they lie in time."""
+"""What the rows of a raw table are: columns with units, the rules that they keep, and how they are spaced in time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -46,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class RawRows:
-    """A kind of raw rows, each told apart by `symbol` and `open_time` (UTC).
+    """A kind of raw rows, each identified by `symbol` and `open_time` (UTC).
 
     Args:
         name: Its name, such as `funding`.

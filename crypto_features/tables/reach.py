@@ -1,8 +1,8 @@
 """How far back a value reads: its window, of bars that may lie further apart where some are missing.
 
-A symbol that was away for longer than `ABSENCE` begins anew. Otherwise its last `window` bars decide a value, or all of
+A symbol that was away for longer than `ABSENCE` starts over. Otherwise its last `window` bars decide a value, or all of
 them while there are fewer, if they lie within the length of so many bars and `ABSENCE` more; else the value is null.
-Whether a symbol began anew shows in another `ABSENCE` before that. So what lies within `span` before a value decides
+Whether a symbol started over shows in another `ABSENCE` before that. So what lies within `span` before a value decides
 it, and a month computed alone equals ten years to the bit.
 """
 
@@ -13,7 +13,7 @@ from itertools import pairwise
 import polars as pl
 
 ABSENCE = timedelta(days=31)
-"""How much of a window may be missing, and how long a symbol may be away without beginning anew."""
+"""How much of a window may be missing, and how long a symbol may be away without starting over."""
 
 
 def span(window: int, bar: timedelta) -> timedelta:

@@ -76,7 +76,7 @@ class Table:
         """
         raise NotImplementedError
 
-    def early(self, base: timedelta) -> timedelta:  # noqa: ARG002 - kinds whose bars lie in two months override it.
+    def early(self, base: timedelta) -> timedelta:  # noqa: ARG002 - kinds whose bars span two months override it.
         """How long before a month a bar may open, and be kept with the month before, that closes in it.
 
         Args:

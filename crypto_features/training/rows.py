@@ -75,7 +75,7 @@ def training_node(
 def definitions_joined(training: TrainingSet, catalog: Catalog, definitions: Versions) -> Mapping[str, str]:
     """By joined feature, as `<view>:<feature>`, one digest of its definition and of all that it is computed from.
 
-    What was known at a time is computed anew from the candles of then, through all of them, but never fitted anew.
+    What was known at a time is computed again from the candles of then, through all of them, but never refitted.
 
     Args:
         training: The training set.

@@ -205,7 +205,7 @@ class _Forecast:
         self.listed.add((node.name, month))
 
     def _real(self, details: tuple[str, ...]) -> tuple[str, ...]:
-        """The upstream partitions that are stale themselves, if any: what was rebuilt before is no news."""
+        """The upstream partitions that are stale themselves, if any: what was rebuilt before is not news."""
         return tuple(d for d in details if tuple(d.rsplit(" ", 1)) in self.listed) or details
 
     def _candles(self, asset: str, differing: Iterable[_Input]) -> tuple[str, ...]:

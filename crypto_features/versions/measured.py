@@ -3,7 +3,7 @@
 Behaviour takes two seconds to measure, so it is measured once for each state of the code and read back from the user's
 cache folder (`XDG_CACHE_HOME`, `~/.cache` by default). The file is named by a digest of all code that the measurement
 runs, wherever it is stored, of the probe market, and of the versions of the libraries, so a change of any of them is
-measured anew, and the folder may be shared. Without a writable folder each process measures for itself.
+measured again, and the folder may be shared. Without a writable folder each process measures for itself.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A bad month stays bad, whichever months later runs look at, until it is mended."""
+"""A bad month stays bad, whichever months later runs look at, until it is fixed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""A user's package: features whose code lies in several modules, written to a folder and imported from there."""
+"""A user's package: features whose code is in several modules, written to a folder and imported from there."""
 
 import importlib
 import sys

@@ -79,7 +79,7 @@ def test_ma_alignment_counts_each_pair_for_a_half() -> None:
 
 def test_macd_of_a_steady_rise_settles_where_its_means_lag_apart() -> None:
     steady = [float(n) for n in range(1, 600)]
-    # an exponential mean of span n lags (n − 1) / 2 bars: MACD = 12.5 − 5.5 = 7 for ever, so it minus its signal is 0.
+    # an exponential mean of span n lags (n − 1) / 2 bars: MACD = 12.5 − 5.5 = 7 forever, so it minus its signal is 0.
     assert last("macd_diff", steady) == pytest.approx(0.0, abs=1e-9)
 
 

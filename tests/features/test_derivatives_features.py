@@ -76,7 +76,7 @@ def newest(rows: Rows, known_after: timedelta, opens: datetime) -> tuple[Any, ..
 
 
 def mean(pairs: list[tuple[datetime, float | None]], last: datetime, period: timedelta, before: timedelta) -> Any:
-    """Mean of what lies in a period that ends with a row, if a row lies shortly before it."""
+    """Mean of what is in a period that ends with a row, if a row lies shortly before it."""
     end = minute(last)
     if not any(end - period - before < minute(time) <= end - period for time, _ in pairs):
         return None

@@ -81,7 +81,7 @@ def lake(tmp_path: Path) -> DiskLake:
 
 
 def rebuilt(lake: DiskLake, root: Path, now: datetime) -> DiskLake:
-    """A lake with the same raw tables, everything else built anew."""
+    """A lake with the same raw tables, everything else built again."""
     other = DiskLake(root, catalog, MONTHS)
     for name in catalog.raws:
         for month in lake.table(name).months():

@@ -1,4 +1,4 @@
-"""An exchange that lies in one run costs no candle for good: what it said is doubted, listed, and asked for again."""
+"""An exchange that is in one run costs no candle for good: what it said is doubted, listed, and asked for again."""
 
 import gzip
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The sample market is the same for ever, on every machine, and has what a real market has."""
+"""The sample market is the same forever, on every machine, and has what a real market has."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -91,7 +91,7 @@ def test_a_model_and_one_that_was_replaced_are_named(root: UPath) -> None:
         place.write_text(place.read_text().replace('"states": ', '"states": 1'))
         said = damage(root, catalog, place)
         assert said is not None
-        assert said.startswith(f"{place} is no whole model")
+        assert said.startswith(f"{place} is not a whole model")
 
 
 def test_rows_that_are_not_those_of_their_notes_are_named_in_a_file_without_a_checksum(root: UPath) -> None:

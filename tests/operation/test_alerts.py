@@ -1,4 +1,4 @@
-"""Alerts: told once, repeated when they last, over when they end, and never lost when the receiver is away."""
+"""Alerts: sent once, repeated when they last, over when they end, and never lost when the receiver is away."""
 
 import dataclasses
 import json

@@ -70,7 +70,7 @@ def test_kills_at_any_moment_lose_nothing(tmp_path: Path, count: Callable[..., i
             if not owed:
                 break
             one.keep_up(0.5)
-        # what was lost is asked for again after ten minutes at the latest, and published after it was computed.
+        # what was lost is requested again after ten minutes at the latest, and published after it was computed.
         for minutes in (11, 22, 33):
             one.set_clock(last + timedelta(minutes=minutes))
             settled = one.wait(

@@ -134,7 +134,7 @@ def test_a_regime_model_that_is_not_whole_is_missing_and_is_made_again(platform:
     prices = pl.DataFrame({"symbol": "BTC", "event_timestamp": [datetime(2024, 2, 10, tzinfo=UTC)]})
     Table(UPath(platform), "price_features").publish("2024-02", prices)
     read = Reading(UPath(platform), catalog, regime_features, timedelta(hours=1))
-    with pytest.raises(InputError, match=r"2024-02\.json is no whole model .*'regime_model' for 2024-02 again"):
+    with pytest.raises(InputError, match=r"2024-02\.json is not a whole model .*'regime_model' for 2024-02 again"):
         read("regime_model", ["2024-01", "2024-02"], None, None)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong is seen from Dagster's records, told once, and over when a later run of any kind mends it."""
+"""What is wrong is seen from Dagster's records, reported once, and over when a later run of any kind fixes it."""
 
 import sys
 from collections.abc import Callable, Iterator

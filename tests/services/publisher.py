@@ -1,4 +1,4 @@
-"""A process that publishes whole cross-sections for ever, to be killed: `python publisher.py URL SYMBOLS`."""
+"""A process that publishes whole cross-sections forever, to be killed: `python publisher.py URL SYMBOLS`."""
 
 import sys
 from itertools import count

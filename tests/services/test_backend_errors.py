@@ -64,7 +64,7 @@ def test_a_replaced_file_is_read_by_who_had_the_old_one_open(tmp_path: Path) -> 
 
 
 def test_a_file_whose_log_was_removed_is_refused_by_who_had_it_open(tmp_path: Path) -> None:
-    """SQLite itself would go on with the old rows for ever, and write them over a copy that was restored in place."""
+    """SQLite itself would go on with the old rows forever, and write them over a copy that was restored in place."""
     url = f"sqlite:///{tmp_path}/online.db"
     reader = connect(url)
     reader.write("t", [row(1)])

@@ -1,4 +1,4 @@
-"""What each database promises about guarded rows, whatever lies in them."""
+"""What each database promises about guarded rows, whatever is in them."""
 
 from itertools import permutations
 from typing import Any, LiteralString

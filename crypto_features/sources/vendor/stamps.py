@@ -145,7 +145,7 @@ def _digits(number: pl.Expr, length: int) -> pl.Expr:
 
 def _from_text(value: pl.Expr, form: str, zone: str | None) -> pl.Expr:
     if "%M" not in form and ("%H" in form or "%I" in form):
-        value, form = value + ":00", form + ":%M"  # an hour alone is no time to the parser.
+        value, form = value + ":00", form + ":%M"  # an hour alone is not a time to the parser.
     time = value.str.to_datetime(form, strict=False, time_unit="us")
     if form.endswith("z"):
         return time.cast(UTC)

@@ -35,6 +35,6 @@ def checked(url: str, server: str) -> str:
 def no_address(server: str) -> SettingsError:
     """The error over an address that cannot be one of that server."""
     return SettingsError(
-        f"this is no address of {server}; expected {_FORMS[server][1]}. Percent-encode the user and the password: "
+        f"this is not an address of {server}; expected {_FORMS[server][1]}. Percent-encode the user and the password: "
         "%40 for @, %3A for :, %2F for /, %3F for ?, %23 for #, %25 for %."
     )

@@ -37,7 +37,7 @@ class ViewAnswer:
     Args:
         view: Name of the view, with alias and version as asked for.
         names: Feature names in the response.
-        kinds: For each feature the field of a Feast value that it lies in.
+        kinds: For each feature the field of a Feast value that it is in.
         columns: For each feature its values; withheld and missing ones are `None`.
         statuses: For each entity what came of its row.
         events: For each entity the event time of its row in microseconds, also if it is withheld.

@@ -26,7 +26,7 @@ Packer = Callable[[Sequence[Any]], bytes]
 
 
 def kind_of(value_type_name: str) -> str:
-    """The field of a Feast value that a value type, such as `DOUBLE`, lies in; `value` for all but plain scalars."""
+    """The field of a Feast value that a value type, such as `DOUBLE`, is in; `value` for all but plain scalars."""
     kind = f"{value_type_name.lower()}_val"
     return kind if kind in _KINDS else "value"
 
@@ -101,7 +101,7 @@ def unpack_columns(payloads: Sequence[bytes | None], wanted: Sequence[tuple[str,
 
 
 class _Layout:
-    """Where each feature lies in the rows that begin with one header."""
+    """Where each feature is in the rows that begin with one header."""
 
     def __init__(self, head: bytes) -> None:
         start = _LENGTH.size if _LENGTH.unpack_from(head)[0] < _LONG else _LENGTH.size + _SIZE.size

@@ -1,4 +1,4 @@
-"""Where the rows of a view lie in the online store."""
+"""Where the rows of a view are in the online store."""
 
 from hashlib import blake2b
 

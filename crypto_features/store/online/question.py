@@ -76,7 +76,7 @@ def answered(
 
 @lru_cache(maxsize=256)
 def kind_of_type(dtype: FeastType) -> str:
-    """The field of a Feast value that values of a Feast type lie in."""
+    """The field of a Feast value that values of a Feast type are in."""
     return kind_of(dtype.to_value_type().name)
 
 

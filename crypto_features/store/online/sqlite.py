@@ -176,7 +176,7 @@ class SqliteBackend:
 
     def _opened(self) -> _Opened:
         opened: _Opened | None = getattr(self._local, "opened", None)
-        # A connection must not cross a fork; and of a file that was replaced it goes on reading the old one for ever.
+        # A connection must not cross a fork; and of a file that was replaced it goes on reading the old one forever.
         if opened is None or opened.process != os.getpid() or opened.file != _identity(self.path):
             self.close()
             try:
