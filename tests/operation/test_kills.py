@@ -50,7 +50,7 @@ def test_kills_at_any_moment_lose_nothing(tmp_path: Path, count: Callable[..., i
     data = tmp_path / "data"
     with platform(tmp_path, "2024-01", first) as (one, instance):
         started = time.monotonic()
-        assert one.wait(lambda: reached(data, "training/ml_training_features") is not None and idle(instance), 240)
+        assert one.wait(lambda: reached(data, "training/ml_training_features") is not None and idle(instance), 600)
         filled = time.monotonic() - started
         moments = sorted(dice.sample(range(ticks), min(kills, ticks)))
         plan = {tick: KINDS[i % len(KINDS)] for i, tick in enumerate(dice.sample(moments, len(moments)))}
