@@ -80,7 +80,7 @@ def test_kills_at_any_moment_lose_nothing(tmp_path: Path, count: Callable[..., i
                     and stale(one.environment) == []
                     and not differences(data, one.environment)
                 ),
-                150,
+                600,
             )
             if settled:
                 break
