@@ -11,6 +11,7 @@ from crypto_features.catalogs import current_catalog
 from crypto_features.errors import CryptoFeaturesError, SettingsError
 from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.bars import bar_table
+from crypto_features.graph.catalog_page import catalog_page
 from crypto_features.graph.checks import every_check
 from crypto_features.graph.feast_registry import feast_registry
 from crypto_features.graph.features import feature_table
@@ -60,6 +61,7 @@ def build(settings: Settings, market: Source | None = None) -> dg.Definitions:
                     for group in catalog.groups.values()
                 ),
                 *(training_set(settings, one, catalog, months) for one in catalog.training),
+                catalog_page(settings, catalog, [key for check in checks for key in check.check_keys]),
             ]
         ),
         asset_checks=checks,

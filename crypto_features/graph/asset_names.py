@@ -19,5 +19,10 @@ def plan_asset(catalog: Catalog) -> str:
     return _own(catalog.project, "recompute_plan")
 
 
+def page_asset(catalog: Catalog) -> str:
+    """The asset that writes the page of a catalog."""
+    return _own(catalog.project, "catalog")
+
+
 def _own(project: str, asset: str) -> str:
     return asset if project == SHIPPED else f"{project}/{asset}"

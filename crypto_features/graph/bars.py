@@ -1,5 +1,7 @@
 """Tables of longer bars, resampled from the current candles."""
 
+from functools import partial
+
 import dagster as dg
 
 from crypto_features import clock
@@ -9,7 +11,7 @@ from crypto_features.graph.conditions import fills
 from crypto_features.graph.describe import BAR_COLUMNS, lineage_of
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import SINGLE_RUN, reaching, selected
-from crypto_features.graph.publish import publish
+from crypto_features.graph.publish import publish, timed
 from crypto_features.graph.table_age import overdue
 from crypto_features.lake.reading import Reading
 from crypto_features.settings import Settings
@@ -49,9 +51,9 @@ def bar_table(settings: Settings, bars: Bars, months: dg.PartitionsDefinition[st
         read = Reading(lake.path, current_catalog(), bars, lake.interval)
         for month in selected(context):
             if month in published:
-                rows = bars.compute(read, month, None, terms)
+                rows, cost = timed(partial(bars.compute, read, month, None, terms))
                 defined = current_definitions()[bars.name]
-                notes = partition_metadata(rows, feature_versions(bars.name), read.digests(), defined)
+                notes = partition_metadata(rows, feature_versions(bars.name), read.digests(), defined) | cost
                 if pending := bars.due(read, month, terms):
                     notes[WAITS_UNTIL] = pending.isoformat()
                 publish(context, table, month, rows, provenance=notes)

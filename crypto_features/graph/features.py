@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -17,7 +18,7 @@ from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.leak_gate import leak_check, pass_gate
 from crypto_features.graph.partitions import SINGLE_RUN, reaching, selected
 from crypto_features.graph.pictures import pictures
-from crypto_features.graph.publish import each_kept, publish
+from crypto_features.graph.publish import each_kept, publish, timed
 from crypto_features.graph.source_code import declared_in
 from crypto_features.graph.table_age import overdue
 from crypto_features.known.created import with_created
@@ -77,11 +78,11 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
         late = _late(settings, group, selected(context))
         with each_kept(context) as done:
             for month in selected(context):
-                frame = group.compute(read, month, None, terms)
+                frame, cost = timed(partial(group.compute, read, month, None, terms))
                 frame = _created(frame, lake.table(group.name), month, reach(group, settings.interval), late)
                 provenance = partition_metadata(frame, fingerprints, read.digests(), defined)
                 keep(lake.table(group.name), month, fingerprints, pinned=pinned)
-                publish(context, lake.table(group.name), month, frame, provenance=provenance)
+                publish(context, lake.table(group.name), month, frame, provenance=provenance | cost)
                 done.append(month)
         newest = lake.table(group.name).months()[-1:]
         if newest and newest[0] in done:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+from upath import UPath
 
 from crypto_features.catalogs import current_catalog
 from crypto_features.compute.resample import resample
@@ -31,6 +32,8 @@ from crypto_features.versions.probe_market import COLUMNS, DAYS, probe_candle
 
 CHECK = "leak_tested"
 LIST = "leak_tested.json"
+SEEN = ".leak_tested"
+"""The folder below the data folder that notes which versions passed on which symbols."""
 SHOWN = 20
 _HELD = pl.Schema({"symbol": pl.String, "candles": pl.Int64})
 
@@ -59,7 +62,7 @@ def pass_gate(context: dg.AssetExecutionContext, lake: LakeResource, group: Feat
     if _shipped().get(group.name) == version:
         return dg.AssetCheckResult(check_name=CHECK, passed=True, description=f"Version {version} is leak-tested.")
     candles = stretches(lake, probe_candle(group))
-    seen = lake.path / ".leak_tested" / f"{group.name}-{version}-{_digest(candles['symbol'].unique())}"
+    seen = lake.path / SEEN / f"{group.name}-{version}-{_digest(candles['symbol'].unique())}"
     if seen.exists():
         return dg.AssetCheckResult(check_name=CHECK, passed=True, description=f"Version {version} is leak-tested.")
     report = leak_test(group, by_name=candles)
@@ -122,20 +125,43 @@ def tested_version(group: FeatureGroup) -> str:
     return combined({**feature_versions(group.name), **defined, **windows})
 
 
+def verdict(root: UPath, group: FeatureGroup) -> str:
+    """What the leak test of the present version said, with its probes; empty if it did not run on this data folder.
+
+    Args:
+        root: The data folder.
+        group: The group.
+    """
+    version = tested_version(group)
+    if _shipped().get(group.name) == version:
+        return _list()[group.name]["report"]
+    seen = root / SEEN
+    found = sorted(seen.glob(f"{group.name}-{version}-*"), key=str) if seen.is_dir() else []
+    return found[-1].read_text() if found else ""
+
+
 def _digest(symbols: pl.Series) -> str:
     return hashlib.blake2b(",".join(symbols.sort()).encode(), digest_size=6).hexdigest()
 
 
 def _shipped() -> dict[str, str]:
-    shipped: dict[str, str] = json.loads((files("crypto_features.graph") / LIST).read_text())
-    return shipped
+    return {name: tested["version"] for name, tested in _list().items()}
+
+
+def _list() -> dict[str, dict[str, str]]:
+    """By group the version that passed, and what its leak test said."""
+    listed: dict[str, dict[str, str]] = json.loads((files("crypto_features.graph") / LIST).read_text())
+    return listed
 
 
 def main() -> None:
     """Leak-test every group, the optional ones too, and write the list of versions that passed."""
     os.environ.setdefault("CRYPTO_FEATURES_DERIVATIVES_SOURCE", "archive")  # without it there is no such group.
+    reports = [(group, leak_test(group)) for group in current_catalog().groups.values()]
     passed = {
-        name: tested_version(group) for name, group in current_catalog().groups.items() if leak_test(group).passed
+        group.name: {"version": tested_version(group), "report": str(report)}
+        for group, report in reports
+        if report.passed
     }
     Path(__file__).with_name(LIST).write_text(json.dumps(passed, indent=1) + "\n")
 

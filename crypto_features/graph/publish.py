@@ -1,6 +1,7 @@
 """Publishing one month of a table and recording what was published."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
@@ -9,7 +10,7 @@ import polars as pl
 from crypto_features import clock
 from crypto_features.graph.describe import rows_of
 from crypto_features.lake.table import Table
-from crypto_features.versions.provenance import PUBLISHED_AT
+from crypto_features.versions.provenance import CPU_MS, PUBLISHED_AT
 
 
 @contextmanager
@@ -51,6 +52,12 @@ def publish(
         },
         partition_key=month,
     )
+
+
+def timed(compute: Callable[[], pl.DataFrame]) -> tuple[pl.DataFrame, dict[str, str]]:
+    """What a computation gives, and the note of the processor time that this process spent on it."""
+    began = time.process_time()
+    return compute(), {CPU_MS: f"{(time.process_time() - began) * 1000:.0f}"}
 
 
 def last_metadata(instance: dg.DagsterInstance, asset: str) -> Mapping[str, dg.MetadataValue]:

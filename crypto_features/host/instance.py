@@ -38,13 +38,7 @@ def dagster_home(settings: Settings) -> Path:
     Raises:
         SettingsError: if it cannot be created or written to, or one of its files is damaged.
     """
-    named = os.environ.get("DAGSTER_HOME")
-    if named:
-        home = Path(named).absolute()
-    elif (folder := on_disk(settings.root)) is not None:
-        home = folder / "dagster"
-    else:
-        home = Path.cwd() / ".dagster"
+    home = _home(settings)
     try:
         _prepare(home)
     except OSError as error:
@@ -54,6 +48,20 @@ def dagster_home(settings: Settings) -> Path:
         ) from None
     _require_whole(home)
     return home
+
+
+def recorded(settings: Settings) -> bool:
+    """Whether Dagster's home is there already; looking for it makes none."""
+    return (_home(settings) / "dagster.yaml").is_file()
+
+
+def _home(settings: Settings) -> Path:
+    named = os.environ.get("DAGSTER_HOME")
+    if named:
+        return Path(named).absolute()
+    if (folder := on_disk(settings.root)) is not None:
+        return folder / "dagster"
+    return Path.cwd() / ".dagster"
 
 
 def _prepare(home: Path) -> None:

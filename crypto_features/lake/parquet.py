@@ -96,6 +96,25 @@ class ParquetFile:
             raise self.broken("its notes are not those that were written")
         return found
 
+    def sizes(self) -> tuple[int, dict[str, int]]:
+        """How many rows it has, and how many bytes of it each column takes; no value is read.
+
+        Raises:
+            UnreadableTableError: if it is not a whole Parquet file.
+        """
+        with self.path.open("rb") as file:
+            self._check_ends(file)
+            try:
+                footer = pq.read_metadata(file)
+            except _DAMAGED as error:
+                raise self.broken(str(error)) from None
+        taken: dict[str, int] = {}
+        for group in map(footer.row_group, range(footer.num_row_groups)):
+            for column in map(group.column, range(group.num_columns)):
+                name = column.path_in_schema.partition(".")[0]
+                taken[name] = taken.get(name, 0) + column.total_compressed_size
+        return footer.num_rows, taken
+
     def check(self) -> None:
         """Read every value.
 

@@ -200,6 +200,16 @@ class Table:
             raise self._unpublished(month, _months(self.folder))
         return self._file(month).notes()
 
+    def sizes(self, month: str) -> tuple[int, dict[str, int]]:
+        """How many rows the partition has, and how many bytes each column takes on disk.
+
+        Raises:
+            UnknownNameError, UnreadableTableError: as `read`.
+        """
+        if not self.path(month).exists():
+            raise self._unpublished(month, _months(self.folder))
+        return self._file(month).sizes()
+
     def digest(self, month: str) -> str:
         """Digest of the partition's rows without `known_at` and `created_timestamp`: equal rows, equal digest.
 

@@ -105,6 +105,20 @@ class FeastResource(dg.ConfigurableResource[None]):
         views = session.feature_store().list_feature_views()
         return {view.name: [feature.name for feature in view.features] for view in views}
 
+    def versions(self) -> dict[str, list[tuple[str, datetime]]]:
+        """By registered view, the number of each of its versions and when that was registered."""
+        try:
+            store = session.applied_store()
+        except NotAppliedError:
+            return {}
+        return {
+            view.name: [
+                (one["version"], clock.as_utc(one["created_timestamp"]))
+                for one in store.registry.list_feature_view_versions(view.name, store.project)
+            ]
+            for view in store.list_feature_views()
+        }
+
     def disabled(self) -> dict[str, str]:
         """Why each view or symbol that is switched off is, by its name."""
         return switch.disabled()

@@ -19,6 +19,8 @@ DEFINITIONS = "definitions"
 """Metadata key: the digest of each feature's definition, as JSON."""
 PUBLISHED_AT = "published_at"
 """Metadata key: when a partition was published, ISO 8601."""
+CPU_MS = "cpu_ms"
+"""Metadata key: how many milliseconds of processor time reading the inputs and computing the rows took."""
 SERVICE = "service"
 """Metadata key of a training set: the service, the features that it reads by view, and the versions that it pins."""
 

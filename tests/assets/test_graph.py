@@ -36,6 +36,7 @@ def test_one_run_builds_every_asset(built: list[Built]) -> None:
         "online_store/regime_features",
         "online_store/trading_signals",
         "training/ml_training_features",
+        "catalog",
     ]
 
 

@@ -35,6 +35,7 @@ def test_no_asset_is_executable_in_both(locations: tuple[dg.Definitions, dg.Defi
         "training/my_desk/momentum_features",
         "my_desk/feast_registry",
         "my_desk/recompute_plan",
+        "my_desk/catalog",
     }
 
 
