@@ -85,6 +85,10 @@ def readers_of_column(catalog: Catalog, table: str, column: str) -> tuple[Reader
 
 
 def _computed_from(catalog: Catalog, table: str, column: str) -> Iterator[Reader]:
+    group = catalog.groups.get(table)
+    for feature in () if group is None else group.features:
+        if feature.expression is not None and column in {*feature.expression.meta.root_names()} - {feature.name}:
+            yield Reader("column", f"{table}.{feature.name}", table)
     for other in catalog.tables.values():
         own = lineage(other) if isinstance(other, FeatureGroup) else other.sources
         for name, sources in own.items():

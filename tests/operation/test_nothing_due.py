@@ -33,7 +33,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "CRYPTO_FEATURES_START": "2024-01",
         "DAGSTER_HOME": str(folder / "home"),
     }
-    assert "14 assets in" in run(found)
+    assert "15 assets in" in run(found)
     return found
 
 
