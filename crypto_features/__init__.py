@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from crypto_features.leak import Leak as Leak
     from crypto_features.leak import LeakReport as LeakReport
     from crypto_features.leak import leak_test as leak_test
+    from crypto_features.report import FeatureReport as FeatureReport
+    from crypto_features.report import feature_report as feature_report
     from crypto_features.store import ConsumedError as ConsumedError
     from crypto_features.store import ParityReport as ParityReport
     from crypto_features.store import parity as parity
@@ -95,6 +97,7 @@ _HOMES = {
         "CryptoFeaturesError InputError PermanentError SettingsError TransientError UnknownNameError"
     ),
     "crypto_features.leak": "Leak LeakReport leak_test",
+    "crypto_features.report": "FeatureReport feature_report",
     "crypto_features.store": "ConsumedError ParityReport parity",
     "crypto_features.tables.bars": "Bars",
     "crypto_features.tables.borrowed": "Borrowed",

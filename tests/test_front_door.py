@@ -104,6 +104,7 @@ training: pd.DataFrame = cf.get_training_features(entities, "service")
 shares: pd.DataFrame = cf.get_training_completeness(entities, "service")
 online: cf.OnlineFeatures = cf.get_online_features(["BTC"], "service")
 held: cf.ParityReport = cf.parity("moves")
+judged: cf.FeatureReport = cf.feature_report("moves:one", horizons=[1, 5])
 cf.materialize_features()
 cf.validate_feature_freshness()
 

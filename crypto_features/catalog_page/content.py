@@ -37,7 +37,7 @@ from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table
 from crypto_features.tables.training import TrainingSet
 
-MOST_TIMES = 1000
+MOST_TIMES = 1500
 """Times over which the reports on features go, spread over all that is published."""
 DRIFT = "drift"
 """A check whose name has this in it watches drift."""

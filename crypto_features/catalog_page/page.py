@@ -118,7 +118,9 @@ def _between(row: dict[str, float | None]) -> str:
 
 def _signed(value: float | None, digits: int = 3) -> str:
     """A number with its sign and a real minus; a dash for none."""
-    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+    if value is None:
+        return "–"
+    return f"{round(value, digits) or 0.0:+.{digits}f}".replace("-", "−")
 
 
 def _text(name: str) -> str:

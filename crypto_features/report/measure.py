@@ -38,6 +38,7 @@ class FeatureReport:
         feature: What was looked at.
         method: How its values are compared.
         bar: Length of a bar, the unit of horizons and delays.
+        stride: How many bars lie between one time that counts and the next: 1 if every bar does.
         symbols: How many symbols it has.
         first: The first time that counts, UTC.
         last: The last one.
@@ -55,6 +56,7 @@ class FeatureReport:
     feature: str
     method: Method
     bar: timedelta
+    stride: int
     symbols: int
     first: datetime | None
     last: datetime | None
@@ -149,6 +151,7 @@ def _report(
         feature=feature,
         method=method,
         bar=returns.bar,
+        stride=returns.stride,
         symbols=int(there.any(axis=0).sum()),
         first=times[int(span[0])] if span.size else None,
         last=times[int(span[-1])] if span.size else None,

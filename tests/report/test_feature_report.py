@@ -10,10 +10,14 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy import stats
 
-from crypto_features.errors import InputError
-from crypto_features.report import FeatureReport, forward_returns, measure
+from crypto_features import catalogs
+from crypto_features.errors import InputError, UnknownNameError
+from crypto_features.lake.table import stored
+from crypto_features.report import FeatureReport, feature_report, forward_returns, measure
 from crypto_features.report.bootstrap import block_length, student
 from crypto_features.report.ranks import row_ranks
+from crypto_features.settings import Settings
+from tests.catalog_page import desk
 from tests.report.panels import DAY, START, drifting, rows, wander
 
 HORIZONS = (1, 5, 20)
@@ -238,3 +242,39 @@ def test_what_cannot_be_ranked_or_reached_is_refused() -> None:
         forward_returns(closes, bar=DAY, horizons=[0, 1])
     with pytest.raises(InputError, match="closes of 0 bars"):
         forward_returns(closes.clear(), bar=DAY, horizons=[1])
+
+
+@pytest.fixture
+def _desk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalog of this process is a desk's."""
+    monkeypatch.setattr(catalogs, "_load", lambda _: desk.catalog)
+
+
+@pytest.mark.usefixtures("_desk")
+def test_a_published_feature_is_reported_by_its_name() -> None:
+    desk.fill(desk.catalog)
+    settings = Settings.load()
+    days = desk.market(6, 120).select("symbol", pl.col("open_time") + DAY, "close")
+    values = stored(settings.root, desk.catalog, "momentum").read()
+    regimes = values.group_by("event_timestamp", pl.col("side").alias("regime")).len().drop_nulls()
+    most = regimes.sort("event_timestamp", "len", "regime", descending=[False, True, False]).unique(
+        "event_timestamp", keep="first", maintain_order=True
+    )
+    returns = forward_returns(days.rename({"open_time": "event_timestamp"}), bar=DAY, horizons=[1, 5], regimes=most)
+    expected = measure(["return_3"], values, returns)["return_3"]
+    found = feature_report("momentum:return_3", horizons=[5, 1])
+    assert found.feature == "momentum:return_3"
+    assert_frame_equal(found.by_horizon, expected.by_horizon)
+    assert_frame_equal(found.by_regime, expected.by_regime)
+    with pytest.raises(UnknownNameError, match="did you mean 'return_3'"):
+        feature_report("momentum:return_4")
+    with pytest.raises(InputError, match="the form view:feature"):
+        feature_report("return_3")
+    with pytest.raises(InputError, match="longer than the data, which has closes of 120 bars"):
+        feature_report("momentum:return_3", horizons=[120])
+
+
+@pytest.mark.usefixtures("_desk")
+def test_a_report_before_anything_is_published_names_what_to_materialize() -> None:
+    with pytest.raises(UnknownNameError, match="Materialize the asset 'momentum' first"):
+        feature_report("momentum:return_3")
