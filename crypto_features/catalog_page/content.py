@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
@@ -20,9 +22,9 @@ from crypto_features.catalog_page.entries import Around, Check, FeatureEntry, Ta
 from crypto_features.durations import spoken
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake.models import whole_models
-from crypto_features.lake.table import stored
+from crypto_features.lake.table import Table, stored
 from crypto_features.report import FeatureReport, measure
-from crypto_features.report.published import HORIZONS, returns_of
+from crypto_features.report.published import regimes_of, returns_of
 from crypto_features.settings import Settings
 from crypto_features.tables.artefact import opened
 from crypto_features.tables.bars import Bars
@@ -34,13 +36,26 @@ from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.raw import RawTable
-from crypto_features.tables.table import Table
+from crypto_features.tables.table import Table as Declared
 from crypto_features.tables.training import TrainingSet
 
 MOST_TIMES = 1500
 """Times over which the reports on features go, spread over all that is published."""
 DRIFT = "drift"
 """A check whose name has this in it watches drift."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What every entry is made from."""
+
+    settings: Settings
+    catalog: Catalog
+    around: Around
+    regimes: pl.DataFrame | None
+
+    def stored(self, table: str) -> Table:
+        return stored(self.settings.root, self.catalog, table)
 
 
 def content(settings: Settings, catalog: Catalog, around: Around) -> tuple[TableEntry, ...]:
@@ -51,23 +66,28 @@ def content(settings: Settings, catalog: Catalog, around: Around) -> tuple[Table
         catalog: The catalog.
         around: What is known apart from the data folder's tables.
     """
-    tables = [_table(settings, catalog, table, around) for table in catalog.tables.values()]
-    return (*tables, *(_training(settings, catalog, one, around) for one in catalog.training))
+    regimes = None
+    with suppress(InputError):  # of a damaged table the page says so where it shows the table.
+        regimes = regimes_of(settings.root, catalog)
+    known = _Known(settings, catalog, around, regimes)
+    tables = [_table(known, table) for table in catalog.tables.values()]
+    return (*tables, *(_training(known, one) for one in catalog.training))
 
 
-def _table(settings: Settings, catalog: Catalog, table: Table, around: Around) -> TableEntry:
+def _table(known: _Known, table: Declared) -> TableEntry:
+    settings, catalog, around = known.settings, known.catalog, known.around
     name, place = table.name, declared_at(table)
     facts = [("Bars", clock_text(table, settings.interval))]
     facts += [("Declared in", f"{place.module}, line {place.line}")] if place else []
     facts += [("Project", table.project)] if table.project else []
-    files = None if isinstance(table, FittedModel) else kept.stored_of(stored(settings.root, catalog, name))
+    files = None if isinstance(table, FittedModel) else kept.stored_of(known.stored(name))
     versions = files.versions() if files is not None else kept.versions(_notes(settings, name))
     features: tuple[FeatureEntry, ...] = ()
     if files is not None:
         facts += _of_files(files)
     if isinstance(table, FeatureGroup):
         facts.append(("Served for", spoken(table.time_to_live(settings.interval))))
-        features = _features(settings, catalog, table, files or kept.NOTHING, around)
+        features = _features(known, table, files or kept.NOTHING)
     leak = around.leaks.get(name, "")
     return TableEntry(
         name,
@@ -90,8 +110,8 @@ def _table(settings: Settings, catalog: Catalog, table: Table, around: Around) -
     )
 
 
-def _training(settings: Settings, catalog: Catalog, training: TrainingSet, around: Around) -> TableEntry:
-    files = kept.stored_of(stored(settings.root, catalog, training.name))
+def _training(known: _Known, training: TrainingSet) -> TableEntry:
+    files, catalog = kept.stored_of(known.stored(training.name)), known.catalog
     service = training.service
     columns = [
         (f.name, f.unit, str(f.column_type), f"{view}: {f.description}")
@@ -107,19 +127,21 @@ def _training(settings: Settings, catalog: Catalog, training: TrainingSet, aroun
         reads=(training.rows.name, *service.features),
         columns=columns,
         versions=files.versions(),
-        checks=around.checks.get(training.name, ()),
+        checks=known.around.checks.get(training.name, ()),
         assets=[("training set", training.name)],
     )
 
 
-def _features(
-    settings: Settings, catalog: Catalog, group: FeatureGroup, files: kept.Stored, around: Around
-) -> tuple[FeatureEntry, ...]:
-    names = [*group.columns]
-    rows = kept.read(stored(settings.root, catalog, group.name), files, ["symbol", "event_timestamp", *names])
-    reports = _reports(settings, catalog, group, rows)
-    shown = kept.symbols_shown(rows)
-    drift = tuple(check for check in around.checks.get(group.name, ()) if DRIFT in check.name)
+def _features(known: _Known, group: FeatureGroup, files: kept.Stored) -> tuple[FeatureEntry, ...]:
+    catalog, table = known.catalog, known.stored(group.name)
+    try:
+        rows = kept.read(table, files, ["symbol", "event_timestamp", *group.columns])
+        reports = _reports(known, group, rows)
+    except InputError as error:  # a damaged month, which it names.
+        rows = kept.read(table, kept.NOTHING, ())
+        reports = dict.fromkeys(group.columns, str(error))
+    newest = kept.by_symbol(rows)
+    drift = tuple(check for check in known.around.checks.get(group.name, ()) if DRIFT in check.name)
     return tuple(
         FeatureEntry(
             feature.name,
@@ -131,7 +153,7 @@ def _features(
             versions=files.versions(feature.name),
             nulls=kept.null_share(rows[feature.name]) if feature.name in rows.columns else None,
             distribution=kept.distribution(rows[feature.name]) if feature.name in rows.columns else None,
-            curves=kept.curves(rows, feature.name, shown) if feature.name in rows.columns else (),
+            curves=kept.curves(newest, feature.name) if feature.name in rows.columns else (),
             report=reports[feature.name],
             drift=_of_feature(drift, feature.name),
         )
@@ -139,9 +161,7 @@ def _features(
     )
 
 
-def _reports(
-    settings: Settings, catalog: Catalog, group: FeatureGroup, rows: pl.DataFrame
-) -> Mapping[str, FeatureReport | str]:
+def _reports(known: _Known, group: FeatureGroup, rows: pl.DataFrame) -> Mapping[str, FeatureReport | str]:
     """The report on each feature, or why there is none."""
     ranked = [f.name for f in group.features if f.column_type.is_numeric() or f.column_type == pl.Boolean()]
     there = [name for name in ranked if name in rows.columns and rows[name].null_count() < rows.height]
@@ -150,7 +170,7 @@ def _reports(
     if not there:
         return others
     try:
-        returns = returns_of(settings, catalog, group, horizons=HORIZONS, most_times=MOST_TIMES)
+        returns = returns_of(known.settings, known.catalog, group, regimes=known.regimes, most_times=MOST_TIMES)
     except (InputError, UnknownNameError) as error:
         return {**others, **dict.fromkeys(there, f"There is no report: {error}")}
     return {**others, **measure(there, rows, returns)}
@@ -175,7 +195,7 @@ def _of_files(files: kept.Stored) -> list[tuple[str, str]]:
     return facts
 
 
-def _columns(table: Table) -> list[tuple[str, str, str, str]]:
+def _columns(table: Declared) -> list[tuple[str, str, str, str]]:
     if isinstance(table, RawTable):
         return [(c.name, c.unit, str(c.dtype), c.description) for c in table.rows.columns]
     if isinstance(table, Bars):

@@ -1,7 +1,8 @@
 """What a data folder holds of a table, as the page shows it: months, versions, values and what they cost."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -105,31 +106,30 @@ def versions(notes: Mapping[str, Mapping[str, str]], column: str | None = None) 
     return tuple(Version(mark, r[0][1], r[-1][1], len(r), max(at for *_, at in r)) for mark, r in runs)
 
 
-def symbols_shown(rows: pl.DataFrame) -> tuple[str, ...]:
-    """The symbols that are drawn: those with most rows, then by name."""
+def by_symbol(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The newest rows of the symbols that are drawn: those with most rows, then by name."""
     counted = rows["symbol"].value_counts().sort("count", "symbol", descending=[True, False])
-    return tuple(sorted(counted["symbol"].head(SYMBOLS)))
+    shown = rows.filter(pl.col("symbol").is_in(counted["symbol"].head(SYMBOLS).implode()))
+    return {part["symbol"][0]: part.tail(BARS) for part in shown.partition_by("symbol", maintain_order=True)}
 
 
-def curves(rows: pl.DataFrame, column: str, symbols: Iterable[str]) -> tuple[Curve, ...]:
+def curves(newest: Mapping[str, pl.DataFrame], column: str) -> tuple[Curve, ...]:
     """The newest values of each symbol, thinned; nothing of what is not a number or a truth value.
 
     Args:
-        rows: `symbol`, `event_timestamp` and the column, in time order.
+        newest: By symbol, its newest rows in time order.
         column: Its name.
-        symbols: Those that are drawn.
     """
-    if not _is_number(rows.schema[column]):
+    if not all(_is_number(rows.schema[column]) for rows in newest.values()):
         return ()
-    return tuple(Curve(symbol, thinned(rows.filter(pl.col("symbol") == symbol)[column])) for symbol in symbols)
+    return tuple(Curve(symbol, thinned(rows[column].to_list())) for symbol, rows in newest.items())
 
 
-def thinned(values: pl.Series) -> tuple[float | None, ...]:
-    """Every third of the newest values, or so, the newest one included."""
-    newest = values.tail(BARS)
-    step = max(1, len(newest) // POINTS)
-    kept = newest.gather_every(step, (len(newest) - 1) % step) if len(newest) else newest
-    return tuple(v if v is not None and np.isfinite(v) else None for v in kept.cast(pl.Float64).to_list())
+def thinned(values: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Every third of 180 values, or so, the newest one included."""
+    step = max(1, len(values) // POINTS)
+    kept = values[(len(values) - 1) % step :: step] if values else ()
+    return tuple(None if value is None or not math.isfinite(value) else float(value) for value in kept)
 
 
 def null_share(values: pl.Series) -> float | None:
@@ -164,9 +164,11 @@ def distribution(values: pl.Series) -> Distribution | None:
 
 def read(table: Table, stored: Stored, columns: Sequence[str]) -> pl.DataFrame:
     """Columns of the newest months, null where a month was written without one; no rows where nothing is published."""
-    parts = [table.read([month], [name for name in columns if name in stored.columns[month]]) for month in stored.read]
-    if not parts:
+    if not stored.read:
         return pl.DataFrame(schema={"symbol": pl.String(), table.time: TIME})
+    if all({*columns} <= stored.columns[month] for month in stored.read):
+        return table.collect(table.scan(stored.read, columns)).sort("symbol", table.time)
+    parts = [table.read([month], [name for name in columns if name in stored.columns[month]]) for month in stored.read]
     return pl.concat(parts, how="diagonal_relaxed").sort("symbol", table.time)
 
 

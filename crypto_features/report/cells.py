@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from crypto_features.report.ranks import Floats
 
@@ -24,29 +26,32 @@ class Cells:
     times: pl.Series
     symbols: pl.Series
 
-    def placed(self, rows: pl.DataFrame, later: timedelta = timedelta(0)) -> Callable[[pl.Series], Floats]:
-        """A function that makes a matrix of a column of some rows.
+    def placed(self, rows: pl.DataFrame) -> Callable[[pl.Series, timedelta], Floats]:
+        """A function that makes matrices of the columns of some rows.
 
         Args:
             rows: `symbol` and `event_timestamp` of each row, which no two rows share.
-            later: How long after the time of its cell a value is taken.
 
         Returns:
-            It takes a column of numbers or truth values, in the order of the rows. A cell without a row, with a null or
-            with what is not finite is NaN.
+            It takes a column of numbers or truth values, in the order of the rows, and how long after the time of its
+            cell a value is taken. A cell without a row, with a null or with what is not finite is NaN.
         """
         codes = dict(zip(self.symbols, range(len(self.symbols)), strict=True))
-        coded = rows["symbol"].replace_strict(codes, default=None, return_dtype=pl.Int64)
-        mine = coded.is_not_null().to_numpy().nonzero()[0]
-        ticks = rows["event_timestamp"].to_physical().to_numpy() - later // MICROSECOND
-        across = np.searchsorted(moments := self.times.to_physical().to_numpy(), ticks[mine])
-        there = (across < len(moments)) & (np.append(moments, 0)[across] == ticks[mine])
-        taken = mine[there]
-        cell = across[there] * len(self.symbols) + coded.gather(taken).to_numpy()
+        coded = rows["symbol"].replace_strict(codes, default=-1, return_dtype=pl.Int64).to_numpy()
+        ticks, moments = (times.to_physical().to_numpy() for times in (rows["event_timestamp"], self.times))
 
-        def matrix(column: pl.Series) -> Floats:
+        @cache
+        def places(later: timedelta) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+            """Which rows are taken, and into which cells."""
+            wanted = ticks - later // MICROSECOND
+            across = np.searchsorted(moments, wanted)
+            taken = np.flatnonzero((coded >= 0) & (np.append(moments, np.iinfo(np.int64).min)[across] == wanted))
+            return taken, across[taken] * len(self.symbols) + coded[taken]
+
+        def matrix(column: pl.Series, later: timedelta) -> Floats:
+            taken, cell = places(later)
             values = np.full(len(moments) * len(self.symbols), np.nan)
-            values[cell] = column.cast(pl.Float64).fill_null(np.nan).to_numpy()[taken]
+            values[cell] = column.cast(pl.Float64).to_numpy()[taken]
             return finite(values).reshape(len(moments), len(self.symbols))
 
         return matrix

@@ -101,11 +101,16 @@ def measure(
             raise InputError(f"{name} is {dtype!r}, which has no ranks; a report needs numbers or truth values.")
     if not 0 < level < 1:
         raise InputError(f"level={level} is not a share between 0 and 1; expected such as 0.95.")
-    placed = {bars: returns.cells.placed(values, bars * returns.bar) for bars in (0, *returns.after)}
-    parts = _parts(returns)
+    placed, parts = returns.cells.placed(values), _parts(returns)
+    moved = (0, *returns.after)
     return {
         name: _report(
-            name, {bars: place(values[name]) for bars, place in placed.items()}, returns, parts, level=level, seed=seed
+            name,
+            {bars: placed(values[name], bars * returns.bar) for bars in moved},
+            returns,
+            parts,
+            level=level,
+            seed=seed,
         )
         for name in features
     }

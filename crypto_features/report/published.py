@@ -63,9 +63,19 @@ def returns_of(
     *,
     horizons: Sequence[int] = HORIZONS,
     delays: Sequence[int] = DELAYS,
+    regimes: pl.DataFrame | None = None,
     most_times: int | None = None,
 ) -> ForwardReturns:
     """The returns that followed the bars of a group, and the regimes in which they lay, as published.
+
+    Args:
+        settings: Of the platform.
+        catalog: Whose group it is.
+        group: The group.
+        horizons: Over how many bars.
+        delays: In bars.
+        regimes: What `regimes_of` gives, if it is read already.
+        most_times: As `forward_returns` takes it.
 
     Raises:
         InputError: if the bars have no prices, or a horizon is under 1 or longer than the published history.
@@ -81,7 +91,7 @@ def returns_of(
         bar=bar,
         horizons=sorted({*horizons}),
         delays=delays,
-        regimes=_regimes(settings.root, catalog),
+        regimes=regimes_of(settings.root, catalog) if regimes is None else regimes,
         most_times=most_times,
     )
 
@@ -89,12 +99,12 @@ def returns_of(
 def _closes(settings: Settings, catalog: Catalog, clock: Table) -> pl.DataFrame:
     table, raw = stored(settings.root, catalog, clock.name), isinstance(clock, RawTable)
     columns = ["symbol", "open_time", "close", *(["known_at"] if raw else [])]
-    bars = table.read(columns=columns)
+    bars = table.collect(table.scan(columns=columns))
     opened = pl.col("open_time") + clock.bar(settings.interval)
     return (current(bars) if raw else bars).select("symbol", opened.alias("event_timestamp"), "close")
 
 
-def _regimes(root: UPath, catalog: Catalog) -> pl.DataFrame | None:
+def regimes_of(root: UPath, catalog: Catalog) -> pl.DataFrame | None:
     """The most frequent label of each time, of the first text feature of a catalog whose unit is `label`."""
     labels = [
         (g, f) for g in catalog.groups.values() for f in g.features if (f.unit, f.column_type) == (LABEL, pl.String())
@@ -102,7 +112,7 @@ def _regimes(root: UPath, catalog: Catalog) -> pl.DataFrame | None:
     published = [(stored(root, catalog, group.name), label.name) for group, label in labels]
     for table, label in published:
         if table.months():
-            rows = table.read(columns=["event_timestamp", label]).drop_nulls()
+            rows = table.collect(table.scan(columns=["event_timestamp", label])).drop_nulls()
             counted = rows.group_by("event_timestamp", pl.col(label).alias("regime")).len()
             ordered = counted.sort("event_timestamp", "len", "regime", descending=[False, True, False])
             return ordered.group_by("event_timestamp", maintain_order=True).first().select("event_timestamp", "regime")

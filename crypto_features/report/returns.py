@@ -68,7 +68,8 @@ def forward_returns(
     cells = Cells(times, closes["symbol"].unique().sort())
     first = min(horizons)
     delayed = {*delays, *(delay + first for delay in delays)}
-    moved = {bars: cells.placed(closes, bars * bar)(closes["close"]) for bars in sorted({0, *horizons, *delayed})}
+    placed = cells.placed(closes)
+    moved = {bars: placed(closes["close"], bars * bar) for bars in sorted({0, *horizons, *delayed})}
     with np.errstate(divide="ignore", invalid="ignore"):
         after = {horizon: finite(moved[horizon] / moved[0] - 1) for horizon in horizons}
         later = {delay: finite(moved[delay + first] / moved[delay] - 1) for delay in delays}
