@@ -39,8 +39,8 @@ from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table as Declared
 from crypto_features.tables.training import TrainingSet
 
-MOST_TIMES = 1500
-"""Times over which the reports on features go, spread over all that is published."""
+MOST_TIMES, LEAST_TIMES, MOST_CELLS = 1500, 200, 100_000
+"""Times over which the reports on features go, spread over all that is published: fewer of many symbols."""
 DRIFT = "drift"
 """A check whose name has this in it watches drift."""
 
@@ -170,7 +170,8 @@ def _reports(known: _Known, group: FeatureGroup, rows: pl.DataFrame) -> Mapping[
     if not there:
         return others
     try:
-        returns = returns_of(known.settings, known.catalog, group, regimes=known.regimes, most_times=MOST_TIMES)
+        times = min(MOST_TIMES, max(LEAST_TIMES, MOST_CELLS // rows["symbol"].n_unique()))
+        returns = returns_of(known.settings, known.catalog, group, regimes=known.regimes, most_times=times)
     except (InputError, UnknownNameError) as error:
         return {**others, **dict.fromkeys(there, f"There is no report: {error}")}
     return {**others, **measure(there, rows, returns)}

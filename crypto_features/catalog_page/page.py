@@ -14,7 +14,7 @@ from upath import UPath
 
 from crypto_features.catalog_page import charts
 from crypto_features.catalog_page.content import content, newest
-from crypto_features.catalog_page.entries import Around, FeatureEntry, TableEntry
+from crypto_features.catalog_page.entries import Around, TableEntry
 from crypto_features.report.measure import PAST, FeatureReport
 from crypto_features.settings import Settings
 from crypto_features.tables.catalog import Catalog
@@ -130,6 +130,3 @@ def _text(name: str) -> str:
 def _hash(text: str) -> str:
     """What the browser holds a style or script against before it uses it: nothing else in the page is run."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-__all__ = ["FeatureEntry", "TableEntry", "page", "page_path", "rendered", "write_page"]

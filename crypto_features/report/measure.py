@@ -19,6 +19,8 @@ from crypto_features.report.returns import ForwardReturns
 PAST = "It describes the past: neither a forecast nor advice."
 Part = tuple[str, str]
 """Kind and name of a part of the times, such as `("year", "2024")`."""
+Parts = Mapping[Part, NDArray[np.bool_]]
+"""Which times belong to each part."""
 WHOLE: Part = ("", "")
 Row = Mapping[str, object]
 ROUNDING = 1e-12
@@ -114,9 +116,6 @@ def measure(
         )
         for name in features
     }
-
-
-Parts = Mapping[Part, NDArray[np.bool_]]
 
 
 def _report(

@@ -191,6 +191,17 @@ def test_a_damaged_month_is_left_out_and_the_page_is_written() -> None:
     assert features()["return_3"].nulls == 0
 
 
+def test_a_month_that_is_damaged_inside_is_named_on_the_page() -> None:
+    desk.fill(desk.catalog)
+    path = Path(str(stored(Settings.load().root, desk.catalog, "momentum").path("2024-02")))
+    bytes_ = bytearray(path.read_bytes())
+    bytes_[100] ^= 1
+    path.write_bytes(bytes_)
+    found = features()["return_3"]
+    assert "partition 2024-02 of 'momentum' is not a whole Parquet file" in str(found.report)
+    assert (found.nulls, found.curves) == (None, ())
+
+
 def test_lineage_goes_down_to_the_raw_columns() -> None:
     assert sources_of(desk.catalog, "momentum", "side") == (Source("days", "close", (Source("candles", "close"),)),)
     (label, *_) = sources_of(shipped, "regime_features", "regime_label")
