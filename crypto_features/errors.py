@@ -49,4 +49,4 @@ class InputError(PermanentError, ValueError):
 
 
 class UnreadableTableError(InputError, OSError):
-    """A Parquet file of a table is truncated, damaged inside, or is not a Parquet file."""
+    """A Parquet file of a table is truncated, damaged inside, or is not one; or a note beside the tables is damaged."""

@@ -37,6 +37,9 @@ class Built:
     seconds: float
 
 
+_OURS = re.compile(r"crypto_features\.[\w.]+Error: ")
+
+
 class RunFailedError(CryptoFeaturesError):
     """A step of the run failed; the message is that of its cause."""
 
@@ -140,7 +143,7 @@ def cause(events: Sequence[dg.DagsterEvent]) -> str:
 
 
 def innermost(error: SerializableErrorInfo | None) -> str:
-    """The message of the first cause of an error; our own errors say enough without the name of their class."""
-    while error is not None and error.cause is not None:
+    """The message of the first cause of an error; our own errors say enough without their cause and their class."""
+    while error is not None and error.cause is not None and not _OURS.match(error.message):
         error = error.cause
-    return re.sub(r"^crypto_features\.[\w.]+: ", "", error.message.strip()) if error else ""
+    return _OURS.sub("", error.message.strip()) if error else ""

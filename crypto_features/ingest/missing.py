@@ -15,6 +15,7 @@ from crypto_features.errors import CryptoFeaturesError
 from crypto_features.ingest.absent import Absent, after_session, from_notes, notes
 from crypto_features.lake.spans import Span, common, from_texts, joined, number, opening, spans_of, to_texts, without
 from crypto_features.lake.table import Table
+from crypto_features.sealed_json import sealed, unsealed
 from crypto_features.sources.source import Source
 from crypto_features.tables.months import month_span, months_between
 from crypto_features.tables.raw_rows import RAW_KEY
@@ -185,7 +186,7 @@ class Planner:
         }
         path = self._path(month)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(kept, indent=0, sort_keys=True))
+        path.write_text(sealed(dict(sorted(kept.items())), indent=0))
 
     def unseen(self, month: Stored, rejected: pl.DataFrame) -> pl.DataFrame:
         """Those of the rejected candles of a month that no run was accepted with."""
@@ -283,15 +284,16 @@ class Planner:
             held_in(self.table, month, metadata, self.interval, self.holds) if metadata and self.notes_absences else {}
         )
         try:
-            kept = json.loads(self._path(month).read_text())
+            kept = unsealed(self._path(month).read_bytes())
         except (FileNotFoundError, ValueError):
-            return Stored(metadata, held)  # never written, or torn by a kill: the month is requested again.
+            return Stored(metadata, held)  # never written, torn by a kill, or damaged: the month is requested again.
         absent = {
             origin: from_notes(written, self._first(month))
             for origin, written in {**kept.pop("none", {}), **kept.pop("absent", {})}.items()
         }
         rejected = from_texts(kept.pop("rejected", {}), self._first(month))
-        marks = kept if kept.pop("digest") in (metadata.get("digest"), earlier) else {}
+        is_of_it = kept.pop("digest", None) in (metadata.get("digest"), earlier)
+        marks = {name: mark for name, mark in kept.items() if is_of_it and name.startswith("mark ")}
         return Stored(metadata, held, marks, absent, rejected)
 
     def _origin(self, symbol: str) -> str:

@@ -1,14 +1,12 @@
 """The history of a real data folder: its tables, its candles in every version, and its models."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 from upath import UPath
 
 from crypto_features.clock import as_utc
-from crypto_features.errors import InputError
 from crypto_features.known.history import FittedVersion, History, Versions
 from crypto_features.known.knowledge import TIME
 from crypto_features.lake.folder import Folder
@@ -82,23 +80,25 @@ def _first_seen(raw: Table) -> Mapping[str, datetime]:
 
 
 def models_of(root: UPath, name: str) -> Mapping[str, Sequence[FittedVersion]]:
-    """By month, what was replaced of a model, oldest first, and what is in force."""
+    """By month, what was replaced of a model, oldest first, and what is in force.
+
+    Raises:
+        InputError: if one of them is damaged: what was known would be computed from another.
+    """
     folder = root / name
     if not folder.is_dir():
         return {}
     found = {}
     for path in sorted(folder.glob("*.json")):
         replaced = _fitted((folder / SUPERSEDED / path.stem).glob("*.json"), folder, path.stem)
-        if current := [*_fitted([path], folder, path.stem)]:
-            found[path.stem] = [*sorted(replaced, key=lambda one: one.published_at), *current]
+        current = _fitted([path], folder, path.stem)
+        found[path.stem] = [*sorted(replaced, key=lambda one: one.published_at), *current]
     return found
 
 
 def _fitted(paths: Iterable[UPath], folder: UPath, month: str) -> Iterator[FittedVersion]:
-    """The models of a month in some files; one that is not whole counts as missing."""
     for path in paths:
-        with suppress(InputError):
-            model = opened(text := read_model(path, folder, month))
-            noted = model.notes.get(PUBLISHED_AT)
-            published = as_utc(datetime.fromisoformat(noted)) if noted else datetime.min.replace(tzinfo=UTC)
-            yield FittedVersion(model.version, published, text)
+        model = opened(text := read_model(path, folder, month))
+        noted = model.notes.get(PUBLISHED_AT)
+        published = as_utc(datetime.fromisoformat(noted)) if noted else datetime.min.replace(tzinfo=UTC)
+        yield FittedVersion(model.version, published, text)

@@ -1,10 +1,11 @@
-"""The files of a fitted model: JSON for a person, and beside it a `.npy` file for each array."""
+"""The files of a fitted model: JSON for a person, with a checksum, and beside it a `.npy` file for each array."""
 
 import json
 
 from upath import UPath
 
 from crypto_features.errors import InputError
+from crypto_features.sealed_json import sealed, unsealed
 from crypto_features.tables.array_bytes import as_text, digest_of, from_text
 from crypto_features.tables.artefact import ARRAYS, as_json, opened
 from crypto_features.whole_file import whole_file
@@ -17,6 +18,11 @@ def read_model(path: UPath, folder: UPath, month: str) -> str:
         InputError: if a file is not there, or they are not whole.
     """
     again = f"materialize {folder.name!r} for {month} again."
+    if path.parent != folder:
+        again = (
+            "restore a copy, or delete it: what was known while this model was in force is computed from those that "
+            "are left, then."
+        )
     try:
         text = _with_arrays(path, folder, month)
         opened(text)
@@ -42,9 +48,8 @@ def write_model(path: UPath, folder: UPath, month: str, text: str) -> None:
             array.write(file)
     if files:
         content[ARRAYS] = {name: digest_of(file) for name, file in files.items()}
-        text = as_json(content)
     with whole_file(path) as file_of_month:
-        file_of_month.write(text.encode())
+        file_of_month.write(sealed(content, indent=1).encode())
 
 
 def array_path(folder: UPath, month: str, name: str, digest: str) -> UPath:
@@ -56,16 +61,15 @@ def _with_arrays(path: UPath, folder: UPath, month: str) -> str:
     """The artefact with the content of the arrays that the JSON names by their digests."""
     text = path.read_text(encoding="utf-8")
     try:
-        content = json.loads(text)
-        digests: dict[str, str] = {} if not isinstance(content, dict) else content.get(ARRAYS, {})
+        content = unsealed(text)
+        digests: dict[str, str] = content.get(ARRAYS, {})
         named = all(name.isidentifier() and digest.isalnum() for name, digest in digests.items())
     except (ValueError, AttributeError) as error:
-        raise InputError(f"not a fitted model: {error!r}") from None
+        raise InputError(f"not a fitted model: {error}") from None
     if not named:
         raise InputError(f"its arrays are {digests!r}; expected a digest for each name")
-    if not digests:
-        return text
-    content[ARRAYS] = {
-        name: as_text(array_path(folder, month, name, digest).read_bytes()) for name, digest in digests.items()
-    }
+    if digests:
+        content[ARRAYS] = {
+            name: as_text(array_path(folder, month, name, digest).read_bytes()) for name, digest in digests.items()
+        }
     return as_json(content)

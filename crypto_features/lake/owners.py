@@ -4,20 +4,31 @@ It is noted in the folder itself, since two projects may name one folder in two 
 models or training sets.
 """
 
-import json
-
 from upath import UPath
 
-from crypto_features.errors import InputError
+from crypto_features.errors import InputError, UnreadableTableError
+from crypto_features.sealed_json import sealed, unsealed
 from crypto_features.whole_file import whole_file
 
 FOLDER = ".owners"
 
 
 def owner(root: UPath, table: str) -> str:
-    """The project that writes a table; empty if none did yet."""
+    """The project that writes a table; empty if none did yet.
+
+    Raises:
+        UnreadableTableError: if the note of it is damaged.
+    """
     path = _path(root, table)
-    return str(json.loads(path.read_text(encoding="utf-8"))["project"]) if path.exists() else ""
+    if not path.exists():
+        return ""
+    try:
+        return str(unsealed(path.read_bytes())["project"])
+    except (ValueError, KeyError) as error:
+        raise UnreadableTableError(
+            f"{path}, which says which project writes {table}, is damaged ({error}). Delete it: the next run of that "
+            "project notes it again."
+        ) from None
 
 
 def claim(root: UPath, table: str, project: str) -> None:
@@ -26,11 +37,11 @@ def claim(root: UPath, table: str, project: str) -> None:
     In a local folder the first of several that claim it at once has it; in a bucket, that is the last.
 
     Raises:
-        InputError: if it is another project's.
+        InputError: if it is another project's, or the note of it is damaged.
     """
     if not owner(root, table):
         with whole_file(_path(root, table), first=True) as note:
-            note.write(f"{json.dumps({'project': project})}\n".encode())
+            note.write(sealed({"project": project}).encode())
     other = owner(root, table)
     if other != project:
         raise InputError(

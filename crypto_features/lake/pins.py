@@ -4,10 +4,10 @@ A version is identified by its behaviour, not by the number that the registry gi
 again once a view was deleted, and the tables do not know that number.
 """
 
-import json
-
 from upath import UPath
 
+from crypto_features.errors import UnreadableTableError
+from crypto_features.sealed_json import sealed, unsealed
 from crypto_features.whole_file import whole_file
 
 FOLDER = ".pins"
@@ -45,13 +45,18 @@ def readers(root: UPath, view: str, behaviour: str) -> tuple[str, ...]:
 
 
 def _read(path: UPath) -> dict[str, str]:
-    noted: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return noted
+    try:
+        return unsealed(path.read_bytes()) if path.exists() else {}
+    except ValueError as error:
+        raise UnreadableTableError(
+            f"{path}, which says which version of {path.stem} the project {path.parent.name} reads, is damaged "
+            f"({error}). Delete it, and run `feast apply` in that project, which notes it again, before anything else."
+        ) from None
 
 
 def _write(path: UPath, noted: dict[str, str]) -> None:
     with whole_file(path) as file:
-        file.write((json.dumps(noted) + "\n").encode())
+        file.write(sealed(noted).encode())
 
 
 def _path(root: UPath, project: str, view: str) -> UPath:

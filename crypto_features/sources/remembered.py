@@ -1,7 +1,6 @@
 """What a candle file held when it was last opened, kept on disk: a run with nothing new opens no file."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydantic import TypeAdapter
 from upath import UPath
 
 from crypto_features.errors import InputError
+from crypto_features.sealed_json import sealed, unsealed
 from crypto_features.sources.vendor import Choices, Span
 
 _READER = 5
@@ -60,16 +60,16 @@ def recall(cache: UPath, path: Path, choices: Choices) -> Remembered | None:
     """
     key = _key(path, choices)
     try:
-        of, found = _KEPT.validate_python(json.loads(_place(cache, path).read_text()))
-    except (FileNotFoundError, ValueError):
-        return None  # never written, or torn by a kill.
+        of, found = _KEPT.validate_python(unsealed(_place(cache, path).read_bytes())["kept"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None  # never written, torn by a kill, or damaged: the file is opened again.
     return found if of == key else None
 
 
 def remember(cache: UPath, path: Path, choices: Choices, found: Remembered) -> None:
     place = _place(cache, path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(_KEPT.dump_python((_key(path, choices), found), mode="json")))
+    place.write_text(sealed({"kept": _KEPT.dump_python((_key(path, choices), found), mode="json")}))
 
 
 def _place(cache: UPath, path: Path) -> UPath:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crypto_features.errors import UnreadableTableError
 from crypto_features.store.errors import (
     ConsumedError,
+    EmptyStoreError,
     MissingTableError,
     NotAppliedError,
     OtherVersionError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConsumedError",
     "Difference",
+    "EmptyStoreError",
     "FeastResource",
     "MissingTableError",
     "NotAppliedError",

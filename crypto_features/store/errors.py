@@ -15,6 +15,10 @@ class DamagedRowError(StoreMisusedError):
     """A stored online row is not the one that was written: a bit flipped on disk, or somebody changed it by hand."""
 
 
+class EmptyStoreError(StoreMisusedError):
+    """The online store has nothing of a view that was published to it: it was flushed, or replaced by an empty one."""
+
+
 class MissingTableError(PermanentError, FileNotFoundError):
     """A feature view's source has no Parquet file yet."""
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+IDLE_LONGER = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
+"""PostgreSQL may be told to end who does nothing within a transaction; an apply computes and writes files meanwhile."""
+
 
 class JoinedEngine:
     """A SQLAlchemy engine of which Feast asks `begin()` for each of its many small changes.
@@ -42,6 +45,8 @@ class JoinedEngine:
         with self._engine.begin() as connection:
             if self._engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")  # its driver would begin at the first change.
+            if self._engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(IDLE_LONGER)
             self._held.connection = connection
             try:
                 yield

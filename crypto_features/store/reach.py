@@ -1,6 +1,7 @@
 """What a function of the Python interface stands on: Feast is loaded, and errors of a database are this project's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -17,22 +18,29 @@ def reaching(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         plain_feast.load()
-        from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-
-        try:
+        with typed_errors():
             return function(*args, **kwargs)
-        except (OperationalError, InterfaceError) as error:
-            raise StoreUnreachableError(f"the registry does not answer: {_cause(error.orig)}") from None
-        except SQLAlchemyError as error:
-            cause = _cause(error.orig if isinstance(error, DBAPIError) else error)
-            raise StoreMisusedError(
-                f"the registry is damaged or refuses: {cause}. Restore a copy, or delete it and run `feast apply`."
-            ) from None
 
     return wrapped
 
 
-def _cause(error: BaseException | None) -> str:
+@contextmanager
+def typed_errors() -> Iterator[None]:
+    """While this is open, an error of the registry's database is a `StoreUnreachableError` or a `StoreMisusedError`."""
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause, ended = _cause(error), isinstance(error, DBAPIError) and error.connection_invalidated
+        if ended or isinstance(error, OperationalError | InterfaceError):
+            raise StoreUnreachableError(f"the registry does not answer: {cause}") from None
+        raise StoreMisusedError(
+            f"the registry is damaged or refuses: {cause}. Restore a copy, or delete it and run `feast apply`."
+        ) from None
+
+
+def _cause(error: BaseException) -> str:
     """The first line of what the driver says."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if error and lines else "no reason given"
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return lines[0] if lines else "no reason given"

@@ -1,15 +1,18 @@
 """The SQL registry: where it lies and what it holds; `shared_registry` says how two processes share it."""
 
 import json
+import sqlite3
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from sqlalchemy import URL, Engine, event, make_url
-from sqlalchemy.engine import CreateEnginePlugin
+from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy.engine import CreateEnginePlugin, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
 from crypto_features.settings import Settings
+from crypto_features.store import sqlite_seal
 from crypto_features.store.errors import StoreMisusedError
 from crypto_features.store.online.address import checked, no_address
 from crypto_features.store.online.connect import local_path
@@ -46,13 +49,55 @@ class DataFolderPlugin(CreateEnginePlugin):
     def engine_created(self, engine: Engine) -> None:
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _share_file)
+            event.listen(engine, "begin", _require_whole)
+            event.listen(engine, "commit", _seal)
+            event.listen(engine, "handle_error", _name_damage)
         if engine.dialect.name == "postgresql":
             event.listen(engine, "do_connect", _connect)
 
 
 def _share_file(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA busy_timeout = 30000")
-    connection.execute("PRAGMA journal_mode = WAL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except UnicodeDecodeError as error:  # in what SQLite says of a damaged schema.
+        raise sqlite3.DatabaseError(str(error)) from None
+
+
+def _require_whole(connection: Connection) -> None:
+    """Before anything is read: a TTL, a field, a pin or a switch that rotted would decide a value."""
+    file, looked = _driver(connection), connection.connection.info
+    ((version,),) = file.execute("PRAGMA data_version").fetchall()
+    if looked.get("whole at") == version:
+        return
+    if why := sqlite_seal.fault(file):
+        raise _damaged(connection.engine, why)
+    looked["whole at"] = version
+
+
+def _seal(connection: Connection) -> None:
+    file = _driver(connection)
+    if file.in_transaction:
+        sqlite_seal.seal(file)
+
+
+def _name_damage(context: ExceptionContext) -> None:
+    if sqlite_seal.tells_damage(context.original_exception):
+        raise _damaged(context.engine, str(context.original_exception)) from context.original_exception
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment] # pysqlite's.
+    return driver
+
+
+def _damaged(engine: Engine | None, why: str) -> StoreMisusedError:
+    path = Path((engine and engine.url.database) or "")
+    return StoreMisusedError(
+        f"the registry {path} is damaged: {why}. It holds which views, versions and services are registered, what was "
+        "published when, and a copy of the switches; tables and online rows do not depend on it. Restore a copy, or "
+        f"make a new one: {sqlite_seal.removal(path)}, then `crypto-features run`, or `feast apply` in feature_repo/."
+    )
 
 
 def _connect(_dialect: Any, _record: Any, places: Any, options: dict[str, Any]) -> Any:

@@ -29,10 +29,12 @@ class FeastResource(dg.ConfigurableResource[None]):
         from crypto_features.store.online.place import table_name
         from crypto_features.store.online.unpack_frame import guarded_store
 
-        backend, found = guarded_store(store).backend(store.config), []
+        online, found = guarded_store(store), []
+        backend = online.backend(store.config)
         latest = guard.micros(clock.now() + guard.SKEW)
         for view in store.list_feature_views():
             try:
+                online.require_there(store.config, view)
                 rows = backend.scan(table_name(store.config, view))
             except StoreMisusedError as error:
                 found.append(f"{view.name}: {error}")

@@ -124,8 +124,10 @@ def _answer(store: Any, request: GetOnlineFeaturesRequest) -> bytes:
 
 
 def _require_healthy(store: Any) -> None:
-    registered.all_views(store)
-    if KNOWN not in guarded_store(store).backend(store.config).switches():
+    views, online = registered.all_views(store), guarded_store(store)
+    for view in views:
+        online.require_there(store.config, view)
+    if KNOWN not in online.backend(store.config).switches():
         raise NotAppliedError("the online store is empty: it was never published to, or was replaced by another")
 
 

@@ -18,8 +18,12 @@ from sqlalchemy import Engine, create_engine, inspect, select, text, update
 from crypto_features.file_lock import file_lock
 from crypto_features.store import feast_private, sharing
 from crypto_features.store.errors import StoreUnreachableError
-from crypto_features.store.one_transaction import JoinedEngine
-from crypto_features.store.tags import BEHAVIOUR
+from crypto_features.store.feast_command import end_in_one_line
+from crypto_features.store.one_transaction import IDLE_LONGER, JoinedEngine
+from crypto_features.store.online.place import place_of
+from crypto_features.store.online.switches import forget_published
+from crypto_features.store.reach import typed_errors
+from crypto_features.store.tags import BEHAVIOUR, origin
 
 LOCK_SECONDS = 60
 """How long a process waits for another one's change."""
@@ -92,7 +96,7 @@ class SharedSqlRegistry(SqlRegistry):
             sharing.require_unused(self, project, [name])
             held = self._get_any_feature_view(name, project)
             super().delete_feature_view(name, project, commit)
-            sharing.drop_pin(project, held)
+            self._forget(project, held)
 
     def delete_project(self, name: str, commit: bool = True) -> None:
         """Forget a project; Feast's teardown of one asks for every project of the registry.
@@ -107,7 +111,14 @@ class SharedSqlRegistry(SqlRegistry):
             sharing.require_unused(self, name, [view.name for view in views])
             super().delete_project(name, commit)
             for view in views:
-                sharing.drop_pin(name, view)
+                self._forget(name, view)
+
+    def _forget(self, project: str, view: Any) -> None:
+        """What is noted of a view apart from it: that it is read here, or was published."""
+        sharing.drop_pin(project, view)
+        if origin(view) is None:
+            with self.write_engine.begin() as connection:
+                forget_published(connection, place_of(project, view, versioned=self.enable_online_versioning))
 
     def apply_materialization(
         self, feature_view: Any, project: str, start_date: datetime, end_date: datetime, commit: bool = True
@@ -161,6 +172,7 @@ def _alone(engine: Engine) -> Iterator[None]:
                 driver.patience = LOCK_SECONDS + patience
             try:
                 connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+                connection.execute(text(IDLE_LONGER))
                 connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('crypto_features registry'))"))
             finally:
                 if patience is not None:
@@ -203,7 +215,8 @@ def install(online_store: type) -> None:
     """Have Feast open this registry for the projects that use our online store, and for others the one it opened.
 
     Feast loads every other part of a project by class path, but not its registry. Ours is told by the class of the
-    online store's configuration. An apply changes it in one transaction; Feast has one for each object.
+    online store's configuration. An apply changes it in one transaction; Feast has one for each object. In a
+    `feast` command, an expected error is one line.
     """
 
     def create_registry(store: FeatureStore) -> Any:
@@ -215,8 +228,11 @@ def install(online_store: type) -> None:
     @wraps(feast_private.apply)
     def apply(store: FeatureStore, *args: Any, **kwargs: Any) -> Any:
         registry = store.registry
-        with registry.whole() if isinstance(registry, SharedSqlRegistry) else nullcontext():
+        if not isinstance(registry, SharedSqlRegistry):
+            return feast_private.apply(store, *args, **kwargs)
+        with typed_errors(), registry.whole():
             return feast_private.apply(store, *args, **kwargs)
 
+    end_in_one_line()
     feast_private.choose_registry(create_registry)
     feast_private.choose_apply(apply)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from crypto_features.catalogs import current_catalog
 from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
 from crypto_features.store import registered, session, tables
-from crypto_features.store.errors import NotAppliedError
+from crypto_features.store.errors import NotAppliedError, StoreMisusedError
 from crypto_features.store.reach import reaching
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _names() -> tuple[set[str], bool]:
     store = session.feature_store()
     try:
         views = registered.all_views(store)
-    except (NotAppliedError, SQLAlchemyError):
+    except (NotAppliedError, StoreMisusedError, SQLAlchemyError):
         return set(current_catalog().groups), False
     known = {view.name for view in views}
     for view in views:

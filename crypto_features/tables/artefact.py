@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from crypto_features.errors import InputError
+from crypto_features.sealed_json import CHECKSUM
 from crypto_features.tables.array_bytes import array_of, as_text, bytes_of, digest_of, from_text
 
 ABOUT = ("labels", "features")
 """What an artefact may say beside the parameters, for a person who reads it; no part of its version."""
 ARRAYS = "arrays"
 """What an artefact calls its arrays: by name the content of a `.npy` file, as a text."""
-_RESERVED = frozenset({"version", "notes", ARRAYS, *ABOUT})
+_RESERVED = frozenset({"version", "notes", ARRAYS, CHECKSUM, *ABOUT})
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ runs, wherever it is stored, of the probe market, and of the versions of the lib
 measured again, and the folder may be shared. Without a writable folder each process measures for itself.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from crypto_features.catalogs import current_catalog
+from crypto_features.sealed_json import sealed, unsealed
 from crypto_features.settings import Settings
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import MIN_COMPLETENESS
@@ -61,12 +61,12 @@ def _versions(catalog: Catalog, min_completeness: float) -> Mapping[str, Mapping
 def measured(catalog: Catalog) -> Mapping[str, Mapping[str, str]]:
     """The version of each column, by table, as it was measured on the probe market."""
     path = _folder() / f"versions-{_reader().digest(table_fingerprints, catalog.tables)}.json"
-    with suppress(OSError, ValueError):
-        stored: dict[str, dict[str, str]] = json.loads(path.read_text())
+    with suppress(OSError, ValueError, KeyError):
+        stored: dict[str, dict[str, str]] = unsealed(path.read_bytes())["versions"]
         return stored
     found = table_fingerprints(catalog)
     with suppress(OSError), whole_file(path) as file:
-        file.write(json.dumps(found).encode())
+        file.write(sealed({"versions": found}).encode())
     return found
 
 

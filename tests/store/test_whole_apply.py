@@ -4,16 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psycopg
 import pytest
 from feast import FeatureService, FeatureStore, FeatureView
+from psycopg import sql
 from sqlalchemy import Engine, create_engine, event, inspect, text
 
+from crypto_features.store import StoreUnreachableError
+from crypto_features.store.online.store import GuardedOnlineStore
 from tests.store import factory
 
 PARENT = Path(__file__).parents[2]
@@ -141,3 +146,48 @@ def test_an_apply_that_is_killed_leaves_the_registry_as_it_was_or_whole(
     assert [row[0] for row in new["feature_views"]] == ["prices", "volumes"]
     assert all(state in (old, new) for state in found)
     assert found.count(new) <= 1
+
+
+def on_postgres(folder: Path, database: str) -> FeatureStore:
+    return opened(folder, database.replace("postgresql://", "postgresql+psycopg://"))
+
+
+def test_an_apply_is_not_ended_by_a_postgres_that_ends_idle_transactions(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        limit = "ALTER DATABASE {} SET idle_in_transaction_session_timeout = '200ms'"
+        connection.execute(sql.SQL(limit).format(name))
+    made = GuardedOnlineStore.update
+
+    def slow(*args: Any, **kwargs: Any) -> None:
+        made(*args, **kwargs)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(GuardedOnlineStore, "update", slow)
+    feast = on_postgres(tmp_path, database)
+    feast.apply(objects(tmp_path, "price"))
+    assert [view.name for view in feast.list_feature_views()] == ["prices"]
+    feast.registry.write_engine.dispose()
+
+
+def test_an_apply_whose_connection_is_ended_is_a_transient_error_and_changes_nothing(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feast = on_postgres(tmp_path, database)
+    feast.apply(objects(tmp_path, "price"))
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+
+    def cut(*_: Any, **__: Any) -> None:
+        with psycopg.connect(database) as connection:
+            connection.execute(f"{others} pg_backend_pid()")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GuardedOnlineStore, "update", cut)
+        with pytest.raises(StoreUnreachableError, match="the registry does not answer"):
+            feast.apply(objects(tmp_path, "price", "volume"))
+    assert [view.name for view in feast.list_feature_views()] == ["prices"]
+    feast.apply(objects(tmp_path, "price", "volume"))
+    assert len(feast.list_feature_views()) == 2
+    feast.registry.write_engine.dispose()

@@ -17,8 +17,12 @@ class Backend(Protocol):
     """A database of guarded rows. Every method raises `StoreUnreachableError` when the server does not answer.
 
     A write replaces a row only if `(event, created)` is not smaller than that of the stored row. All rows of one call
-    become visible at once or not at all.
+    become visible at once or not at all. One without rows is a publish, too.
     """
+
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
 
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
         """Publish rows, in one transaction."""
@@ -28,6 +32,9 @@ class Backend(Protocol):
 
     def scan(self, table: str) -> list[StoredRow]:
         """Every row."""
+
+    def has(self, table: str) -> bool:
+        """Whether anything was ever published to a table, be it that no row of it is left."""
 
     def withdraw(self, table: str, after: int) -> int:
         """Delete the rows whose event time is later, and say how many there were."""

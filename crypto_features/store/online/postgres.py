@@ -107,10 +107,9 @@ class PostgresBackend:
 
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
         # Sorted, so that two publishers lock the rows in one order and never wait for each other in a circle.
-        if not rows:
-            return
         name = _held(table)
-        keys, events, creations, payloads = zip(*(sealed(name, row) for row in sorted(rows)), strict=True)
+        stored = [sealed(name, row) for row in sorted(rows)]
+        keys, events, creations, payloads = zip(*stored, strict=True) if stored else ((), (), (), ())
         values = [_array(keys), list(events), list(creations), _array(payloads)]
         statement = sql.SQL(_PUBLISH).format(table=sql.Identifier(name))
         try:
@@ -144,6 +143,12 @@ class PostgresBackend:
         everything = sql.SQL("SELECT key, event, created, payload FROM {table}")
         statement = everything.format(table=sql.Identifier(table))
         return [unsealed(self.name, table, row) for row in self._fetched(statement)]
+
+    def has(self, table: str) -> bool:
+        name = _held(table)
+        (noted,) = self._fetched("SELECT count(*) FROM __versions WHERE name = %s", [name]) or [(0,)]
+        some = sql.SQL("SELECT 1 FROM {table} LIMIT 1").format(table=sql.Identifier(name))
+        return bool(noted[0] or self._fetched(some))
 
     def withdraw(self, table: str, after: int) -> int:
         statement = sql.SQL("DELETE FROM {table} WHERE event > %s").format(table=sql.Identifier(_held(table)))

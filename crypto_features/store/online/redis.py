@@ -86,8 +86,7 @@ class RedisBackend:
             arguments: list[bytes] = [uuid4().bytes]
             for key, event, created, payload in (sealed(table, row) for row in rows):
                 arguments += (key, _STAMPS.pack(event, created) + payload)
-            if rows:
-                self._publish(keys=[_held(table)], args=arguments)
+            self._publish(keys=[_held(table)], args=arguments)
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         with self._errors():
@@ -118,6 +117,10 @@ class RedisBackend:
             raise damaged(self.name, table, key)
         event, created = _STAMPS.unpack_from(value)
         return unsealed(self.name, table, (key, event, created, value[_STAMPS.size :]))
+
+    def has(self, table: str) -> bool:
+        with self._errors():
+            return bool(self._client.exists(_held(table)))
 
     def withdraw(self, table: str, after: int) -> int:
         with self._errors():

@@ -15,6 +15,7 @@ from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.memory import Memory
 from crypto_features.store.online.seal import sealed, unsealed
 from crypto_features.store.online.switch_file import SwitchFile
+from crypto_features.store.sqlite_seal import removal, tells_damage
 from crypto_features.whole_file import make_folder
 
 _WAIT_MILLISECONDS = 30_000
@@ -78,6 +79,10 @@ class SqliteBackend:
         self._local = threading.local()
         self._switch_file = SwitchFile(path)
 
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
     def write(self, table: str, rows: Sequence[StoredRow]) -> None:
         name = _quoted(table)
         with self._transaction() as connection:
@@ -97,14 +102,19 @@ class SqliteBackend:
         with self._errors():
             return self._opened().select(table) if self._is_there() else []
 
+    def has(self, table: str) -> bool:
+        known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+        with self._errors():
+            return self._is_there() and bool(self._opened().connection.execute(known, (table,)).fetchall())
+
     def withdraw(self, table: str, after: int) -> int:
+        if not self.has(table):
+            return 0
         with self._transaction() as connection:
-            self._create(connection, table)
             return connection.execute(f"DELETE FROM {_quoted(table)} WHERE event > ?", (after,)).rowcount  # noqa: S608 - quoted.
 
     def create(self, table: str) -> None:
-        with self._transaction() as connection:
-            self._create(connection, table)
+        """Nothing to do: a table is there from its first publish on, which tells it from one that was lost."""
 
     def drop(self, table: str) -> None:
         with self._transaction() as connection:
@@ -163,11 +173,13 @@ class SqliteBackend:
         try:
             yield
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if isinstance(error, sqlite3.OperationalError) and not _is_of_its_content(error):
+            if isinstance(error, sqlite3.OperationalError) and not tells_damage(error):
                 raise StoreUnreachableError(f"the online store {self.path} does not answer: {error}") from error
             self.close()  # the file may be replaced by a whole one.
             raise StoreMisusedError(
-                f"{self.path} is damaged or is no SQLite file: {error}. Delete it and publish again, or restore a copy."
+                f"{self.path} is damaged or is not a SQLite file: {error}. It holds the newest row of each symbol, "
+                f"which the tables have, too. Restore a copy, or publish again: {removal(self.path)}; "
+                "crypto-features run"
             ) from error
 
     def _is_there(self) -> bool:
@@ -204,11 +216,6 @@ class SqliteBackend:
                 )
             opened.looked = monotonic()
         return opened
-
-
-def _is_of_its_content(error: sqlite3.OperationalError) -> bool:
-    """Whether a statement that is right in itself fails since a text or a table is not what was written."""
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
 
 
 def _identity(path: Path | str) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from time import monotonic
@@ -23,6 +23,7 @@ from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.settings import Settings
 from crypto_features.store import feast_private, shared_registry
+from crypto_features.store.errors import EmptyStoreError, StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, StoredRow
@@ -96,6 +97,8 @@ class GuardedOnlineStore(OnlineStore):
     def __init__(self) -> None:
         self._backend: Backend | None = None
         self._switched: Switches | None = None
+        self._copy: RegistryCopy | None = None
+        self._there: dict[str, float] = {}
         self._grace: timedelta | None = None
         self._switches: Mapping[str, str] = {}
         self._switches_read = float("-inf")
@@ -127,11 +130,36 @@ class GuardedOnlineStore(OnlineStore):
     def switched(self, config: RepoConfig) -> Switches:
         """The switches themselves."""
         if self._switched is None:
-            registry = config.registry
-            sql = isinstance(registry, SqlRegistryConfig)
-            copy = RegistryCopy(registry.path, registry.sqlalchemy_config_kwargs) if sql else None
-            self._switched = Switches(self.backend(config), copy)
+            self._switched = Switches(self.backend(config), self.registry_copy(config))
         return self._switched
+
+    def registry_copy(self, config: RepoConfig) -> RegistryCopy | None:
+        """What the registry knows of this store, if it is a SQL one."""
+        registry = config.registry
+        if self._copy is None and isinstance(registry, SqlRegistryConfig):
+            self._copy = RegistryCopy(registry.path, registry.sqlalchemy_config_kwargs)
+        return self._copy
+
+    def require_there(self, config: RepoConfig, view: FeatureView) -> None:
+        """Check that the store has what was published of a view; of one that was never published there is nothing.
+
+        Raises:
+            EmptyStoreError: if it has nothing of it.
+        """
+        table, backend, copy = table_name(config, view), self.backend(config), self.registry_copy(config)
+        if copy is None or monotonic() - self._there.get(table, float("-inf")) < SWITCH_SECONDS:
+            return
+        is_lost = False
+        if not backend.has(table):
+            with suppress(StoreUnreachableError, StoreMisusedError):  # reads need the online store only.
+                is_lost = copy.has_published(table)
+        if is_lost:
+            raise EmptyStoreError(
+                f"the online store {backend.name} has nothing of {view.name}, which was published to it: it was "
+                "flushed, or replaced by an empty one. Restore a copy, or publish again: crypto-features run, or "
+                "feast materialize-incremental in feature_repo/."
+            )
+        self._there[table] = monotonic()
 
     # Writing
 
@@ -174,7 +202,11 @@ class GuardedOnlineStore(OnlineStore):
             if held is None or row[1:3] >= held[1:3]:
                 newest[row.key] = row
         self.switched(config).agree()
-        self.backend(config).write(table_name(config, view), [newest[key] for key in sorted(newest)])
+        table = table_name(config, view)
+        self.backend(config).write(table, [newest[key] for key in sorted(newest)])
+        if (copy := self.registry_copy(config)) is not None:
+            with suppress(StoreUnreachableError, StoreMisusedError):  # the next publish notes it.
+                copy.note_published(table)
 
     def withdraw(self, config: RepoConfig, view: FeatureView) -> int:
         """Delete the rows that are stamped later than the clock, which a wrong clock wrote; how many there were.
@@ -330,6 +362,9 @@ class GuardedOnlineStore(OnlineStore):
         for table, question in zip(tables, questions, strict=True):
             wanted[table] = list(dict.fromkeys([*wanted.get(table, ()), *question.keys]))
         stored = self.backend(config).read(wanted)
+        for table, question in zip(tables, questions, strict=True):
+            if not stored[table] and question.keys:
+                self.require_there(config, question.view)
         switches = self.switches(config)
         now, grace = clock.now(), self.grace(config)
         return [

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from crypto_features.store import sqlite_seal
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.whole_file import make_folder
 
@@ -44,11 +45,20 @@ class SwitchFile:
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             with closing(sqlite3.connect(self.path, timeout=_SECONDS)) as file, file:
+                if why := sqlite_seal.fault(file):
+                    raise self._damaged(why)
                 file.execute("CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, why TEXT NOT NULL)")
-                return work(file)
+                found = work(file)
+                if file.in_transaction:
+                    sqlite_seal.seal(file)
+                return found
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise StoreUnreachableError(f"the switches in {self.path} do not answer: {error}") from error
-            raise StoreMisusedError(
-                f"{self.path}, which says what is switched off, is damaged: {error}. Delete it: the registry knows."
-            ) from error
+            if sqlite_seal.tells_damage(error):
+                raise self._damaged(str(error)) from error
+            raise StoreUnreachableError(f"the switches in {self.path} do not answer: {error}") from error
+
+    def _damaged(self, why: str) -> StoreMisusedError:
+        return StoreMisusedError(
+            f"{self.path}, which says what is switched off, is damaged: {why}. Delete it, since the registry knows: "
+            f"{sqlite_seal.removal(self.path)}"
+        )

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from crypto_features.store.errors import StoreUnreachableError
+from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import Backend
 
 KNOWN = ""
@@ -34,6 +34,7 @@ KNOWN = ""
 _MILLISECONDS = 500
 """How long a note waits for another writer of the registry."""
 _NOTES = Table("crypto_features_switches", MetaData(), Column("name", Text, primary_key=True), Column("why", Text))
+_TABLES = Table("crypto_features_published", MetaData(), Column("name", Text, primary_key=True))
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class Switches:
 
         Raises:
             StoreUnreachableError: if the online store does not answer, or lost its switches and the registry is silent.
+            StoreMisusedError: if one of their files is damaged.
         """
         found = dict(self._backend.switches())
         if found.pop(KNOWN, None) is None and self._copy is not None:
@@ -61,10 +63,10 @@ class Switches:
         return found
 
     def off(self, name: str, why: str) -> None:
-        """Switch off, with a copy in the registry if that answers at once; else the next publish makes it."""
+        """Switch off, with a copy in the registry if that is well; else the next publish makes it."""
         self._backend.switch_off(name, why)
         if self._copy is not None:
-            with suppress(StoreUnreachableError):
+            with suppress(StoreUnreachableError, StoreMisusedError):
                 self._copy.note({name: why})
 
     def on(self, name: str) -> None:
@@ -86,8 +88,14 @@ class Switches:
             self._backend.switch_off(KNOWN, "every switch is known here")
 
 
+def forget_published(connection: Connection, table: str) -> None:
+    """Forget a table of the online store that is dropped with its view, in the transaction that deletes the view."""
+    if inspect(connection).has_table(_TABLES.name):
+        connection.execute(delete(_TABLES).where(_TABLES.c.name == table))
+
+
 class RegistryCopy:
-    """The switches as a table beside those of Feast's SQL registry.
+    """What Feast's SQL registry knows of the online store beside its own: the switches, and what was published there.
 
     Args:
         url: Address of the registry, as Feast has it.
@@ -130,6 +138,30 @@ class RegistryCopy:
                 connection.execute(delete(_NOTES).where(_NOTES.c.name == name))
 
         self._run(drop)
+
+    def has_published(self, table: str) -> bool:
+        """Whether rows of a table of the online store were ever published, empty as it may be by now.
+
+        Raises:
+            StoreUnreachableError: if the registry does not answer.
+        """
+
+        def noted(connection: Connection) -> bool:
+            if not inspect(connection).has_table(_TABLES.name):
+                return False
+            return connection.execute(select(_TABLES).where(_TABLES.c.name == table)).first() is not None
+
+        return bool(self._run(noted))
+
+    def note_published(self, table: str) -> None:
+        """Keep that a table was published."""
+
+        def keep(connection: Connection) -> None:
+            _TABLES.create(connection, checkfirst=True)
+            connection.execute(insert(_TABLES), {"name": table})
+
+        if not self.has_published(table):
+            self._run(keep)
 
     def _run(self, work: Callable[[Connection], T]) -> T | None:
         if self._engine is None or self._engine[0] != os.getpid():  # no connection may cross a fork.
