@@ -3,6 +3,7 @@
 `python -m benchmarks.store_attack` prints the table; `--seconds 600` attacks for ten minutes. The market is the sample.
 Valid load is 20 requests a second for a service, each on a connection of its own. The attack, of two processes: 450
 connections that drip a header or stall in a body, headers without end, 100 requests a second without the token.
+With `--apart` the attackers have a core of their own, as they have a machine of their own elsewhere.
 """
 
 import argparse
@@ -36,7 +37,11 @@ def main() -> None:
     """Print the waiting times of valid requests in rest and under attack, and the server's memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--apart", action="store_true")
+    asked = parser.parse_args()
+    seconds, apart = asked.seconds, sorted(os.sched_getaffinity(0))[-1:] if asked.apart else []
+    if apart:
+        os.sched_setaffinity(0, os.sched_getaffinity(0) - {*apart})
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (port, process):
         load(port, 5)
         rest = load(port, min(seconds, 60))
@@ -45,6 +50,8 @@ def main() -> None:
         attackers = [context.Process(target=attack, args=(port, seconds)) for attack in (hold, flood)]
         for attacker in attackers:
             attacker.start()
+            if apart and attacker.pid is not None:
+                os.sched_setaffinity(attacker.pid, apart)
         attacked = load(port, seconds)
         after = memory(process)
         for attacker in attackers:

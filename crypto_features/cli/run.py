@@ -91,7 +91,7 @@ def run() -> None:
                     on_message=status.update,
                 )
             console.print(_built_table(built))
-        for line in _to_know(settings, catalog, instance, market):
+        for line in _to_know(settings, catalog, instance, market, at.now):
             console.print(line, soft_wrap=True)
     console.print()
     _show_online(console, catalog, [at.head] if nothing_new else [asset.last for asset in built], symbols)
@@ -100,10 +100,12 @@ def run() -> None:
 
 
 def _to_know(
-    settings: "Settings", catalog: "Catalog", instance: "DagsterInstance", market: "Source"
+    settings: "Settings", catalog: "Catalog", instance: "DagsterInstance", market: "Source", began: "datetime"
 ) -> "Iterator[str]":
-    """What a person should know of the tables, whenever they were made: what is missing, silent or null."""
-    from crypto_features import clock
+    """What a person should know of the tables, whenever they were made: what is missing, silent or null.
+
+    A candle that closed since the run began is not late: nobody asked for it.
+    """
     from crypto_features.graph.checks.candles import ended_markets, failed_symbols
     from crypto_features.graph.training import unknown_rows
     from crypto_features.ingest.silence import silent_symbols
@@ -114,7 +116,7 @@ def _to_know(
     for group, lacking in without_joined(settings, catalog):
         yield f"[bold yellow]{group}: {escape(lacking.text)}[/] To do: {escape(lacking.todo)}"
     candles, ended = stored(settings.root, catalog, catalog.raw.name), ended_markets(instance, catalog.raw.name)
-    for one in silent_symbols(candles, settings, ended, clock.now(), lambda: market):
+    for one in silent_symbols(candles, settings, ended, began, lambda: market):
         yield f"[bold yellow]{escape(one.sentence)}.[/] To do: {escape(one.todo)}"
     for training in catalog.training:
         if unknown := unknown_rows(instance, training):

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from upath import UPath
 
+from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.lake.model_files import read_model
 from crypto_features.lake.parquet import ParquetFile, collect, scan
+from crypto_features.lake.stamps import SKEW, latest_stamp
 from crypto_features.lake.table import restoring
 from crypto_features.tables.catalog import Catalog
 from crypto_features.versions.provenance import content_digest
@@ -30,13 +32,13 @@ def stored_files(root: UPath, catalog: Catalog, part: int = 0, parts: int = 1) -
 
 
 def damage(root: UPath, catalog: Catalog, path: UPath) -> str | None:
-    """What is wrong with a stored file and how it is restored; `None` if each bit is as it was written."""
+    """What is wrong with a stored file and what to do; `None` if each bit is as it was written, and no time ahead."""
     try:
         if path.suffix == ".json":
             name, *_, month = path.relative_to(root).parts[: 2 if path.parent.parent == root else 3]
             read_model(path, root / name, month.removesuffix(".json"))
         else:
-            _read(root, catalog, path)
+            return _read(root, catalog, path)
     except (InputError, OSError) as error:
         return str(error) if path.exists() else None  # it was replaced meanwhile.
     return None
@@ -53,13 +55,21 @@ def _files(root: UPath, catalog: Catalog) -> Iterator[UPath]:
         yield from (root / name).rglob("*.json") if (root / name).is_dir() else ()
 
 
-def _read(root: UPath, catalog: Catalog, path: UPath) -> None:
+def _read(root: UPath, catalog: Catalog, path: UPath) -> str | None:
     table, month = str(path.parent.relative_to(root)), path.stem
     raw = catalog.raw_of(table) is not None
     file = ParquetFile(path, f"partition {month} of {table!r}", restoring(table, month, raw=raw))
     rows, noted = collect(scan([file]), [file]), file.notes().get("digest")
     if noted and noted != content_digest(rows):
         raise file.broken("its rows are not those that its notes say")
+    latest = latest_stamp(rows)
+    if latest is None or latest <= clock.now() + SKEW:
+        return None
+    return (
+        f"partition {month} of {table!r} has rows that count as known from {latest:%Y-%m-%d %H:%M} UTC on, which is "
+        f"later than the clock, so that training sets of what was known lack them: {path}. Bring them back with: "
+        "crypto-features withdraw"
+    )
 
 
 def _number(name: str) -> int:

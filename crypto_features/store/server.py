@@ -23,7 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from crypto_features.errors import CryptoFeaturesError, InputError, TransientError, UnknownNameError
 from crypto_features.store import feast_private, registered, session
-from crypto_features.store.errors import NotAppliedError, StoreUnreachableError
+from crypto_features.store.errors import EmptyStoreError, NotAppliedError, StoreUnreachableError
 from crypto_features.store.online.freshness import freshness
 from crypto_features.store.online.switches import KNOWN
 from crypto_features.store.online.unpack_frame import guarded_store
@@ -203,7 +203,7 @@ def _tell_errors(served: FastAPI) -> None:
     for kind in (RequestValidationError, InputError, UnknownNameError, FeatureNameCollisionError):
         served.add_exception_handler(kind, _bad_input)
     served.add_exception_handler(FeastObjectNotFoundException, _bad_input)
-    for kind in (TransientError, NotAppliedError):
+    for kind in (TransientError, NotAppliedError, EmptyStoreError):
         served.add_exception_handler(kind, _away)
     for kind in (FeastError, Exception):
         served.add_exception_handler(kind, _failed)

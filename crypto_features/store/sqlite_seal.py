@@ -70,7 +70,8 @@ def _fault(connection: sqlite3.Connection) -> str | None:
 def _checksum(connection: sqlite3.Connection) -> str:
     """The checksum of every row, and of the names of its table and columns. Tables without rows do not count."""
     state = xxhash.xxh3_64()
-    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall():
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND typeof(name) = 'text' ORDER BY name"
+    for (table,) in connection.execute(tables).fetchall():
         if table == TABLE or table.startswith("sqlite_"):
             continue
         quoted = table.replace('"', '""')

@@ -100,7 +100,8 @@ def test_compose_accepts_the_file_and_passes_every_setting_on(tmp_path: Path) ->
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     folder = tmp_path / "deploy/compose"
     settings = {f"CRYPTO_FEATURES_{name.upper()}": f"value of {name}" for name in Settings.model_fields}
-    lines = [f"{name}={value}" for name, value in {"POSTGRES_PASSWORD": "p", **settings}.items()]
+    images = {f"{name}_IMAGE": f"{name.lower()}@sha256:{'a' * 64}" for name in ("PYTHON", "POSTGRES", "NGINX")}
+    lines = [f"{name}={value}" for name, value in {"POSTGRES_PASSWORD": "p", **images, **settings}.items()]
     (folder / ".env").write_text("\n".join(lines))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CRYPTO_FEATURES_")}
     done = subprocess.run(
@@ -110,5 +111,6 @@ def test_compose_accepts_the_file_and_passes_every_setting_on(tmp_path: Path) ->
     fixed = {"DATA": "/data", "FILES": "/candles", "STORE": "postgres", "POSTGRES_URL": "postgresql://"}
     for name, value in settings.items():
         assert f"{name}: {fixed.get(name.removeprefix('CRYPTO_FEATURES_'), value)}" in done.stdout, name
+    assert all(image in done.stdout for image in images.values()), "an operator may pin each image"
     assert done.stdout.count("published:") <= 1
     assert "443" in done.stdout

@@ -1,6 +1,7 @@
 """`crypto-features run` with nothing new writes nothing; what is new, lost or declared otherwise is seen."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from crypto_features.automation import lagging
 from crypto_features.automation.lagging import nothing_due
 from crypto_features.automation.market_now import MarketNow
+from crypto_features.cli import app
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.recompute import plan_of
 from crypto_features.settings import Settings
@@ -71,6 +75,35 @@ def test_a_second_run_writes_nothing_and_shows_what_is_served(once: dict[str, st
     assert "Nothing is new: every candle until 2024-02-10 05:00 UTC is stored, and all made of it." in said
     assert "rsi_14" in said
     assert "Looked in" in said
+
+
+def test_every_file_of_a_run_is_of_a_kind_whose_bits_are_looked_after(once: dict[str, str]) -> None:
+    """`tests/services/test_rot.py`, `test_damage.py` and `tests/market/test_parquet.py` flip bits of each."""
+    root = Path(once["CRYPTO_FEATURES_DATA"])
+    kinds = r"[\w/]+/\d{4}-\d{2}\.(parquet|json)|\.(marks|owners)/[\w/-]+\.json|(online|online_switches|registry)\.db"
+    for path in (path for path in root.rglob("*") if path.is_file()):
+        name = str(path.relative_to(root))
+        assert re.fullmatch(kinds, name) or not path.stat().st_size, name
+
+
+def test_a_candle_that_closes_while_a_run_goes_on_is_not_late(
+    once: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = tmp_path / "time"
+    time.write_text("2024-02-10T05:59:55Z")
+    for name, value in (once | {"CRYPTO_FEATURES_CLOCK": f"@{time}"}).items():
+        monkeypatch.setenv(name, value)
+
+    def looked(*_: object) -> bool:
+        time.write_text("2024-02-10T06:00:05Z")
+        return True
+
+    monkeypatch.setattr(lagging, "nothing_due", looked)
+    said = CliRunner().invoke(app, ["run"])
+    assert said.exit_code == 0, said.output
+    assert "06:00 UTC" in said.output
+    assert "late" not in said.output
+    session._stores.clear()
 
 
 def remove(*parts: str) -> Callable[[Path], None]:
