@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from crypto_features.settings import Settings
 from crypto_features.store import sqlite_seal
-from crypto_features.store.errors import StoreMisusedError
+from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.address import checked, no_address
 from crypto_features.store.online.connect import local_path
 from crypto_features.whole_file import make_folder
@@ -67,10 +67,17 @@ def _share_file(connection: Any, _record: Any) -> None:
 def _require_whole(connection: Connection) -> None:
     """Before anything is read: a TTL, a field, a pin or a switch that rotted would decide a value."""
     file, looked = _driver(connection), connection.connection.info
-    ((version,),) = file.execute("PRAGMA data_version").fetchall()
-    if looked.get("whole at") == version:
-        return
-    if why := sqlite_seal.fault(file):
+    try:
+        ((version,),) = file.execute("PRAGMA data_version").fetchall()
+        if looked.get("whole at") == version:
+            return
+        why = sqlite_seal.fault(file)
+    except sqlite3.DatabaseError as error:
+        if not sqlite_seal.tells_damage(error):
+            where = connection.engine.url.database
+            raise StoreUnreachableError(f"the registry {where} does not answer: {error}") from error
+        why = str(error)
+    if why is not None:
         raise _damaged(connection.engine, why)
     looked["whole at"] = version
 
