@@ -188,6 +188,10 @@ def insert(feast: FeatureStore, folder: Path, payload: bytes) -> None:
     event = int(NOW.timestamp()) * 1_000_000
     with sqlite3.connect(folder / "online.db") as connection:
         connection.execute(
+            "CREATE TABLE IF NOT EXISTS shop_prices (key BLOB PRIMARY KEY, event INTEGER NOT NULL, "
+            "created INTEGER NOT NULL, payload BLOB NOT NULL) WITHOUT ROWID"
+        )
+        connection.execute(
             "INSERT OR REPLACE INTO shop_prices VALUES (?, ?, ?, ?)", StoredRow(serialized(key, 3), event, 0, payload)
         )
     connection.close()
