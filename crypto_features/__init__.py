@@ -65,7 +65,13 @@ if TYPE_CHECKING:
     from crypto_features.tables.feature import NOT_NEGATIVE as NOT_NEGATIVE
     from crypto_features.tables.feature import POSITIVE as POSITIVE
     from crypto_features.tables.feature import Feature as Feature
+    from crypto_features.tables.folds import Combinatorial as Combinatorial
+    from crypto_features.tables.folds import KFold as KFold
+    from crypto_features.tables.folds import WalkForward as WalkForward
     from crypto_features.tables.group import FeatureGroup as FeatureGroup
+    from crypto_features.tables.label import Label as Label
+    from crypto_features.tables.label import direction as direction
+    from crypto_features.tables.label import forward_return as forward_return
     from crypto_features.tables.model import FittedModel as FittedModel
     from crypto_features.tables.model import Parameters as Parameters
     from crypto_features.tables.raw import RawTable as RawTable
@@ -74,6 +80,7 @@ if TYPE_CHECKING:
     from crypto_features.tables.service import FeatureService as FeatureService
     from crypto_features.tables.table import Join as Join
     from crypto_features.tables.training import TrainingSet as TrainingSet
+    from crypto_features.tables.triple_barrier import triple_barrier as triple_barrier
     from crypto_features.tables.universe import universe as universe
     from feature_repo import OnlineFeatures as OnlineFeatures
     from feature_repo import create_entity_df as create_entity_df
@@ -105,13 +112,16 @@ _HOMES = {
     "crypto_features.tables.catalog": "Catalog",
     "crypto_features.tables.derivative_rows": "DERIVATIVES FUNDING",
     "crypto_features.tables.feature": "NOT_NEGATIVE POSITIVE Feature",
+    "crypto_features.tables.folds": "Combinatorial KFold WalkForward",
     "crypto_features.tables.group": "FeatureGroup",
+    "crypto_features.tables.label": "Label direction forward_return",
     "crypto_features.tables.model": "FittedModel Parameters",
     "crypto_features.tables.raw": "RawTable",
     "crypto_features.tables.raw_rows": "Column RawRows",
     "crypto_features.tables.service": "FeatureService",
     "crypto_features.tables.table": "Join",
     "crypto_features.tables.training": "TrainingSet",
+    "crypto_features.tables.triple_barrier": "triple_barrier",
     "crypto_features.tables.universe": "universe",
     "feature_repo": (
         "OnlineFeatures create_entity_df get_online_features get_online_features_async get_training_completeness "

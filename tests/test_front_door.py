@@ -95,7 +95,15 @@ def shares_of(inputs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 model: cf.FittedModel = cf.FittedModel("model", of=moves, features=("one",), lookback="90d", fit=fit)
 theirs: cf.Borrowed = cf.Borrowed("prices", project="desk", bars=h4, features=["rsi"])
 service: cf.FeatureService = cf.FeatureService("service", "Read together.", {"moves": ("one", "two")})
-catalog: cf.Catalog = cf.Catalog(moves, model, cf.TrainingSet(service, rows=h4))
+labels: list[cf.Label] = [
+    cf.forward_return("return_2d", bars=h4, horizon="2d"),
+    cf.direction("up_2d", bars=h4, horizon="2d", dead_band=0.01),
+    cf.triple_barrier("touch_2d", bars=h4, horizon="2d", profit=2.0, stop=1.0, window=20),
+    cf.Label("range_2d", bars=h4, horizon="2d", expression=pl.col("ahead.high") / pl.col("ahead.low") - 1),
+]
+walk: cf.WalkForward = cf.WalkForward(folds=5, embargo="2d", min_train="365d")
+spans: list[cf.KFold | cf.Combinatorial] = [cf.KFold(folds=5), cf.Combinatorial(groups=6, test_groups=2)]
+catalog: cf.Catalog = cf.Catalog(moves, model, *labels, cf.TrainingSet(service, rows=h4))
 
 report: cf.LeakReport = cf.leak_test(moves)
 leaks: tuple[cf.Leak, ...] = report.leaks

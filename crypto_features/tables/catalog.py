@@ -1,4 +1,4 @@
-"""A catalog: the tables, services and training sets of one project, in an order in which each finds its inputs."""
+"""A catalog: tables, services, labels and training sets of one project, in an order in which each finds its inputs."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from crypto_features.tables.bars import Bars
 from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.completeness import COMPLETENESS
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.label import Label
 from crypto_features.tables.lineage import ROW_COLUMNS, lineage
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.raw import RawTable
@@ -21,25 +22,25 @@ from crypto_features.tables.training import TrainingSet
 QUARANTINE = "quarantine"
 """The table of the raw rows that break their contract."""
 T = TypeVar("T", bound=Table)
-N = TypeVar("N", FeatureService, TrainingSet)
-Declared = Table | FeatureService | TrainingSet
+N = TypeVar("N", FeatureService, TrainingSet, Label)
+Declared = Table | FeatureService | TrainingSet | Label
 
 
 class Catalog:
     """What a project declares.
 
-    A table brings the tables that it reads; a training set brings its service.
+    A table brings the tables that it reads, a label its bars; a training set brings its service.
 
     Args:
-        *declared: Tables, services and training sets, in any order.
+        *declared: Tables, services, labels and training sets, in any order.
         project: Name of the project that declares them, which is that of its Feast project: what it registers and
             computes is its own, and other projects of the same data folder are left alone.
         optional: Tables that exist only where CRYPTO_FEATURES_DERIVATIVES_SOURCE names a source of what they read.
 
     Raises:
-        InputError: if two tables, services or training sets have one name, a table has that of the rejected candles,
-            it is open which raw table has the candles that everything is timed by, or the project's name is not made of
-            a-z, 0-9 and '_'.
+        InputError: if two tables, services, labels or training sets have one name, a table reads a label or has the
+            name of the table of rejected candles, it is open which raw table has the candles that everything is timed
+            by, or the project's name is not made of a-z, 0-9 and '_'.
         UnknownNameError: naming who reads what does not exist.
 
     Attributes:
@@ -47,6 +48,7 @@ class Catalog:
         raw: The candles that everything is timed by: of several raw tables of candles the one without a source of its
             own.
         project: Name of the project.
+        labels: Every label by name.
     """
 
     def __init__(self, *declared: "Declared | Catalog", project: str = SHIPPED, optional: Sequence[Table] = ()) -> None:
@@ -61,14 +63,19 @@ class Catalog:
         found: dict[str, Table] = {}
         for part in parts:
             if isinstance(part, Table):
-                _add(part, found)
+                _add(part, found, part.name)
+            elif isinstance(part, Label):
+                _add(part.bars, found, part.name)
         sets = _by_name("training sets", (part for part in parts if isinstance(part, TrainingSet)))
         self._sets = tuple(sets.values())
         self.training: tuple[TrainingSet, ...] = tuple(
             one if one.project == project else replace(one, project=project) for one in self._sets
         )
         for one in self.training:
-            _add(one.rows, found)
+            _add(one.rows, found, one.name)
+        self.labels: Mapping[str, Label] = MappingProxyType(
+            _by_name("labels", (part for part in parts if isinstance(part, Label)))
+        )
         services = [p for p in parts if isinstance(p, FeatureService)] + [one.service for one in self.training]
         self.services: Mapping[str, FeatureService] = MappingProxyType(_by_name("services", services))
         self.tables: Mapping[str, Table] = MappingProxyType(found)
@@ -82,7 +89,7 @@ class Catalog:
     @property
     def declared(self) -> tuple[Declared, ...]:
         """Everything, as another catalog takes it."""
-        return (*self.tables.values(), *self.services.values(), *self._sets)
+        return (*self.tables.values(), *self.services.values(), *self.labels.values(), *self._sets)
 
     @property
     def computed(self) -> tuple[Table, ...]:
@@ -200,14 +207,19 @@ class Catalog:
                 raise UnknownNameError("feature view", view, service.features, hint)
 
 
-def _add(table: Table, found: dict[str, Table]) -> None:
+def _add(table: Table | Label, found: dict[str, Table], reader: str) -> None:
     """The table after those that it reads."""
+    if isinstance(table, Label):
+        raise InputError(
+            f"{reader} reads the label {table.name}, which is not known until its horizon is over; only the label of a "
+            f"training set may be one. Read {table.bars.name}, or features of the past."
+        )
     if found.get(table.name) is table:
         return
     if table.name == QUARANTINE:
         raise InputError(f"{table!r} has the name of the table of rejected candles; give it another name.")
     for source in table.inputs:
-        _add(source.table, found)
+        _add(source.table, found, table.name)
     if found.setdefault(table.name, table) is not table:
         raise InputError(f"two tables of the catalog are named {table.name!r}; give one of them another name.")
 
