@@ -76,13 +76,21 @@ class Label:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Its columns: the value, when it was known, what else it says, and why there is no value."""
-        return (self.name, f"{self.name}_known_at", *(f"{self.name}_{name}" for name in self._further), self.reason)
+        """Its columns: the value, when it was known, what else a kind says, and why there is no value."""
+        return (*self._values, self.reason)
 
     @property
     def reason(self) -> str:
         """The column that says why a row has no label; null where it has one."""
         return f"{self.name}_reason"
+
+    def bar(self, base: timedelta) -> timedelta:
+        """Length of its bars.
+
+        Args:
+            base: Length of a base candle.
+        """
+        return self.bars.bar(base)
 
     def ahead(self, interval: timedelta) -> timedelta:
         """How long after a bar's close it looks.
@@ -93,7 +101,7 @@ class Label:
         Raises:
             InputError: if that is not a number of whole bars.
         """
-        horizon, bar = length(self.horizon, f"the horizon of {self.name}"), self.bars.bar(interval)
+        horizon, bar = length(self.horizon, f"the horizon of {self.name}"), self.bar(interval)
         if horizon <= timedelta(0) or horizon % bar:
             raise InputError(
                 f"{self.name} declares horizon={str(self.horizon)!r}; expected a number of whole bars of "
@@ -128,7 +136,7 @@ class Label:
         Raises:
             InputError: if a symbol has two bars that open at one time, or the horizon is not a number of whole bars.
         """
-        bar, horizon = self.bars.bar(interval), self.ahead(interval)
+        bar, horizon = self.bar(interval), self.ahead(interval)
         rows = by_symbol(in_types(self.bars.name, bars), "open_time")
         _refuse_twice(self.bars.name, rows)
         closed = rows.with_columns((pl.col("open_time") + bar).alias(_TIME))
@@ -145,17 +153,17 @@ class Label:
             .otherwise(pl.coalesce(self.reason, pl.when(~some.fill_null(value=False)).then(pl.lit(NO_VALUE))))
             .alias(self.reason)
         )
-        own = [name for name in self.columns if name != self.reason]
         return labelled.select(
             "symbol",
             _TIME,
-            *(pl.when(pl.col(self.reason).is_null()).then(pl.col(name)).alias(name) for name in own),
+            *(pl.when(pl.col(self.reason).is_null()).then(pl.col(name)).alias(name) for name in self._values),
             self.reason,
         )
 
     @property
-    def _further(self) -> tuple[str, ...]:
-        return ()
+    def _values(self) -> tuple[str, ...]:
+        """The columns that are null without a label."""
+        return (self.name, f"{self.name}_known_at")
 
     def _check(self) -> None:
         read = self.expression.meta.root_names()

@@ -53,12 +53,12 @@ class TripleBarrier(Label):
         Args:
             interval: Length of a base candle.
         """
-        return span(self.window + 1, self.bars.bar(interval))
+        return span(self.window + 1, self.bar(interval))
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The label, when it was known, the return, whether both barriers lie within one candle, and the reason."""
-        return (*super().columns[:-1], f"{self.name}_undecided", self.reason)
+        return (*self._values, f"{self.name}_undecided", self.reason)
 
     def compute(
         self, bars: pl.DataFrame, finer: Finer, interval: timedelta, ends: Mapping[str, datetime] | None = None
@@ -73,8 +73,8 @@ class TripleBarrier(Label):
         return rows.select("symbol", "event_timestamp", *self.columns)
 
     @property
-    def _further(self) -> tuple[str, ...]:
-        return ("return",)
+    def _values(self) -> tuple[str, ...]:
+        return (*super()._values, f"{self.name}_return")
 
     def _check(self) -> None:
         multiples = [multiple for multiple in (self.profit, self.stop) if multiple is not None]
@@ -87,27 +87,28 @@ class TripleBarrier(Label):
             raise InputError(f"{self.name} declares window={self.window}; expected 2 bars or more.")
 
     def _labelled(self, rows: pl.DataFrame, finer: Finer, interval: timedelta) -> pl.DataFrame:
-        bar, close = self.bars.bar(interval), rows["close"].to_numpy()
+        bar, close = self.bar(interval), rows["close"].to_numpy()
         width = _volatility(rows, self.window, bar).to_numpy()
         width = np.where(width > 0, width, np.nan)  # a market that does not move would reach both at once.
         upper = close * (1 + width * (math.inf if self.profit is None else self.profit))
         lower = close * (1 - width * (math.inf if self.stop is None else self.stop))
-        end = pl.col("event_timestamp") + self.ahead(interval)
-        found = _touched(rows, rows.select("symbol", start="event_timestamp", end=end), upper, lower, bar)
+        spans = rows.select("symbol", start="event_timestamp", end=pl.col("event_timestamp") + self.ahead(interval))
+        found = _touched(rows, spans, upper, lower, bar)
         tied = np.flatnonzero(found.side == BOTH)
         if len(tied) and bar > interval:
             until = pl.Series(found.closed[tied]).cast(TIME)
-            spans = rows[tied].select("symbol", start=until - bar, end=until)
-            candles = finer(spans) if callable(finer) else finer
+            within = rows[tied].select("symbol", start=until - bar, end=until)
+            candles = finer(within.unique(maintain_order=True)) if callable(finer) else finer
             if candles is not None and len(candles):
                 candles = by_symbol(in_types("base candles", candles), "open_time")
-                found.decided_by(tied, _touched(candles, spans, upper[tied], lower[tied], interval))
+                found.decided_by(tied, _touched(candles, within, upper[tied], lower[tied], interval))
         touched = np.isin(found.side, (UPPER, LOWER))
+        held = spans["end"].to_physical().to_numpy()
         flat = rows["ahead.close"].to_numpy() / close - 1
         reason = np.where(np.isnan(width), NO_VOLATILITY, np.where(found.side == BOTH, UNDECIDED, ""))
         return rows.with_columns(
             pl.Series(self.name, np.where(touched, found.side, 0), pl.Int8),
-            pl.when(touched).then(pl.Series(found.closed).cast(TIME)).otherwise(end).alias(f"{self.name}_known_at"),
+            pl.Series(f"{self.name}_known_at", np.where(touched, found.closed, held)).cast(TIME),
             pl.Series(f"{self.name}_return", np.where(touched, found.price / close - 1, flat), nan_to_null=True),
             pl.Series(self.reason, reason, pl.String).replace("", None),
         )
