@@ -23,6 +23,7 @@ TRAIN, TEST, NEITHER = 1, 2, 0
 Mask = npt.NDArray[np.bool_]
 Times = npt.NDArray[np.int64]
 _DAY = timedelta(days=1) // timedelta(microseconds=1)
+_NEVER = np.iinfo(np.int64).max // 2
 
 
 def assign(scheme: Folds, times: pl.Series, known_at: pl.Series) -> pl.DataFrame:
@@ -94,12 +95,12 @@ def _walk_forward(scheme: WalkForward, start: Times, end: Times) -> Iterator[tup
     if scheme.min_train is None:
         block = _blocks(days, scheme.folds + 1) - 1
     else:
-        late = days >= days.min(initial=0) + -(-_length(scheme.min_train) // _DAY)
+        late = days >= days.min(initial=_NEVER) - _length(scheme.min_train) // -_DAY
         block = np.full(len(start), -1)
         block[late] = _blocks(days[late], scheme.folds)
     for number in range(scheme.folds):
         test = block == number
-        begins = start[test].min(initial=np.iinfo(np.int64).max)
+        begins = start[test].min(initial=_NEVER)
         train = (block < number) & (end <= begins - _length(scheme.embargo))
         if scheme.max_train is not None:
             train &= start >= begins - _length(scheme.max_train)

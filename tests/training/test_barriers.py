@@ -128,7 +128,8 @@ def test_a_bar_that_opens_beyond_a_barrier_is_decided_by_its_open(
     market = after(**{"open": 100.0, "high": 100.0, "low": 100.0} | bar)
     found = outcomes(touch("2d").compute(market, None, HOUR))[4]
     close = START + (6 if way else 7) * DAY
-    assert found == (way, close, pytest.approx(price / 100 - 1), False, None)
+    assert (*found[:2], *found[3:]) == (way, close, False, None)
+    assert found[2] == pytest.approx(price / 100 - 1)
 
 
 def test_both_barriers_within_one_day_are_decided_by_its_hours() -> None:
@@ -136,7 +137,7 @@ def test_both_barriers_within_one_day_are_decided_by_its_hours() -> None:
     none, low, high = [100.0] * 24, [100.0] * 24, [100.0] * 24
     low[9], high[17] = 97.0, 103.0
     fine = bars(none, step=HOUR, start=START + 5 * DAY, columns={"low": low, "high": high})
-    decided = (-1, START + 5 * DAY + 10 * HOUR, pytest.approx(LOWER / 100 - 1), False, None)
+    decided = (-1, START + 5 * DAY + 10 * HOUR, LOWER / 100 - 1, False, None)
     open_ = (None, None, None, True, UNDECIDED)
     assert outcomes(touch("2d").compute(market, fine, HOUR))[4] == decided
     assert outcomes(touch("2d").compute(market, None, HOUR))[4] == open_

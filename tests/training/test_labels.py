@@ -15,7 +15,7 @@ from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.label import NO_BAR, NO_VALUE, PAST_END, Label, direction, forward_return
 from crypto_features.tables.service import FeatureService
-from crypto_features.tables.table import Join
+from crypto_features.tables.table import Join, Table
 from crypto_features.tables.training import TrainingSet
 from crypto_features.training.labels import audit
 from tests.features.markets import DAY, HOUR, START, bars
@@ -159,7 +159,8 @@ def test_a_catalog_takes_labels_and_refuses_every_other_reader_of_one() -> None:
     joined = FeatureGroup("joined", bars=daily_candles, joins=[Join(UP, "5d")], features=[feature])  # type: ignore[arg-type] # as above.
     above = FeatureGroup("above", bars=over, features=[Feature("y", pl.col("x"), "", "")])
     rows = TrainingSet(FeatureService("desk", "", {}), rows=UP)  # type: ignore[arg-type] # as above.
-    for name, part in {"over": over, "joined": joined, "training/desk": rows}.items():
+    parts: dict[str, Table | TrainingSet] = {"over": over, "joined": joined, "training/desk": rows}
+    for name, part in parts.items():
         with pytest.raises(InputError, match=f"^{name} reads the label up, which is not known until its horizon is"):
             Catalog(part)
     with pytest.raises(InputError, match=r"^over reads the label up"):
