@@ -43,6 +43,12 @@ def test_the_page_on_other_symbols_declares_a_catalog() -> None:
     assert repr(names["catalog"]) == "Catalog(candles, daily_candles, price_features, beta, universe, strength)"
 
 
+def test_the_page_on_labels_declares_them() -> None:
+    names: dict[str, Any] = {}
+    exec(BLOCKS["labels.md 1"], names)  # noqa: S102 - our own text.
+    assert [*names["catalog"].labels] == ["up_5d", "return_5d_ahead", "touch_10d", "drawdown_5d"]
+
+
 def test_a_single_feature_is_one_where_it_is_added() -> None:
     single = [block for block in BLOCKS.values() if block.startswith("Feature(")]
     names = dict(vars(price))
