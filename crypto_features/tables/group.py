@@ -13,6 +13,7 @@ from crypto_features.durations import length
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.tables.completeness import COMPLETENESS
 from crypto_features.tables.cross_sections import refuse_cross_sections, refuse_windows
+from crypto_features.tables.drift import Drift
 from crypto_features.tables.feature import RESERVED, Feature
 from crypto_features.tables.lineage import columns_read, lineage
 from crypto_features.tables.partition import compute_partition, every_row
@@ -52,6 +53,7 @@ class FeatureGroup(Table):
             expressions.
         completeness: Share of its candles, 0 to 1, that a bar needs: the row of a bar with less has no values. `None`
             for what CRYPTO_FEATURES_MIN_COMPLETENESS says.
+        drift: How the table is watched for drift; `None` to leave it out.
         plots: Pictures of the table beside those that every table has, by name.
 
     Raises:
@@ -60,6 +62,7 @@ class FeatureGroup(Table):
             a feature a shorter window than another one that it reads; if a joined table has no lookback, a value would
             be too old before the next one comes, an expression compares symbols without `across`, or looks back along
             a symbol with it, two joins have one name, or `completeness` is not a share.
+        UnknownNameError: if `drift` watches a feature that the group does not have.
     """
 
     name: str
@@ -74,6 +77,7 @@ class FeatureGroup(Table):
     completeness: float | None = None
     across: Literal["symbols"] | None = None
     universe: pl.Expr | None = None
+    drift: Drift | None = field(default_factory=Drift)
     plots: Mapping[str, Plot] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -97,6 +101,8 @@ class FeatureGroup(Table):
             for column, expression in join.columns.items():
                 refuse_cross_sections(f"{self.name}'s {join.name}.{column}", expression, join.table.bar(SHORTEST))
         self._check_sources()
+        for name in (self.drift and self.drift.features) or ():
+            self.feature(name)
 
     @cached_property
     def inputs(self) -> tuple[Join, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 
 import dagster as dg
 import polars as pl
@@ -12,6 +13,7 @@ from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.checks import candles as candle_checks
 from crypto_features.graph.checks import features as feature_checks
 from crypto_features.graph.checks import serving
+from crypto_features.graph.checks.drift import undrifted
 from crypto_features.graph.checks.finding import Finding
 from crypto_features.graph.checks.remembered import Look, judged
 from crypto_features.graph.inline import inline
@@ -29,6 +31,7 @@ from crypto_features.sources.standing import FORGOTTEN
 from crypto_features.store import FeastResource, parity
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.drift import watched
 from crypto_features.tables.dtypes import TIME
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import MONTH, month_span, months_between
@@ -131,9 +134,12 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
     }
     if joined_symbols(group):
         asked["joined_symbols"] = (False, "Each symbol that is joined to all has rows.")
+    if watched(group):
+        asked["drift"] = (False, "The newest values of each feature and symbol are distributed as those before.")
 
     def looking(_instance: dg.DagsterInstance, lake: LakeResource, table: Table) -> Look:
         source, length = lake.table(group.bars.name), group.bar(lake.interval)
+        drifts = cache(partial(undrifted, table, group, lake.interval))  # it looks at the newest months, whichever run.
         first = dict(table.collect(table.scan(columns=["symbol", table.time]).group_by("symbol").min()).iter_rows())
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
@@ -151,6 +157,8 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
             if joined := joined_symbols(group):
                 there = {name: lake.table(name).symbols() for name in joined}
                 found["joined_symbols"] = feature_checks.joined_symbols_there(group, there)
+            if watched(group):
+                found["drift"] = drifts()
             return found
 
         return look
