@@ -22,9 +22,9 @@ def drift_map(found: pl.DataFrame) -> "Figure":
     Of more than `SHOWN_SYMBOLS` symbols those with the rarest values are drawn.
 
     Args:
-        found: `feature`, `symbol`, `psi_p` and `ks_p`; each pair once.
+        found: `feature`, `symbol` and the share `p`; each pair once.
     """
-    rows = found.with_columns(p=pl.min_horizontal("psi_p", "ks_p"))
+    rows = found
     title = "Share of earlier windows as far from their reference"
     rarest = rows.group_by("symbol").agg(pl.col("p").min()).sort("p", "symbol")
     if rarest.height > SHOWN_SYMBOLS:

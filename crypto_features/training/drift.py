@@ -32,6 +32,7 @@ SCHEMA = pl.Schema(
         "psi_p": pl.Float64(),
         "ks": pl.Float64(),
         "ks_p": pl.Float64(),
+        "p": pl.Float64(),
         "unusual": pl.Boolean(),
         "memory": pl.Float64(),
         "drifted": pl.Boolean(),
@@ -60,22 +61,19 @@ def drift(rows: pl.DataFrame, names: Sequence[str], declared: Drift | None = Non
     Returns:
         One row for each column and symbol that has values enough: `feature`, `symbol`, `event_timestamp` of the newest
         value; the stability index `psi` and the Kolmogorov-Smirnov distance `ks`, with the share of earlier windows
-        that are as far apart (`psi_p`, `ks_p`); `unusual`: whether one of the two is at most the declared level;
-        `memory`: the autocorrelation time of the feature in values, the median of its symbols; `drifted`: whether one
-        that is unusual stands out among so many (Benjamini and Hochberg, Controlling the False Discovery Rate, 1995, at 10 %). A column
-        is left out while there are fewer earlier windows than the level needs.
+        that are as far apart (`psi_p`, `ks_p`); `p`: the share of earlier windows of which one of the two is as rare;
+        `unusual`: whether that is at most the declared level; `memory`: the autocorrelation time of the feature in
+        values, the median of its symbols; `drifted`: whether one that is unusual stands out among so many (Benjamini
+        and Hochberg, Controlling the False Discovery Rate, 1995, at 10 %). A column is left out while there are fewer
+        earlier windows than the level needs.
     """
     how = declared or Drift()
     rows = rows.sort("symbol", "event_timestamp")
     recent = rows["event_timestamp"].unique().sort().tail(how.window).head(1)
     found = [_feature(rows, name, how, recent) for name in names]
     every = pl.concat([frame for frame in found if frame is not None] or [SCHEMA.to_frame().drop("drifted")])
-    both = pl.min_horizontal("psi_p", "ks_p") * 2
-    return (
-        every.with_columns(both.alias("p"))
-        .with_columns((pl.col("unusual") & _standing_out(pl.col("p"))).alias("drifted"))
-        .select(*SCHEMA)
-    )
+    standing_out = pl.col("unusual") & _standing_out(pl.col("p"))
+    return every.with_columns(standing_out.alias("drifted"))
 
 
 def _feature(rows: pl.DataFrame, name: str, how: Drift, recent: pl.Series) -> pl.DataFrame | None:
@@ -90,10 +88,14 @@ def _feature(rows: pl.DataFrame, name: str, how: Drift, recent: pl.Series) -> pl
     if not current or len(pairs.past) < 1 / how.level - 1:
         return None
     columns: dict[str, Array] = {}
+    rarest_past, rarest_now = np.ones(len(pairs.past)), np.ones(len(pairs.now))
     for short, distance in (("psi", stability_index), ("ks", kolmogorov_smirnov)):
-        past, now = np.sort(distance(pairs.past, how.reference)), distance(pairs.now, how.reference)
-        as_far = len(past) - np.searchsorted(past, now, side="left")
-        columns |= {short: now, f"{short}_p": (1 + as_far) / (1 + len(past))}
+        past, now = distance(pairs.past, how.reference), distance(pairs.now, how.reference)
+        share = _share_above(past, now)
+        rarest_past = np.minimum(rarest_past, _as_far(past, past) / len(past))
+        rarest_now = np.minimum(rarest_now, share)
+        columns |= {short: now, f"{short}_p": share}
+    p = _share_above(-rarest_past, -rarest_now)
     remembered = [autocorrelation_time(values[symbol]) for symbol in pairs.symbols[:MEASURED]]
     return pl.DataFrame(
         {
@@ -101,7 +103,8 @@ def _feature(rows: pl.DataFrame, name: str, how: Drift, recent: pl.Series) -> pl
             "symbol": pairs.symbols,
             "event_timestamp": [current[symbol] for symbol in pairs.symbols],
             **columns,
-            "unusual": (columns["psi_p"] <= how.level) | (columns["ks_p"] <= how.level),
+            "p": p,
+            "unusual": p <= how.level,
             "memory": float(np.median(remembered)),
         },
         schema={name: dtype for name, dtype in SCHEMA.items() if name != "drifted"},
@@ -119,6 +122,16 @@ def _pairs(series: Mapping[str, Array], current: Collection[str], how: Drift) ->
     empty, symbols = np.empty((0, size)), [symbol for symbol in windows if symbol in current]
     now = [windows[symbol][-1:] for symbol in symbols]
     return _Pairs(np.concatenate([empty, *past]), np.concatenate([empty, *now]), symbols)
+
+
+def _as_far(past: Array, values: Array) -> Array:
+    """How many past values are as great as each value."""
+    return len(past) - np.searchsorted(np.sort(past), values, side="left").astype(np.float64)
+
+
+def _share_above(past: Array, now: Array) -> Array:
+    """The share that is as great as each value, of past values and the value itself."""
+    return (1 + _as_far(past, now)) / (1 + len(past))
 
 
 def _number(values: pl.Series) -> pl.Series:

@@ -88,7 +88,7 @@ def test_a_group_has_the_check_if_something_of_it_is_watched() -> None:
 def test_the_map_shows_the_symbols_that_are_furthest_and_stays_small() -> None:
     pairs = [(f"f{i}", f"S{j:03}") for i in range(20) for j in range(500)]
     found = pl.DataFrame(pairs, schema=["feature", "symbol"], orient="row").with_columns(
-        psi_p=pl.int_range(1, pl.len() + 1) / pl.len(), ks_p=pl.lit(1.0)
+        p=pl.int_range(1, pl.len() + 1) / pl.len()
     )
     drawn = plots.drift_map(found)
     assert len(plots.png(drawn)) < inline.MAX_BYTES

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -53,13 +54,19 @@ def test_each_share_counts_the_earlier_windows_that_lie_as_far_apart() -> None:
         pairs = [values[end - 42 : end] for end in range(90, 41, -1)]
         now[symbol] = pairs[0]
         past += pairs[12::4]
-    for distance, name in ((kolmogorov_smirnov, "ks"), (stability_index, "psi")):
+    symbols, rarest = found["symbol"].to_list(), np.ones((2, len(past)))
+    least = dict.fromkeys(symbols, 1.0)
+    for place, (distance, name) in enumerate(((kolmogorov_smirnov, "ks"), (stability_index, "psi"))):
         earlier = distance(np.array(past), 30)
-        for row in found.iter_rows(named=True):
-            (own,) = distance(now[row["symbol"]][None], 30)
+        rarest[place] = [(earlier >= one).mean() for one in earlier]
+        for symbol, row in zip(symbols, found.iter_rows(named=True), strict=True):
+            (own,) = distance(now[symbol][None], 30)
             assert row[name] == own
             assert row[f"{name}_p"] == (1 + (earlier >= own).sum()) / (1 + len(earlier))
-    assert found["unusual"].to_list() == [min(p) <= 0.05 for p in found.select("psi_p", "ks_p").iter_rows()]
+            least[symbol] = min(least[symbol], row[f"{name}_p"])
+    for symbol, p in found.select("symbol", "p").iter_rows():
+        assert p == (1 + (rarest.min(axis=0) <= least[symbol]).sum()) / (1 + len(past))
+    assert found["unusual"].to_list() == [p <= 0.05 for p in found["p"]]
 
 
 def test_windows_are_unusual_as_rarely_as_declared_where_nothing_drifts(count: Callable[..., int]) -> None:
@@ -85,8 +92,8 @@ def test_a_shift_of_all_symbols_stands_out_and_one_of_a_single_symbol_is_listed(
     assert not drift(calm, [f"f{i}" for i in range(12)])["drifted"].any()
     mixed = calm.with_columns(f3=moved["f3"])
     found = drift(mixed, [f"f{i}" for i in range(12)])
-    assert {*found.filter("drifted")["feature"]} == {"f3"}
-    assert found.filter("drifted").height == 8
+    assert found.filter(pl.col("feature") == "f3")["drifted"].all()
+    assert found.filter("drifted").height <= 9, "one false discovery in ten is what it allows"
     lone = calm.with_columns(f3=pl.when(pl.col("symbol") == "S5").then(moved["f3"]).otherwise("f3"))
     found = drift(lone, [f"f{i}" for i in range(12)])
     assert not found["drifted"].any()
@@ -113,7 +120,7 @@ def test_labels_and_predictions_drift_as_numbers_do() -> None:
 
 def test_symbols_that_ended_or_are_young_are_not_judged_and_nulls_are_left_out() -> None:
     rows = remembering(1, time=1, together=0)
-    last = rows["event_timestamp"].max()
+    last = pl.col("event_timestamp").max()
     ended = (pl.col("symbol") == "S0") & (pl.col("event_timestamp") > last - timedelta(days=40))
     young = (pl.col("symbol") == "S1") & (pl.col("event_timestamp") < last - timedelta(days=390))
     found = drift(rows.filter(~ended & ~young), ["f0"])
@@ -165,6 +172,6 @@ def test_a_group_says_what_is_watched() -> None:
         ({"level": 1.0}, "level=1.0; expected a share"),
     ],
 )
-def test_a_watch_that_can_see_nothing_is_refused(wrong: dict[str, int], said: str) -> None:
+def test_a_watch_that_can_see_nothing_is_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=f"^Drift declares {said}"):
         Drift(**wrong)

@@ -29,7 +29,8 @@ def undrifted(table: Table, group: FeatureGroup, interval: timedelta) -> Finding
     """
     how, names = group.drift or Drift(), watched(group)
     found = drift(_newest(table, how.history * group.bar(interval), names), names, how)
-    unusual, drifted = found.filter("unusual").sort("ks_p", "psi_p"), found.filter("drifted").sort("ks_p", "psi_p")
+    unusual = found.filter("unusual").sort("p", "feature", "symbol")
+    drifted = unusual.filter("drifted")
     first = [f"{feature} of {symbol}" for feature, symbol in drifted.select("feature", "symbol").iter_rows()]
     more = f" and {len(first) - NAMED} more" if len(first) > NAMED else ""
     chance = how.level * found.height
