@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from crypto_features.tables.catalog import Catalog as Catalog
     from crypto_features.tables.derivative_rows import DERIVATIVES as DERIVATIVES
     from crypto_features.tables.derivative_rows import FUNDING as FUNDING
+    from crypto_features.tables.drift import Drift as Drift
     from crypto_features.tables.feature import NOT_NEGATIVE as NOT_NEGATIVE
     from crypto_features.tables.feature import POSITIVE as POSITIVE
     from crypto_features.tables.feature import Feature as Feature
@@ -111,6 +112,7 @@ _HOMES = {
     "crypto_features.tables.by_month": "by_month",
     "crypto_features.tables.catalog": "Catalog",
     "crypto_features.tables.derivative_rows": "DERIVATIVES FUNDING",
+    "crypto_features.tables.drift": "Drift",
     "crypto_features.tables.feature": "NOT_NEGATIVE POSITIVE Feature",
     "crypto_features.tables.folds": "Combinatorial KFold WalkForward",
     "crypto_features.tables.group": "FeatureGroup",

@@ -72,6 +72,7 @@ among = cf.FeatureGroup(
     across="symbols",
     joins=[cf.Join(beside, "2d", at="close"), cf.Join(there, "2d", at="close")],
     universe=pl.col("there.volume_rank") >= 0.5,
+    drift=cf.Drift(window=30, reference=365, features=["part"]),
     features=[
         cf.Feature("ranked", cf.rank("beside.beta") + cf.zscore("beside.beta"), "Rank.", "none"),
         cf.Feature("apart", cf.demean("close") / cf.dispersion("close"), "Distance.", "none"),

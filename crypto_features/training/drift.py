@@ -7,6 +7,7 @@ distances of earlier windows of the same feature, of all symbols: its p-value is
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -17,8 +18,8 @@ from crypto_features.tables.drift import Drift
 
 LOOKS = 3
 """Earlier windows begin a third of a window apart."""
-MOST = 2000
-"""Earlier windows that are compared: of more, every second, third, ... one."""
+MOST = 1999
+"""Earlier windows that are compared; of more, so many at even distances, at other times of each symbol: it is prime."""
 MEASURED = 50
 """Symbols of which the autocorrelation time is measured."""
 FALSE_DISCOVERIES = 0.1
@@ -116,9 +117,10 @@ def _pairs(series: Mapping[str, Array], current: Collection[str], how: Drift) ->
     size, step = how.reference + how.window, how.window // LOOKS
     windows = {symbol: np.lib.stride_tricks.sliding_window_view(values, size) for symbol, values in series.items()}
     earlier = [every[: len(every) - how.window][::-step] for every in windows.values()]
-    thin = max(1, -(-sum(map(len, earlier)) // MOST))
     starts = np.cumsum([0, *map(len, earlier)])
-    past = [part[-start % thin :: thin] for part, start in zip(earlier, starts, strict=False)]
+    chosen = np.arange(starts[-1]) if starts[-1] <= MOST else np.arange(MOST) * starts[-1] // MOST
+    own = pairwise(np.searchsorted(chosen, starts))
+    past = [every[chosen[a:b] - start] for every, (a, b), start in zip(earlier, own, starts[:-1], strict=True)]
     empty, symbols = np.empty((0, size)), [symbol for symbol in windows if symbol in current]
     now = [windows[symbol][-1:] for symbol in symbols]
     return _Pairs(np.concatenate([empty, *past]), np.concatenate([empty, *now]), symbols)

@@ -16,7 +16,7 @@ from crypto_features.shipped import daily_candles, price_features, regime_featur
 from crypto_features.tables.drift import Drift, watched
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.training.drift import SCHEMA, drift
+from crypto_features.training.drift import MOST, SCHEMA, _pairs, drift
 from tests.training.stationary import remembering
 
 SHORT = Drift(window=12, reference=30, history=90, level=0.05)
@@ -98,6 +98,15 @@ def test_a_shift_of_all_symbols_stands_out_and_one_of_a_single_symbol_is_listed(
     found = drift(lone, [f"f{i}" for i in range(12)])
     assert not found["drifted"].any()
     assert ("f3", "S5") in found.filter("unusual").select("feature", "symbol").rows()
+
+
+def test_of_very_many_symbols_each_gives_some_of_the_earlier_windows() -> None:
+    values = {f"S{number}": np.arange(1095.0) + 10_000 * number for number in range(100)}
+    pairs = _pairs(values, ["S3"], Drift())
+    assert 1000 < len(pairs.past) <= MOST
+    assert {*(pairs.past[:, 0] // 10_000)} == {*range(100)}
+    assert len({*(pairs.past[:, 0] % 10_000)}) > 50, "at other times than each other"
+    assert pairs.now[:, -1].tolist() == [31_094.0]
 
 
 def test_labels_and_predictions_drift_as_numbers_do() -> None:
