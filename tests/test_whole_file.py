@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto_features.whole_file import make_folder, whole_file
+from crypto_features.whole_file import make_folder, remove_strays, whole_file
 
 
 @pytest.fixture
@@ -56,6 +56,19 @@ def test_the_first_file_stays_where_that_is_asked(tmp_path: Path) -> None:
             file.write(content)
     assert (tmp_path / "owner.json").read_text() == "one"
     assert len([*tmp_path.iterdir()]) == 1
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_not(path: Path) -> None:
+    stray = path.with_name(f".{path.name}.killed.tmp")
+    others = path.with_name(".model.jsonl.killed.tmp")
+    stray.write_text("ha")
+    others.write_text("lf")
+    with whole_file(path) as one:
+        one.write(b"new")
+        remove_strays(path)
+        assert not stray.exists()
+    assert path.read_text() == "new"
+    assert sorted(path.parent.iterdir()) == sorted([path, others])
 
 
 def test_two_writers_at_once_do_not_mix(path: Path) -> None:

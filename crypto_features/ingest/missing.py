@@ -19,6 +19,7 @@ from crypto_features.sealed_json import sealed, unsealed
 from crypto_features.sources.source import Source
 from crypto_features.tables.months import month_span, months_between
 from crypto_features.tables.raw_rows import RAW_KEY
+from crypto_features.whole_file import whole_file
 
 LATE = timedelta(days=7)
 """For so long after its close a symbol's next candle is requested again: an exchange may be late with everything."""
@@ -184,9 +185,8 @@ class Planner:
             "absent": {origin: notes(found, self._first(month)) for origin, found in absent.items()},
             "rejected": to_texts(broken, self._first(month)),
         }
-        path = self._path(month)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(sealed(dict(sorted(kept.items())), indent=0))
+        with whole_file(self._path(month)) as file:
+            file.write(sealed(dict(sorted(kept.items())), indent=0).encode())
 
     def unseen(self, month: Stored, rejected: pl.DataFrame) -> pl.DataFrame:
         """Those of the rejected candles of a month that no run was accepted with."""

@@ -8,7 +8,7 @@ from upath import UPath
 
 from crypto_features.errors import InputError, UnreadableTableError
 from crypto_features.sealed_json import sealed, unsealed
-from crypto_features.whole_file import whole_file
+from crypto_features.whole_file import remove_strays, whole_file
 
 FOLDER = ".owners"
 
@@ -39,6 +39,7 @@ def claim(root: UPath, table: str, project: str) -> None:
     Raises:
         InputError: if it is another project's, or the note of it is damaged.
     """
+    remove_strays(_path(root, table))  # a killed claim may have left one beside the note.
     if not owner(root, table):
         with whole_file(_path(root, table), first=True) as note:
             note.write(sealed({"project": project}).encode())

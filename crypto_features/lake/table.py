@@ -23,7 +23,7 @@ from crypto_features.tables.months import month_span
 from crypto_features.tables.order import in_order
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.provenance import FINGERPRINTS, STAMPS, content_digest
-from crypto_features.whole_file import make_folder, on_disk
+from crypto_features.whole_file import make_folder, on_disk, remove_strays
 
 SYMBOLS = "symbols"
 """Metadata key of a partition that is not raw: the symbols that have rows in it, as JSON."""
@@ -277,8 +277,7 @@ class Table:
         lock.parent.mkdir(parents=True, exist_ok=True)
         busy = f"another process has been writing {self.name!r} {month} for {LOCK_SECONDS} s; try again later."
         with file_lock(lock, LOCK_SECONDS, TransientError(busy)):
-            for orphan in folder.glob(f".{month}.*.tmp"):
-                orphan.unlink()  # its writer was killed: nobody else writes while the lock is held.
+            remove_strays(folder / f"{month}.parquet")
             yield
 
     def _write(self, month: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> None:

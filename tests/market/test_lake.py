@@ -121,7 +121,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_partition_whole(
 
 def test_leftovers_of_a_killed_writer_are_swept_by_the_next(table: Table) -> None:
     table.publish("2024-01", rows("BTC"))
-    (Path(str(table.folder)) / ".2024-01.dead.tmp").write_bytes(b"half")
+    (Path(str(table.folder)) / ".2024-01.parquet.dead.tmp").write_bytes(b"half")
     table.publish("2024-01", rows("BTC"))
     assert [path.name for path in table.folder.iterdir()] == ["2024-01.parquet"]
 

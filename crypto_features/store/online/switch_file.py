@@ -45,6 +45,8 @@ class SwitchFile:
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             with closing(sqlite3.connect(self.path, timeout=_SECONDS)) as file, file:
+                # A journal that a power cut brings back would undo what was acknowledged.
+                file.execute("PRAGMA synchronous = EXTRA")
                 if why := sqlite_seal.fault(file):
                     raise self._damaged(why)
                 file.execute("CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, why TEXT NOT NULL)")
