@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from crypto_features.report import feature_report as feature_report
     from crypto_features.store import ConsumedError as ConsumedError
     from crypto_features.store import ParityReport as ParityReport
+    from crypto_features.store import Passport as Passport
+    from crypto_features.store import PassportError as PassportError
     from crypto_features.store import parity as parity
     from crypto_features.tables.bars import Bars as Bars
     from crypto_features.tables.borrowed import Borrowed as Borrowed
@@ -106,7 +108,7 @@ _HOMES = {
     ),
     "crypto_features.leak": "Leak LeakReport leak_test",
     "crypto_features.report": "FeatureReport feature_report",
-    "crypto_features.store": "ConsumedError ParityReport parity",
+    "crypto_features.store": "ConsumedError ParityReport Passport PassportError parity",
     "crypto_features.tables.bars": "Bars",
     "crypto_features.tables.borrowed": "Borrowed",
     "crypto_features.tables.by_month": "by_month",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crypto_features import clock
 from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
 from crypto_features.store import registered, session, tables
+from crypto_features.store.passport import Passport, permitted
 from crypto_features.store.publish_view import Published, publish_view
 from crypto_features.store.reach import reaching
 from feature_repo import arguments
@@ -51,6 +52,7 @@ def get_online_features(
     *,
     max_age: timedelta | None = None,
     full_feature_names: bool = False,
+    passport: Passport | None = None,
 ) -> OnlineFeatures:
     """The newest features of some symbols, each with status, event time and age.
 
@@ -60,6 +62,7 @@ def get_online_features(
         max_age: Withhold what is older, also if its view's TTL would allow it.
         full_feature_names: Whether names begin with their view, as `price_features__rsi_14` does; two versions of a
             view are identified by it.
+        passport: What the model was trained on that is given these features: it is served no other versions.
 
     Returns:
         A dict such as `{"symbol": ["BTC", "ETH"], "rsi_14": [51.2, None]}` that also carries `statuses`,
@@ -68,6 +71,8 @@ def get_online_features(
     Raises:
         UnknownNameError: if a view, feature or service does not exist, or none of the symbols does.
         InputError: if there is no symbol or no feature, two features have one name, or `max_age` is not a duration.
+        PassportError: if a feature is published in another version than the passport says, or the passport is one of
+            another project.
         StoreUnreachableError: if the online store does not answer; the next call tries again.
     """
     from crypto_features.store.online.answer import lowest_completeness, summary
@@ -76,9 +81,15 @@ def get_online_features(
     chosen = arguments.symbol_list(symbols)
     arguments.check_duration("max_age", max_age)
     store = session.applied_store()
-    features = registered.resolved(store, feature_refs, full=full_feature_names)
-    with limited_to(max_age):
-        response = store.get_online_features(features, {"symbol": chosen}, full_feature_names=full_feature_names)
+    while True:
+        read = store.registry.cached_registry_proto_created
+        features = registered.resolved(store, feature_refs, full=full_feature_names)
+        if passport is not None:
+            features = permitted(store, passport, features)
+        with limited_to(max_age):
+            response = store.get_online_features(features, {"symbol": chosen}, full_feature_names=full_feature_names)
+        if passport is None or read == store.registry.cached_registry_proto_created:
+            break  # else the registry was read anew meanwhile, and what was checked is not what was served.
     answer = OnlineFeatures(*summary(response, {"symbol"}), lowest_completeness(response), clock.now())
     if all(status == "NOT_FOUND" for column in answer.statuses.values() for status in column):
         _require_a_known(chosen, list(answer.event_times))
@@ -91,10 +102,16 @@ async def get_online_features_async(
     *,
     max_age: timedelta | None = None,
     full_feature_names: bool = False,
+    passport: Passport | None = None,
 ) -> OnlineFeatures:
     """`get_online_features` without blocking the event loop."""
     return await asyncio.to_thread(
-        get_online_features, symbols, feature_refs, max_age=max_age, full_feature_names=full_feature_names
+        get_online_features,
+        symbols,
+        feature_refs,
+        max_age=max_age,
+        full_feature_names=full_feature_names,
+        passport=passport,
     )
 
 

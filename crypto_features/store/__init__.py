@@ -15,6 +15,8 @@ from crypto_features.store.errors import (
     OtherVersionError,
     OutdatedTableError,
     OutsideSpanWarning,
+    PassportError,
+    RedefinedWarning,
     StoreMisusedError,
     StoreUnreachableError,
     UnknownThenWarning,
@@ -22,6 +24,7 @@ from crypto_features.store.errors import (
 
 if TYPE_CHECKING:
     from crypto_features.store.compare import Difference, ParityReport, parity
+    from crypto_features.store.passport import Passport
     from crypto_features.store.publish_view import Published
     from crypto_features.store.resource import FeastResource
 
@@ -36,7 +39,10 @@ __all__ = [
     "OutdatedTableError",
     "OutsideSpanWarning",
     "ParityReport",
+    "Passport",
+    "PassportError",
     "Published",
+    "RedefinedWarning",
     "StoreMisusedError",
     "StoreUnreachableError",
     "UnknownThenWarning",
@@ -44,7 +50,13 @@ __all__ = [
     "parity",
 ]
 
-_HOMES = {"Difference": "compare", "ParityReport": "compare", "parity": "compare", "Published": "publish_view"}
+_HOMES = {
+    "Difference": "compare",
+    "ParityReport": "compare",
+    "Passport": "passport",
+    "Published": "publish_view",
+    "parity": "compare",
+}
 
 
 def __getattr__(name: str) -> object:

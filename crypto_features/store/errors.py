@@ -39,9 +39,17 @@ class ConsumedError(PermanentError, RuntimeError):
     """What would be removed is read by another project."""
 
 
+class PassportError(PermanentError, LookupError):
+    """A model would be served other values than it was trained on, or its passport says nothing about them."""
+
+
 class OutsideSpanWarning(UserWarning):
     """A training set holds no value at all: no entity row lies where the tables have rows that were fresh then."""
 
 
 class UnknownThenWarning(UserWarning):
     """Rows of a training set have no value because what they are joined with was known later only."""
+
+
+class RedefinedWarning(UserWarning):
+    """A feature is defined otherwise than when a model was trained, and behaves the same where it was probed."""

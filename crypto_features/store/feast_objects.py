@@ -16,11 +16,12 @@ from crypto_features.settings import Settings
 from crypto_features.store import session
 from crypto_features.store.online.pack_frame import VALUES
 from crypto_features.store.sharing import borrowed_view
-from crypto_features.store.tags import BEHAVIOUR, LEAST
+from crypto_features.store.tags import BEHAVIOUR, DEFINITION, LEAST
 from crypto_features.tables.completeness import COMPLETENESS, least, lowest_columns
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.service import FeatureService
-from crypto_features.versions.measured import feature_versions, table_version
+from crypto_features.versions.behind import definitions_behind
+from crypto_features.versions.measured import current_definitions, feature_versions, table_version
 
 SYMBOL = "symbol"
 
@@ -115,6 +116,7 @@ def _type(dtype: pl.DataType) -> feast_types.FeastType:
 
 def _view(entity: Entity, source: FileSource, group: FeatureGroup, interval: timedelta) -> FeatureView:
     behaviour, lowest = feature_versions(group.name), lowest_columns(group)
+    defined = definitions_behind({group.name: group.columns}, current_catalog(), current_definitions())
     return FeatureView(
         name=group.name,
         description=group.description,
@@ -132,6 +134,7 @@ def _view(entity: Entity, source: FileSource, group: FeatureGroup, interval: tim
                     tags={
                         "unit": feature.unit,
                         BEHAVIOUR: behaviour[feature.name],
+                        DEFINITION: defined[f"{group.name}:{feature.name}"],
                         COMPLETENESS: lowest[feature.name],
                     },
                 )

@@ -17,6 +17,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.store import feast_private
+from crypto_features.store.kept_up import kept_up
 from crypto_features.store.offline.job import PolarsRetrievalJob
 from crypto_features.store.offline.pinned import require_its_table
 from crypto_features.store.online import guard
@@ -114,7 +115,8 @@ class GuardedProvider(PassthroughProvider):
             nameless = frame.filter(pl.any_horizontal(pl.col(keys).is_null())) if keys else frame.clear()
             frame = frame.drop_nulls(keys) if keys else frame
             rows = packed_rows(frame, feature_view, config.entity_key_serialization_version)
-            self.online_store.write_rows(config, feature_view, rows)
+            for view in (feature_view, *kept_up(registry, project, feature_view)):
+                self.online_store.write_rows(config, view, rows)
             published = _published.get()
             if published is not None:
                 published.extend(rows)

@@ -58,13 +58,26 @@ def check_feature_refs(store: "FeatureStore", refs: Sequence[str]) -> None:
         view, colon, feature = str(ref).partition(":")
         if not (view and colon and feature):
             raise InputError(f"feature reference {ref!r} must have the form view:feature, as price_features:rsi_14.")
-        name, at, version = view.partition("@")
-        chosen = _named("feature view", name, views)
-        if at:
-            chosen = _version(store, chosen, version)
+        chosen = _of_version(store, view, views)
         known = [field.name for field in chosen.features]
         if feature not in known:
             raise UnknownNameError("feature", feature, known, f"It was looked for in {view}.")
+
+
+def view_of(store: "FeatureStore", name: str) -> "FeatureView":
+    """The feature view of a name, or one version of it, such as `price_features@v1`.
+
+    Raises:
+        UnknownNameError: naming those that exist.
+        NotAppliedError: if the registry is empty.
+    """
+    return _of_version(store, name, store.registry.list_all_feature_views(store.project, allow_cache=True))
+
+
+def _of_version(store: "FeatureStore", name: str, views: Sequence["FeatureView"]) -> "FeatureView":
+    name, at, version = name.partition("@")
+    chosen: FeatureView = _named("feature view", name, views)
+    return _version(store, chosen, version) if at else chosen
 
 
 def _version(store: "FeatureStore", view: "FeatureView", pinned: str) -> "FeatureView":

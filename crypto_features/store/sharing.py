@@ -14,6 +14,7 @@ from upath import UPath
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake.pins import announce_pin, release, set_pin
 from crypto_features.store.errors import ConsumedError, NotAppliedError
+from crypto_features.store.kept_up import kept_up, version_of
 from crypto_features.store.offline.pinned import behaviour_of
 from crypto_features.store.online.place import place_of
 from crypto_features.store.tables import real
@@ -81,7 +82,7 @@ def borrowed_view(
         online=False,  # nobody but its owner materializes it; it is read all the same.
         tags={
             OWNER: table.project,
-            VERSION: str(view.current_version_number or 0),
+            VERSION: str(version_of(view)),
             PLACE: place_of(table.project, view, versioned=store.config.registry.enable_online_feature_view_versioning),
             BEHAVIOUR: behaviour_of(view),
             **({LEAST: view.tags[LEAST]} if LEAST in view.tags else {}),
@@ -108,12 +109,12 @@ def _owners(registry: Any, table: Borrowed) -> FeatureView:
     return view
 
 
-def consumers(registry: Any, project: str, view: str) -> list[str]:
-    """Who reads a view of a project: the other projects with the version and the services that read it."""
+def consumers(registry: Any, project: str, view: str, version: int | None = None) -> list[str]:
+    """Who reads a view of a project, or one version of it: the other projects, with version and services."""
     found = []
     for other in _others(registry, project):
         for copied in (origin(one) for one in registry.list_feature_views(other) if one.name == view):
-            if copied is not None and copied.project == project:
+            if copied is not None and copied.project == project and version in (None, copied.version):
                 services = registry.list_feature_services(other)
                 reading = sorted(s.name for s in services if view in [p.name for p in s.feature_view_projections])
                 found.append(f"{other} (v{copied.version}{''.join(f', service {name}' for name in reading)})")
@@ -121,13 +122,16 @@ def consumers(registry: Any, project: str, view: str) -> list[str]:
 
 
 def require_unused(registry: Any, project: str, views: Iterable[str]) -> None:
-    """Check that no other project reads any of these views.
+    """Check that no other project reads any of these views, or an old version of another view that one keeps up.
 
     Raises:
         ConsumedError: naming who does.
     """
+    held = {view.name: view for view in registry.list_feature_views(project)}
     for view in views:
-        readers = consumers(registry, project, view)
+        old = kept_up(registry, project, held[view]) if view in held else ()
+        kept = (one for version in old for one in consumers(registry, project, version.name, version_of(version)))
+        readers = [*consumers(registry, project, view), *kept]
         if readers:
             raise ConsumedError(
                 f"{view} of {project} is read by {'; '.join(readers)}, so it stays: nothing was removed. Declare it "

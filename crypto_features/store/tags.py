@@ -10,6 +10,9 @@ from crypto_features.tables.completeness import COMPLETENESS
 BEHAVIOUR = "behaviour"
 """Tag of a field, and of a view: the fingerprint of what it computes."""
 
+DEFINITION = "definition"
+"""Tag of a field: the digest of its definition and of all that it is computed from; a change makes no new version."""
+
 OWNER, VERSION, PLACE = "borrowed_from", "borrowed_version", "online_table"
 """Tags of a borrowed view: the project that owns it, the version that was copied, and where its online rows are."""
 
@@ -45,6 +48,11 @@ def require_own_view(view: FeatureView) -> None:
 def fingerprints(view: FeatureView) -> dict[str, str]:
     """The fingerprint of each feature that has one."""
     return {field.name: field.tags[BEHAVIOUR] for field in view.features if BEHAVIOUR in field.tags}
+
+
+def definitions(view: FeatureView) -> dict[str, str]:
+    """The digest of what defines each feature, of those that have one."""
+    return {field.name: field.tags[DEFINITION] for field in view.features if DEFINITION in field.tags}
 
 
 def carried(view: FeatureView) -> tuple[str, ...]:

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache, reduce
-from operator import or_
 
 import polars as pl
 
@@ -20,7 +18,7 @@ from crypto_features.tables.months import month_span, months_between
 from crypto_features.tables.node import Node, Versions
 from crypto_features.tables.read import Read, Reader
 from crypto_features.tables.training import TrainingSet
-from crypto_features.versions.definition.reader import hashed
+from crypto_features.versions.behind import definitions_behind
 
 TIME = "event_timestamp"
 
@@ -82,21 +80,7 @@ def definitions_joined(training: TrainingSet, catalog: Catalog, definitions: Ver
         catalog: The tables.
         definitions: The definition of each column, by table.
     """
-    sources = cache(lambda table: catalog[table].sources)
-
-    @cache
-    def behind(table: str, column: str) -> Mapping[tuple[str, str], str]:
-        if column not in definitions.get(table, {}) or catalog[table].fact:
-            return {}
-        own = {(table, column): definitions[table][column]}
-        return reduce(or_, (behind(*source) for source in sources(table)[column]), own)
-
-    own = {view: names for view, names in training.service.features.items() if view in catalog.groups}
-    return {
-        f"{view}:{name}": hashed(*(digest for _, digest in sorted(behind(view, name).items())))
-        for view, names in own.items()
-        for name in names
-    }
+    return definitions_behind(training.service.features, catalog, definitions)
 
 
 def training_rows(training: TrainingSet, month: str, history: History) -> pl.DataFrame:

@@ -23,6 +23,7 @@ from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.lake import parquet
 from crypto_features.lake.parquet import ParquetFile
+from crypto_features.store.kept_up import over_its_table
 from crypto_features.store.offline import source as files
 from crypto_features.store.offline.entities import EntityFrame, entity_frame
 from crypto_features.store.offline.job import OLDEST, PolarsRetrievalJob
@@ -78,6 +79,7 @@ class PolarsOfflineStore(OfflineStore):
             entities = EntityFrame(_everyone(config, feature_views, first, last), "event_timestamp")
         else:
             entities = entity_frame(entity_df)
+        feature_views = [over_its_table(registry, project, view) for view in feature_views]
         asked = [(view, _requested(view, feature_refs)) for view in feature_views]
         current = {
             view.name: registry.get_feature_view(view.name, project, allow_cache=True)
