@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from crypto_features.errors import SettingsError as SettingsError
     from crypto_features.errors import TransientError as TransientError
     from crypto_features.errors import UnknownNameError as UnknownNameError
+    from crypto_features.explanation import Explanation as Explanation
+    from crypto_features.explanation import explain as explain
     from crypto_features.leak import Leak as Leak
     from crypto_features.leak import LeakReport as LeakReport
     from crypto_features.leak import leak_test as leak_test
@@ -106,6 +108,7 @@ _HOMES = {
     "crypto_features.errors": (
         "CryptoFeaturesError InputError PermanentError SettingsError TransientError UnknownNameError"
     ),
+    "crypto_features.explanation": "Explanation explain",
     "crypto_features.leak": "Leak LeakReport leak_test",
     "crypto_features.report": "FeatureReport feature_report",
     "crypto_features.store": "ConsumedError ParityReport Passport PassportError parity",

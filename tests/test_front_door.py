@@ -112,8 +112,11 @@ entities: pd.DataFrame = cf.create_entity_df(["BTC"], "2024-01-01", datetime(202
 training: pd.DataFrame = cf.get_training_features(entities, "service")
 shares: pd.DataFrame = cf.get_training_completeness(entities, "service")
 online: cf.OnlineFeatures = cf.get_online_features(["BTC"], "service")
+passport: cf.Passport = cf.Passport.of_service("service")
+trained: cf.OnlineFeatures = cf.get_online_features(["BTC"], passport.refs, passport=passport)
 held: cf.ParityReport = cf.parity("moves")
 judged: cf.FeatureReport = cf.feature_report("moves:one", horizons=[1, 5])
+explained: cf.Explanation = cf.explain("BTC", "moves:one", since="2024-01-01")
 cf.materialize_features()
 cf.validate_feature_freshness()
 
@@ -129,6 +132,8 @@ def careful() -> str:
         return str(error)
     except cf.ConsumedError:
         return "read by others"
+    except cf.PassportError:
+        return "trained on another version"
     except (cf.TransientError, cf.PermanentError, cf.CryptoFeaturesError):
         raise
 '''

@@ -8,7 +8,7 @@ from crypto_features import clock
 from crypto_features.catalogs import current_catalog
 from crypto_features.compute.resample import WAITS_UNTIL
 from crypto_features.graph.conditions import fills
-from crypto_features.graph.describe import BAR_COLUMNS, lineage_of
+from crypto_features.graph.describe import BAR_COLUMNS, explained_by, lineage_of
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.partitions import SINGLE_RUN, reaching, selected
 from crypto_features.graph.publish import publish, timed
@@ -43,6 +43,7 @@ def bar_table(settings: Settings, bars: Bars, months: dg.PartitionsDefinition[st
             "dagster/column_schema": BAR_COLUMNS,
             "dagster/column_lineage": lineage,
             "dagster/table_name": bars.name,
+            **explained_by(bars.name, bars.columns),
         },
     )
     def resampled(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:

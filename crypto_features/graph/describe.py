@@ -89,6 +89,12 @@ def _lineage(columns: Sources) -> dg.TableColumnLineage:
     )
 
 
+def explained_by(table: str, columns: Iterable[str]) -> dict[str, dg.MetadataValue]:
+    """The commands that say where a value of a table comes from, one for each column."""
+    commands = "\n".join(f"crypto-features explain BTC {table}:{name}" for name in columns)
+    return {"explain": dg.MetadataValue.md(f"Where a value comes from, and whether it is right:\n```\n{commands}\n```")}
+
+
 def view_lineage(group: FeatureGroup) -> dg.TableColumnLineage:
     """Each column of a view, which is the column of that name in the group's table."""
     return same_columns({group.name: [*completeness_columns(group), *(feature.name for feature in group.features)]})

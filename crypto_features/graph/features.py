@@ -13,7 +13,7 @@ from crypto_features.catalogs import current_catalog
 from crypto_features.errors import InputError
 from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.conditions import follows
-from crypto_features.graph.describe import feature_columns, feature_lineage
+from crypto_features.graph.describe import explained_by, feature_columns, feature_lineage
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.leak_gate import leak_check, pass_gate
 from crypto_features.graph.partitions import SINGLE_RUN, reaching, selected
@@ -66,6 +66,7 @@ def feature_table(settings: Settings, group: FeatureGroup, months: dg.Partitions
             "dagster/column_schema": feature_columns(group),
             "dagster/column_lineage": feature_lineage(group),
             "dagster/table_name": group.name,
+            **explained_by(group.name, group.columns),
             "ttl": str(group.time_to_live(settings.interval)),
         },
     )

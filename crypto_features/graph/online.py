@@ -4,7 +4,7 @@ import dagster as dg
 
 from crypto_features import clock
 from crypto_features.graph.conditions import follows
-from crypto_features.graph.describe import feature_columns, view_lineage
+from crypto_features.graph.describe import explained_by, feature_columns, view_lineage
 from crypto_features.graph.partitions import SINGLE_RUN, selected
 from crypto_features.graph.source_code import declared_in
 from crypto_features.graph.table_age import overdue
@@ -42,6 +42,7 @@ def online_view(
             **declared_in(group),
             "dagster/column_schema": feature_columns(group),
             "dagster/column_lineage": view_lineage(group),
+            **explained_by(group.name, group.columns),
             "dagster/table_name": f"online_store.{group.name}",
         },
     )

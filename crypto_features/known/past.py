@@ -71,7 +71,7 @@ class Past:
         rows: pl.DataFrame,
         as_of: datetime | None = None,
     ) -> None:
-        groups = _with_upstream(history.catalog, wanted)
+        groups = with_upstream(history.catalog, wanted)
         asked = rows.select("symbol", "time", at=pl.col("time") if as_of is None else pl.lit(as_of, TIME))
         self._missed = _missed(history, groups.values(), asked)
         self.numbers, self.states = _states(asked, self._missed)
@@ -96,8 +96,13 @@ class Past:
         return Rebuilt(self._held, at, self._missed.filter(whose, "candle", then).select("of", "open_time").unique())
 
 
-def _with_upstream(catalog: Catalog, wanted: Mapping[str, Sequence[str]]) -> dict[str, FeatureGroup]:
-    """The groups, and those that they read, with the features that are wanted or read of each; upstream first."""
+def with_upstream(catalog: Catalog, wanted: Mapping[str, Sequence[str]]) -> dict[str, FeatureGroup]:
+    """The groups, and those that they read, with the features that are wanted or read of each; upstream first.
+
+    Args:
+        catalog: The tables.
+        wanted: Names of features by group.
+    """
     names = {name: set(features) for name, features in wanted.items()}
     found: dict[str, FeatureGroup] = {}
     for name in reversed([*catalog.groups]):

@@ -1,5 +1,6 @@
 """The whole content of an online view as a Polars frame, to be compared with the offline table."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,7 @@ from crypto_features.errors import InputError
 from crypto_features.store.online.pack_frame import VALUES
 from crypto_features.store.online.packing import kind_of, unpack_columns
 from crypto_features.store.online.place import table_name
+from crypto_features.store.online.request import entity_keys
 from crypto_features.store.online.store import GuardedOnlineStore
 from crypto_features.store.tags import carried
 from crypto_features.tables.dtypes import TIME
@@ -31,10 +33,10 @@ def guarded_store(store: FeatureStore) -> GuardedOnlineStore:
     return online
 
 
-def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
+def online_frame(store: FeatureStore, view: FeatureView, entity: Mapping[str, object] | None = None) -> pl.DataFrame:
     """Every row of a view: join keys, `event_timestamp`, `created_timestamp`, features and what else its rows carry.
 
-    Sorted by join keys.
+    Sorted by join keys; the row of one entity if its join key values are given.
 
     Raises:
         InputError: if the online store is not the guarded one.
@@ -43,8 +45,13 @@ def online_frame(store: FeatureStore, view: FeatureView) -> pl.DataFrame:
     value_types = {field.name: field.dtype.to_value_type() for field in view.features}
     value_types |= dict.fromkeys(carried(view), ValueType.DOUBLE)
     kinds = {name: kind_of(value_type.name) for name, value_type in value_types.items()}
-    rows = guarded_store(store).backend(store.config).scan(table_name(store.config, view))
+    backend, table = guarded_store(store).backend(store.config), table_name(store.config, view)
     version = store.config.entity_key_serialization_version
+    if entity is None:
+        rows = [*backend.scan(table)]
+    else:
+        (key,), _ = entity_keys(view, {name: [value] for name, value in entity.items()}, version)
+        rows = [*backend.read({table: [key]})[table].values()]
     entities = [_entity(deserialize_entity_key(row.key, version)) for row in rows]
     columns = unpack_columns([row.payload for row in rows], [*kinds.items()])
     stamps = {"event_timestamp": [row.event for row in rows], "created_timestamp": [row.created for row in rows]}
