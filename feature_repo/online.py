@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crypto_features import clock
 from crypto_features.errors import InputError, UnknownNameError, UnreadableTableError
 from crypto_features.store import registered, session, tables
-from crypto_features.store.passport import Passport, permitted
+from crypto_features.store.passport import Passport, read_permitted
 from crypto_features.store.publish_view import Published, publish_view
 from crypto_features.store.reach import reaching
 from feature_repo import arguments
@@ -81,15 +81,13 @@ def get_online_features(
     chosen = arguments.symbol_list(symbols)
     arguments.check_duration("max_age", max_age)
     store = session.applied_store()
-    while True:
-        read = store.registry.cached_registry_proto_created
-        features = registered.resolved(store, feature_refs, full=full_feature_names)
-        if passport is not None:
-            features = permitted(store, passport, features)
-        with limited_to(max_age):
-            response = store.get_online_features(features, {"symbol": chosen}, full_feature_names=full_feature_names)
-        if passport is None or read == store.registry.cached_registry_proto_created:
-            break  # else the registry was read anew meanwhile, and what was checked is not what was served.
+    features = registered.resolved(store, feature_refs, full=full_feature_names)
+
+    def read(refs: list[str]) -> Any:
+        return store.get_online_features(refs, {"symbol": chosen}, full_feature_names=full_feature_names)
+
+    with limited_to(max_age):
+        response = read(features) if passport is None else read_permitted(store, passport, features, read)
     answer = OnlineFeatures(*summary(response, {"symbol"}), lowest_completeness(response), clock.now())
     if all(status == "NOT_FOUND" for column in answer.statuses.values() for status in column):
         _require_a_known(chosen, list(answer.event_times))

@@ -7,20 +7,23 @@ whether the same code gave other bits from the same rows.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
+from crypto_features import clock
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.explanation.facts import Finding, Online, Verdict, same
 from crypto_features.explanation.lake import Lake
 from crypto_features.explanation.replay import Replay
+from crypto_features.explanation.subject import Subject
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.read import Read
 from crypto_features.tables.table import Table
 from crypto_features.versions.difference import difference
 from crypto_features.versions.measured import current_definitions, versions
+from crypto_features.versions.plan import bar_over
 from crypto_features.versions.provenance import (
     COLUMNS,
     DEFINITIONS,
@@ -34,11 +37,12 @@ COMPUTE = "`crypto-features plan --run` computes it again."
 SHOWN = 3
 
 
-def offline(lake: Lake, replay: Replay, table: Table, month: str, symbol: str) -> Finding:
-    """Why a stored value is not what the raw rows give: the first table behind it that differs, and how."""
-    for name, months in _behind(replay, table, [month], lake):
+def offline(subject: Subject, replay: Replay, time: datetime) -> Finding:
+    """Why the stored value of a time is not what the raw rows give: the first table behind it that differs, and how."""
+    table, month = subject.table, subject.month(time)
+    for name, months in _behind(subject, replay, month):
         for one in months:
-            finding = _month(lake, replay, name, one, symbol)
+            finding = _month(subject, replay, name, one, time)
             if finding is not None:
                 return finding
     return Finding(
@@ -81,22 +85,21 @@ def online(row: Online, value: object, time: datetime, view: str, *, due: bool) 
     return Finding(Verdict.STALE_STORE, wrong, publish) if wrong else None
 
 
-def _behind(replay: Replay, table: Table, months: list[str], lake: Lake) -> Iterator[tuple[str, list[str]]]:
-    """The computed tables behind some months of a table, and the months that are read of each; it itself comes last."""
-    needed: dict[str, set[str]] = {table.name: {*months}}
-    names = [
-        name for name, one in replay.tables.items() if isinstance(one, Bars | FeatureGroup) and one.project is None
-    ]
+def _behind(subject: Subject, replay: Replay, month: str) -> Iterator[tuple[str, list[str]]]:
+    """The computed tables behind a month, and the months that are read of each; its own table comes last."""
+    needed: dict[str, set[str]] = {subject.table.name: {month}}
+    computed = (Bars, FeatureGroup)
+    names = [name for name, one in replay.tables.items() if isinstance(one, computed) and one.project is None]
     for name in reversed(names):
-        for month in sorted(needed.get(name, ())):
-            for read in replay.tables[name].reads(lake.interval):
-                needed.setdefault(read.table, set()).update(read.months(month))
+        for own in sorted(needed.get(name, ())):
+            for read in replay.tables[name].reads(replay.interval):
+                needed.setdefault(read.table, set()).update(read.months(own))
     yield from ((name, sorted(needed[name])) for name in names if name in needed)
 
 
-def _month(lake: Lake, replay: Replay, name: str, month: str, symbol: str) -> Finding | None:
-    """How one month of a table differs from what the raw rows give, for one symbol; `None` if it does not."""
-    table, stored = replay.tables[name], lake.table(name)
+def _month(subject: Subject, replay: Replay, name: str, month: str, time: datetime) -> Finding | None:
+    """How one month of a table differs, up to a time, from what the raw rows give; `None` if it does not."""
+    table, stored, symbol = replay.tables[name], subject.lake.table(name), subject.symbol
     if month not in stored.months():
         return None
     try:
@@ -104,24 +107,30 @@ def _month(lake: Lake, replay: Replay, name: str, month: str, symbol: str) -> Fi
     except CryptoFeaturesError as error:
         return unreadable(error)
     columns = [column for column in table.columns if column in whole.columns]
-    shown = ["symbol", table.time, *columns]
-    again = replay.rows(name, [month], [symbol]).select(shown)
-    there = whole.filter(pl.col("symbol") == symbol).select(shown)
+    late = table.bar(replay.interval) if table.time == "open_time" else timedelta(0)
+    known = (pl.col("symbol") == symbol) & (pl.col(table.time) <= time - late)
+    again, there = (
+        rows.filter(known).select("symbol", table.time, *columns)
+        for rows in (replay.rows(name, [month], [symbol]), whole)
+    )
     if difference(again, there) is None and len(columns) == len(table.columns):
         return None
     if notes.get("digest", content_digest(whole)) != content_digest(whole):
         changed = f"the file of {name} of {month} was changed after it was published"
         return Finding(Verdict.WRONG_DATA, changed, f"Delete it. {COMPUTE}")
-    return _computed(lake, name, month, notes, columns)
+    return _computed(subject.lake, name, month, notes, columns)
 
 
 def _computed(lake: Lake, name: str, month: str, notes: Mapping[str, str], columns: Sequence[str]) -> Finding:
     """Why a month that is as it was published is not what the raw rows give."""
+    where = f"{name} of {month}"
+    if other := _otherwise(name, columns, notes):
+        return Finding(Verdict.STALE_TABLE, f"other code computed {where}: {', '.join(other)}", COMPUTE)
     if moved := [*_moved(lake, lake.catalog[name], notes)]:
         shown = ", ".join(moved[:SHOWN]) + (f" and {len(moved) - SHOWN} more" if len(moved) > SHOWN else "")
-        return Finding(Verdict.STALE_TABLE, f"{name} of {month} was computed before {shown} changed", COMPUTE)
-    if other := _otherwise(name, columns, notes):
-        return Finding(Verdict.STALE_TABLE, f"other code computed {name} of {month}: {', '.join(other)}", COMPUTE)
+        return Finding(Verdict.STALE_TABLE, f"{where} was computed before {shown} changed", COMPUTE)
+    if bar_over(notes, clock.now()):
+        return Finding(Verdict.STALE_TABLE, f"{where} was computed while a bar waited for its last candles", COMPUTE)
     return Finding(
         Verdict.WRONG_CODE,
         f"the code of {name} gives other values of {month} from the same rows, in the same version",

@@ -40,13 +40,11 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
         yield "", f"{first:{_TIME}} to {last:{_TIME}}"
     if found.since is not None:
         yield from _causes(found, found.since)
-    yield (
-        "verdict",
-        found.verdict.value
-        + ("" if found.findings else ": the candles give the same bits, and so does what is served"),
-    )
-    for finding in found.findings:
-        yield "", str(finding)
+    if not found.findings:
+        served = ", and so does the online store" if found.online and found.online.status == "PRESENT" else ""
+        yield "verdict", f"{found.verdict.value}: the candles give the same bits{served}"
+    for number, finding in enumerate(found.findings):
+        yield "" if number else "verdict", str(finding)
 
 
 def sparkline(values: pl.Series) -> str:
@@ -78,8 +76,8 @@ def _candles(found: Explanation) -> Iterator[tuple[str, str]]:
     keys = ["table", "symbol", "open_time"]
     tables = rows.partition_by("table", as_dict=True).items()
     names = ", ".join(f"{name} of {_few(sorted(part['symbol'].unique()))}" for (name,), part in tables)
-    superseded = rows.filter("superseded").height
-    versions = f", and {superseded} superseded versions of them" if superseded else ", none of them corrected"
+    superseded = rows.filter("superseded").select(keys).n_unique()
+    versions = f", {superseded} of them corrected" if superseded else ", none of them corrected"
     yield "window", f"{start:{_TIME}} to {end:{_TIME}}: {rows.select(keys).n_unique():,} rows of {names}{versions}"
     for row in rows.filter(pl.col("symbol") == found.symbol, ~pl.col("superseded")).tail(SHOWN).iter_rows(named=True):
         yield "", _row(row)

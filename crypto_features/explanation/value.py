@@ -133,7 +133,7 @@ def _findings(subject: Subject, row: Row, again: _Again, value: object, online: 
     if again.newest is not None and row.is_newest and again.newest > time:
         yield judge.behind(subject.table.name, again.newest)
     if again.time is not None and not same(value, again.value):
-        yield judge.offline(subject.lake, again.replay, table, subject.month(time), subject.symbol)
+        yield judge.offline(subject, again.replay, time)
     if online is not None and isinstance(table, FeatureGroup | Borrowed):
         oldest = clock.before(now, table.time_to_live(subject.lake.interval))
         found = judge.online(online, value, time, table.name, due=row.is_newest and time >= oldest)

@@ -6,10 +6,10 @@ it may be another one where no probe looks: that is a warning, as `crypto-featur
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from upath import UPath
 
@@ -25,6 +25,9 @@ from crypto_features.whole_file import whole_file
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
+MANIFEST, OWN = "manifest.json", "cf:training"
+"""The file that describes a training set in its folder, and where that file says what Croissant has no word for."""
+T = TypeVar("T")
 TRAIN_AGAIN = "Train the model again on a new set"
 
 
@@ -104,8 +107,27 @@ class Passport:
                 f"the months of {name} hold several versions of {', '.join(mixed)}: a model that is trained on them "
                 "has no one version. Run `crypto-features plan --run`, and train on what it computes."
             )
-        store = session.applied_store()  # a view of another project is joined in the version that is registered.
-        return cls(project, tuple(one if one.behaviour else _registered(store, one.ref) for one in found[months[-1]]))
+        return cls(project, _completed(found[months[-1]]))
+
+    @classmethod
+    def of_manifest(cls, manifest: str | PathLike[str] | Mapping[str, Any]) -> "Passport":
+        """The passport of a model that is trained on a training set that was built into a folder.
+
+        Args:
+            manifest: The folder, its `manifest.json`, or what that says.
+
+        Raises:
+            PassportError: if it is not one.
+        """
+        content = manifest if isinstance(manifest, Mapping) else _manifest(UPath(manifest))
+        own = content.get(OWN, content)
+        try:
+            said = own["declaration"]
+            features = _trained(said["features"], said["versions"], own["fingerprints"], own["definitions"])
+            project, digest = own["project"], own["digest"]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise PassportError(f"this is not the manifest of a training set: {error!r} is missing in it.") from None
+        return cls(project, _completed(features), digest)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Passport":
@@ -120,6 +142,9 @@ class Passport:
                 for ref, version in content["features"].items()
             )
             passport = cls(content["project"], features, content.get("manifest", ""))
+            texts = [passport.project, passport.manifest, *(t for f in features for t in (f.behaviour, f.definition))]
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError("a version that is not a text")  # noqa: TRY301 - the same error as any other form.
         except (KeyError, TypeError, AttributeError) as error:
             raise PassportError(f"not the passport of a model: {error!r}. Expected what its write() gave.") from None
         return passport
@@ -147,6 +172,21 @@ class Passport:
         except (OSError, ValueError) as error:
             raise PassportError(f"{path} is not a passport of a model: {error}.") from None
         return cls.of(content)
+
+
+def read_permitted(store: "FeatureStore", passport: Passport, refs: Sequence[str], read: Callable[[list[str]], T]) -> T:
+    """What `read` gives of some features by the references that a passport permits.
+
+    The registry that was checked is the one that was read: if another thread refreshes it meanwhile, all is done again.
+
+    Raises:
+        PassportError: as `permitted`.
+    """
+    while True:
+        held = store.registry.cached_registry_proto_created
+        found = read(permitted(store, passport, refs))
+        if held == store.registry.cached_registry_proto_created:
+            return found
 
 
 def permitted(store: "FeatureStore", passport: Passport, refs: Sequence[str]) -> list[str]:
@@ -246,20 +286,49 @@ def _behaviour(view: "FeatureView", feature: str) -> str:
     return fingerprints(view).get(feature, "")
 
 
+def _completed(features: Sequence[Trained]) -> tuple[Trained, ...]:
+    """Features of which a set notes no version of its own: pinned ones and those of other projects, as registered."""
+    known = [bool(one.behaviour) and "@" not in one.ref for one in features]
+    if all(known):
+        return tuple(features)
+    store = session.applied_store()
+    return tuple(one if own else _registered(store, one.ref) for one, own in zip(features, known, strict=True))
+
+
 def _of_notes(notes: Mapping[str, str]) -> tuple[Trained, ...]:
     """What a month of a training set was joined from."""
-    versions, defined = json.loads(notes.get(FINGERPRINTS, "{}")), json.loads(notes.get(DEFINITIONS, "{}"))
     service = json.loads(notes.get(SERVICE, '{"features": {}}'))
-    pinned = service.get("versions", {})
+    versions, defined = (json.loads(notes.get(key, "{}")) for key in (FINGERPRINTS, DEFINITIONS))
+    return _trained(service["features"], service.get("versions", {}), versions, defined)
+
+
+def _trained(
+    features: Mapping[str, Sequence[str]],
+    pinned: Mapping[str, int],
+    versions: Mapping[str, str],
+    defined: Mapping[str, str],
+) -> tuple[Trained, ...]:
+    """The features of a training set, in their order."""
     return tuple(
         Trained(
             f"{view}@v{pinned[view]}:{name}" if view in pinned else f"{view}:{name}",
             versions.get(f"{view}:{name}", ""),
             defined.get(f"{view}:{name}", ""),
         )
-        for view, names in service["features"].items()
+        for view, names in features.items()
         for name in names
     )
+
+
+def _manifest(path: UPath) -> Mapping[str, Any]:
+    file = path / MANIFEST if path.is_dir() else path
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PassportError(f"{path} is not a training set, and not the manifest of one: {error}.") from None
+    if not isinstance(found, Mapping):
+        raise PassportError(f"{path} is not the manifest of a training set; expected what was written beside its rows.")
+    return found
 
 
 def _unversioned(ref: str) -> str:

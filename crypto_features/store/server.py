@@ -23,10 +23,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from crypto_features.errors import CryptoFeaturesError, InputError, TransientError, UnknownNameError
 from crypto_features.store import feast_private, registered, session
-from crypto_features.store.errors import EmptyStoreError, NotAppliedError, StoreUnreachableError
+from crypto_features.store.errors import EmptyStoreError, NotAppliedError, PassportError, StoreUnreachableError
 from crypto_features.store.online.freshness import freshness
 from crypto_features.store.online.switches import KNOWN
 from crypto_features.store.online.unpack_frame import guarded_store
+from crypto_features.store.passport import Passport, read_permitted
 from crypto_features.store.server_guard import Guard
 
 MOST_VALUES = 100_000
@@ -56,6 +57,12 @@ class Lane:
         if self._limiter.statistics().tasks_waiting >= MOST_WAITING:
             raise StoreUnreachableError(f"{MOST_WAITING} requests wait for an answer; ask again later")
         return await to_thread.run_sync(work, limiter=self._limiter)
+
+
+class Asked(GetOnlineFeaturesRequest):
+    """A request in Feast's protocol, of a model that may hand in its passport."""
+
+    passport: dict[str, Any] | None = None
 
 
 def app() -> FastAPI:
@@ -97,7 +104,7 @@ def app() -> FastAPI:
         return HTMLResponse(_page(served.openapi()))
 
     @served.post(_READ, response_model=OnlineFeaturesResponse)
-    async def get_online_features(request: GetOnlineFeaturesRequest) -> Response:
+    async def get_online_features(request: Asked) -> Response:
         """The newest features of some entities; a value that must not be used is null, and its status says why."""
         with metrics.track_request_latency(_READ):
             return Response(await reading.run(lambda: _answer(store, request)), media_type="application/json")
@@ -107,17 +114,24 @@ def app() -> FastAPI:
     return served
 
 
-def _answer(store: Any, request: GetOnlineFeaturesRequest) -> bytes:
+def _answer(store: Any, request: Asked) -> bytes:
     """Feast's answer as JSON, column by column: a single call would keep every other thread waiting."""
-    check(request.features, request.feature_service, request.entities, full=request.full_feature_names)
+    refs = check(request.features, request.feature_service, request.entities, full=request.full_feature_names)
     metrics.track_online_features_entities(len(next(iter(request.entities.values()))))
     service = request.feature_service
-    response = store.get_online_features(
-        features=store.get_feature_service(service, allow_cache=True) if service else request.features,
-        entity_rows=request.entities,
-        full_feature_names=request.full_feature_names,
-        include_feature_view_version_metadata=request.include_feature_view_version_metadata,
-    )
+
+    def read(features: Any) -> Any:
+        return store.get_online_features(
+            features=features,
+            entity_rows=request.entities,
+            full_feature_names=request.full_feature_names,
+            include_feature_view_version_metadata=request.include_feature_view_version_metadata,
+        )
+
+    if request.passport is None:
+        response = read(store.get_feature_service(service, allow_cache=True) if service else request.features)
+    else:
+        response = read_permitted(store, Passport.of(request.passport), refs, read)
     found = convert_response_to_dict(response.proto)
     columns = ",".join(json.dumps(column, allow_nan=False) for column in found.pop("results"))
     return f'{{"results": [{columns}], {json.dumps(found)[1:]}'.encode()
@@ -169,8 +183,8 @@ def _page(openapi: Mapping[str, Any]) -> str:
 
 def check(
     features: list[str] | None, service: str | None, entities: Mapping[str, Sequence[Any]], *, full: bool
-) -> None:
-    """Check a request, so that whatever goes wrong after it is the fault of the server.
+) -> list[str]:
+    """The features of a request, which is checked, so that whatever goes wrong after it is the fault of the server.
 
     Raises:
         InputError: if features or entities have another form.
@@ -190,6 +204,7 @@ def check(
         raise InputError(
             f"{rows} rows of {len(found)} features are more than the {MOST_VALUES} values of one request; split it."
         )
+    return found
 
 
 def _fits(value: object) -> bool:
@@ -200,7 +215,7 @@ def _fits(value: object) -> bool:
 
 
 def _tell_errors(served: FastAPI) -> None:
-    for kind in (RequestValidationError, InputError, UnknownNameError, FeatureNameCollisionError):
+    for kind in (RequestValidationError, InputError, UnknownNameError, PassportError, FeatureNameCollisionError):
         served.add_exception_handler(kind, _bad_input)
     served.add_exception_handler(FeastObjectNotFoundException, _bad_input)
     for kind in (TransientError, NotAppliedError, EmptyStoreError):

@@ -1,5 +1,6 @@
 """A group that compares symbols, from candles to the bot: a row for each symbol of a day, served as it is stored."""
 
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -8,15 +9,18 @@ import polars as pl
 import pytest
 from upath import UPath
 
+import crypto_features as cf
 import feature_repo as repo
 from crypto_features.catalogs import current_catalog
 from crypto_features.cli.run import without_joined
 from crypto_features.definitions import build
+from crypto_features.explanation import Change, Verdict
 from crypto_features.graph.materialize import command_tags, materialize_all
+from crypto_features.lake import parquet
 from crypto_features.lake.table import stored
 from crypto_features.settings import Settings
 from crypto_features.store import parity
-from tests.assets.cross_market import DAY, DAYS, GONE, LIVES, NEW, START, market
+from tests.assets.cross_market import DAY, DAYS, GONE, HOUR, LIVES, NEW, START, market
 
 pytestmark = pytest.mark.timeout(900)  # three groups are leak-tested before they are published.
 MONTHS = ("2024-01", "2024-02")
@@ -122,3 +126,35 @@ def test_what_is_missing_where_btc_is_not_in_the_lake_is_named(tmp_path: Path, m
     assert (group, f"{said.text} What to do: {said.todo}") == ("beside", evaluation.description)
     found = rows(tmp_path, "beside")
     assert (found.height, found["to_btc"].null_count(), found["move"].null_count()) == (2 * DAYS, 2 * DAYS, 2)
+
+
+def test_values_beside_btc_and_among_all_symbols_come_out_of_their_candles(desk: Path) -> None:
+    for ref, symbols in (("beside:beta", {"BTC", "ETH"}), ("strength:z_beta", {*LIVES})):
+        found = cf.explain("ETH", ref)
+        assert (found.verdict, repr(found.recomputed)) == (Verdict.HOLDS, repr(found.value))
+        assert {*found.candles["symbol"]} == symbols
+    day = START + 30 * DAY
+    found = cf.explain("GONE", "strength:rank_move", at=day)
+    expected = rows(desk, "strength").filter(symbol="GONE", event_timestamp=day)["rank_move"].item()
+    assert repr(found.value) == repr(found.recomputed) == repr(expected)
+
+
+def test_a_symbol_that_was_loaded_since_is_the_cause_of_another_rank(
+    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NEW counts as loaded an hour after the others."""
+    root = UPath(shutil.copytree(desk, tmp_path / "later"))
+    setting(monkeypatch, Path(str(root)), ",".join(LIVES))
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", f"{NOW + 2 * HOUR:%Y-%m-%dT%H:%MZ}")
+    candles = stored(root, current_catalog(), "candles")
+    for month in candles.months():
+        frame, notes = candles.read([month]), candles.metadata(month)
+        known = pl.when(pl.col("symbol") == "NEW").then(pl.lit(NOW + HOUR)).otherwise("known_at")
+        parquet.write(candles.path(month), frame.with_columns(known.cast(frame.schema["known_at"])), notes=notes)
+    found = cf.explain("ETH", "strength:rank_move", since=NOW + HOUR / 2)
+    (cause,) = found.causes
+    assert (cause.change, cause.what, cause.after) == (Change.UNIVERSE, ("NEW",), found.value)
+    moves = rows(desk, "beside").filter(event_timestamp=NOW)
+    old = moves.filter(pl.col("symbol").is_in(["BTC", "ETH", "SOL"]))["move"].sort().to_list()
+    own = moves.filter(symbol="ETH")["move"].item()
+    assert cause.before == old.index(own) / 2

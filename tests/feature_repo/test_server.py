@@ -16,7 +16,15 @@ from typer.testing import CliRunner
 
 from crypto_features.cli import app as command_line
 from crypto_features.shipped import catalog
-from crypto_features.store import FeastResource, StoreUnreachableError, registered, server, server_guard, session
+from crypto_features.store import (
+    FeastResource,
+    Passport,
+    StoreUnreachableError,
+    registered,
+    server,
+    server_guard,
+    session,
+)
 
 BTC = {"features": ["price_features:rsi_14"], "entities": {"symbol": ["BTC", "NEW"]}}
 
@@ -63,6 +71,17 @@ def test_without_the_token_nothing_is_told(client: TestClient, monkeypatch: pyte
         assert "s3cret" not in refused.text
     given = {"Authorization": "Bearer s3cret"}
     assert client.post("/get-online-features", json=BTC, headers=given).status_code == 200
+
+
+def test_a_passport_is_served_what_it_says_and_nothing_else(client: TestClient) -> None:
+    passport = Passport.of_service("trading_features").content
+    asked = {"feature_service": "trading_features", "entities": {"symbol": ["BTC"]}}
+    answer = client.post("/get-online-features", json={**asked, "passport": passport})
+    assert answer.json()["results"] == client.post("/get-online-features", json=asked).json()["results"]
+    passport["features"]["price_features:rsi_14"]["behaviour"] = "other"
+    answer = client.post("/get-online-features", json={**asked, "passport": passport})
+    assert answer.status_code == 422
+    assert "other versions than are published: price_features:rsi_14 (trained on other" in answer.json()["detail"]
 
 
 def test_a_request_too_large_is_refused(client: TestClient) -> None:

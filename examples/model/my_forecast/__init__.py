@@ -99,4 +99,9 @@ outlook = cf.FeatureGroup(
 outlook_v1 = cf.FeatureService(
     "outlook_v1", "What the desk reads.", {"outlook": ("forecast_5d",), "traits": ("rsi_14",)}
 )
-catalog = cf.Catalog(outlook, cf.TrainingSet(outlook_v1, rows=days), project="my_forecast")
+traits_v1 = cf.FeatureService(
+    "traits_v1", "What the model beside the graph is trained on and given.", {"traits": TRAITS}
+)
+catalog = cf.Catalog(
+    outlook, cf.TrainingSet(outlook_v1, rows=days), cf.TrainingSet(traits_v1, rows=days), project="my_forecast"
+)
