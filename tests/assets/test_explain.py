@@ -296,11 +296,11 @@ def test_code_that_was_registered_since_is_a_cause(copied: UPath, monkeypatch: p
     use(monkeypatch, replace(group, features=fields))
     FeastResource().apply()
     session.feature_store().refresh_registry()
-    found = cf.explain("BTC", "price_features:ma_5", since=since)
+    found = cf.explain("BTC", "price_features:ma_5", at=TODAY, since=since)
     code = next(cause for cause in found.causes if cause.change is Change.CODE)
     assert code.what[0].startswith(f"v0 ({found.version.noted_behaviour}) until ")
     assert code.after == found.recomputed == found.value * 2  # type: ignore[operator] # a number.
-    assert cf.explain("BTC", "price_features:return_1d", since=since).causes == ()
+    assert cf.explain("BTC", "price_features:return_1d", at=TODAY, since=since).causes == ()
     assert finding(found) == (Verdict.STALE_TABLE, "other code computed price_features of 2024-03: ma_5")
     assert str(copied) in str(found.run)
 
