@@ -1,5 +1,6 @@
 """A model is served what it was trained on: another version is refused by name, and one that is kept up is found."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -174,6 +175,34 @@ def test_a_file_that_is_not_a_passport_is_refused(content: str, tmp_path: Path) 
     (tmp_path / "model.json").write_text(content)
     with pytest.raises(PassportError, match=r"not .*passport of a model"):
         Passport.read(tmp_path / "model.json")
+
+
+def test_the_manifest_of_a_training_set_has_the_passport_of_its_features(told: Told, tmp_path: Path) -> None:
+    features = told.passport.features
+    own: dict[str, Any] = {
+        "project": "crypto_features",
+        "digest": "d" * 64,
+        "declaration": {"features": {"price_features": ["return_20d", "rsi_14"]}, "versions": {}},
+        "fingerprints": {one.ref: one.behaviour for one in features},
+        "definitions": {one.ref: one.definition for one in features},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps({"name": "signals", "cf:training": own}))
+    for given in (tmp_path, tmp_path / "manifest.json", own):
+        assert Passport.of_manifest(given) == replace(told.passport, manifest="d" * 64)
+    pinned = {**own, "declaration": {**own["declaration"], "versions": {"price_features": 0}}}
+    with owner("beside"):
+        found = Passport.of_manifest(pinned)
+    assert found.refs == OLD
+    assert [one.behaviour for one in found.features] == [one.behaviour for one in features]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"cf:training": {}}'])
+def test_what_is_not_the_manifest_of_a_training_set_has_no_passport(content: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(PassportError, match="the manifest of "):
+        Passport.of_manifest(tmp_path)
+    with pytest.raises(PassportError, match="is not a training set, and not the manifest of one"):
+        Passport.of_manifest(tmp_path / "nothing")
 
 
 def test_a_training_set_that_is_not_there_has_no_passport() -> None:
