@@ -150,7 +150,9 @@ def test_a_symbol_that_was_loaded_since_is_the_cause_of_another_rank(
     for month in candles.months():
         frame, notes = candles.read([month]), candles.metadata(month)
         known = pl.when(pl.col("symbol") == "NEW").then(pl.lit(NOW + HOUR)).otherwise("known_at")
-        parquet.write(candles.path(month), frame.with_columns(known.cast(frame.schema["known_at"])), notes=notes)
+        parquet.write(
+            candles.path(month), frame.with_columns(known_at=known.cast(frame.schema["known_at"])), notes=notes
+        )
     moves = rows(desk, "beside").filter(pl.col("symbol") != "NEW", event_timestamp=NOW).sort("move")
     middle = moves["symbol"][1]
     found = cf.explain(middle, "strength:rank_move", since=NOW + HOUR / 2)
