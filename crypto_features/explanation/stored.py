@@ -13,7 +13,7 @@ from crypto_features.explanation.judge import unreadable
 from crypto_features.explanation.subject import Subject
 from crypto_features.lake.table import SYMBOLS
 from crypto_features.store import registered, session
-from crypto_features.store.errors import NotAppliedError
+from crypto_features.store.errors import EmptyStoreError, NotAppliedError
 from crypto_features.tables.months import month_of
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.provenance import PUBLISHED_AT
@@ -118,7 +118,10 @@ def online_row(view: str, feature: str, symbol: str) -> Online | None:
     from crypto_features.store.online.unpack_frame import online_frame
 
     rows = online_frame(store, found, {"symbol": symbol})
-    response = store.get_online_features([f"{view}:{feature}"], {"symbol": [symbol]})
+    try:
+        response = store.get_online_features([f"{view}:{feature}"], {"symbol": [symbol]})
+    except EmptyStoreError:
+        return Online(None, None, "NOT_FOUND")
     (status,) = summary(response, {"symbol"})[1][feature]
     if rows.is_empty():
         return Online(None, None, status)
