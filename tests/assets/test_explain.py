@@ -23,6 +23,7 @@ from crypto_features.explanation import Cause, Change, Explanation, Verdict
 from crypto_features.explanation.subject import explained
 from crypto_features.explanation.text import sparkline
 from crypto_features.lake import parquet
+from crypto_features.lake.model_files import read_model, write_model
 from crypto_features.lake.table import Table, stored
 from crypto_features.settings import Settings
 from crypto_features.shipped import catalog
@@ -267,14 +268,16 @@ def test_a_newer_candle_is_the_cause_of_the_newer_value(platform: Path) -> None:
 
 
 def test_a_model_that_was_fitted_again_is_the_cause_of_another_probability(copied: UPath) -> None:
-    path = Path(str(copied)) / "regime_model" / "2024-03.json"
-    model = opened(path.read_text())
-    old = path.parent / "superseded" / "2024-03" / f"{model.version}.json"
+    folder = copied / "regime_model"
+    path = folder / "2024-03.json"
+    model = opened(read_model(path, folder, "2024-03"))
+    old = folder / "superseded" / "2024-03" / f"{model.version}.json"
     old.parent.mkdir(parents=True)
-    shutil.copy(path, old)
+    old.write_bytes(path.read_bytes())
     name = next(name for name, value in model.parameters.items() if name.startswith("calibration"))
     other = {**model.parameters, name: [0.5, *model.parameters[name][1:]]}
-    path.write_text(written(other, model.about, {**model.notes, "published_at": CORRECTED.isoformat()}))
+    again = written(other, model.about, {**model.notes, "published_at": CORRECTED.isoformat()})
+    write_model(path, folder, "2024-03", again)
     ref, before = "regime_features:regime_probability", LOADED + timedelta(minutes=1)
     found = cf.explain("BTC", ref, since=before)
     (cause,) = found.causes
