@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from crypto_features.known.knowledge import model_in_force, with_known
+from crypto_features.known.knowledge import TIME, model_in_force, with_known
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.completeness import MIN_COMPLETENESS
 from crypto_features.tables.model import FittedModel
@@ -49,6 +49,8 @@ class History:
         interval: Length of a candle.
         wait: How long after its close a candle may come and still count as known at its close.
         min_completeness: Share of its candles that a bar needs, of a group that declares none.
+        until: What was first seen after it counts as known when it was seen, however old: a build of that time did not
+            have it. By default what is backfilled counts as known at its close.
     """
 
     read: Reader
@@ -58,6 +60,7 @@ class History:
     interval: timedelta
     wait: timedelta
     min_completeness: float = MIN_COMPLETENESS
+    until: datetime | None = None
 
     @property
     def symbols(self) -> frozenset[str]:
@@ -80,17 +83,38 @@ class History:
         rows = versions([month], None if columns is None else [*VERSION, *columns], symbols)
         both = pl.concat([before.filter(pl.col("open_time") >= earliest), rows], how="diagonal")
         both = both.sort(VERSION).select(rows.columns)
-        return with_known(both, length, self.wait, first_seen).filter(pl.col("open_time") >= start)
+        later = pl.lit(value=False) if self.until is None else pl.col("known_at") > self.until
+        known = with_known(both.filter(~later), length, self.wait, first_seen)
+        if self.until is not None:
+            seen = pl.max_horizontal(pl.col("open_time") + length, "known_at").cast(TIME)
+            known = pl.concat([known, both.filter(later).with_columns(known=seen)]).sort(VERSION)
+        return known.filter(pl.col("open_time") >= start)
 
-    def models_then(self, at: datetime) -> dict[tuple[str, str], FittedVersion]:
-        """By model and month, the models that were in force at a time and were replaced since."""
-        found = {}
+    def models_then(self, at: datetime) -> dict[tuple[str, str], FittedVersion | None]:
+        """By model and month, what was in force at a time of those that were replaced or first published since.
+
+        `None` stands for a month that had no model then.
+        """
+        found: dict[tuple[str, str], FittedVersion | None] = {}
         for name, months in self.models.items():
             for month, fitted in months.items():
-                then = model_in_force(month, [(one.version, one.published_at) for one in fitted], at)
+                there = [one for one in fitted if self.until is None or one.published_at <= self.until]
+                then = model_in_force(month, [(one.version, one.published_at) for one in there], at)
                 if then is not None and then != fitted[-1].version:
                     found[name, month] = next(one for one in fitted if one.version == then)
+                elif not there and month_span(month)[0] <= at:
+                    found[name, month] = None
         return found
+
+    def published_late(self) -> list[tuple[datetime, datetime]]:
+        """The start of the month of each model that was replaced or came after `until`, and when its successor came."""
+        return [
+            (month_span(month)[0], later.published_at)
+            for model in self.models.values()
+            for month, fitted in model.items()
+            for i, later in enumerate(fitted)
+            if i or (self.until is not None and later.published_at > self.until)
+        ]
 
     def terms(self, at: datetime) -> Terms:
         """On which rows are computed at a time."""

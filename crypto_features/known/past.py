@@ -148,13 +148,8 @@ def missed(
     candles = _reaching(candles, own, from_others)
     if not any(map(reads_model, groups)):
         return candles
-    replaced = [
-        (month_span(month)[0], later.published_at)
-        for model in history.models.values()
-        for month, fitted in model.items()
-        for later in fitted[1:]
-    ]
-    models = pl.DataFrame(replaced, {"open_time": TIME, "known": TIME}, orient="row").filter(
+    replaced = {"open_time": TIME, "known": TIME}
+    models = pl.DataFrame(history.published_late(), replaced, orient="row").filter(
         pl.col("known") > pl.col("open_time")
     )
     names = pl.DataFrame({"symbol": list(own)}, {"symbol": pl.String}).with_columns(of="symbol")

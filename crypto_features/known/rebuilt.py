@@ -138,6 +138,8 @@ class Rebuilt:
             return self._raw(name, month, symbol)
         if not self._affected(name, month, symbol):
             return self.held.published(name, month, symbol)
+        if any(self.models.get((read.table, month), table) is None for read in table.reads(self.history.interval)):
+            return pl.DataFrame(schema=self.held.columns[name])  # its model was fitted later.
         if not table.by_symbol:
             none = pl.DataFrame(schema=self.held.columns[name])
             return self._all(name, month).get(symbol, none)
@@ -164,10 +166,10 @@ class Rebuilt:
         return candles_as_known(versions, self.at)
 
     def _model(self, name: str, month: str) -> pl.DataFrame:
-        then = self.models.get((name, month))
-        if then is not None:
-            return pl.DataFrame([(month, then.parameters, then.version)], SCHEMA, orient="row")
-        return self.history.read(name, [month], None, None)
+        if (name, month) not in self.models:
+            return self.history.read(name, [month], None, None)
+        then = self.models[name, month]
+        return pl.DataFrame([(month, then.parameters, then.version)] if then else [], SCHEMA, orient="row")
 
 
 def _by_symbol(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
