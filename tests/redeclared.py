@@ -28,7 +28,7 @@ def redeclared(*declared: Declared) -> Catalog:
     for name, table in catalog.tables.items():
         tables.setdefault(name, _over(table, tables))
     training = [
-        replace(one, service=services.get(one.service.name, one.service), rows=tables[one.rows.name])
+        replace(one, service=services.get(one.service.name, one.service), rows=tables[one.bars.name])
         for one in catalog.training
     ]
     services = {**catalog.services, **{one.service.name: one.service for one in training}, **services}

@@ -68,9 +68,14 @@ def readers_of_table(catalog: Catalog, name: str) -> tuple[Reader, ...]:
     sets = [
         Reader("training set", one.name, one.name)
         for one in catalog.training
-        if name == one.rows.name or name in one.service.features
+        if name == one.bars.name or name in one.service.features
     ]
-    return (*tables, *services, *sets)
+    whole = [
+        Reader("training set", one.name)
+        for one in catalog.sets.values()
+        if name in one.service.features or name in (table.name for table in one.inputs)
+    ]
+    return (*tables, *services, *sets, *whole)
 
 
 def readers_of_column(catalog: Catalog, table: str, column: str) -> tuple[Reader, ...]:
@@ -81,6 +86,7 @@ def readers_of_column(catalog: Catalog, table: str, column: str) -> tuple[Reader
         *_computed_from(catalog, table, column),
         *(Reader("service", service.name) for service in services),
         *(Reader("training set", one.name, one.name) for one in sets),
+        *(Reader("training set", s.name) for s in catalog.sets.values() if column in s.service.features.get(table, ())),
     )
 
 

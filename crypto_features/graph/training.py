@@ -39,7 +39,7 @@ def training_set(
     settings: Settings, training: TrainingSet, catalog: Catalog, months: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
     """The asset that joins a service's features at the close of every bar, as they were known then."""
-    service, bars = training.service, training.rows
+    service, bars = training.service, training.bars
     length = bars.bar(settings.interval)
 
     @dg.asset(

@@ -138,10 +138,13 @@ class Rebuilt:
             return self._raw(name, month, symbol)
         if not self._affected(name, month, symbol):
             return self.held.published(name, month, symbol)
+        return self._computed(table, month, symbol)
+
+    def _computed(self, table: Table, month: str, symbol: str) -> pl.DataFrame:
+        name, none = table.name, pl.DataFrame(schema=self.held.columns[table.name])
         if any(self.models.get((read.table, month), table) is None for read in table.reads(self.history.interval)):
-            return pl.DataFrame(schema=self.held.columns[name])  # its model was fitted later.
+            return none  # its model was fitted later.
         if not table.by_symbol:
-            none = pl.DataFrame(schema=self.held.columns[name])
             return self._all(name, month).get(symbol, none)
         rows = table.compute(self._read, month, [symbol], self.history.terms(self.at))
         return rows.select(self.held.columns[name].names())

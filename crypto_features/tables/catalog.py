@@ -49,6 +49,8 @@ class Catalog:
             own.
         project: Name of the project.
         labels: Every label by name.
+        training: The training sets that are tables, which grow by months.
+        sets: The training sets that are built whole, by the name of their service.
     """
 
     def __init__(self, *declared: "Declared | Catalog", project: str = SHIPPED, optional: Sequence[Table] = ()) -> None:
@@ -66,17 +68,16 @@ class Catalog:
                 _add(part, found, part.name)
             elif isinstance(part, Label):
                 _add(part.bars, found, part.name)
-        sets = _by_name("training sets", (part for part in parts if isinstance(part, TrainingSet)))
-        self._sets = tuple(sets.values())
-        self.training: tuple[TrainingSet, ...] = tuple(
-            one if one.project == project else replace(one, project=project) for one in self._sets
-        )
-        for one in self.training:
-            _add(one.rows, found, one.name)
-        self.labels: Mapping[str, Label] = MappingProxyType(
-            _by_name("labels", (part for part in parts if isinstance(part, Label)))
-        )
-        services = [p for p in parts if isinstance(p, FeatureService)] + [one.service for one in self.training]
+        self._sets = tuple(_by_name("training sets", (p for p in parts if isinstance(p, TrainingSet))).values())
+        own = [one if one.project == project else replace(one, project=project) for one in self._sets]
+        self.training: tuple[TrainingSet, ...] = tuple(one for one in own if not one.whole)
+        self.sets: Mapping[str, TrainingSet] = MappingProxyType({one.service.name: one for one in own if one.whole})
+        for one in own:
+            for table in one.inputs:
+                _add(table, found, one.name)
+        labels = [part for part in parts if isinstance(part, Label)] + [one.label for one in own if one.label]
+        self.labels: Mapping[str, Label] = MappingProxyType(_by_name("labels", labels))
+        services = [p for p in parts if isinstance(p, FeatureService)] + [one.service for one in own]
         self.services: Mapping[str, FeatureService] = MappingProxyType(_by_name("services", services))
         self.tables: Mapping[str, Table] = MappingProxyType(found)
         self.raw: RawTable = _timing([*self.raws.values()])

@@ -80,6 +80,11 @@ class Label:
         return (*self._values, self.reason)
 
     @property
+    def known_at(self) -> str:
+        """The column that says when the value was known."""
+        return f"{self.name}_known_at"
+
+    @property
     def reason(self) -> str:
         """The column that says why a row has no label; null where it has one."""
         return f"{self.name}_reason"

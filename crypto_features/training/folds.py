@@ -26,7 +26,7 @@ _DAY = timedelta(days=1) // timedelta(microseconds=1)
 _NEVER = np.iinfo(np.int64).max // 2
 
 
-def assign(scheme: Folds, times: pl.Series, known_at: pl.Series) -> pl.DataFrame:
+def assign(scheme: Folds, times: pl.Series, known_at: pl.Series, rows: pl.Series | None = None) -> pl.DataFrame:
     """What each row is in each fold.
 
     A day holds the rows that close after its midnight up to and with the next, as a month does.
@@ -35,6 +35,7 @@ def assign(scheme: Folds, times: pl.Series, known_at: pl.Series) -> pl.DataFrame
         scheme: How the rows are divided.
         times: `event_timestamp` of each row, in any order, of any number of symbols.
         known_at: When the label of each row is known.
+        rows: How many rows each one stands for; by default one.
 
     Returns:
         Columns `fold_0`, `fold_1`, ... of `Int8`: 1 train, 2 test, 0 neither.
@@ -45,12 +46,13 @@ def assign(scheme: Folds, times: pl.Series, known_at: pl.Series) -> pl.DataFrame
     start, end = microseconds(times), microseconds(known_at)
     if (end < start).any():
         raise InputError(f"{(end < start).sum()} labels are known before the time of their row; pass known_at last.")
+    counts = np.ones(len(start), np.int64) if rows is None else rows.cast(pl.Int64).to_numpy()
     columns = {}
-    for number, (train, test) in enumerate(_folds(scheme, start, end)):
-        for part, rows in (("train on", train), ("test", test)):
-            if not rows.any():
+    for number, (train, test) in enumerate(_folds(scheme, start, end, counts)):
+        for part, chosen in (("train on", train), ("test", test)):
+            if not chosen.any():
                 raise InputError(
-                    f"fold_{number} of {scheme} has no row to {part}: {len(start)} rows on "
+                    f"fold_{number} of {scheme} has no row to {part}: {counts.sum()} rows on "
                     f"{len(np.unique(_days(start)))} days; declare fewer folds, a shorter embargo or a shorter horizon."
                 )
         columns[f"fold_{number}"] = np.select([test, train], [TEST, TRAIN], NEITHER).astype(np.int8)
@@ -68,13 +70,13 @@ def microseconds(times: pl.Series) -> Times:
     return times.cast(TIME).to_physical().to_numpy()
 
 
-def _folds(scheme: Folds, start: Times, end: Times) -> Iterator[tuple[Mask, Mask]]:
+def _folds(scheme: Folds, start: Times, end: Times, rows: Times) -> Iterator[tuple[Mask, Mask]]:
     """The rows to train on and to test of each fold."""
     if isinstance(scheme, WalkForward):
-        yield from _walk_forward(scheme, start, end)
+        yield from _walk_forward(scheme, start, end, rows)
         return
     groups, chosen = (scheme.folds, 1) if isinstance(scheme, KFold) else (scheme.groups, scheme.test_groups)
-    block, embargo = _blocks(_days(start), groups), _length(scheme.embargo)
+    block, embargo = _blocks(_days(start), rows, groups), _length(scheme.embargo)
     for choice in combinations(range(groups), chosen):
         tests = [block == one for one in choice]
         yield _kept(start, end, tests, embargo), np.logical_or.reduce(tests)
@@ -90,14 +92,14 @@ def _kept(start: Times, end: Times, tests: Sequence[Mask], embargo: int) -> Mask
     return keep
 
 
-def _walk_forward(scheme: WalkForward, start: Times, end: Times) -> Iterator[tuple[Mask, Mask]]:
+def _walk_forward(scheme: WalkForward, start: Times, end: Times, rows: Times) -> Iterator[tuple[Mask, Mask]]:
     days = _days(start)
     if scheme.min_train is None:
-        block = _blocks(days, scheme.folds + 1) - 1
+        block = _blocks(days, rows, scheme.folds + 1) - 1
     else:
         late = days >= days.min(initial=_NEVER) - _length(scheme.min_train) // -_DAY
         block = np.full(len(start), -1)
-        block[late] = _blocks(days[late], scheme.folds)
+        block[late] = _blocks(days[late], rows[late], scheme.folds)
     for number in range(scheme.folds):
         test = block == number
         begins = start[test].min(initial=_NEVER)
@@ -107,11 +109,12 @@ def _walk_forward(scheme: WalkForward, start: Times, end: Times) -> Iterator[tup
         yield train, test
 
 
-def _blocks(days: Times, count: int) -> Times:
+def _blocks(days: Times, rows: Times, count: int) -> Times:
     """The number of the span of days to which each row belongs, of spans with about equal numbers of rows."""
-    own, rows = np.unique(days, return_counts=True)
-    before = np.cumsum(rows) - rows
-    return (before * count // max(len(days), 1))[np.searchsorted(own, days)]
+    own, place = np.unique(days, return_inverse=True)
+    of_day = np.bincount(place, rows, len(own)).astype(np.int64)
+    before = np.cumsum(of_day) - of_day
+    return (before * count // max(int(rows.sum()), 1))[place]
 
 
 def _days(start: Times) -> Times:

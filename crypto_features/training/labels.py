@@ -32,6 +32,19 @@ class LabelAudit:
         over = self.rows - self.without.get(PAST_END, 0)
         return self.without.get(UNDECIDED, 0) / over if over else 0.0
 
+    def require(self, label: Label) -> None:
+        """Check that there is a label.
+
+        Raises:
+            InputError: if there are rows and none has a label.
+        """
+        if self.rows and not self.labelled:
+            raise InputError(
+                f"{label.name} has a label for none of {self.rows:,} rows "
+                f"({', '.join(f'{count:,} {reason}' for reason, count in self.without.items())}); its horizon is "
+                f"{label.horizon}. Declare a shorter one, or fetch more candles."
+            )
+
     def __str__(self) -> str:
         parts = [f"{self.labelled:,} of {self.rows:,} rows have a label"]
         parts += [f"{count:,} {reason}" for reason, count in self.without.items()]
@@ -50,12 +63,8 @@ def audit(label: Label, rows: pl.DataFrame) -> LabelAudit:
     """
     reasons = rows[label.reason].drop_nulls().value_counts().sort("count", label.reason, descending=[True, False])
     without, labelled = dict(reasons.iter_rows()), rows[label.reason].null_count()
-    if len(rows) and not labelled:
-        raise InputError(
-            f"{label.name} has a label for none of {len(rows):,} rows "
-            f"({', '.join(f'{count:,} {reason}' for reason, count in without.items())}); its horizon is "
-            f"{label.horizon}. Declare a shorter one, or fetch more candles."
-        )
     values = rows[label.name].drop_nulls()
     counted = values.value_counts().sort(label.name).iter_rows() if not values.dtype.is_float() else ()
-    return LabelAudit(len(rows), labelled, without, {str(value): count for value, count in counted})
+    found = LabelAudit(len(rows), labelled, without, {str(value): count for value, count in counted})
+    found.require(label)
+    return found

@@ -44,7 +44,7 @@ def training_node(
     """
     service = training.service
     columns = {view: (*ROW_COLUMNS, *names) for view, names in service.features.items()} | {
-        training.rows.name: ROW_COLUMNS
+        training.bars.name: ROW_COLUMNS
     }
     back = reads_of(training, catalog, interval)
     reads = tuple(Read(table, lookback, columns.get(table)) for table, lookback in back.items())
@@ -66,7 +66,7 @@ def training_node(
         fingerprints={f"{view}:{name}": versions[view][name] for view, name in named},
         definitions=definitions_joined(training, catalog, definitions),
         sources={f"{view}:{name}": ((view, name),) for view, name in named},
-        early=training.rows.early(interval),
+        early=training.bars.early(interval),
     )
 
 
@@ -98,14 +98,22 @@ def training_rows(training: TrainingSet, month: str, history: History) -> pl.Dat
     Raises:
         InputError: if nothing at all is published of a table that is joined.
     """
-    bars, service, (start, end) = training.rows, training.service, month_span(month)
+    bars, (start, end) = training.bars, month_span(month)
     months = months_between(start - bars.early(history.interval), end)
     opened = _published(history, bars.name, months, ["symbol", "open_time"])
     close = (pl.col("open_time") + bars.bar(history.interval)).alias(TIME)
     rows = opened.sort("symbol", "open_time").select("symbol", close)
     rows = rows.filter(pl.col(TIME) > start, pl.col(TIME) <= end)
-    tables = [(view, _table(view, names, month, history)) for view, names in service.features.items()]
-    return join_as_known(rows, TIME, tables, Knowledge(history))
+    return join_as_known(rows, TIME, feature_tables(training, month, history), Knowledge(history))
+
+
+def feature_tables(training: TrainingSet, month: str, history: History) -> list[tuple[str, FeatureTable]]:
+    """What the rows of a month may be joined with, by view, as it is published.
+
+    Raises:
+        InputError: if nothing at all is published of a view.
+    """
+    return [(view, _table(view, names, month, history)) for view, names in training.service.features.items()]
 
 
 def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Mapping[str, timedelta]:
@@ -118,7 +126,7 @@ def reads_of(training: TrainingSet, catalog: Catalog, interval: timedelta) -> Ma
     """
     groups = [catalog.views[view] for view in training.service.features]
     found = {
-        training.rows.name: training.rows.early(interval),
+        training.bars.name: training.bars.early(interval),
         **{group.name: group.time_to_live(interval) for group in groups},
     }
     longest = max(group.time_to_live(interval) + reach(group, interval) for group in groups)
