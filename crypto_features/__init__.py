@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from crypto_features.tables.derivative_rows import DERIVATIVES as DERIVATIVES
     from crypto_features.tables.derivative_rows import FUNDING as FUNDING
     from crypto_features.tables.drift import Drift as Drift
+    from crypto_features.tables.events import Cusum as Cusum
     from crypto_features.tables.feature import NOT_NEGATIVE as NOT_NEGATIVE
     from crypto_features.tables.feature import POSITIVE as POSITIVE
     from crypto_features.tables.feature import Feature as Feature
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from crypto_features.tables.training import TrainingSet as TrainingSet
     from crypto_features.tables.triple_barrier import triple_barrier as triple_barrier
     from crypto_features.tables.universe import universe as universe
+    from crypto_features.tables.weights import Weights as Weights
     from feature_repo import OnlineFeatures as OnlineFeatures
     from feature_repo import create_entity_df as create_entity_df
     from feature_repo import get_online_features as get_online_features
@@ -118,6 +120,7 @@ _HOMES = {
     "crypto_features.tables.catalog": "Catalog",
     "crypto_features.tables.derivative_rows": "DERIVATIVES FUNDING",
     "crypto_features.tables.drift": "Drift",
+    "crypto_features.tables.events": "Cusum",
     "crypto_features.tables.feature": "NOT_NEGATIVE POSITIVE Feature",
     "crypto_features.tables.folds": "Combinatorial KFold WalkForward",
     "crypto_features.tables.group": "FeatureGroup",
@@ -130,6 +133,7 @@ _HOMES = {
     "crypto_features.tables.training": "TrainingSet",
     "crypto_features.tables.triple_barrier": "triple_barrier",
     "crypto_features.tables.universe": "universe",
+    "crypto_features.tables.weights": "Weights",
     "feature_repo": (
         "OnlineFeatures create_entity_df get_online_features get_online_features_async get_training_completeness "
         "get_training_features materialize_features validate_feature_freshness"

@@ -22,6 +22,7 @@ from crypto_features.graph.partitions import monthly
 from crypto_features.graph.plan import recompute_plan
 from crypto_features.graph.raw import further_table, raw_table
 from crypto_features.graph.training import training_set
+from crypto_features.graph.training_sets import whole_set
 from crypto_features.settings import Settings, project_root
 from crypto_features.sources import Opening, source
 from crypto_features.sources.source import Source
@@ -62,6 +63,7 @@ def build(settings: Settings, market: Source | None = None) -> dg.Definitions:
                 ),
                 *(training_set(settings, one, catalog, months) for one in catalog.training),
                 catalog_page(settings, catalog, [key for check in checks for key in check.check_keys]),
+                *(whole_set(settings, one, catalog) for one in catalog.sets.values()),
             ]
         ),
         asset_checks=checks,

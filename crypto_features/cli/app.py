@@ -25,13 +25,19 @@ app = typer.Typer(
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:
-    """Register a command; an expected error ends it with one clear line on stderr and exit code 1.
+    """Register a command, `guarded`."""
+    app.command()(guarded(function))
+    return function
+
+
+def guarded(function: Callable[P, None]) -> Callable[P, None]:
+    """A command that an expected error ends with one clear line on stderr and exit code 1.
 
     Expected are this project's errors, and those of a disk and of a database.
     """
 
     @functools.wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+    def ended(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             function(*args, **kwargs)
         except BrokenPipeError:
@@ -46,8 +52,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             why = str(error).partition("\n")[0]
             _end(f"the database says: {why}. Mind that its disk has room and may be written; {_written()}.")
 
-    app.command()(guarded)
-    return function
+    return ended
 
 
 def _end(line: str) -> None:

@@ -90,6 +90,16 @@ def _version(store: "FeatureStore", view: "FeatureView", pinned: str) -> "Featur
     return found
 
 
+def view_version(store: "FeatureStore", name: str, number: int) -> "FeatureView":
+    """A version of a feature view, by its number.
+
+    Raises:
+        UnknownNameError: naming those that exist.
+        NotAppliedError: if the registry is empty.
+    """
+    return _version(store, view_named(store, name), f"v{number}")
+
+
 def all_views(store: "FeatureStore") -> list["FeatureView"]:
     """Every feature view.
 

@@ -125,6 +125,18 @@ class FeastResource(dg.ConfigurableResource[None]):
         """Why each view or symbol that is switched off is, by its name."""
         return switch.disabled()
 
+    def version_fingerprints(self, view: str, number: int) -> dict[str, str]:
+        """The fingerprint of each feature of a registered version of a view.
+
+        Raises:
+            UnknownNameError: if the registry has no such view or version.
+            NotAppliedError: if it is empty.
+        """
+        store = session.applied_store()
+        from crypto_features.store.tags import fingerprints
+
+        return fingerprints(registered.view_version(store, view, number))
+
     def training_set(
         self, service: str, entity_rows: pl.DataFrame, knowledge: "Knowledge | None" = None
     ) -> pl.DataFrame:
