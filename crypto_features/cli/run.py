@@ -87,6 +87,7 @@ def run() -> None:
                     definitions,
                     instance,
                     months,
+                    leave_out=[one.name for one in catalog.sets.values()],
                     on_finished=lambda asset: status.update(f"{asset.asset} done"),
                     on_message=status.update,
                 )

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -49,15 +49,17 @@ def materialize_all(
     instance: dg.DagsterInstance,
     months: Sequence[str],
     *,
+    leave_out: Collection[str] = (),
     on_finished: Callable[[Built], None] = lambda _: None,
     on_message: Callable[[str], None] = lambda _: None,
 ) -> list[Built]:
-    """Materialize every asset over a range of months in one run, in this process.
+    """Materialize assets, every one by default, over a range of months in one run, in this process.
 
     Args:
         definitions: The code location.
         instance: Where the run is recorded.
         months: First and last month.
+        leave_out: Assets that are not materialized, such as training sets that are built whole.
         on_finished: Called with each asset as soon as its step ends.
         on_message: Called with what a step logs, such as the progress of a long fetch.
 
@@ -86,11 +88,19 @@ def materialize_all(
         run_id=run_id,
         raise_on_error=False,
         tags=command_tags(months[0], months[-1]),
+        asset_selection=_but(job, leave_out),
     )
     if not result.success:
         raise RunFailedError(cause(events))
     order = [a.key.to_user_string() for a in definitions.assets or () if isinstance(a, dg.AssetsDefinition)]
     return sorted(built, key=lambda asset: order.index(asset.asset))
+
+
+def _but(job: dg.JobDefinition, leave_out: Collection[str]) -> list[dg.AssetKey] | None:
+    """The assets of a job that are not left out; `None` if none is."""
+    if not leave_out:
+        return None
+    return [key for key in job.asset_layer.executable_asset_keys if key.to_user_string() not in leave_out]
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

@@ -15,6 +15,8 @@ from crypto_features.lake.table import restoring
 from crypto_features.tables.catalog import Catalog
 from crypto_features.versions.provenance import content_digest
 
+SET_DATA = "data"
+"""Where the files of a training set are in its folder."""
 _PARTITION = re.compile(r"\d{4}-\d{2}\.parquet")
 
 
@@ -57,8 +59,10 @@ def _files(root: UPath, catalog: Catalog) -> Iterator[UPath]:
 
 def _read(root: UPath, catalog: Catalog, path: UPath) -> str | None:
     table, month = str(path.parent.relative_to(root)), path.stem
-    raw = catalog.raw_of(table) is not None
-    file = ParquetFile(path, f"partition {month} of {table!r}", restoring(table, month, raw=raw))
+    todo = restoring(table, month, raw=catalog.raw_of(table) is not None)
+    if path.parent.name == SET_DATA:
+        todo = "Delete its folder, and build the set again: crypto-features training-set build NAME."
+    file = ParquetFile(path, f"partition {month} of {table!r}", todo)
     rows, noted = collect(scan([file]), [file]), file.notes().get("digest")
     if noted and noted != content_digest(rows):
         raise file.broken("its rows are not those that its notes say")

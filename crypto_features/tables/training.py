@@ -9,11 +9,13 @@ import polars as pl
 
 from crypto_features.clock import as_utc
 from crypto_features.errors import InputError
+from crypto_features.tables.bars import Bars
 from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.events import Cusum
 from crypto_features.tables.folds import Folds
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.label import Label
+from crypto_features.tables.raw import RawTable
 from crypto_features.tables.service import FeatureService
 from crypto_features.tables.table import SHIPPED, Table
 from crypto_features.tables.training_rows import own_rows
@@ -111,6 +113,8 @@ class TrainingSet:
             object.__setattr__(self, attribute, value)
         if not self.whole and not isinstance(self.rows, Table):
             raise InputError(f"{name} is a table of training rows by months, which needs bars; got {self.rows!r}.")
+        if self.whole and isinstance(self.rows, Table) and not isinstance(self.rows, Bars | RawTable):
+            raise InputError(f"{name} has the rows of {self.rows!r}; expected the table of bars that it is made of.")
         _refuse_twice(name, [*self.own_columns])
 
     def __repr__(self) -> str:

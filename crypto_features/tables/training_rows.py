@@ -45,6 +45,7 @@ def own_rows(name: str, frame: "pl.DataFrame | pd.DataFrame") -> pl.DataFrame:
 
 
 def _from_pandas(name: str, frame: Any) -> pl.DataFrame:
-    if not hasattr(frame, "columns"):
+    if not hasattr(frame, "iloc"):
         raise InputError(f"the rows of {name} are a {type(frame).__name__}; expected bars, Cusum(...) or a DataFrame.")
-    return pl.DataFrame({str(column): pl.Series(frame[column].array) for column in frame.columns})
+    found: pl.DataFrame = pl.from_pandas(frame)
+    return found

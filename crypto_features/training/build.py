@@ -1,7 +1,7 @@
 """Building a training set into a folder, month by month; the manifest is written when all else is on the disk."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,15 +12,17 @@ from upath import UPath
 from crypto_features import clock
 from crypto_features.errors import InputError, TransientError
 from crypto_features.known.history import History
+from crypto_features.lake.history import oldest_close
 from crypto_features.lake.table import stored
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.dtypes import TIME as TIMES
+from crypto_features.tables.model import FittedModel
 from crypto_features.tables.training import WEIGHT, TrainingSet
 from crypto_features.training.croissant import croissant
 from crypto_features.training.digests import set_digest, types_of
 from crypto_features.training.folder import FORMAT, SetFolder, checksum
 from crypto_features.training.folds import TEST, TRAIN
-from crypto_features.training.inputs import declaration, libraries, model_versions, raw_digests, raw_names
+from crypto_features.training.inputs import declaration, libraries, model_versions, raw_digests, raw_names, read_tables
 from crypto_features.training.labelled import TIME
 from crypto_features.training.rows import definitions_joined
 from crypto_features.training.whole_set import WholeSet
@@ -67,6 +69,12 @@ class Origin:
         raws = raw_names(self.training, self.catalog)
         digests = {name: raw_digests(self.root, self.catalog, name, until) for name in raws}
         return digests | model_versions(self.history, self.training, until)
+
+    def published(self) -> dict[str, dict[str, str]]:
+        """The notes of every month of what the set reads: they differ if a month is published meanwhile."""
+        tables = [t for t in read_tables(self.training, self.catalog) if not isinstance(t, FittedModel)]
+        found = {table.name: stored(self.root, self.catalog, table.name) for table in tables}
+        return {name: {month: table.digest(month) for month in table.months()} for name, table in found.items()}
 
     def settings(self) -> dict[str, float]:
         """What else decides the rows: lengths in seconds, and the completeness that a bar needs."""
@@ -140,9 +148,9 @@ def build(origin: Origin, folder: SetFolder, log: Log = lambda _: None) -> Mappi
         TransientError: if candles were fetched while they were read.
     """
     training, until = origin.training, clock.now()
-    require_as_of(training, origin.months, until)
+    require_as_of(origin, until)
     folder.require_new()
-    before = origin.inputs(until)
+    before, inputs = origin.published(), origin.inputs(until)
     whole = WholeSet(training, replace(origin.history, until=until), None, origin.months)
     if whole.audit is not None:
         log(str(whole.audit))
@@ -154,8 +162,8 @@ def build(origin: Origin, folder: SetFolder, log: Log = lambda _: None) -> Mappi
         log(f"{month}: {rows.height:,} rows; {summary.rows:,} in {len(files)} months")
     if not files:
         raise InputError(f"{training.name} has no row: no bar closed in the months that are stored.")
-    if origin.inputs(until) != before:
-        raise TransientError(f"candles of {training.name} were published while they were read; build the set again.")
+    if origin.published() != before:
+        raise TransientError(f"tables of {training.name} were published while they were read; build the set again.")
     types = types_of(schema)
     own = {
         "format": FORMAT,
@@ -170,7 +178,7 @@ def build(origin: Origin, folder: SetFolder, log: Log = lambda _: None) -> Mappi
         **summary.facts(),
         "label": {**asdict(whole.audit), "undecided": whole.audit.undecided} if whole.audit else None,
         "revisions": whole.revisions.facts(),
-        "inputs": before,
+        "inputs": inputs,
         "libraries": libraries(),
         "files": files,
     }
@@ -182,18 +190,28 @@ def build(origin: Origin, folder: SetFolder, log: Log = lambda _: None) -> Mappi
     return own
 
 
-def require_as_of(training: TrainingSet, months: Sequence[str], now: datetime) -> None:
-    """Check that the time of a set's knowledge is not in the future, and that there is a candle.
+def require_as_of(origin: Origin, now: datetime) -> None:
+    """Check that there is a candle, and that the time of a set's knowledge is neither before it nor in the future.
 
     Raises:
-        InputError: if it is later than now, or there is no candle at all.
+        InputError: naming both times, or that there is no candle at all.
     """
-    if not months:
-        raise InputError(f"no candle is stored, so {training.name} would have no row; `crypto-features run` fetches.")
-    if isinstance(training.as_of, datetime) and training.as_of > now:
+    name, as_of = origin.training.name, origin.training.as_of
+    oldest = oldest_close(origin.root, origin.catalog, origin.history.interval)
+    if oldest is None:
         raise InputError(
-            f"{training.name} says as_of={training.as_of:%Y-%m-%d %H:%M}, which is later than now, "
-            f"{now:%Y-%m-%d %H:%M} UTC."
+            f"no candle is stored, so {name} would have no row; `crypto-features run` fetches and computes."
+        )
+    if not isinstance(as_of, datetime):
+        return
+    if as_of < oldest:
+        raise InputError(
+            f"{name} says as_of={as_of:%Y-%m-%d %H:%M}, which is before {oldest:%Y-%m-%d %H:%M} UTC, when the first "
+            "candle closed."
+        )
+    if as_of > now:
+        raise InputError(
+            f"{name} says as_of={as_of:%Y-%m-%d %H:%M}, which is later than now, {now:%Y-%m-%d %H:%M} UTC."
         )
 
 

@@ -16,13 +16,13 @@ from upath import UPath
 from crypto_features.errors import InputError
 from crypto_features.lake import parquet
 from crypto_features.lake.parquet import ParquetFile
+from crypto_features.lake.scrub import SET_DATA as DATA
 from crypto_features.training.croissant import OWN
 from crypto_features.training.digests import GROUP, group_digests, sha256
 from crypto_features.versions.provenance import content_digest
 from crypto_features.whole_file import whole_file
 
 MANIFEST = "manifest.json"
-DATA = "data"
 FORMAT = 1
 """Of the manifest: a reader refuses a newer one."""
 BUILD_AGAIN = "Build it again: crypto-features training-set build NAME --out FOLDER"

@@ -40,6 +40,8 @@ def read_tables(training: TrainingSet, catalog: Catalog) -> list[Table]:
 def raw_digests(root: UPath, catalog: Catalog, name: str, until: datetime) -> dict[str, str]:
     """By month, the digest of every version of a raw table's rows that had been seen by a time.
 
+    Columns that only some sources have are left out: they may be stored for the months before they came, too.
+
     Args:
         root: The data folder.
         catalog: The tables.
@@ -47,14 +49,12 @@ def raw_digests(root: UPath, catalog: Catalog, name: str, until: datetime) -> di
         until: The time.
     """
     table, found = stored(root, catalog, name), {}
+    columns = ["symbol", "open_time", *(c.name for c in catalog.raws[name].rows.columns if not c.further)]
     for month in table.months():
-        newest = table.collect(table.scan([month], ["known_at"]).max()).item()
-        if newest is not None and newest > until:
-            rows = table.read([month]).filter(pl.col("known_at") <= until)
-            if rows.height:
-                found[month] = content_digest(rows)
-        else:
-            found[month] = table.digest(month)
+        seen = table.scan([month], [*columns, "known_at"]).filter(pl.col("known_at") <= until)
+        rows = table.collect(seen.drop("known_at"))
+        if rows.height:
+            found[month] = content_digest(rows)
     return found
 
 

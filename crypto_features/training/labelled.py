@@ -39,7 +39,7 @@ class Labelled:
         self._stored = months
         self.ends = self._ends(training.label.bars) if training.label is not None else {}
         self._events = self._found(training.rows) if isinstance(training.rows, Cusum) else training.rows
-        self.months = self._with_rows()
+        self.months = tuple(month for month in self._with_rows() if self._keys(month).height)
         around = len(self.neighbours(self.months[0])) if self.months else 0
         self.rows = lru_cache(maxsize=around + 1)(self._rows)
 
@@ -56,7 +56,7 @@ class Labelled:
     def _rows(self, month: str) -> pl.DataFrame:
         """`symbol`, `event_timestamp`, the columns of the label and its reason, by symbol and time."""
         label, rows = self.training.label, self._keys(month)
-        if label is None or not rows.height:
+        if label is None:
             return rows
         found = self._labels(label, month).with_columns(__there=pl.lit(value=True))
         joined = rows.join(found, on=["symbol", TIME], how="left", maintain_order="left")

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from crypto_features.errors import InputError
+from crypto_features.lake.scrub import SET_DATA
 from crypto_features.training.digests import first_difference, group_digests, set_digest, sha256, types_of
-from crypto_features.training.folder import DATA, SetFolder, checksum
+from crypto_features.training.folder import SetFolder, checksum
 
 
 def differences(folder: SetFolder) -> list[str]:
@@ -24,7 +25,7 @@ def differences(folder: SetFolder) -> list[str]:
         found.append("the digest of the set is not that of its files, as manifest.json lists them")
     said = {file["path"]: _of_file(folder, file, manifest["columns"]) for file in manifest["files"]}
     found += [f"{path}: {what}" for path, what in said.items() if what is not None]
-    there = sorted(f"{DATA}/{one.name}" for one in (folder.path / DATA).glob("*.parquet"))
+    there = sorted(f"{SET_DATA}/{one.name}" for one in (folder.path / SET_DATA).glob("*.parquet"))
     return [*found, *(f"{name}: is not in the manifest" for name in there if name not in said)]
 
 
