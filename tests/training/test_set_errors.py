@@ -67,7 +67,7 @@ def test_a_set_of_unknown_features_is_refused_with_its_name() -> None:
     ("change", "message"),
     [
         ({"label": forward_return("far", bars=days, horizon="200d")}, "has a label for none of 227 rows .*200d"),
-        ({"folds": KFold(folds=60)}, "fold_.* has no row to"),
+        ({"folds": KFold(folds=200)}, "fold_.* has no row to"),
         ({"folds": WalkForward(folds=3, embargo="80d")}, "has no row to train on"),
         ({"as_of": START - DAY}, "before 2024-01-01 01:00 UTC, when the first candle closed"),
         ({"as_of": NOW + DAY}, "later than now"),
