@@ -7,7 +7,8 @@ import polars as pl
 
 OWN = "cf:training"
 """The key under which a manifest says what Croissant has no word for; plain JSON to any reader of JSON-LD."""
-PARQUET = "application/vnd.apache.parquet"
+PARQUET = "application/x-parquet"
+"""The name by which mlcroissant knows it; `application/vnd.apache.parquet` is registered, and it reads no such file."""
 _CONTEXT: Mapping[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",

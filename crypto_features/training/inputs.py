@@ -1,7 +1,7 @@
 """What a set is built from, and what it is made by: compared when it is built again."""
 
 from datetime import datetime, timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from typing import Any
 
@@ -98,7 +98,14 @@ def label_facts(label: Label) -> dict[str, Any]:
 
 def libraries() -> dict[str, str]:
     """The versions of what computes and writes a set."""
-    return {"python": python_version(), **{name: version(name) for name in LIBRARIES}}
+    return {"python": python_version(), **{name: _version(name) for name in LIBRARIES}}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def raw_names(training: TrainingSet, catalog: Catalog) -> list[str]:

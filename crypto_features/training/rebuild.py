@@ -104,7 +104,7 @@ def _code_changes(code: Mapping[str, Mapping[str, str]], manifest: Mapping[str, 
         if was is not None and was != code["fingerprints"][feature]:
             yield f"the code changed: {feature} is computed otherwise"
         elif was is not None and manifest["definitions"].get(feature) != code["definitions"].get(feature):
-            yield f"the code changed: {feature} is defined otherwise, and behaves the same on the probe market"
+            yield f"code or libraries changed: {feature} is defined otherwise, and behaves the same on the probe market"
 
 
 def _said(folder: SetFolder, path: str, number: int, rows: pl.DataFrame, *, there: bool) -> str:

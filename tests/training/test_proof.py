@@ -125,7 +125,7 @@ def test_a_changed_feature_is_named_and_its_columns_and_row_group(
         Folder(tmp_path / "renamed", filled.candles, Catalog(candles, same)).origin(same), of(built / "whole")
     )
     assert equal.why == (
-        "the code changed: moves:range_1 is defined otherwise, and behaves the same on the probe market",
+        "code or libraries changed: moves:range_1 is defined otherwise, and behaves the same on the probe market",
     )
     assert equal.same
 
