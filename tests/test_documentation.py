@@ -49,6 +49,15 @@ def test_the_page_on_labels_declares_them() -> None:
     assert [*names["catalog"].labels] == ["up_5d", "return_5d_ahead", "touch_10d", "drawdown_5d"]
 
 
+def test_the_page_on_training_sets_declares_one() -> None:
+    names: dict[str, Any] = {}
+    exec(BLOCKS["training.md 1"], names)  # noqa: S102 - our own text.
+    one = names["catalog"].sets["momentum_v1"]
+    assert one.service.features["volume_features"] == ("volume_ratio",)
+    assert one.bars is daily_candles
+    assert [each.name for each in names["catalog"].training] == ["training/ml_training_features"]
+
+
 def test_a_single_feature_is_one_where_it_is_added() -> None:
     single = [block for block in BLOCKS.values() if block.startswith("Feature(")]
     names = dict(vars(price))

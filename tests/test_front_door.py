@@ -104,7 +104,11 @@ labels: list[cf.Label] = [
 ]
 walk: cf.WalkForward = cf.WalkForward(folds=5, embargo="2d", min_train="365d")
 spans: list[cf.KFold | cf.Combinatorial] = [cf.KFold(folds=5), cf.Combinatorial(groups=6, test_groups=2)]
-catalog: cf.Catalog = cf.Catalog(moves, model, *labels, cf.TrainingSet(service, rows=h4))
+weights: cf.Weights = cf.Weights(uniqueness=True, half_life="365d")
+events: cf.Cusum = cf.Cusum(h4, threshold=0.05)
+features: list[cf.FeatureGroup | str] = [moves, "among:ranked"]
+chosen = cf.TrainingSet("chosen", events, features=features, label=labels[0], weights=weights, folds=walk)
+catalog: cf.Catalog = cf.Catalog(moves, model, among, *labels, chosen, cf.TrainingSet(service, rows=h4))
 
 report: cf.LeakReport = cf.leak_test(moves)
 leaks: tuple[cf.Leak, ...] = report.leaks
