@@ -77,7 +77,6 @@ def rebuild(folder: Annotated[Path, typer.Argument(help="The folder of a set.")]
     from crypto_features.graph.training_sets import origin_of, require_current
     from crypto_features.settings import Settings
     from crypto_features.training.folder import SetFolder
-    from crypto_features.training.rebuild import changes
     from crypto_features.training.rebuild import rebuild as built_again
 
     settings, catalog, one = Settings.load(), current_catalog(), SetFolder(UPath(folder))
@@ -85,8 +84,6 @@ def rebuild(folder: Annotated[Path, typer.Argument(help="The folder of a set.")]
     if name not in catalog.sets:
         raise UnknownNameError("training set", name, catalog.sets, f"{folder} is one of it.")
     origin = origin_of(settings, catalog.sets[name], catalog)
-    for line in changes(origin, one.manifest):
-        typer.echo(f"Since then: {line}")
     require_current(settings, origin.training, catalog)
     found = built_again(origin, one, typer.echo)
     for line in found.where:

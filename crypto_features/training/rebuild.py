@@ -45,13 +45,15 @@ def rebuild(origin: Origin, folder: SetFolder, log: Log = lambda _: None) -> Reb
     Args:
         origin: The declaration of today, and the data folder.
         folder: The set.
-        log: Is told of each month.
+        log: Is told what is different since, and of each month.
 
     Raises:
         InputError: if the folder is not a set, or the declaration of today gives no row.
     """
     manifest, until = folder.manifest, built_at(folder)
     why = tuple(changes(origin, manifest))
+    for line in why:
+        log(f"Since then: {line}")
     whole = WholeSet(origin.training, replace(origin.history, until=until), until, origin.months)
     held = {file["path"]: file for file in manifest["files"]}
     files, where, types = [], [], dict(manifest["columns"])

@@ -12,6 +12,7 @@ from upath import UPath
 
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.events import Cusum
 from crypto_features.tables.folds import Combinatorial, KFold, WalkForward
 from crypto_features.tables.training import TrainingSet
 from crypto_features.training.build import build
@@ -20,7 +21,7 @@ from crypto_features.training.folds import assign
 from crypto_features.training.load import TrainingData
 from crypto_features.training.weights import time_decay, uniqueness
 from tests.training.folder_of_sets import BULK, DAY, HOUR, NOW, SYMBOLS, Candle, Folder
-from tests.training.sets_catalog import ahead, barrier, barriers, candles, events, moves, whole
+from tests.training.sets_catalog import ahead, barrier, barriers, candles, days, events, moves, whole
 
 KNOWN = "ahead_3d_known_at"
 
@@ -148,7 +149,10 @@ def test_the_revision_risk_counts_what_was_moved_by_corrections(folder: Folder, 
 
 
 def test_events_are_the_bars_that_the_filter_keeps_and_no_others(folder: Folder, tmp_path: Path) -> None:
-    rows = built(folder, events, tmp_path / "set").polars()
+    data = built(folder, events, tmp_path / "set")
+    alike = Cusum(days, threshold=pl.when(pl.col("close").shift(1).is_not_null()).then(0.03))
+    assert built(folder, replace(events, rows=alike), tmp_path / "alike").digest == data.digest
+    rows = data.polars()
     bars = folder.lake.table("days").read(columns=["symbol", "open_time", "close"])
     expected = set()
     for (symbol,), own in bars.group_by("symbol"):
