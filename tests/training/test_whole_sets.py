@@ -18,7 +18,7 @@ from crypto_features.tables.training import TrainingSet
 from crypto_features.training.build import build
 from crypto_features.training.folder import SetFolder
 from crypto_features.training.folds import assign
-from crypto_features.training.load import TrainingData
+from crypto_features.training.loaded import TrainingData
 from crypto_features.training.weights import time_decay, uniqueness
 from tests.training.folder_of_sets import BULK, DAY, HOUR, NOW, SYMBOLS, Candle, Folder
 from tests.training.sets_catalog import ahead, barrier, barriers, candles, days, events, moves, whole
