@@ -88,7 +88,7 @@ def materialize_all(
         run_id=run_id,
         raise_on_error=False,
         tags=command_tags(months[0], months[-1]),
-        asset_selection=_but(job, leave_out),
+        asset_selection=all_but(job, leave_out),
     )
     if not result.success:
         raise RunFailedError(cause(events))
@@ -96,7 +96,7 @@ def materialize_all(
     return sorted(built, key=lambda asset: order.index(asset.asset))
 
 
-def _but(job: dg.JobDefinition, leave_out: Collection[str]) -> list[dg.AssetKey] | None:
+def all_but(job: dg.JobDefinition, leave_out: Collection[str]) -> list[dg.AssetKey] | None:
     """The assets of a job that are not left out; `None` if none is."""
     if not leave_out:
         return None

@@ -72,8 +72,7 @@ def require_current(settings: Settings, training: TrainingSet, catalog: Catalog)
     Raises:
         InputError: naming what is stale, or the features of a pinned version that are computed otherwise now.
     """
-    for view, number in training.service.versions.items():
-        _require_version(training, view, number)
+    require_versions(training)
     read = {table.name for table in read_tables(training, catalog)}
     if stale := [item for item in plan_of(settings).stale if item.asset in read]:
         more = f", and {len(stale) - 1} more" if len(stale) > 1 else ""
@@ -83,15 +82,22 @@ def require_current(settings: Settings, training: TrainingSet, catalog: Catalog)
         )
 
 
-def _require_version(training: TrainingSet, view: str, number: int) -> None:
-    pinned, present = FeastResource().version_fingerprints(view, number), feature_versions(view)
-    other = [name for name in training.service.features[view] if pinned.get(name) != present.get(name)]
-    if other:
-        raise InputError(
-            f"{training.name} pins version {number} of {view}, which computes {', '.join(other)} otherwise than the "
-            "present code; what was known at a time is computed by the present code. Check out the code of that "
-            "version, or take the pin away."
-        )
+def require_versions(training: TrainingSet) -> None:
+    """Check that the present code computes the pinned versions of a set: what was known is computed by it.
+
+    Raises:
+        InputError: naming the features that it computes otherwise.
+        UnknownNameError: if the registry has no such view or version.
+    """
+    for view, number in training.service.versions.items():
+        pinned, present = FeastResource().version_fingerprints(view, number), feature_versions(view)
+        other = [name for name in training.service.features[view] if pinned.get(name) != present.get(name)]
+        if other:
+            raise InputError(
+                f"{training.name} pins version {number} of {view}, which computes {', '.join(other)} otherwise than "
+                "the present code; what was known at a time is computed by the present code. Check out the code of "
+                "that version, or take the pin away."
+            )
 
 
 def _metadata(folder: SetFolder, manifest: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:

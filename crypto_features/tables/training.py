@@ -95,6 +95,11 @@ class TrainingSet:
             )
         if label is None and (weights or folds):
             raise InputError(f"the training set {name} has weights or folds and no label, whose time they are made of.")
+        if isinstance(rows, Label):
+            raise InputError(
+                f"{name} has the rows of the label {rows.name}, which is not known until its horizon is over; pass it "
+                "as label=, and its bars as rows=."
+            )
         if rows is None and label is None:
             raise InputError(f"the training set {name} has no rows; give it rows=, such as the bars of its features.")
         chosen = label.bars if rows is None and label is not None else rows

@@ -16,13 +16,18 @@ from upath import UPath
 from crypto_features import catalogs
 from crypto_features.cli import app
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.graph.training_sets import require_current, whole_set
+from crypto_features.graph.materialize import all_but
+from crypto_features.graph.training_sets import require_current, require_versions, whole_set
 from crypto_features.lake.scrub import damage, stored_files
 from crypto_features.settings import Settings
+from crypto_features.shipped import daily_candles
+from crypto_features.store import FeastResource
+from crypto_features.tables.training import TrainingSet
 from crypto_features.training import TrainingData, load
 from crypto_features.training.build import build
 from crypto_features.training.croissant import OWN
 from crypto_features.training.folder import MANIFEST, SetFolder
+from crypto_features.versions.measured import feature_versions
 from tests.training.folder_of_sets import HOUR, NOW, Folder, corrected, market
 from tests.training.sets_catalog import bare, catalog, whole
 
@@ -151,7 +156,24 @@ def test_a_set_in_the_data_folder_is_read_by_the_scrub(platform: Folder) -> None
 def test_the_graph_has_an_asset_for_each_set_and_no_run_builds_it(platform: Folder) -> None:
     from crypto_features.definitions import build as definitions
 
-    repository = definitions(Settings.load()).get_repository_def()
+    found = definitions(Settings.load())
+    repository, job = found.get_repository_def(), found.resolve_implicit_global_asset_job_def()
+    left = {key.to_user_string() for key in all_but(job, [one.name for one in catalog.sets.values()]) or ()}
+    every = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert every - left == {"training/whole", "training/barriers", "training/events", "training/bare"}
     node = repository.asset_graph.get(dg.AssetKey(["training", "whole"]))
     assert {key.to_user_string() for key in node.parent_keys} == {"candles", "days", "moves", "among"}
     assert node.automation_condition is None
+
+
+def test_a_pinned_version_that_the_present_code_does_not_compute_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    FeastResource().apply()
+    features = ["price_features:rsi_14", "price_features:ma_5"]
+    training = TrainingSet("pinned", daily_candles, features=features, versions={"price_features": 0})
+    require_versions(training)
+    with pytest.raises(UnknownNameError, match="unknown version of price_features 'v7'"):
+        require_versions(TrainingSet("pinned", daily_candles, features=features, versions={"price_features": 7}))
+    changed = {**feature_versions("price_features"), "rsi_14": "another"}
+    monkeypatch.setattr("crypto_features.graph.training_sets.feature_versions", lambda _: changed)
+    with pytest.raises(InputError, match="pins version 0 of price_features, which computes rsi_14 otherwise"):
+        require_versions(training)
