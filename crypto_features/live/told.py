@@ -1,0 +1,85 @@
+"""Candles as an exchange's websocket tells them: the kline messages of Binance, Bybit and OKX, read. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from crypto_features.lake.spans import opening
+
+_MILLISECOND = timedelta(milliseconds=1)
+Prices = tuple[float, float, float, float, float]
+"""Open, high, low, close and volume."""
+
+
+class Told(NamedTuple):
+    """What one message says of one candle.
+
+    Args:
+        symbol: The market by the exchange's own name, until the stream replaces it by ours.
+        open_time: When the candle opens, UTC.
+        closed: The exchange's own flag; `None` where it has none.
+        prices: Open, high, low, close and volume.
+        quote_volume: Volume in the quote currency, if the exchange tells it.
+        trades: Number of trades, if it tells it.
+        taker_buy_volume: Volume bought by orders that met a waiting one, if it tells it.
+        sent: The exchange's own time of the message, UTC, if it tells it.
+    """
+
+    symbol: str
+    open_time: datetime
+    closed: bool | None
+    prices: Prices
+    quote_volume: float | None = None
+    trades: int | None = None
+    taker_buy_volume: float | None = None
+    sent: datetime | None = None
+
+
+Read = Callable[[Mapping[str, Any]], Iterator[Told]]
+"""`read(message)`: the candles of a message. One that is malformed raises `KeyError`, `TypeError`, `ValueError` or
+`IndexError`."""
+
+
+def binance(message: Mapping[str, Any]) -> Iterator[Told]:
+    """https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: `<symbol>@kline_<interval>`."""
+    k = message["k"]
+    prices = _prices(k["o"], k["h"], k["l"], k["c"], k["v"])
+    further = float(k["q"]), int(k["n"]), float(k["V"])
+    yield Told(k["s"], _time(k["t"]), _flag(k["x"]), prices, *further, _time(message["E"]))
+
+
+def bybit(message: Mapping[str, Any]) -> Iterator[Told]:
+    """https://bybit-exchange.github.io/docs/v5/websocket/public/kline: `kline.<interval>.<symbol>`."""
+    market = message["topic"].rpartition(".")[2]
+    for k in message["data"]:
+        prices = _prices(k["open"], k["high"], k["low"], k["close"], k["volume"])
+        closed, sent = _flag(k["confirm"]), _time(k["timestamp"])
+        yield Told(market, _time(k["start"]), closed, prices, float(k["turnover"]), sent=sent)
+
+
+def okx(message: Mapping[str, Any]) -> Iterator[Told]:
+    """https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-candlesticks-channel: `candle<interval>`."""
+    market = message["arg"]["instId"]
+    for time, open_, high, low, close, volume, _, quote_volume, confirm in message["data"]:
+        prices = _prices(open_, high, low, close, volume)
+        yield Told(market, _time(time), {"0": False, "1": True}[confirm], prices, float(quote_volume))
+
+
+READS: Mapping[str, Read] = {"binance": binance, "bybit": bybit, "okx": okx}
+"""By exchange, how its messages are read: those whose candles say themselves when they are closed."""
+
+
+def _prices(*values: Any) -> Prices:
+    opened, high, low, close, volume = map(float, values)
+    return opened, high, low, close, volume
+
+
+def _time(milliseconds: Any) -> datetime:
+    return opening(int(milliseconds), _MILLISECOND)
+
+
+def _flag(value: Any) -> bool:
+    """The flag; what is not one would count as true."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is not a flag")
+    return value
