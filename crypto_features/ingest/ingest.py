@@ -1,6 +1,5 @@
 """Candles from a source into the lake: append-only, each version with the time at which it became known."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,14 +14,16 @@ from pydantic import TypeAdapter
 from crypto_features import clock
 from crypto_features.durations import timeframe
 from crypto_features.errors import CryptoFeaturesError, InputError
+from crypto_features.ingest.journalled import merge_journal
 from crypto_features.ingest.merge import STAMP, Merge, corrected_schema, merge
 from crypto_features.ingest.missing import Planner, Stored, Window
+from crypto_features.ingest.notes import nature, partition_notes, without_untold
 from crypto_features.ingest.report import ABSENT_SCHEMA, IngestReport, Progress, RejectedShareError
-from crypto_features.ingest.venue import VENUE, noted_venue, venue_of
+from crypto_features.ingest.venue import VENUE, noted_venue
 from crypto_features.lake.candles import flags
 from crypto_features.lake.contract import PRICES, in_schema, validate
 from crypto_features.lake.path_parts import check_symbol
-from crypto_features.lake.spans import Span, number, opening, spans_of, to_texts
+from crypto_features.lake.spans import Span, number, opening, spans_of
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
 from crypto_features.sources.source import PartlyFetchedError, Source
@@ -122,7 +123,9 @@ def fetch(
     again: bool,
     progress: Callable[[Progress], None],
 ) -> IngestReport:
-    """As `ingest`, of a raw table, now, by what the settings say."""
+    """As `ingest`, of a raw table, now, by what the settings say, after the candles that came live."""
+    if raw.source is None and raw.has_prices:
+        merge_journal(source, table, interval=settings.interval)
     return ingest(
         source,
         table,
@@ -303,7 +306,7 @@ class _Run:
         def change(stored: pl.DataFrame | None) -> tuple[pl.DataFrame, Mapping[str, str]] | None:
             outcomes.append(merge(stored, fetched, self.now, self.kind))
             rows = outcomes[0].append_to(stored)
-            return None if rows is None else (_without_untold(rows, self.kind), self._metadata(month, rows))
+            return None if rows is None else (without_untold(rows, self.kind), self._notes(month, rows))
 
         if self.table.update(month, change):
             self.published.append(month)
@@ -353,28 +356,16 @@ class _Run:
                 )
 
     def _nature(self) -> dict[str, str]:
-        synthetic = str(self.source.synthetic).lower()
-        return {"interval": str(self.base), "synthetic": synthetic, VENUE: venue_of(self.source)}
+        return nature(self.source, self.base)
 
-    def _metadata(self, month: str, rows: pl.DataFrame) -> dict[str, str]:
-        gained = (value.alias(name) for name, value in self.kind.gains.items() if name not in rows.columns)
-        spans = spans_of(rows.with_columns(gained), self.interval, self.kind.holds)
-        newest = rows.group_by("symbol", maintain_order=True).agg(pl.col("open_time").max()).sort("symbol")
-        last = {symbol: time.isoformat() for symbol, time in newest.iter_rows()}
-        held = to_texts(spans, number(month_span(month)[0], self.interval))
-        return self._nature() | {"source": self.source.name, "last": json.dumps(last), "held": json.dumps(held)}
+    def _notes(self, month: str, rows: pl.DataFrame) -> dict[str, str]:
+        return partition_notes(month, rows, self.source, self.kind, self.base)
 
 
 def _kind(nature: Mapping[str, str]) -> str:
     kind = "synthetic" if nature["synthetic"] == "true" else "real"
     interval = TypeAdapter(timedelta).validate_python(nature["interval"])  # noted as `1 day, 0:00:00`.
     return f"{kind} candles of {timeframe(interval)} of {nature[VENUE]}"
-
-
-def _without_untold(rows: pl.DataFrame, kind: RawRows) -> pl.DataFrame:
-    """The rows without the further columns that no source has told."""
-    further = {column.name for column in kind.columns if column.further}
-    return rows.drop(name for name in rows.columns if name in further and rows[name].null_count() == rows.height)
 
 
 def _concat(frames: Sequence[pl.DataFrame], schema: Mapping[str, Any]) -> pl.DataFrame:

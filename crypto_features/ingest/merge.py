@@ -38,7 +38,9 @@ class Merge:
         return pl.concat([stored, added], how="diagonal").select(*order)
 
 
-def merge(stored: pl.DataFrame | None, fetched: pl.DataFrame, now: datetime, kind: RawRows = CANDLES) -> Merge:
+def merge(
+    stored: pl.DataFrame | None, fetched: pl.DataFrame, now: datetime | pl.Series, kind: RawRows = CANDLES
+) -> Merge:
     """Compare fetched rows with the version of each that is known now.
 
     A source may give more columns than the one before it, or fewer: a column that only one of the two has makes no
@@ -47,12 +49,12 @@ def merge(stored: pl.DataFrame | None, fetched: pl.DataFrame, now: datetime, kin
     Args:
         stored: Raw rows with `known_at`, or `None`.
         fetched: Rows in the schema of their kind, one row for each symbol and open time.
-        now: The time at which they became known. A correction is known later than the version it corrects, even if
-            the clock was set back.
+        now: The time at which they became known, or at which each did. A correction is known later than the version it
+            corrects, even if the clock was set back.
         kind: What the rows are.
     """
     schema, keys = corrected_schema(fetched.schema), [*RAW_KEY, "known_at"]
-    stamped = fetched.with_columns(known_at=pl.lit(now, STAMP))
+    stamped = fetched.with_columns(known_at=now if isinstance(now, pl.Series) else pl.lit(now, STAMP))
     if stored is None:
         return Merge(stamped, pl.DataFrame(schema=schema))
     values = [name for name in fetched.columns if name not in RAW_KEY]

@@ -6,7 +6,7 @@ a single new bar give the same bits.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,7 +65,23 @@ def compute_partition(
         InputError: if a table lacks a column, has one of another type, or has two rows for one symbol and time, or the
             group's function does not return a declared column.
     """
-    start, end = month_span(month)
+    return compute_span(group, inputs, *month_span(month), interval=interval, min_completeness=min_completeness)
+
+
+def compute_span(
+    group: "FeatureGroup",
+    inputs: Mapping[str, pl.DataFrame],
+    start: datetime,
+    end: datetime,
+    *,
+    interval: timedelta,
+    min_completeness: float = MIN_COMPLETENESS,
+) -> pl.DataFrame:
+    """As `compute_partition`, of the bars that close after `start` and until `end`.
+
+    Of expressions any span gives the bits of its months, if `start` is a time at which a bar may close. A function's
+    values depend on where its rows begin: give it whole months, of which the last may be cut off.
+    """
     needed: dict[str, list[pl.Expr]] = {}
     typed: dict[str, pl.DataFrame] = {}
     for number, source in enumerate(group.inputs):
@@ -74,7 +90,7 @@ def compute_partition(
             raise UnknownNameError(f"input of {group.name}", table, inputs)
         length = source.table.bar(interval) if number else _NONE
         typed.setdefault(table, in_types(table, inputs[table]))
-        needed.setdefault(table, []).append(_needed(source, typed[table], month, interval, length))
+        needed.setdefault(table, []).append(_needed(source, typed[table], (start, end), interval, length))
     trimmed = {table: frame.filter(pl.any_horizontal(needed[table])) for table, frame in typed.items()}
     rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
     return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
@@ -171,20 +187,21 @@ def _with_completeness(
     return rows.join(known.select(*KEYS, *columns), on=KEYS, how="left") if {*KEYS} <= {*rows.columns} else rows
 
 
-def _needed(source: Join, frame: pl.DataFrame, month: str, interval: timedelta, length: timedelta) -> pl.Expr:
+def _needed(
+    source: Join, frame: pl.DataFrame, span: tuple[datetime, datetime], interval: timedelta, length: timedelta
+) -> pl.Expr:
     """The rows of the anchored window: bars that open in it; of a joined table rows that were known in it.
 
     Args:
         source: The input.
         frame: Its rows.
-        month: The partition.
+        span: Start and end of what is computed.
         interval: Length of a base candle.
         length: How long after its `open_time` a row of a joined table is known; 0 for the bars.
     """
-    start, end = month_span(month)
-    start -= source.reach(interval)
+    start, end = span[0] - source.reach(interval), span[1]
     if "month" in frame.columns:
-        return pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month))
+        return pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month_of(end - _INSTANT)))
     if "open_time" in frame.columns:
         late_enough = pl.col("open_time") >= start if not length else pl.col("open_time") > start - length
         in_time = (pl.col("open_time") < end) & (pl.col("open_time") <= end - source.table.early(interval))
