@@ -94,7 +94,7 @@ def _merge_month(table: Table, month: str, candles: pl.DataFrame, source: Source
 def _versions(candles: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """The first version of each candle, then the second of those that have one, and so on."""
     numbered = candles.with_columns(version=pl.int_range(pl.len()).over(RAW_KEY))
-    for version in range(numbered["version"].max() + 1 if numbered.height else 0):  # type: ignore[operator] # a number.
+    for version in sorted(set(numbered["version"])):
         yield numbered.filter(version=version).drop("version")
 
 

@@ -36,7 +36,7 @@ class Change(NamedTuple):
     since: datetime
     symbols: frozenset[str]
 
-    def __or__(self, other: "Change | None") -> "Change":  # type: ignore[override] # a union, not one of tuples.
+    def __or__(self, other: "Change | None") -> "Change":
         return self if other is None else Change(min(self.since, other.since), self.symbols | other.symbols)
 
 
@@ -102,9 +102,8 @@ class Following:
         changed = self._tail.put(self._raw, candles, now)
         if changed.is_empty():
             return None
-        first, newest = (changed["open_time"].min(), changed["open_time"].max())
-        assert isinstance(first, datetime)
-        assert isinstance(newest, datetime)
+        times: list[datetime] = changed["open_time"].to_list()
+        first, newest = min(times), max(times)
         self._newest = max(self._newest, newest + self._terms.interval)
         return Change(first + self._terms.interval, frozenset(changed["symbol"]))
 
@@ -119,8 +118,7 @@ class Following:
             rows = self._bars(table, reached, now) if isinstance(table, Bars) else self._rows(table, reached, now)
             if rows.is_empty():
                 continue
-            first = rows[table.time].min()
-            assert isinstance(first, datetime)
+            first: datetime = min(rows[table.time].to_list())
             known = first if table.time == KEYS[1] else first + table.bar(self._terms.interval)
             changed[table.name] = Change(known, frozenset(rows["symbol"]))
             if isinstance(table, FeatureGroup):

@@ -26,7 +26,7 @@ NONE = timedelta(0)
 
 
 class Batch:
-    """Every table that follows from the candles, and the models that they read, month by month as the batch computes."""
+    """Every table that follows from the candles, and the models that they read, month by month."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
