@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
@@ -133,6 +133,16 @@ class ExchangeSource(ListedSource):
             f"{one.market}@{one.start}..{one.end}*{one.factor}" for one in self._listings.get(symbol, ())
         )
         return f"{self._exchange} {markets}"
+
+    @property
+    def markets(self) -> Mapping[str, Any]:
+        """The exchange's markets by name, as ccxt loads them.
+
+        Raises:
+            TransientError: if the exchange does not answer.
+        """
+        client = self._client(self._symbols[0])
+        return {**client.markets}
 
     def shortfalls(self, symbol: str) -> tuple[str, ...]:
         if symbol not in self._beyond:

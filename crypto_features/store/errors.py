@@ -19,6 +19,20 @@ class EmptyStoreError(StoreMisusedError):
     """The online store has nothing of a view that was published to it: it was flushed, or replaced by an empty one."""
 
 
+class FencedError(PermanentError, RuntimeError):
+    """A later writer of the same name was begun while this one was stopped: it must not publish any more.
+
+    Args:
+        name: What both write for.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"another process has begun to publish as {name} while this one was stopped; it goes on, and nothing was "
+            "published here. End this process."
+        )
+
+
 class MissingTableError(PermanentError, FileNotFoundError):
     """A feature view's source has no Parquet file yet."""
 

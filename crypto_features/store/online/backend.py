@@ -13,6 +13,18 @@ class StoredRow(NamedTuple):
     payload: bytes
 
 
+class Fence(NamedTuple):
+    """By what a writer that runs for long is told from those that came before and after it.
+
+    Args:
+        name: What it writes for, such as the live path of a project.
+        generation: Its number, as `Backend.claim` gave it.
+    """
+
+    name: str
+    generation: int
+
+
 class Backend(Protocol):
     """A database of guarded rows. Every method raises `StoreUnreachableError` when the server does not answer.
 
@@ -24,8 +36,15 @@ class Backend(Protocol):
     def name(self) -> str:
         """Where it is, without a password."""
 
-    def write(self, table: str, rows: Sequence[StoredRow]) -> None:
-        """Publish rows, in one transaction."""
+    def write(self, table: str, rows: Sequence[StoredRow], fence: Fence | None = None) -> None:
+        """Publish rows, in one transaction.
+
+        Raises:
+            FencedError: if a later writer of the fence's name was begun; nothing is published then.
+        """
+
+    def claim(self, name: str) -> Fence:
+        """Begin the next generation of a writer: from now on nothing of the ones before is published."""
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         """By table the rows of those keys that exist, of each table as of one moment; none of one never written."""

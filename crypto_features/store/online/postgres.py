@@ -16,9 +16,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from crypto_features.errors import CryptoFeaturesError
-from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
+from crypto_features.store.errors import FencedError, StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.address import no_address
-from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.backend import Fence, StoredRow
 from crypto_features.store.online.deadline import PATIENCE, ImpatientConnection, SilentServerError
 from crypto_features.store.online.memory import Memory
 from crypto_features.store.online.seal import sealed, unsealed
@@ -33,6 +33,7 @@ _MOST_BYTES = 63  # of a name in PostgreSQL.
 _COMMON = """
 CREATE TABLE IF NOT EXISTS __switches (name text PRIMARY KEY, why text NOT NULL);
 CREATE TABLE IF NOT EXISTS __versions (name text PRIMARY KEY, version uuid NOT NULL);
+CREATE TABLE IF NOT EXISTS __writers (name text PRIMARY KEY, generation bigint NOT NULL);
 CREATE OR REPLACE FUNCTION __note_version() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO __versions VALUES (TG_TABLE_NAME, gen_random_uuid())
@@ -105,18 +106,38 @@ class PostgresBackend:
         self._memory = Memory()
         atexit.register(self.close)
 
-    def write(self, table: str, rows: Sequence[StoredRow]) -> None:
+    def write(self, table: str, rows: Sequence[StoredRow], fence: Fence | None = None) -> None:
         # Sorted, so that two publishers lock the rows in one order and never wait for each other in a circle.
         name = _held(table)
         stored = [sealed(name, row) for row in sorted(rows)]
         keys, events, creations, payloads = zip(*stored, strict=True) if stored else ((), (), (), ())
         values = [_array(keys), list(events), list(creations), _array(payloads)]
         statement = sql.SQL(_PUBLISH).format(table=sql.Identifier(name))
+
+        def publish(connection: psycopg.Connection[Any]) -> None:
+            if fence is None:
+                connection.execute(statement, values)
+                return
+            with connection.transaction():  # a later writer cannot begin before it ends.
+                held = "SELECT 1 FROM __writers WHERE name = %s AND generation = %s FOR SHARE"
+                if connection.execute(held, fence).fetchone() is None:
+                    raise FencedError(fence.name)
+                connection.execute(statement, values)
+
         try:
-            self._run(lambda connection: connection.execute(statement, values), _WRITE_SECONDS)
+            self._run(publish, _WRITE_SECONDS)
         except psycopg.errors.UndefinedTable:
             self.create(table)
-            self._run(lambda connection: connection.execute(statement, values), _WRITE_SECONDS)
+            self._run(publish, _WRITE_SECONDS)
+
+    def claim(self, name: str) -> Fence:
+        self._define()
+        statement = (
+            "INSERT INTO __writers AS held VALUES (%s, 1) "
+            "ON CONFLICT (name) DO UPDATE SET generation = held.generation + 1 RETURNING generation"
+        )
+        found = self._run(lambda connection: connection.execute(statement, [name]).fetchall(), _WRITE_SECONDS)
+        return Fence(name, found[0][0])
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         held = {table: _held(table) for table in wanted}

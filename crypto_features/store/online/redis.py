@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import redis
 
-from crypto_features.store.errors import DamagedRowError, StoreMisusedError, StoreUnreachableError
+from crypto_features.store.errors import DamagedRowError, FencedError, StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.address import no_address
-from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.backend import Fence, StoredRow
 from crypto_features.store.online.memory import Memory
 from crypto_features.store.online.seal import damaged, sealed, unsealed
 
@@ -21,12 +21,14 @@ _VERSION = b""
 _LAYOUT = "crypto_features:1"
 """Stands before the name of each hash of rows; another layout of rows has another number."""
 _SWITCHES = "crypto_features:switches"
+_WRITERS = "crypto_features:writers"
 _SECONDS = 5
 
 # A script runs alone on the server, so nobody sees half a publish, and its arguments have all arrived before it starts.
 # Stamps are microseconds and stay below 2^53, where Lua's numbers are exact.
 _PUBLISH = """
-for i = 2, #ARGV, 2 do
+if ARGV[2] ~= '' and redis.call('HGET', KEYS[2], ARGV[2]) ~= ARGV[3] then return 0 end
+for i = 4, #ARGV, 2 do
   local stored = redis.call('HGET', KEYS[1], ARGV[i])
   local newer = true
   if stored then
@@ -37,6 +39,7 @@ for i = 2, #ARGV, 2 do
   if newer then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end
 redis.call('HSET', KEYS[1], '', ARGV[1])
+return 1
 """
 
 _WITHDRAW = """
@@ -81,12 +84,19 @@ class RedisBackend:
         self._withdraw = self._client.register_script(_WITHDRAW)
         self._memory = Memory()
 
-    def write(self, table: str, rows: Sequence[StoredRow]) -> None:
+    def write(self, table: str, rows: Sequence[StoredRow], fence: Fence | None = None) -> None:
         with self._errors():
-            arguments: list[bytes] = [uuid4().bytes]
+            arguments: list[bytes] = [uuid4().bytes, b"", b""]
+            if fence is not None:
+                arguments[1:] = fence.name.encode(), b"%d" % fence.generation
             for key, event, created, payload in (sealed(table, row) for row in rows):
                 arguments += (key, _STAMPS.pack(event, created) + payload)
-            self._publish(keys=[_held(table)], args=arguments)
+            if not self._publish(keys=[_held(table), _WRITERS], args=arguments):
+                raise FencedError(arguments[1].decode())
+
+    def claim(self, name: str) -> Fence:
+        with self._errors():
+            return Fence(name, self._client.hincrby(_WRITERS, name, 1))
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         with self._errors():
@@ -149,7 +159,7 @@ class RedisBackend:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except DamagedRowError:
+        except (DamagedRowError, FencedError):
             raise
         except redis.AuthenticationError:
             raise StoreMisusedError(

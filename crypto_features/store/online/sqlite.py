@@ -10,8 +10,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
-from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.errors import FencedError, StoreMisusedError, StoreUnreachableError
+from crypto_features.store.online.backend import Fence, StoredRow
 from crypto_features.store.online.memory import Memory
 from crypto_features.store.online.seal import sealed, unsealed
 from crypto_features.store.online.switch_file import SwitchFile
@@ -83,9 +83,13 @@ class SqliteBackend:
     def name(self) -> str:
         return str(self.path)
 
-    def write(self, table: str, rows: Sequence[StoredRow]) -> None:
+    def write(self, table: str, rows: Sequence[StoredRow], fence: Fence | None = None) -> None:
         name = _quoted(table)
         with self._transaction() as connection:
+            if fence is not None:
+                held = "SELECT 1 FROM __writers WHERE name = ? AND generation = ?"
+                if connection.execute(held, fence).fetchone() is None:
+                    raise FencedError(fence.name)
             self._create(connection, table)
             connection.executemany(
                 f"INSERT INTO {name} VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "  # noqa: S608 - quoted.
@@ -93,6 +97,18 @@ class SqliteBackend:
                 "WHERE (excluded.event, excluded.created) >= (event, created)",
                 [sealed(table, row) for row in rows],
             )
+
+    def claim(self, name: str) -> Fence:
+        with self._transaction() as connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS __writers (name TEXT PRIMARY KEY, generation INTEGER NOT NULL)"
+            )
+            ((generation,),) = connection.execute(
+                "INSERT INTO __writers VALUES (?, 1) "
+                "ON CONFLICT (name) DO UPDATE SET generation = generation + 1 RETURNING generation",
+                (name,),
+            ).fetchall()
+        return Fence(name, generation)
 
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         with self._errors():

@@ -26,7 +26,7 @@ from crypto_features.store import feast_private, shared_registry
 from crypto_features.store.errors import EmptyStoreError, StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
-from crypto_features.store.online.backend import Backend, StoredRow
+from crypto_features.store.online.backend import Backend, Fence, StoredRow
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.guard import Status
 from crypto_features.store.online.on_demand import computed, is_stored
@@ -181,10 +181,13 @@ class GuardedOnlineStore(OnlineStore):
         if progress:
             progress(len(rows))
 
-    def write_rows(self, config: RepoConfig, view: FeatureView, rows: Sequence[StoredRow]) -> None:
-        """Publish packed rows in one transaction.
+    def write_rows(
+        self, config: RepoConfig, view: FeatureView, rows: Sequence[StoredRow], fence: Fence | None = None
+    ) -> None:
+        """Publish packed rows in one transaction, of a writer that runs for long with its fence.
 
         Raises:
+            FencedError: if a later writer was begun; nothing is published then.
             InputError: if a row is stamped later than the clock, or the view is one of another project; nothing is
                 published then.
         """
@@ -203,7 +206,7 @@ class GuardedOnlineStore(OnlineStore):
                 newest[row.key] = row
         self.switched(config).agree()
         table = table_name(config, view)
-        self.backend(config).write(table, [newest[key] for key in sorted(newest)])
+        self.backend(config).write(table, [newest[key] for key in sorted(newest)], fence)
         if (copy := self.registry_copy(config)) is not None:
             with suppress(StoreUnreachableError, StoreMisusedError):  # the next publish notes it.
                 copy.note_published(table)
