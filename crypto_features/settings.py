@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     exchange_url: str | None = Field(
         None, repr=False, description="Address in place of the exchange's own: a proxy or a mirror."
     )
+    stream_url: str | None = Field(
+        None, repr=False, description="Address in place of the exchange's own websocket, such as ws://127.0.0.1:9000."
+    )
     exchange_key: SecretStr | None = Field(None, description="API key of the exchange; public candles need none.")
     exchange_secret: SecretStr | None = Field(None, description="API secret of the exchange; public candles need none.")
     exchange_parallel: int = Field(4, ge=1, le=64, description="How many symbols are fetched at once.")

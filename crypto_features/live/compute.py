@@ -99,6 +99,8 @@ class Following:
         return self._follow(self._added(candles, now), now)
 
     def _added(self, candles: pl.DataFrame, now: datetime) -> Change | None:
+        if candles.is_empty():
+            return None
         changed = self._tail.put(self._raw, candles, now)
         if changed.is_empty():
             return None

@@ -33,7 +33,9 @@ class Tail:
     def newest(self, table: str) -> dict[str, datetime]:
         """By symbol the time of its newest row."""
         rows = self._rows[table]
-        return dict(rows.group_by("symbol").agg(pl.col(_time(rows)).max()).iter_rows()) if rows.height else {}
+        if rows.is_empty():
+            return {}
+        return dict(rows.group_by("symbol").agg(pl.col(_time(rows)).max()).sort("symbol").iter_rows())
 
     def read(self, table: str, since: datetime, symbols: Collection[str] | None = None) -> pl.DataFrame:
         """The rows from a time on, of some symbols or of all."""

@@ -1,0 +1,221 @@
+"""The live path: messages, finality, contract, journal, compute, publish. Its edges are handed in, the clock too."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from crypto_features.errors import TransientError
+from crypto_features.lake.contract import validate
+from crypto_features.lake.journal import VALUES, Entry, frame
+from crypto_features.lake.spans import Span, number, opening
+from crypto_features.live.compute import Following
+from crypto_features.live.finality import LATE, Final, Finality
+from crypto_features.live.repair import Repair, Rest
+from crypto_features.live.stream import DisconnectedError, Message, Transport
+from crypto_features.live.told import Read
+
+HOLD = timedelta(seconds=5)
+"""How long a final candle waits for one before it that REST is asked for."""
+_LOOK = 1.0
+"""Seconds between two looks for what is missing while something is; ten times as many while nothing is."""
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+"""Seconds before a lost connection is made again: doubled while nothing comes."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """What the live path meets of the world.
+
+    Args:
+        transport: Where messages come from.
+        read: How one is read.
+        symbols: By the exchange's name of a market, our symbol.
+        rest: The exchange's REST.
+        append: Keeps entries in the journal, and returns when they are safe.
+        publish: Publishes a view's rows.
+        now: The time, UTC.
+        note: Tells a person what happened.
+    """
+
+    transport: Transport
+    read: Read
+    symbols: Mapping[str, str]
+    rest: Rest
+    append: Callable[[Sequence[Entry]], None]
+    publish: Callable[[str, pl.DataFrame], None]
+    now: Callable[[], datetime]
+    note: Callable[[str], None]
+
+
+@dataclass
+class Live:
+    """One process that keeps the online store up to the newest candle, until it is cancelled.
+
+    Args:
+        edges: The world.
+        following: The tables, kept up to the newest stored candle.
+        interval: Length of a candle.
+        wait: How long REST is asked for a candle that it does not have.
+        parallel: How many symbols REST is asked for at once.
+
+    Attributes:
+        counts: How many candles became final by what, and how many broke the contract, messages could not be read, and
+            connections were lost.
+    """
+
+    edges: Edges
+    following: Following
+    interval: timedelta
+    wait: timedelta
+    parallel: int = 4
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._unpublished: dict[str, pl.DataFrame] = {}
+        self._begin()
+        self._finals: list[Final] = []
+        self._agreed: list[tuple[str, datetime]] = []
+        self._pending = frame([])
+        """Candles that are in the journal and not computed yet."""
+        self._wake, self._look = asyncio.Event(), asyncio.Event()
+
+    def catch_up(self, candles: pl.DataFrame) -> None:
+        """Compute and publish what the stored tables lack, with candles that are in the journal only."""
+        self._publish(self.following.catch_up(candles, self.edges.now()))
+        self._begin()
+
+    def _begin(self) -> None:
+        newest = {s: time for s, time in self.following.newest.items() if s in {*self.edges.symbols.values()}}
+        self._finality = Finality(self.interval, newest)
+        self._repair = Repair(
+            self._finality, self.edges.rest, interval=self.interval, wait=self.wait, parallel=self.parallel
+        )
+
+    async def run(self) -> None:
+        """Run until it is cancelled; what is in the journal then is published by the next one, or by the batch.
+
+        Raises:
+            FencedError: if another process took its place.
+            OSError: if the journal cannot be written.
+        """
+        tasks = [*map(asyncio.ensure_future, (self._receive(), self._fill(), self._work()))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _receive(self) -> None:
+        pause = _SHORTEST_PAUSE
+        while True:
+            self._finality.connected()
+            try:
+                async with aclosing(self.edges.transport.connect()) as messages:
+                    async for message in messages:
+                        pause = _SHORTEST_PAUSE
+                        self._take(message)
+            except DisconnectedError as error:
+                self.counts["disconnected"] += 1
+                self.edges.note(f"{error} It is connected again in {pause:g} s, and what was missed is asked for.")
+            self._look.set()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _take(self, message: Message) -> None:
+        try:
+            told = [*self.edges.read(message)]
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+            self.counts["unreadable"] += 1
+            return
+        now = self.edges.now()
+        for one in told:
+            if symbol := self.edges.symbols.get(one.symbol):
+                self._finals += self._finality.take(one._replace(symbol=symbol), now)
+        if self._finals:
+            self._wake.set()
+
+    async def _fill(self) -> None:
+        while True:
+            asked = self._repair.due(self.edges.now())
+            await asyncio.gather(*(self._ask(symbol, span) for symbol, span in asked))
+            now = self.edges.now()
+            late = opening(number(now - LATE, self.interval) + 1, self.interval) + LATE - now
+            busy = self._finality.missing(now)
+            await _woken(self._look, _LOOK if busy else min(late.total_seconds(), 10 * _LOOK))
+
+    async def _ask(self, symbol: str, span: Span) -> None:
+        finals, agreed = await self._repair.fill(symbol, span, self.edges.now)
+        self._finals += finals
+        self._agreed += [(symbol, time) for time in agreed]
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            waits = [self.following.due, *(known + HOLD for known in self._pending["known_at"])]
+            seconds = (min(waits) - self.edges.now()).total_seconds()
+            await _woken(self._wake, _LOOK if self._unpublished else min(max(seconds, 0.0), _LONGEST_PAUSE))
+            self.advance()
+
+    def advance(self) -> None:
+        """Journal what became final, and compute and publish what follows from it and from the time."""
+        now = self.edges.now()
+        self._pending = pl.concat([self._pending, self._kept(now)])
+        waits = [
+            now < known + HOLD and self._finality.waits(symbol, time)
+            for symbol, time, known in self._pending.select("symbol", "open_time", "known_at").iter_rows()
+        ]
+        ready, self._pending = self._pending.filter([not one for one in waits]), self._pending.filter(waits)
+        # Of a candle that was corrected meanwhile only the last version counts.
+        ready = ready.unique(["symbol", "open_time"], keep="last", maintain_order=True)
+        self._publish(self.following.step(ready.drop("known_at"), now))
+
+    def _kept(self, now: datetime) -> pl.DataFrame:
+        """The final candles that keep the contract, once they are in the journal."""
+        told = {(final.symbol, final.open_time): final for final in self._finals}
+        entries = [Entry(symbol, time, now, "agreed", {}) for symbol, time in self._agreed]
+        self._finals, self._agreed = [], []
+        if not told:
+            self.edges.append(entries)
+            return frame([])
+        candles = frame(_entry(final, now) for final in told.values())
+        over = max([now, *(time + self.interval for _, time in told)])  # the local clock may be slow.
+        good = validate(candles.drop("known_at"), self.interval, over)[0].select("symbol", "open_time")
+        kept = [told[key] for key in good.iter_rows()]
+        self.edges.append([*entries, *(_entry(final, now) for final in kept)])
+        self.counts.update(final.how for final in kept)
+        self.counts.update(corrected=sum(final.corrects for final in kept), rejected=len(told) - len(kept))
+        return candles.join(good, on=["symbol", "open_time"], how="semi", maintain_order="left")
+
+    def _publish(self, rows: Mapping[str, pl.DataFrame]) -> None:
+        """Publish, together with what could not be published before: of each symbol its newest row."""
+        for view in {**self._unpublished, **rows}:
+            parts = [part[view] for part in (self._unpublished, rows) if view in part]
+            newest = pl.concat(parts).unique("symbol", keep="last", maintain_order=True)
+            try:
+                self.edges.publish(view, newest)
+            except TransientError as error:
+                if view not in self._unpublished:
+                    self.edges.note(f"{view} is not published yet: {error}")
+                self._unpublished[view] = newest
+            else:
+                self._unpublished.pop(view, None)
+
+
+def _entry(final: Final, now: datetime) -> Entry:
+    further = final.quote_volume, final.trades, final.taker_buy_volume
+    told = zip(VALUES, (*final.prices, *further), strict=True)
+    return Entry(final.symbol, final.open_time, now, final.how, {n: v for n, v in told if v is not None})
+
+
+async def _woken(event: asyncio.Event, seconds: float) -> None:
+    """Wait until the event is set, or for so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    event.clear()

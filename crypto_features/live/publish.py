@@ -1,0 +1,33 @@
+"""Live rows to the online store: the newest of each symbol, a view in one transaction, fenced."""
+
+import polars as pl
+
+from crypto_features.store import registered, session
+from crypto_features.store.online.pack_frame import packed_rows
+from crypto_features.store.online.unpack_frame import guarded_store
+
+
+class OnlinePublisher:
+    """Publishes rows of the project's views; a later one of the same project takes its place, and this one ends.
+
+    Raises:
+        NotAppliedError: if there is no registry.
+    """
+
+    def __init__(self) -> None:
+        self._store = session.applied_store()
+        self._online = guarded_store(self._store)
+        self._fence = self._online.backend(self._store.config).claim(f"live/{self._store.project}")
+        self._views = {view.name: view for view in registered.all_views(self._store)}
+
+    def __call__(self, view: str, rows: pl.DataFrame) -> None:
+        """Publish rows: keys, `completeness`, features and `created_timestamp`.
+
+        Raises:
+            FencedError: if a later publisher was begun.
+            InputError: if a row is stamped later than the clock.
+            StoreUnreachableError: if the online store does not answer.
+        """
+        declared = self._views.get(view) or registered.view_named(self._store, view)
+        packed = packed_rows(rows, declared, self._store.config.entity_key_serialization_version)
+        self._online.write_rows(self._store.config, declared, packed, self._fence)

@@ -1,0 +1,168 @@
+"""Everything that the live path needs, put together from the settings and checked before anything is published."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from crypto_features import clock
+from crypto_features.catalogs import current_catalog
+from crypto_features.durations import timeframe
+from crypto_features.errors import InputError, SettingsError, TransientError
+from crypto_features.file_lock import file_lock
+from crypto_features.ingest.journalled import merged_ends
+from crypto_features.ingest.notes import nature
+from crypto_features.ingest.venue import VENUE, noted_venue
+from crypto_features.lake import journal
+from crypto_features.lake.folder import Folder
+from crypto_features.lake.table import stored
+from crypto_features.live.compute import Following
+from crypto_features.live.process import Edges, Live
+from crypto_features.live.publish import OnlinePublisher
+from crypto_features.live.stream import CcxtStream
+from crypto_features.live.told import READS
+from crypto_features.settings import Settings
+from crypto_features.sources import source
+from crypto_features.sources.exchange import ExchangeSource
+from crypto_features.tables.catalog import Catalog
+from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.read import Terms
+from crypto_features.versions.fingerprint import combined
+from crypto_features.versions.measured import feature_versions
+from crypto_features.whole_file import make_folder, on_disk
+
+_PATIENCE = timedelta(seconds=10)
+"""How long one question to REST is repeated; it is asked again anyway."""
+_RUN = "Run `crypto-features run` first"
+
+
+@contextmanager
+def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
+    """The live path of the settings' data folder, which no other process has meanwhile.
+
+    What is stored is caught up with, and published.
+
+    Args:
+        settings: The settings.
+        note: Tells a person what happens.
+
+    Raises:
+        SettingsError: if the source has no stream, or the data folder is a bucket.
+        TransientError: if another process has it, or the exchange does not answer.
+        InputError: if the folder holds candles of another venue, or its tables were computed by other code.
+        NotAppliedError: if there is no registry.
+    """
+    catalog, folder, offered = current_catalog(), _folder(settings), _offered(settings)
+    make_folder(folder / ".locks")
+    busy = TransientError(f"another `crypto-features live` publishes from {folder}; stop it first.")
+    with file_lock(folder / ".locks" / "live", 0, busy):
+        _check(settings, catalog, offered)
+        publish, now = OnlinePublisher(), clock.now()
+        wanted = settings.symbols
+        load = partial(_loaded, Folder(settings.root, catalog))
+        terms = Terms(settings.interval, now, settings.late_wait, settings.min_completeness)
+        following = Following(catalog, wanted, terms, load)
+        names = _markets(offered, [s for s in wanted if s in following.newest], now)
+        for symbol in sorted({*wanted} - {*names}):
+            note(
+                f"{symbol} is not followed live: it has no candles in the lake yet, or is not traded in its own units."
+            )
+        known = offered.markets
+        written = journal.Journal(folder / journal.FOLDER)
+        live = Live(
+            Edges(
+                transport=CcxtStream(
+                    settings.exchange, known, [*names.values()], timeframe(settings.interval), settings.stream_url
+                ),
+                read=READS[settings.exchange],
+                symbols={known[name]["id"]: symbol for symbol, name in names.items()},
+                rest=partial(_asked, offered),
+                append=written.append,
+                publish=publish,
+                now=clock.now,
+                note=note,
+            ),
+            following,
+            settings.interval,
+            settings.late_wait,
+            settings.exchange_parallel,
+        )
+        try:
+            live.catch_up(_unmerged(folder / journal.FOLDER))
+            yield live
+        finally:
+            written.close()
+
+
+def _folder(settings: Settings) -> Path:
+    folder = on_disk(settings.root)
+    if folder is None:
+        raise SettingsError(
+            f"CRYPTO_FEATURES_DATA={settings.data} is a bucket, to which a journal cannot be appended; `live` needs a "
+            "data folder on a disk."
+        )
+    return folder
+
+
+def _offered(settings: Settings) -> ExchangeSource:
+    if settings.source != "ccxt" or settings.exchange not in READS:
+        raise SettingsError(
+            f"CRYPTO_FEATURES_SOURCE={settings.source} with CRYPTO_FEATURES_EXCHANGE={settings.exchange} has no stream "
+            f"of candles that say when they are closed; set the source to ccxt and the exchange to {_or(READS)}."
+        )
+    offered = source(settings.model_copy(update={"patience": min(settings.patience, _PATIENCE)}))
+    if not isinstance(offered, ExchangeSource):
+        raise SettingsError(f"CRYPTO_FEATURES_SOURCE={settings.source} is not an exchange.")
+    return offered
+
+
+def _or(names: Mapping[str, object]) -> str:
+    *some, last = names
+    return f"{', '.join(some)} or {last}"
+
+
+def _check(settings: Settings, catalog: Catalog, offered: ExchangeSource) -> None:
+    """The lake holds the candles of this venue, and its newest tables are those of the present code."""
+    candles = stored(settings.root, catalog, catalog.raw.name)
+    if not candles.months():
+        raise InputError(f"{candles.folder} holds no candles yet. {_RUN}: it fetches the history that features need.")
+    noted, mine = candles.metadata(candles.months()[-1]), nature(offered, settings.interval)
+    if noted_venue(noted, mine[VENUE]) != mine[VENUE] or mine.items() - {VENUE: mine[VENUE]}.items() - noted.items():
+        raise InputError(
+            f"{candles.folder} holds candles of {noted.get('interval')} of {noted.get(VENUE)}, and the stream has "
+            f"those of {mine['interval']} of {mine[VENUE]}; choose another folder by CRYPTO_FEATURES_DATA."
+        )
+    for name, group in catalog.groups.items():
+        table = stored(settings.root, catalog, name)
+        if not table.months():
+            raise InputError(f"{name} was never computed. {_RUN}.")
+        if isinstance(group, FeatureGroup) and table.behaviour(table.months()[-1]) != combined(feature_versions(name)):
+            raise InputError(f"{name} was computed by other code than this. Run `crypto-features plan --run` first.")
+
+
+def _markets(offered: ExchangeSource, symbols: list[str], now: datetime) -> dict[str, str]:
+    """By symbol the market that stands for it now; not of those that the exchange counts in other units."""
+    found = {}
+    for symbol in symbols:
+        for listing, _, _ in offered.listed(symbol, now, now + timedelta.resolution):
+            if listing.factor == 1 and listing.market in offered.markets:
+                found[symbol] = listing.market
+    return found
+
+
+def _loaded(folder: Folder, table: str, months: list[str]) -> pl.DataFrame:
+    return folder.read(table, months, None, None)
+
+
+def _unmerged(folder: Path) -> pl.DataFrame:
+    """What came live and is not in the lake yet; the last version of each candle."""
+    entries = (entry for entry, _, _ in journal.read(folder, merged_ends(folder)))
+    return journal.frame(entries).unique(["symbol", "open_time"], keep="last", maintain_order=True).drop("known_at")
+
+
+async def _asked(offered: ExchangeSource, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
+    return await asyncio.to_thread(offered.fetch, symbol, start, end)

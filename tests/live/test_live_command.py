@@ -1,0 +1,186 @@
+"""`crypto-features live`: from a message of the exchange to what a bot reads in another process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from crypto_features.cli import app
+from crypto_features.graph.materialize import materialize_all
+from crypto_features.lake.candles import current
+from crypto_features.lake.table import stored
+from crypto_features.settings import Settings
+from crypto_features.shipped import price_features, trading_signals
+from crypto_features.tables.derived import inputs_of
+from feature_repo import get_online_features
+from tests.features.markets import DAY, HOUR
+from tests.live.desk import catalog
+from tests.live.websockets import Websocket, websocket
+from tests.market.exchanges import Exchange, binance
+from tests.market.market import START
+
+ROOT = Path(__file__).parents[2]
+SYMBOLS = ("BTC", "ETH")
+DAYS = 40
+NOW = START + DAYS * DAY + 20 * HOUR + timedelta(minutes=30)
+PRICES = ("open", "high", "low", "close", "volume")
+
+
+def market() -> pl.DataFrame:
+    """Two coins until two days after now, with prices of as many digits as the exchange sends."""
+    from crypto_features.versions.probe_market import probe_market
+
+    renamed = {"HUGE": "BTC", "LATE": "ETH"}
+    candles = probe_market(DAYS + 3).filter(pl.col("symbol").is_in([*renamed]))
+    return candles.with_columns(
+        pl.col("symbol").replace_strict(renamed), pl.col(PRICES).round(6), completeness=pl.lit(1.0)
+    ).sort("symbol", "open_time")
+
+
+class Market:
+    """The exchange, its websocket, and the clock of every process."""
+
+    def __init__(self, exchange: Exchange, socket: Websocket, clock: Path) -> None:
+        self.exchange, self.socket, self._clock = exchange, socket, clock
+        self.at(NOW)
+
+    def at(self, now: datetime) -> None:
+        beside = self._clock.with_suffix(".new")
+        beside.write_text(now.isoformat())
+        beside.replace(self._clock)
+        self.exchange.now = now
+
+    def tell(self, opened: datetime, *, closed: bool) -> None:
+        """Send the candles of an hour, each as it will be at its end."""
+        rows = self.exchange.candles.filter(pl.col("open_time") == opened).select("symbol", *PRICES).iter_rows()
+        self.socket.push(*(self.socket.kline(symbol, opened, prices, closed=closed) for symbol, *prices in rows))
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
+    """A platform that was built from the exchange half an hour after a candle closed."""
+    clock = tmp_path / "clock"
+    exchange = Exchange(market(), now=NOW)
+    with binance(exchange) as url, websocket("binance") as socket, dg.instance_for_test() as instance:
+        found = Market(exchange, socket, clock)
+        named = {"SOURCE": "ccxt", "EXCHANGE_URL": url, "STREAM_URL": socket.url, "SYMBOLS": ",".join(SYMBOLS)}
+        named |= {"START": "2024-01", "CLOCK": f"@{clock}", "CATALOG": "tests.live.desk:catalog"}
+        for name, value in named.items():
+            monkeypatch.setenv(f"CRYPTO_FEATURES_{name}", value)
+        from crypto_features.definitions import build
+
+        materialize_all(build(Settings.load()), instance, ["2024-01", "2024-02"])
+        yield found
+
+
+@contextmanager
+def running() -> Iterator["subprocess.Popen[str]"]:
+    """The command, once it follows the exchange."""
+    command = [sys.executable, "-c", "from crypto_features.cli import app; app()", "live"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "300"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(is_so: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+def served() -> dict[str, datetime | None]:
+    """By symbol the close of the candle whose signals are served."""
+    answer = get_online_features([*SYMBOLS], ["trading_signals:target_price"])
+    return dict(zip(SYMBOLS, answer.event_times["trading_signals"], strict=True))
+
+
+def expected(close: datetime) -> list[tuple[object, ...]]:
+    """The signals of that close, computed by the batch from the candles until then."""
+    candles = market().filter(pl.col("open_time") < close)
+    inputs = inputs_of(trading_signals, candles, interval=HOUR)
+    rows = trading_signals.whole(inputs, HOUR).filter(pl.col("event_timestamp") == close).sort("symbol")
+    return rows.select(trading_signals.columns).rows()
+
+
+def online() -> list[tuple[object, ...]]:
+    answer = get_online_features([*SYMBOLS], [f"trading_signals:{name}" for name in trading_signals.columns])
+    return [*zip(*(answer[name] for name in trading_signals.columns), strict=True)]
+
+
+def test_a_bot_in_another_process_reads_the_features_of_a_candle_that_closed_whatever_happens_meanwhile(
+    world: Market,
+) -> None:
+    hour = NOW.replace(minute=0)
+    assert {*served().values()} == {hour}
+    with running() as live:
+        until(lambda: len(world.socket.sockets) == 1, "it connects")
+        world.tell(hour, closed=False)
+        world.at(hour + HOUR + timedelta(seconds=1))
+        world.tell(hour, closed=True)
+        until(lambda: {*served().values()} == {hour + HOUR}, "the flag makes a candle final")
+        assert online() == expected(hour + HOUR)
+
+        world.socket.drop()
+        world.at(hour + 2 * HOUR + timedelta(seconds=3))
+        until(lambda: {*served().values()} == {hour + 2 * HOUR}, "REST has what was missed")
+        assert online() == expected(hour + 2 * HOUR)
+        live.send_signal(signal.SIGKILL)
+        live.wait()
+
+    with running() as live:
+        until(lambda: world.socket.sessions >= 3 and len(world.socket.sockets) == 1, "it connects again")
+        for number in (2, 3, 4):  # midnight is among them: the day's features come first.
+            opened = hour + number * HOUR
+            world.tell(opened, closed=False)
+            world.at(opened + HOUR + timedelta(seconds=1))
+            world.tell(opened, closed=True)
+            until(lambda close=opened + HOUR: {*served().values()} == {close}, f"candle {number} is final")  # type: ignore[misc] # mypy infers no default.
+            assert online() == expected(opened + HOUR)
+        day = get_online_features([*SYMBOLS], ["price_features:return_1d"])
+        assert {*day.event_times["price_features"]} == {START + (DAYS + 1) * DAY}
+        live.send_signal(signal.SIGTERM)
+        said = live.communicate(timeout=60)[0]
+        assert live.returncode == 0, said
+        assert "6 flag" in said
+
+    settings = Settings.load()
+    table = stored(settings.root, catalog, "candles")
+    assert CliRunner().invoke(app, ["fetch"]).exit_code == 0
+    candles = table.read()
+    assert (
+        current(candles)
+        .select("symbol", "open_time", *PRICES)
+        .equals(market().filter(pl.col("open_time") < hour + 5 * HOUR).select("symbol", "open_time", *PRICES))
+    )
+    assert candles.height == candles.select("symbol", "open_time").n_unique()
+    late = candles.filter(pl.col("open_time") == hour + 4 * HOUR)
+    assert late["known_at"].unique().to_list() == [hour + 5 * HOUR + timedelta(seconds=1)]
+    assert late["trades"].to_list() == [7, 7]
+    assert price_features.name in catalog.groups
+
+
+def test_a_second_one_and_a_source_without_a_stream_are_refused_in_one_line(
+    world: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running():
+        until(lambda: len(world.socket.sockets) == 1, "it connects")
+        result = CliRunner().invoke(app, ["live"])
+        assert (result.exit_code, "another `crypto-features live`" in result.output) == (1, True)
+    monkeypatch.setenv("CRYPTO_FEATURES_EXCHANGE", "kraken")
+    result = CliRunner().invoke(app, ["live"])
+    assert (result.exit_code, "binance, bybit or okx" in result.output) == (1, True)
