@@ -1,6 +1,6 @@
 """A data folder as the plan reads it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -119,3 +119,12 @@ class Folder:
 
     def _table(self, name: str) -> Table:
         return stored(self._root, self._catalog, name)
+
+
+def published(root: UPath, catalog: Catalog) -> Callable[[str, Sequence[str]], pl.DataFrame]:
+    """Reads a data folder: `published(root, catalog)(table, months)` gives the rows of these months, all columns.
+
+    Of raw candles they are the current ones, of a model a row a month. What is not published has no rows.
+    """
+    folder = Folder(root, catalog)
+    return lambda table, months: folder.read(table, months, None, None)

@@ -1,13 +1,13 @@
 """What new candles change in every table, by the declarations of the batch: the same function, the same bits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import polars as pl
 
 from crypto_features.compute.resample import resample
-from crypto_features.errors import CryptoFeaturesError, InputError
+from crypto_features.errors import CryptoFeaturesError, InputError, PermanentError
 from crypto_features.live.kept import MARGIN, followed, kept, reaches
 from crypto_features.live.tail import Load, Tail
 from crypto_features.tables.bars import Bars
@@ -23,6 +23,20 @@ from crypto_features.tables.read import Terms
 CREATED = "created_timestamp"
 _MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class OutdatedTailError(PermanentError):
+    """A candle came that is older than what is kept for it; the batch has to catch up first.
+
+    Args:
+        oldest: When it opens, UTC.
+    """
+
+    def __init__(self, oldest: datetime) -> None:
+        super().__init__(
+            f"a candle of {oldest:%Y-%m-%d %H:%M} UTC came, and live computes only what is younger than {MARGIN.days} "
+            "days. It is in the journal: run `crypto-features run`, and start `crypto-features live` again."
+        )
 
 
 class Change(NamedTuple):
@@ -49,6 +63,7 @@ class Following:
         terms: On which rows are computed; its `now` is when the tail is loaded.
         load: Reads published rows.
         hold: How long a group that compares symbols waits for those that are late.
+        absent: Symbols that trade and whose candles do not come.
 
     Attributes:
         tables: The tables, each after those that it reads.
@@ -56,9 +71,16 @@ class Following:
     """
 
     def __init__(
-        self, catalog: Catalog, symbols: Sequence[str], terms: Terms, load: Load, hold: timedelta = timedelta(seconds=5)
+        self,
+        catalog: Catalog,
+        symbols: Sequence[str],
+        terms: Terms,
+        load: Load,
+        *,
+        hold: timedelta = timedelta(seconds=5),
+        absent: Collection[str] = (),
     ) -> None:
-        self.tables, self.troubles = followed(catalog), dict[str, str]()
+        self.tables, self.troubles = followed(catalog, absent), dict[str, str]()
         self._raw, self._symbols, self._terms, self._load = catalog.raw.name, frozenset(symbols), terms, load
         self._hold, self._newest = hold, terms.now
         self._tail = Tail(kept(self.tables, terms.interval, terms.wait), load, terms.now)
@@ -95,12 +117,18 @@ class Following:
         Returns:
             By group the newest row of each symbol that is new or another one than before: its keys, `completeness`,
             its features, and `created_timestamp`.
+
+        Raises:
+            OutdatedTailError: if a candle is older than what is kept.
         """
         return self._follow(self._added(candles, now), now)
 
     def _added(self, candles: pl.DataFrame, now: datetime) -> Change | None:
         if candles.is_empty():
             return None
+        oldest = candles["open_time"].min()
+        if isinstance(oldest, datetime) and oldest < max(now, self._newest) - MARGIN:
+            raise OutdatedTailError(oldest)
         changed = self._tail.put(self._raw, candles, now)
         if changed.is_empty():
             return None

@@ -1,6 +1,6 @@
 """Which tables follow from the candles of a stream, and how much of each is kept for it. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from crypto_features.tables.bars import Bars
@@ -8,6 +8,7 @@ from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.catalog import Catalog, upstream
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
+from crypto_features.tables.others import others
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table
 
@@ -16,13 +17,21 @@ MARGIN = timedelta(days=2)
 _MONTH = timedelta(days=31)
 
 
-def followed(catalog: Catalog) -> tuple[Bars | FeatureGroup, ...]:
+def followed(catalog: Catalog, absent: Collection[str] = ()) -> tuple[Bars | FeatureGroup, ...]:
     """The bars and groups that follow from the candles that everything is timed by, each after those that it reads.
 
-    Not those that read raw tables with a source of their own, or views of other projects: nobody streams these.
+    Not those that read raw tables with a source of their own, or views of other projects: nobody streams these. Nor
+    those that compare all symbols, or read one by its name, where it is not streamed.
+
+    Args:
+        catalog: The tables.
+        absent: Symbols that trade and are not streamed.
     """
 
     def is_followed(table: Table) -> bool:
+        compared = others(table)
+        if absent and (compared is None or not compared.isdisjoint(absent)):
+            return False
         return all(
             not isinstance(one, Borrowed) and (not isinstance(one, RawTable) or one is catalog.raw)
             for one in upstream(table)

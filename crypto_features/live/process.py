@@ -105,11 +105,13 @@ class Live:
         """
         tasks = [*map(asyncio.ensure_future, (self._receive(), self._fill(), self._work()))]
         try:
-            await asyncio.gather(*tasks)
+            failed, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
-            for task in tasks:
+            for task in tasks:  # once: a second time would cut off how the first one ends a connection.
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        for task in failed:
+            task.result()
 
     async def _receive(self) -> None:
         pause = _SHORTEST_PAUSE

@@ -85,7 +85,7 @@ class SimulatedExchange:
         self, symbol: str, opened: datetime, prices: list[float], began: datetime, *, partial: bool
     ) -> list[tuple[datetime, Message]]:
         draw, (o, h, low, c, v) = self._random, prices
-        close, found = opened + self._interval, []
+        close, found = opened + self._interval, list[tuple[datetime, Message]]()
         for share in sorted(draw.uniform(0.02, 0.98) for _ in range(3)):
             traded = [o, (o + h) / 2, (o + low) / 2, o + (c - o) * share, v * share]
             found.append((opened + self._interval * share, _kline(symbol, opened, traded, closed=False)))

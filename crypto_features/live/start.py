@@ -18,18 +18,20 @@ from crypto_features.ingest.journalled import merged_ends
 from crypto_features.ingest.notes import nature
 from crypto_features.ingest.venue import VENUE, noted_venue
 from crypto_features.lake import journal
-from crypto_features.lake.folder import Folder
+from crypto_features.lake.folder import published
 from crypto_features.lake.table import stored
 from crypto_features.live.compute import Following
 from crypto_features.live.process import Edges, Live
 from crypto_features.live.publish import OnlinePublisher
 from crypto_features.live.stream import CcxtStream
+from crypto_features.live.tail import Load
 from crypto_features.live.told import READS
 from crypto_features.settings import Settings
 from crypto_features.sources import source
 from crypto_features.sources.exchange import ExchangeSource
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.months import months_between
 from crypto_features.tables.read import Terms
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.measured import feature_versions
@@ -37,6 +39,7 @@ from crypto_features.whole_file import make_folder, on_disk
 
 _PATIENCE = timedelta(seconds=10)
 """How long one question to REST is repeated; it is asked again anyway."""
+_DAY = timedelta(days=1)
 _RUN = "Run `crypto-features run` first"
 
 
@@ -63,15 +66,15 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
         _check(settings, catalog, offered)
         publish, now = OnlinePublisher(), clock.now()
         wanted = settings.symbols
-        load = partial(_loaded, Folder(settings.root, catalog))
         terms = Terms(settings.interval, now, settings.late_wait, settings.min_completeness)
-        following = Following(catalog, wanted, terms, load)
-        names = _markets(offered, [s for s in wanted if s in following.newest], now)
+        load, unmerged = published(settings.root, catalog), _unmerged(folder / journal.FOLDER)
+        recent = _recent(settings, catalog, load, unmerged, now)
+        names, known = _markets(offered, [s for s in wanted if s in recent], now), offered.markets
         for symbol in sorted({*wanted} - {*names}):
-            note(
-                f"{symbol} is not followed live: it has no candles in the lake yet, or is not traded in its own units."
-            )
-        known = offered.markets
+            note(f"{symbol} is not followed live: it has no candle of the last day, or is counted in other units.")
+        following = Following(catalog, [*names], terms, load, absent=recent - {*names})
+        for name in sorted(catalog.groups.keys() - {table.name for table in following.tables}):
+            note(f"{name} is not published live: it reads what is not streamed.")
         written = journal.Journal(folder / journal.FOLDER)
         live = Live(
             Edges(
@@ -92,7 +95,7 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
             settings.exchange_parallel,
         )
         try:
-            live.catch_up(_unmerged(folder / journal.FOLDER))
+            live.catch_up(unmerged.filter(pl.col("symbol").is_in([*names])))
             yield live
         finally:
             written.close()
@@ -144,6 +147,16 @@ def _check(settings: Settings, catalog: Catalog, offered: ExchangeSource) -> Non
             raise InputError(f"{name} was computed by other code than this. Run `crypto-features plan --run` first.")
 
 
+def _recent(settings: Settings, catalog: Catalog, load: Load, unmerged: pl.DataFrame, now: datetime) -> frozenset[str]:
+    """The symbols with a candle of the last day, in the lake or in the journal."""
+    parts = [load(catalog.raw.name, months_between(now - _DAY, now)), unmerged]
+    both = pl.concat(part.select("symbol", "open_time") for part in parts if part.width)
+    recent = frozenset(both.filter(pl.col("open_time") >= now - _DAY - settings.interval)["symbol"])
+    if not recent:
+        raise InputError(f"no candle of the last day is stored. {_RUN}: live computes what follows from the newest.")
+    return recent
+
+
 def _markets(offered: ExchangeSource, symbols: list[str], now: datetime) -> dict[str, str]:
     """By symbol the market that stands for it now; not of those that the exchange counts in other units."""
     found = {}
@@ -152,10 +165,6 @@ def _markets(offered: ExchangeSource, symbols: list[str], now: datetime) -> dict
             if listing.factor == 1 and listing.market in offered.markets:
                 found[symbol] = listing.market
     return found
-
-
-def _loaded(folder: Folder, table: str, months: list[str]) -> pl.DataFrame:
-    return folder.read(table, months, None, None)
 
 
 def _unmerged(folder: Path) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from functools import cache
 import polars as pl
 import pytest
 
-from crypto_features.live.compute import CREATED, Following
+from crypto_features.live.compute import CREATED, Following, OutdatedTailError
 from crypto_features.live.kept import MARGIN, followed
 from crypto_features.shipped import catalog as shipped
 from crypto_features.tables.catalog import Catalog
@@ -75,7 +75,7 @@ def loading(lake: Batch, now: datetime) -> Callable[[str, Sequence[str]], pl.Dat
 def following(lake: Batch, now: datetime, hold: timedelta = NONE) -> Following:
     terms = Terms(HOUR, now, 2 * DAY, MIN_COMPLETENESS)
     symbols = sorted(lake.candles["symbol"].unique())
-    return Following(lake.catalog, symbols, terms, loading(lake, now), hold)
+    return Following(lake.catalog, symbols, terms, loading(lake, now), hold=hold)
 
 
 def compare(live: Following, lake: Batch, start: datetime, end: datetime) -> None:
@@ -174,6 +174,20 @@ def test_tables_that_nobody_streams_are_not_followed() -> None:
     assert "momentum" in names
     assert not any("settlements" in [source.table.name for source in table.inputs] for table in followed(mixed))
     assert {*names} < {table.name for table in mixed.computed}
+
+
+def test_what_compares_all_symbols_is_not_followed_while_one_of_them_is_not_streamed() -> None:
+    names = {table.name for table in followed(mixed, ["HUGE"])}
+    assert "momentum" in names
+    assert "there" not in names
+
+
+def test_a_candle_older_than_what_is_kept_is_an_error_and_not_a_wrong_row() -> None:
+    lake, start = batch("shipped"), START + 60 * DAY
+    live = following(lake, start)
+    old = lake.candles.filter(pl.col("open_time") == start - 3 * DAY)
+    with pytest.raises(OutdatedTailError, match="crypto-features run"):
+        live.step(old.with_columns(pl.col("close") * 2), start)
 
 
 def test_a_month_without_a_model_holds_up_only_what_reads_it() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
@@ -9,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from crypto_features.live.replay import Replayed, replay
+from crypto_features.live.replay import Replayed, Stored, replay
 from crypto_features.tables.completeness import MIN_COMPLETENESS
 from crypto_features.tables.read import Terms
 from tests.live.minutes import catalog
@@ -50,8 +51,12 @@ def candles() -> pl.DataFrame:
     return tables()["ticks"].filter(pl.col("open_time") >= BEGIN)
 
 
+def stored() -> Stored:
+    return Stored(candles(), load, SYMBOLS, TERMS, END)
+
+
 def lived(seed: int) -> Replayed:
-    return replay(catalog, candles(), load, SYMBOLS, TERMS, END, seed)
+    return replay(catalog, stored(), seed)
 
 
 @pytest.mark.proof
@@ -62,7 +67,7 @@ def test_nothing_is_missing_or_doubled_or_taken_before_it_closed_and_every_row_i
     met = Counter[str]()
     for seed in range(count(ci=6, proof=10_000)):
         found = lived(seed)
-        assert found.wrong(catalog, candles(), load) == [], f"seed {seed}"
+        assert found.wrong(catalog, stored()) == [], f"seed {seed}"
         met += found.counts
     assert min(met[what] for what in ("flag", "rest", "disconnected")) > 0
     assert met["rejected"] == 0
@@ -84,13 +89,17 @@ def test_the_proof_finds_what_is_planted() -> None:
     found = lived(1)
     moved = pl.when(pl.col("event_timestamp") == END, pl.col("symbol") == "B").then(pl.col("return_3") + 1e-16)
     wrong = tables()["moves"].with_columns(moved.otherwise("return_3").alias("return_3"))
-    assert found.wrong(catalog, candles(), changed(wrong)) == ["1 rows of moves are not those of the batch"]
+    assert found.wrong(catalog, replace(stored(), load=changed(wrong))) == [
+        "1 rows of moves are not those of the batch"
+    ]
     first = candles().row(0, named=True)
     more = candles().with_columns(
         pl.when(open_time=first["open_time"], symbol="A").then(0.0).otherwise("volume").alias("volume")
     )
-    assert found.wrong(catalog, more, load) == ["1 candles were open and taken as closed, or have other values"]
+    assert found.wrong(catalog, replace(stored(), candles=more)) == [
+        "1 candles were open and taken as closed, or have other values"
+    ]
     fewer = Replayed(BEGIN, END, found.counts, found.entries[1:], found.rows)
-    assert fewer.wrong(catalog, candles(), load) == ["1 candles are missing"]
+    assert fewer.wrong(catalog, stored()) == ["1 candles are missing"]
     silent = Replayed(BEGIN, END, found.counts, found.entries, {**found.rows, "ranks": []})
-    assert silent.wrong(catalog, candles(), load) == ["3 symbols lack the newest row of ranks"]
+    assert silent.wrong(catalog, stored()) == ["3 symbols lack the newest row of ranks"]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,24 +12,29 @@ import ccxt.pro
 from aiohttp import WSMsgType, web
 
 PATHS = {"binance": "/stream/{number}", "bybit": "/v5/public/spot", "okx": "/ws/v5/business"}
-Prices = tuple[float, float, float, float, float]
 
 
-def binance_kline(base: str, opened: datetime, prices: Prices, *, closed: bool, step: timedelta) -> dict[str, Any]:
+def binance_kline(
+    base: str, opened: datetime, prices: Sequence[float], *, closed: bool, step: timedelta
+) -> dict[str, Any]:
     o, h, low, c, v = (repr(value) for value in prices)
     k = {"t": _ms(opened), "T": _ms(opened + step) - 1, "s": f"{base}USDT", "i": "1h", "f": 1, "L": 2, "o": o, "c": c}
     k |= {"h": h, "l": low, "v": v, "n": 7, "x": closed, "q": repr(prices[3] * prices[4]), "V": "1.0", "Q": "1.0"}
     return {"e": "kline", "E": _ms(opened + step), "s": f"{base}USDT", "k": k}
 
 
-def bybit_kline(base: str, opened: datetime, prices: Prices, *, closed: bool, step: timedelta) -> dict[str, Any]:
+def bybit_kline(
+    base: str, opened: datetime, prices: Sequence[float], *, closed: bool, step: timedelta
+) -> dict[str, Any]:
     o, h, low, c, v = (repr(value) for value in prices)
     k = {"start": _ms(opened), "end": _ms(opened + step) - 1, "interval": "60", "open": o, "close": c, "high": h}
     k |= {"low": low, "volume": v, "turnover": "1.0", "confirm": closed, "timestamp": _ms(opened + step)}
     return {"topic": f"kline.60.{base}USDT", "ts": _ms(opened + step), "type": "snapshot", "data": [k]}
 
 
-def okx_candle(base: str, opened: datetime, prices: Prices, *, closed: bool, step: timedelta) -> dict[str, Any]:
+def okx_candle(
+    base: str, opened: datetime, prices: Sequence[float], *, closed: bool, step: timedelta
+) -> dict[str, Any]:
     del step
     row = [str(_ms(opened)), *(repr(value) for value in prices), "1.0", "1.0", "1" if closed else "0"]
     return {"arg": {"channel": "candle1H", "instId": f"{base}-USDT"}, "data": [row]}
@@ -53,7 +58,7 @@ class Websocket:
         self.sessions = 0
         self.url = ""
 
-    def kline(self, base: str, opened: datetime, prices: Prices, *, closed: bool) -> str:
+    def kline(self, base: str, opened: datetime, prices: Sequence[float], *, closed: bool) -> str:
         return json.dumps(KLINES[self.exchange](base, opened, prices, closed=closed, step=self.step))
 
     def push(self, *texts: str) -> None:
