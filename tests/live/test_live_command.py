@@ -17,12 +17,14 @@ import pytest
 from typer.testing import CliRunner
 
 from crypto_features.cli import app
+from crypto_features.code_location import build
 from crypto_features.graph.materialize import materialize_all
 from crypto_features.lake.candles import current
 from crypto_features.lake.table import stored
 from crypto_features.settings import Settings
-from crypto_features.shipped import price_features, trading_signals
+from crypto_features.shipped import trading_signals
 from crypto_features.tables.derived import inputs_of
+from crypto_features.versions.probe_market import probe_market
 from feature_repo import get_online_features
 from tests.features.markets import DAY, HOUR
 from tests.live.desk import catalog
@@ -39,8 +41,6 @@ PRICES = ("open", "high", "low", "close", "volume")
 
 def market() -> pl.DataFrame:
     """Two coins until two days after now, with prices of as many digits as the exchange sends."""
-    from crypto_features.versions.probe_market import probe_market
-
     renamed = {"HUGE": "BTC", "LATE": "ETH"}
     candles = probe_market(DAYS + 3).filter(pl.col("symbol").is_in([*renamed]))
     return candles.with_columns(
@@ -78,8 +78,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
         named |= {"START": "2024-01", "CLOCK": f"@{clock}", "CATALOG": "tests.live.desk:catalog"}
         for name, value in named.items():
             monkeypatch.setenv(f"CRYPTO_FEATURES_{name}", value)
-        from crypto_features.definitions import build
-
         materialize_all(build(Settings.load()), instance, ["2024-01", "2024-02"])
         yield found
 
@@ -135,6 +133,8 @@ def test_a_bot_in_another_process_reads_the_features_of_a_candle_that_closed_wha
     world.exchange.now = hour + 2 * HOUR + timedelta(seconds=3)
     with running() as live:
         until(lambda: len(world.socket.sockets) == 1, "it connects")
+        second = CliRunner().invoke(app, ["live"])
+        assert (second.exit_code, "another `crypto-features live`" in second.output) == (1, True)
         world.tell(hour, closed=False)
         world.at(hour + HOUR + timedelta(seconds=1))
         world.tell(hour, closed=True)
@@ -178,16 +178,15 @@ def test_a_bot_in_another_process_reads_the_features_of_a_candle_that_closed_wha
     late = candles.filter(pl.col("open_time") == hour + 4 * HOUR)
     assert late["known_at"].unique().to_list() == [hour + 5 * HOUR + timedelta(seconds=1)]
     assert late["trades"].to_list() == [7, 7]
-    assert price_features.name in catalog.groups
+    assert late["completeness"].to_list() == [1.0, 1.0]
+    first, last = (f"{START + number * DAY:%Y-%m-%d}" for number in (DAYS - 1, DAYS))
+    replayed = CliRunner().invoke(app, ["replay", "--from", first, "--to", last, "--seeds", "2"])
+    assert (replayed.exit_code, replayed.output.count("Live = batch.")) == (0, 2), replayed.output
 
 
-def test_a_second_one_and_a_source_without_a_stream_are_refused_in_one_line(
-    world: Market, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with running():
-        until(lambda: len(world.socket.sockets) == 1, "it connects")
+def test_a_source_without_a_stream_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for source, exchange in (("sample", "binance"), ("ccxt", "kraken")):
+        monkeypatch.setenv("CRYPTO_FEATURES_SOURCE", source)
+        monkeypatch.setenv("CRYPTO_FEATURES_EXCHANGE", exchange)
         result = CliRunner().invoke(app, ["live"])
-        assert (result.exit_code, "another `crypto-features live`" in result.output) == (1, True)
-    monkeypatch.setenv("CRYPTO_FEATURES_EXCHANGE", "kraken")
-    result = CliRunner().invoke(app, ["live"])
-    assert (result.exit_code, "binance, bybit or okx" in result.output) == (1, True)
+        assert (result.exit_code, "binance, bybit or okx" in result.output) == (1, True)
