@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from feature_repo import get_training_features as get_training_features
     from feature_repo import materialize_features as materialize_features
     from feature_repo import validate_feature_freshness as validate_feature_freshness
+    from feature_repo import watch_online_features as watch_online_features
 
 _HOMES = {
     "crypto_features.compute.cross": "breadth demean dispersion rank share zscore",
@@ -136,7 +137,7 @@ _HOMES = {
     "crypto_features.tables.weights": "Weights",
     "feature_repo": (
         "OnlineFeatures create_entity_df get_online_features get_online_features_async get_training_completeness "
-        "get_training_features materialize_features validate_feature_freshness"
+        "get_training_features materialize_features validate_feature_freshness watch_online_features"
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

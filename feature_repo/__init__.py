@@ -16,6 +16,7 @@ from feature_repo.online import (
     materialize_features,
     validate_feature_freshness,
 )
+from feature_repo.watch import watch_online_features
 
 __all__ = [
     "OnlineFeatures",
@@ -27,4 +28,5 @@ __all__ = [
     "get_training_features",
     "materialize_features",
     "validate_feature_freshness",
+    "watch_online_features",
 ]

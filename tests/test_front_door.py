@@ -126,6 +126,8 @@ cf.validate_feature_freshness()
 
 
 async def ask() -> cf.OnlineFeatures:
+    async for told in cf.watch_online_features(["BTC"], "service"):
+        return told
     return await cf.get_online_features_async(["BTC"], "service")
 
 

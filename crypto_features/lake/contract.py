@@ -54,6 +54,8 @@ def validate(
         raise InputError(f"{kind.name} are {dict(rows.schema)}; expected {dict(given)}.")
     ordered = in_order(rows, "open_time")
     rows, copies = (rows, rows.clear()) if ordered else _without_copies(rows)
+    if ordered and keeps(rows, interval, now, kind):
+        return rows, copies.with_columns(rule=pl.lit(""))
     good, failures = _contract(kind, rows.columns, interval, now, unique=ordered).filter(rows)
     rejected = [copies.with_columns(rule=pl.lit("repeated"))] if copies.height else []
     if good.height < rows.height:
@@ -65,6 +67,35 @@ def validate(
     return good, pl.concat(rejected or [good.clear().with_columns(rule=pl.lit(""))])
 
 
+def keeps(rows: pl.DataFrame, interval: timedelta, now: datetime, kind: RawRows = CANDLES) -> bool:
+    """Whether every one of some rows keeps the rules that look at one row, in a fraction of the time of `validate`.
+
+    Args:
+        rows: Rows in the schema of the kind.
+        interval: Length of a base candle.
+        now: The time at which they were fetched.
+        kind: What the rows are.
+    """
+    held = [*(pl.col(name).is_not_null() for name in RAW_KEY), *_rules(kind, interval, now).values()]
+    for column in (column for column in kind.columns if column.name in rows.columns):
+        value = pl.col(column.name)
+        bounds = [value > column.above] if column.above is not None else []
+        bounds += [value >= column.least] if column.least is not None else []
+        bounds += [value <= column.most] if column.most is not None else []
+        bounds += [value.is_finite()] if column.dtype == pl.Float64 else []
+        is_right = pl.all_horizontal(value.is_not_null(), *bounds)
+        held.append(value.is_null() | is_right if column.nullable else is_right)
+    return bool(rows.select(pl.all_horizontal(held).fill_null(value=False).all()).item())
+
+
+def _rules(kind: RawRows, interval: timedelta, now: datetime) -> dict[str, pl.Expr]:
+    length, step = kind.length_of(interval), kind.step_of(interval)
+    rules = {**kind.rules, "is_over": pl.col("open_time") + length <= now}
+    if kind.on_grid:
+        rules["on_grid"] = pl.col("open_time").to_physical() % (step // timedelta(microseconds=1)) == 0
+    return rules
+
+
 def _without_copies(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     copy = pl.int_range(pl.len()).over(rows.columns) > 0
     return rows.filter(~copy), rows.filter(copy)
@@ -73,10 +104,6 @@ def _without_copies(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _contract(kind: RawRows, names: Collection[str], interval: timedelta, now: datetime, *, unique: bool) -> Any:
     import dataframely as dy  # it takes a second, which only a run that has fetched something pays.
 
-    length, step = kind.length_of(interval), kind.step_of(interval)
-    rules = {**kind.rules, "is_over": pl.col("open_time") + length <= now}
-    if kind.on_grid:
-        rules["on_grid"] = pl.col("open_time").to_physical() % (step // timedelta(microseconds=1)) == 0
     return type(
         kind.name.capitalize(),
         (dy.Schema,),
@@ -84,7 +111,7 @@ def _contract(kind: RawRows, names: Collection[str], interval: timedelta, now: d
             "symbol": dy.String(primary_key=not unique),
             "open_time": dy.Datetime(primary_key=not unique, time_unit="us", time_zone="UTC"),
             **{column.name: _bounded(column) for column in kind.columns if column.name in names},
-            **{name: dy.rule()(_always(rule)) for name, rule in rules.items()},
+            **{name: dy.rule()(_always(rule)) for name, rule in _rules(kind, interval, now).items()},
         },
     )
 

@@ -1,0 +1,53 @@
+"""Being told of new features: the newest ones each time that they change."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
+
+from crypto_features.errors import InputError
+from feature_repo.online import OnlineFeatures, get_online_features_async
+
+_EVERY = timedelta(milliseconds=20)
+
+
+async def watch_online_features(
+    symbols: Sequence[str],
+    feature_refs: Sequence[str] | str,
+    *,
+    max_age: timedelta | None = None,
+    full_feature_names: bool = False,
+    every: timedelta = _EVERY,
+) -> AsyncGenerator[OnlineFeatures, None]:
+    """The newest features at once, and again each time that a value, a status or an event time is another one.
+
+    Each answer is the store's newest state, as `get_online_features` gives it: what changes while you work on one
+    comes together with the next, nothing older follows anything newer, and a value that expires comes as `None` with
+    its status.
+
+    Args:
+        symbols: As `get_online_features`.
+        feature_refs: As `get_online_features`.
+        max_age: As `get_online_features`.
+        full_feature_names: As `get_online_features`.
+        every: How often the store is asked.
+
+    Raises:
+        InputError: if `every` is not a duration longer than 0, and as `get_online_features`.
+        StoreUnreachableError: if the online store does not answer; begin to watch again.
+    """
+    if not isinstance(every, timedelta) or every <= timedelta(0):
+        raise InputError(f"every={every!r} is not a duration longer than 0; give such as timedelta(milliseconds=20).")
+    seen: OnlineFeatures | None = None
+    while True:
+        found = await get_online_features_async(
+            symbols, feature_refs, max_age=max_age, full_feature_names=full_feature_names
+        )
+        if seen is None or not _alike(seen, found):
+            seen = found
+            yield found
+        await asyncio.sleep(every.total_seconds())
+
+
+def _alike(one: OnlineFeatures, other: OnlineFeatures) -> bool:
+    same = one.statuses == other.statuses and one.event_times == other.event_times
+    return same and dict(one) == dict(other)

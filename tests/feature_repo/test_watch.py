@@ -1,0 +1,58 @@
+"""Whoever watches is told of the newest features once, and of each change."""
+
+import asyncio
+from contextlib import aclosing
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from crypto_features.errors import InputError
+from crypto_features.live.publish import OnlinePublisher
+from crypto_features.shipped import trading_signals
+from crypto_features.store import FeastResource
+from feature_repo import OnlineFeatures, watch_online_features
+
+from .conftest import NOW, rows
+
+REFS = ["trading_signals:target_price", "trading_signals:can_buy"]
+HOUR = timedelta(hours=1)
+
+
+def newer(target: float) -> pl.DataFrame:
+    """The row of the hour after the last published one."""
+    last = rows(trading_signals).filter(pl.col("event_timestamp") == pl.col("event_timestamp").max())
+    event = pl.col("event_timestamp") + HOUR
+    return last.with_columns(event, event.alias("created_timestamp"), pl.lit(target).alias("target_price"))
+
+
+def test_each_change_is_told_once_the_newest_first_and_expiry_too(
+    own: FeastResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = OnlinePublisher()
+
+    async def watched() -> list[OnlineFeatures]:
+        found = list[OnlineFeatures]()
+        async with aclosing(watch_online_features(["BTC"], REFS, every=timedelta(milliseconds=1))) as told:
+            found.append(await anext(told))
+            monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", (NOW + HOUR).isoformat())
+            publish("trading_signals", newer(1.0))
+            publish("trading_signals", newer(2.0))
+            found.append(await anext(told))
+            publish("trading_signals", newer(2.0))
+            publish("trading_signals", newer(3.0))
+            found.append(await anext(told))
+            monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", (NOW + 3 * HOUR).isoformat())
+            found.append(await anext(told))
+        return found
+
+    found = asyncio.run(asyncio.wait_for(watched(), 60))
+    assert [one["target_price"][0] for one in found[1:]] == [2.0, 3.0, None]
+    assert [one.statuses["target_price"][0] for one in found] == ["PRESENT"] * 3 + ["EXPIRED"]
+    assert found[1].ages["trading_signals"] == [timedelta(minutes=30)]
+
+
+@pytest.mark.parametrize("every", [timedelta(0), 0.02, None])
+def test_what_is_no_duration_is_refused(every: timedelta) -> None:
+    with pytest.raises(InputError, match="every="):
+        asyncio.run(anext(watch_online_features(["BTC"], REFS, every=every)))  # type: ignore[arg-type] # it is awaitable.
