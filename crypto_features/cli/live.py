@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from crypto_features.cli.app import command
 
@@ -14,9 +16,14 @@ if TYPE_CHECKING:
 
 
 @command
-def live() -> None:
+def live(
+    report: Annotated[bool, typer.Option("--report", help="Show how candles became final.")] = False,  # noqa: FBT002 - typer reads it.
+) -> None:
     """Follow the exchange's websocket, and publish the features of each candle that closes."""
     console = Console()
+    if report:
+        _report(console)
+        return
     with console.status("Loading the tables"):
         from crypto_features.live.start import live_of
         from crypto_features.settings import Settings
@@ -30,6 +37,25 @@ def live() -> None:
         asyncio.run(_until_stopped(process))
         counts = ", ".join(f"{count:,} {what}" for what, count in sorted(process.counts.items()) if count)
         note(f"Stopped. Candles and connections: {counts or 'none'}.")
+
+
+def _report(console: Console) -> None:
+    from crypto_features.lake import journal
+    from crypto_features.live.ledger import ledger
+    from crypto_features.live.start import journal_folder
+    from crypto_features.settings import Settings
+
+    settings = Settings.load()
+    rows = ledger((entry for entry, _, _ in journal.read(journal_folder(settings))), settings.interval)
+    if rows.is_empty():
+        console.print("No candle came live yet: `crypto-features live` has not run on this data folder.")
+        return
+    table = Table(title=f"How candles became final: {settings.exchange}", title_justify="left", box=None)
+    for name in ("Symbol", "Candles", "Flag", "Successor", "REST", "Corrected", "REST agreed", "Late, s", "Latest, s"):
+        table.add_column(name, justify="left" if name == "Symbol" else "right")
+    for symbol, *counts, late, latest in rows.iter_rows():
+        table.add_row(symbol, *(f"{count:,}" for count in counts), f"{late:.3f}", f"{latest:.3f}")
+    console.print(table)
 
 
 async def _until_stopped(process: "Live") -> None:

@@ -67,7 +67,7 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
         publish, now = OnlinePublisher(), clock.now()
         wanted = settings.symbols
         terms = Terms(settings.interval, now, settings.late_wait, settings.min_completeness)
-        load, unmerged = published(settings.root, catalog), _unmerged(folder / journal.FOLDER)
+        load, unmerged = published(settings.root, catalog), _unmerged(journal_folder(settings))
         recent = _recent(settings, catalog, load, unmerged, now)
         names, known = _markets(offered, [s for s in wanted if s in recent], now), offered.markets
         for symbol in sorted({*wanted} - {*names}):
@@ -75,7 +75,7 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
         following = Following(catalog, [*names], terms, load, absent=recent - {*names})
         for name in sorted(catalog.groups.keys() - {table.name for table in following.tables}):
             note(f"{name} is not published live: it reads what is not streamed.")
-        written = journal.Journal(folder / journal.FOLDER)
+        written = journal.Journal(journal_folder(settings))
         live = Live(
             Edges(
                 transport=CcxtStream(
@@ -99,6 +99,15 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
             yield live
         finally:
             written.close()
+
+
+def journal_folder(settings: Settings) -> Path:
+    """Where the journal of the settings' data folder lies; it need not exist.
+
+    Raises:
+        SettingsError: if the data folder is a bucket.
+    """
+    return _folder(settings) / journal.FOLDER
 
 
 def _folder(settings: Settings) -> Path:

@@ -179,6 +179,8 @@ def test_a_bot_in_another_process_reads_the_features_of_a_candle_that_closed_wha
     assert late["known_at"].unique().to_list() == [hour + 5 * HOUR + timedelta(seconds=1)]
     assert late["trades"].to_list() == [7, 7]
     assert late["completeness"].to_list() == [1.0, 1.0]
+    report = CliRunner().invoke(app, ["live", "--report"])
+    assert (report.exit_code, "BTC" in report.output, "ETH" in report.output) == (0, True, True)
     first, last = (f"{START + number * DAY:%Y-%m-%d}" for number in (DAYS - 1, DAYS))
     replayed = CliRunner().invoke(app, ["replay", "--from", first, "--to", last, "--seeds", "2"])
     assert (replayed.exit_code, replayed.output.count("Live = batch.")) == (0, 2), replayed.output
