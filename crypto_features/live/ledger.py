@@ -9,7 +9,7 @@ from crypto_features.lake.journal import Entry
 from crypto_features.tables.dtypes import TIME
 
 AGREED = "agreed"
-_SCHEMA = {"symbol": pl.String, "open_time": TIME, "known_at": TIME, "how": pl.String}
+_SCHEMA = pl.Schema({"symbol": pl.String(), "open_time": TIME, "known_at": TIME, "how": pl.String()})
 
 
 def ledger(entries: Iterable[Entry], interval: timedelta) -> pl.DataFrame:

@@ -55,4 +55,4 @@ def test_each_change_is_told_once_the_newest_first_and_expiry_too(
 @pytest.mark.parametrize("every", [timedelta(0), 0.02, None])
 def test_what_is_no_duration_is_refused(every: timedelta) -> None:
     with pytest.raises(InputError, match="every="):
-        asyncio.run(anext(watch_online_features(["BTC"], REFS, every=every)))  # type: ignore[arg-type] # it is awaitable.
+        asyncio.run(anext(watch_online_features(["BTC"], REFS, every=every)))

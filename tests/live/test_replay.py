@@ -65,7 +65,7 @@ def test_nothing_is_missing_or_doubled_or_taken_before_it_closed_and_every_row_i
     count: Callable[..., int],
 ) -> None:
     met = Counter[str]()
-    for seed in range(count(ci=6, proof=10_000)):
+    for seed in range(count(ci=4, proof=2_000)):
         found = lived(seed)
         assert found.wrong(catalog, stored()) == [], f"seed {seed}"
         met += found.counts
