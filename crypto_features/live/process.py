@@ -77,6 +77,8 @@ class Live:
 
     def __post_init__(self) -> None:
         self._unpublished: dict[str, pl.DataFrame] = {}
+        self._told: dict[str, str] = {}
+        """What a person was told is wrong, by table or symbol."""
         self._begin()
         self._finals: list[Final] = []
         self._agreed: list[tuple[str, datetime]] = []
@@ -176,6 +178,10 @@ class Live:
         # Of a candle that was corrected meanwhile only the last version counts.
         ready = ready.unique(["symbol", "open_time"], keep="last", maintain_order=True)
         self._publish(self.following.step(ready.drop("known_at"), now))
+        troubles = {**self.following.troubles, **self._repair.troubles}
+        for name in sorted(name for name, why in troubles.items() if self._told.get(name) != why):
+            self.edges.note(f"{name}: {troubles[name]}")
+        self._told = troubles
 
     def _kept(self, now: datetime) -> pl.DataFrame:
         """The final candles that keep the contract, once they are in the journal."""

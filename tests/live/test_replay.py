@@ -10,11 +10,16 @@ import numpy as np
 import polars as pl
 import pytest
 
+from crypto_features.live.compute import Following
+from crypto_features.live.process import Edges, Live
 from crypto_features.live.replay import Replayed, Stored, replay
+from crypto_features.live.simulated import SimulatedExchange
+from crypto_features.live.told import binance
+from crypto_features.live.virtual_time import run
 from crypto_features.tables.completeness import MIN_COMPLETENESS
 from crypto_features.tables.read import Terms
 from tests.live.minutes import catalog
-from tests.market.market import START
+from tests.market.market import HOUR, START
 
 MINUTE = timedelta(minutes=1)
 SYMBOLS = ("A", "B", "C")
@@ -78,6 +83,33 @@ def test_a_seed_is_repeated_to_the_row() -> None:
     assert one.entries == other.entries
     assert [*one.rows] == [*other.rows]
     assert all(pl.concat(rows).equals(pl.concat(other.rows[view])) for view, rows in one.rows.items())
+
+
+def test_what_cannot_be_computed_is_told_once_and_the_rest_goes_on() -> None:
+    told = list[str]()
+    exchange = SimulatedExchange(candles(), BEGIN, MINUTE, 1)
+    symbols = {symbol: symbol for symbol in SYMBOLS}
+    views = list[str]()
+    append, publish = (lambda _: None), (lambda view, _: views.append(view))
+    edges = Edges(exchange, binance, symbols, exchange.rest, append, publish, lambda: END, told.append)
+
+    async def lived() -> None:
+        following = Following(catalog, SYMBOLS, TERMS, lambda table, months: before(load(table, months)))
+        following.troubles["ranks"] = "it lacks a model"
+        live = Live(edges, following, MINUTE, HOUR)
+        live.advance()
+        live.advance()
+        following.troubles.clear()
+        live.catch_up(candles())
+
+    run(lived())
+    assert told == ["ranks: it lacks a model"]
+    assert {*views} == {"moves", "blocks", "ranks"}
+
+
+def before(rows: pl.DataFrame) -> pl.DataFrame:
+    time = "event_timestamp" if "event_timestamp" in rows.columns else "open_time"
+    return rows.filter(pl.col(time) < BEGIN)
 
 
 def changed(wrong: pl.DataFrame) -> Callable[[str, Sequence[str]], pl.DataFrame]:
