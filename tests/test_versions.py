@@ -1,6 +1,5 @@
 """Versions are measured once for each state of the code and its libraries, and read back while neither changes."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from crypto_features.compute.indicators import CLOSE
+from crypto_features.sealed_json import sealed, unsealed
 from crypto_features.shipped import catalog, price_features
 from crypto_features.tables.catalog import Catalog
 from crypto_features.versions import measured as versions
@@ -39,7 +39,7 @@ def again(declared: Catalog = catalog) -> object:
 def test_what_was_measured_is_read_back(cache: Path) -> None:
     assert again() == MEASURED
     (kept,) = cache.iterdir()
-    kept.write_text(json.dumps({"price_features": {"ma_5": "kept"}}))
+    kept.write_text(sealed({"versions": {"price_features": {"ma_5": "kept"}}}))
     assert again() == {"price_features": {"ma_5": "kept"}}
 
 
@@ -77,7 +77,7 @@ def test_a_spoiled_file_is_measured_anew(cache: Path, content: str) -> None:
     (kept,) = cache.iterdir()
     kept.write_text(content)
     assert again() == MEASURED
-    assert json.loads(kept.read_text()) == MEASURED
+    assert unsealed(kept.read_bytes()) == {"versions": MEASURED}
 
 
 def test_without_a_writable_folder_each_process_measures(cache: Path) -> None:

@@ -50,6 +50,7 @@ class DataFolderPlugin(CreateEnginePlugin):
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _share_file)
             event.listen(engine, "begin", _require_whole)
+            event.listen(engine, "savepoint", _begin)
             event.listen(engine, "commit", _seal)
             event.listen(engine, "handle_error", _name_damage)
         if engine.dialect.name == "postgresql":
@@ -80,6 +81,13 @@ def _require_whole(connection: Connection) -> None:
     if why is not None:
         raise _damaged(connection.engine, why)
     looked["whole at"] = version
+
+
+def _begin(connection: Connection, _name: str) -> None:
+    """A savepoint outside a transaction would be committed when it is released, without a seal."""
+    file = _driver(connection)
+    if not file.in_transaction:
+        file.execute("BEGIN")
 
 
 def _seal(connection: Connection) -> None:

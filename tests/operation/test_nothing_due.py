@@ -78,9 +78,13 @@ def test_a_second_run_writes_nothing_and_shows_what_is_served(once: dict[str, st
 
 
 def test_every_file_of_a_run_is_of_a_kind_whose_bits_are_looked_after(once: dict[str, str]) -> None:
-    """`tests/services/test_rot.py`, `test_damage.py` and `tests/market/test_parquet.py` flip bits of each."""
+    """`tests/services/test_rot.py`, `test_damage.py` and `tests/market/test_parquet.py` flip bits of each.
+
+    Nothing reads the catalog's page.
+    """
     root = Path(once["CRYPTO_FEATURES_DATA"])
-    kinds = r"[\w/]+/\d{4}-\d{2}\.(parquet|json)|\.(marks|owners)/[\w/-]+\.json|(online|online_switches|registry)\.db"
+    databases, page = r"(online|online_switches|registry)\.db", r"catalog\.html"
+    kinds = rf"[\w/]+/\d{{4}}-\d{{2}}\.(parquet|json)|\.(marks|owners)/[\w/-]+\.json|{databases}|{page}"
     for path in (path for path in root.rglob("*") if path.is_file()):
         name = str(path.relative_to(root))
         assert re.fullmatch(kinds, name) or not path.stat().st_size, name
