@@ -7,7 +7,7 @@ import pytest
 
 from tests.crash.beside import Server, postgres_server, valkey_server
 from tests.crash.stage import Stage
-from tests.crash.struck import STRACE, ForkServer, fork_server
+from tests.crash.struck import ForkServer, fork_server, may_attach
 from tests.servers import new_database
 
 if TYPE_CHECKING:
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    if STRACE is None:
-        pytest.skip("strace is not installed: what a kill or a fault at each system call leaves is not tried")
+    if not may_attach():
+        pytest.skip(
+            "strace is not installed or not allowed: what a kill or a fault at each system call leaves is not tried"
+        )
     with fork_server(tmp_path_factory.mktemp("crash")) as server:
         yield server
 

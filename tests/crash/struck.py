@@ -176,3 +176,12 @@ def points(log: Path, folder: Path) -> list[Point]:
 def _is_traced(process: int) -> bool:
     status = Path(f"/proc/{process}/status").read_text()
     return "TracerPid:\t0\n" not in status
+
+
+def may_attach() -> bool:
+    """Whether strace is there and may watch another process, which containers and `ptrace_scope` can forbid."""
+    if STRACE is None:
+        return False
+    with subprocess.Popen(["sleep", "2"]) as other:  # noqa: S607 - any sleep will do.
+        watch = subprocess.run([STRACE, "-e", "trace=none", "-p", str(other.pid)], check=False, capture_output=True)
+    return watch.returncode == 0
