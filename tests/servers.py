@@ -4,6 +4,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,23 @@ def new_database(postgres: str) -> str:
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return postgres.replace("/postgres?", f"/{name}?")
+
+
+def lose_everything(url: str, folder: Path) -> None:
+    """Empty an online store, as a flush, a failover to an empty server, or a removed file does."""
+    if url.startswith("redis"):
+        import redis
+
+        redis.Redis.from_url(url).flushall()
+    elif url.startswith("postgresql"):
+        import psycopg
+
+        with psycopg.connect(url) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+    else:
+        for path in folder.glob("online*.db*"):
+            path.unlink()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TOKEN = "CRYPTO_FEATURES_SERVE_TOKEN"  # noqa: S105 - the name of a variable.
 DRAIN_SECONDS = 8
-"""How long requests that are being answered may take when the server is told to end."""
+"""How long requests that are being answered may take when the server is asked to stop."""
 
 
 def application() -> "FastAPI":

@@ -124,7 +124,7 @@ class Folder:
 def published(root: UPath, catalog: Catalog) -> Callable[[str, Sequence[str]], pl.DataFrame]:
     """Reads a data folder: `published(root, catalog)(table, months)` gives the rows of these months, all columns.
 
-    Of raw candles they are the current ones, of a model a row a month. What is not published has no rows.
+    Of raw candles they are the current ones, of a model one row per month. What is not published has no rows.
     """
     folder = Folder(root, catalog)
     return lambda table, months: folder.read(table, months, None, None)

@@ -66,12 +66,12 @@ class _Market:
     final: dict[int, Prices] = field(default_factory=dict)
     given_up: set[int] = field(default_factory=set)
     doubted: set[int] = field(default_factory=set)
-    """Final ones that the stream told again with other values."""
+    """Final ones that the stream sent again with other values."""
     primed: int | None = None
     """The candle of the session's first message."""
     running: Told | None = None
     begun: int = -1
-    """The newest candle that was told."""
+    """The newest candle that a message was about."""
 
     def is_final(self, candle: int) -> bool:
         return candle in self.final or (candle < self.since and candle not in self.given_up)

@@ -78,7 +78,7 @@ class Live:
     def __post_init__(self) -> None:
         self._unpublished: dict[str, pl.DataFrame] = {}
         self._told: dict[str, str] = {}
-        """What a person was told is wrong, by table or symbol."""
+        """What was reported to a person as wrong, by table or symbol."""
         self._begin()
         self._finals: list[Final] = []
         self._agreed: list[tuple[str, datetime]] = []

@@ -1,4 +1,4 @@
-"""Asking REST for the candles that a stream lacks: only those, more rarely each time, and not for ever."""
+"""Asking REST for the candles that a stream lacks: only those, more rarely each time, and not forever."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

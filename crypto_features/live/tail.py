@@ -8,8 +8,8 @@ import polars as pl
 from crypto_features.tables.months import months_between
 
 Load = Callable[[str, Sequence[str]], pl.DataFrame]
-"""`load(table, months)`: the published rows of some months, of raw candles the current ones, of a model a row a month;
-without columns if there are none."""
+"""`load(table, months)`: the published rows of some months, of raw candles the current ones, of a model one row per
+month; without columns if there are none."""
 _STAMPS = ("created_timestamp", "known_at")
 _WAS = "\nwas"
 """Ends the name of a column that holds what was there before: no column of a user ends so."""

@@ -214,8 +214,8 @@ def _reword(held: Any, new: Any) -> None:
 def install(online_store: type) -> None:
     """Have Feast open this registry for the projects that use our online store, and for others the one it opened.
 
-    Feast loads every other part of a project by class path, but not its registry. Ours is told by the class of the
-    online store's configuration. An apply changes it in one transaction; Feast has one for each object. In a
+    Feast loads every other part of a project by class path, but not its registry. Ours is recognized by the class of
+    the online store's configuration. An apply changes it in one transaction; Feast has one for each object. In a
     `feast` command, an expected error is one line.
     """
 

@@ -163,16 +163,20 @@ def test_a_stale_store_is_told_from_a_right_one(copied: UPath) -> None:
     assert finding(found) == (Verdict.STALE_STORE, "the online store has no row of it")
 
 
+def flip(path: UPath) -> None:
+    """Let a bit in the middle of a file rot."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
 def test_wrong_data_is_a_file_that_was_changed_or_is_damaged(copied: UPath) -> None:
     rewrite(copied, "price_features", "2024-03", lambda rows: rows.with_columns(pl.col("ma_5") + 1))
     found = cf.explain("BTC", "price_features:ma_5", at=TODAY)
     changed = "the file of price_features of 2024-03 was changed after it was published"
     assert finding(found) == (Verdict.WRONG_DATA, changed)
     assert {one.verdict for one in found.findings} == {Verdict.WRONG_DATA, Verdict.STALE_STORE}
-    path = tables(copied, "volume_features").path("2024-03")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
+    flip(tables(copied, "volume_features").path("2024-03"))
     found = cf.explain("BTC", "volume_features:volume_ratio")
     assert found.verdict is Verdict.WRONG_DATA
     assert "partition 2024-03 of 'volume_features'" in found.findings[0].what
@@ -188,10 +192,7 @@ def test_wrong_data_behind_a_value_is_named_where_it_is(copied: UPath) -> None:
 
 
 def test_a_damaged_file_of_candles_is_wrong_data(copied: UPath) -> None:
-    path = tables(copied, "candles").path("2024-03")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
+    flip(tables(copied, "candles").path("2024-03"))
     found = cf.explain("BTC", "daily_candles:close")
     assert found.verdict is Verdict.WRONG_DATA
     assert "partition 2024-03 of 'candles'" in found.findings[0].what

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import psycopg
 import pytest
-import redis
 from feast import FeatureStore
 
 from crypto_features.store.errors import EmptyStoreError
 from crypto_features.store.online.answer import summary
+from tests.servers import lose_everything
 from tests.store import factory
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -47,15 +46,8 @@ def status(feast: FeatureStore, symbol: str, view: str = "prices") -> str:
 def empty(feast: FeatureStore, url: str, folder: Path) -> None:
     """What a flush, a failover or a wrong address leaves."""
     asyncio.run(feast._get_provider().online_store.close())
-    if url.startswith("redis"):
-        redis.Redis.from_url(url).flushall()
-    elif url.startswith("postgresql"):
-        with psycopg.connect(url) as connection:
-            connection.execute("DROP SCHEMA public CASCADE")
-            connection.execute("CREATE SCHEMA public")
-    else:
-        for path in folder.glob("online.db*"):
-            path.unlink()
+    lose_everything(url, folder)
+    if url.startswith("sqlite"):
         (folder / "online.db").touch()
     feast._get_provider().online_store.__init__()  # as another process finds it.
 

@@ -8,15 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-import psycopg
 import pytest
-import redis
 
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.sqlite import SqliteBackend
 from crypto_features.store.online.switches import KNOWN, RegistryCopy, Switches
+from tests.servers import lose_everything
 from tests.services.rows import row
 
 OFF = {"BTC": "halted"}
@@ -46,15 +45,7 @@ def copy(registry: Path) -> RegistryCopy:
 def emptied(backend: Backend, url: str, folder: Path) -> Backend:
     """The online store after everything in it was lost."""
     backend.close()
-    if url.startswith("redis"):
-        redis.Redis.from_url(url).flushall()
-    elif url.startswith("postgresql"):
-        with psycopg.connect(url) as connection:
-            connection.execute("DROP SCHEMA public CASCADE")
-            connection.execute("CREATE SCHEMA public")
-    else:
-        for path in folder.glob("online*.db*"):
-            path.unlink()
+    lose_everything(url, folder)
     return connect(url)
 
 

@@ -14,7 +14,7 @@ class StoredRow(NamedTuple):
 
 
 class Fence(NamedTuple):
-    """By what a writer that runs for long is told from those that came before and after it.
+    """What distinguishes a long-running writer from those before and after it.
 
     Args:
         name: What it writes for, such as the live path of a project.

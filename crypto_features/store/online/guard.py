@@ -9,7 +9,7 @@ SKEW = timedelta(seconds=5)
 
 
 class Status(StrEnum):
-    """What a reader is told about one value."""
+    """What a reader learns about one value."""
 
     PRESENT = "PRESENT"
     NULL_VALUE = "NULL_VALUE"

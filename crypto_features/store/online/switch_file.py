@@ -27,7 +27,7 @@ class SwitchFile:
         self.path = store.with_name(f"{store.stem}_switches{store.suffix}")
 
     def read(self) -> Mapping[str, str]:
-        """What is switched off; nothing if there is no file. Reading makes none."""
+        """What is switched off; nothing if there is no file. Reading does not create it."""
         if not self.path.exists():
             return {}
         return self._run(lambda file: dict(file.execute("SELECT name, why FROM switches").fetchall()))
