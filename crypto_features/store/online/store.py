@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from time import monotonic
@@ -23,7 +23,6 @@ from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.settings import Settings
 from crypto_features.store import feast_private, shared_registry
-from crypto_features.store.errors import EmptyStoreError, StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online import guard
 from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, Fence, StoredRow
@@ -32,6 +31,7 @@ from crypto_features.store.online.guard import Status
 from crypto_features.store.online.on_demand import computed, is_stored
 from crypto_features.store.online.pack_values import WriteRow, packed_values
 from crypto_features.store.online.place import remembered_name, table_name
+from crypto_features.store.online.published import Published
 from crypto_features.store.online.question import Question, answered
 from crypto_features.store.online.request import (
     EntityRows,
@@ -98,7 +98,7 @@ class GuardedOnlineStore(OnlineStore):
         self._backend: Backend | None = None
         self._switched: Switches | None = None
         self._copy: RegistryCopy | None = None
-        self._there: dict[str, float] = {}
+        self._published: Published | None = None
         self._grace: timedelta | None = None
         self._switches: Mapping[str, str] = {}
         self._switches_read = float("-inf")
@@ -133,6 +133,12 @@ class GuardedOnlineStore(OnlineStore):
             self._switched = Switches(self.backend(config), self.registry_copy(config))
         return self._switched
 
+    def published(self, config: RepoConfig) -> Published:
+        """What was published to this store."""
+        if self._published is None:
+            self._published = Published(self.backend(config), self.registry_copy(config))
+        return self._published
+
     def registry_copy(self, config: RepoConfig) -> RegistryCopy | None:
         """What the registry knows of this store, if it is a SQL one."""
         registry = config.registry
@@ -146,20 +152,7 @@ class GuardedOnlineStore(OnlineStore):
         Raises:
             EmptyStoreError: if it has nothing of it.
         """
-        table, backend, copy = table_name(config, view), self.backend(config), self.registry_copy(config)
-        if copy is None or monotonic() - self._there.get(table, float("-inf")) < SWITCH_SECONDS:
-            return
-        is_lost = False
-        if not backend.has(table):
-            with suppress(StoreUnreachableError, StoreMisusedError):  # reads need the online store only.
-                is_lost = copy.has_published(table)
-        if is_lost:
-            raise EmptyStoreError(
-                f"the online store {backend.name} has nothing of {view.name}, which was published to it: it was "
-                "flushed, or replaced by an empty one. Restore a copy, or publish again: crypto-features run, or "
-                "feast materialize-incremental in feature_repo/."
-            )
-        self._there[table] = monotonic()
+        self.published(config).require(table_name(config, view), view.name)
 
     # Writing
 
@@ -207,9 +200,7 @@ class GuardedOnlineStore(OnlineStore):
         self.switched(config).agree()
         table = table_name(config, view)
         self.backend(config).write(table, [newest[key] for key in sorted(newest)], fence)
-        if (copy := self.registry_copy(config)) is not None:
-            with suppress(StoreUnreachableError, StoreMisusedError):  # the next publish notes it.
-                copy.note_published(table)
+        self.published(config).note(table)
 
     def withdraw(self, config: RepoConfig, view: FeatureView) -> int:
         """Delete the rows that are stamped later than the clock, which a wrong clock wrote; how many there were.
