@@ -142,9 +142,11 @@ def earlier_version(view: str, feature: str, since: datetime) -> tuple[int, str,
         return None
     from crypto_features.store.tags import fingerprints
 
+    # The registry holds the second that a version came in: one of the same second as `since` may have come after it.
+    second = since.replace(microsecond=0)
     listed = store.registry.list_feature_view_versions(view, store.project)
-    then = [one for one in listed if one["created_timestamp"] <= since][-1:]
-    after = [one["created_timestamp"] for one in listed if one["created_timestamp"] > since]
+    then = [one for one in listed if one["created_timestamp"] < second][-1:]
+    after = [one["created_timestamp"] for one in listed if one["created_timestamp"] >= second]
     if not then or not after:
         return None
     number = then[0]["version_number"]

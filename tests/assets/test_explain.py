@@ -299,7 +299,12 @@ def test_code_that_was_registered_since_is_a_cause(copied: UPath, monkeypatch: p
     fields = tuple(doubled if feature.name == "ma_5" else feature for feature in group.features)
     use(monkeypatch, replace(group, features=fields))
     FeastResource().apply()
-    session.feature_store().refresh_registry()
+    store = session.feature_store()
+    store.refresh_registry()
+    second = store.registry.list_feature_view_versions("price_features", store.project)[-1]["created_timestamp"]
+    same = min(second + timedelta(milliseconds=999), clock.now())
+    within = cf.explain("BTC", "price_features:ma_5", at=TODAY, since=same)
+    assert Change.CODE in [cause.change for cause in within.causes], "the registry tells the second, not its part"
     found = cf.explain("BTC", "price_features:ma_5", at=TODAY, since=since)
     code = next(cause for cause in found.causes if cause.change is Change.CODE)
     assert code.what[0].startswith(f"v0 ({found.version.noted_behaviour}) until ")
