@@ -145,11 +145,10 @@ def _drip(connection: socket.socket) -> float:
 
 def test_an_endless_header_is_refused_at_once(server: Server) -> None:
     with server.connect() as connection:
+        connection.settimeout(5)
         connection.sendall(b"GET /health HTTP/1.1\r\nX: ")
-        begun = time.monotonic()
         with pytest.raises(OSError, match=r"reset|Broken pipe"):
             connection.sendall(b"x" * 300_000_000)
-        assert time.monotonic() - begun < 5
     assert server.read().status == 200
 
 
