@@ -2,11 +2,13 @@
 
 import errno
 import functools
+import inspect
 import os
 import sqlite3
 import sys
 from collections.abc import Callable
-from typing import ParamSpec
+from importlib.metadata import version
+from typing import Annotated, ParamSpec
 
 import typer
 
@@ -19,15 +21,38 @@ _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 app = typer.Typer(
     help="Raw candles to leak-tested features, training sets and a guarded online store.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_show_locals=False,
 )
 
 
-def command(function: Callable[P, None]) -> Callable[P, None]:
-    """Register a command, `guarded`."""
-    app.command()(guarded(function))
-    return function
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag.
+    if wanted:
+        typer.echo(f"crypto-features {version('crypto-features')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before the command."""
+
+
+def command_of(group: typer.Typer) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Register a command in a group, `guarded`; what its docstring gives under `Examples:` ends its `--help`."""
+
+    def register(function: Callable[P, None]) -> Callable[P, None]:
+        text, _, examples = inspect.getdoc(function).partition("\nExamples:\n")  # type: ignore[union-attr] # each has one.
+        group.command(help=text, epilog=f"Examples:\n{examples}" if examples else None)(guarded(function))
+        return function
+
+    return register
+
+
+command = command_of(app)
 
 
 def guarded(function: Callable[P, None]) -> Callable[P, None]:

@@ -19,7 +19,11 @@ def catalog(
         typer.Option("--dagster", metavar="URL", help="Where people open Dagster, by default CRYPTO_FEATURES_UI_URL."),
     ] = None,
 ) -> None:
-    """Write one HTML page with each table and feature: definition, lineage, values, cost, checks and coefficients."""
+    """Write one HTML page with each table and feature: definition, lineage, values, cost, checks and coefficients.
+
+    Examples:
+        crypto-features catalog --out catalog.html
+    """
     from dataclasses import replace
     from functools import partial
 

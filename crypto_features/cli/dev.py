@@ -22,7 +22,11 @@ HOST = "127.0.0.1"
 
 @command
 def dev(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on the loopback interface.")] = 3000) -> None:
-    """Open the Dagster UI on this machine, with schedules and sensors."""
+    """Open the Dagster UI on this machine, with schedules and sensors.
+
+    Examples:
+        crypto-features dev --port 3001
+    """
     ours = dagster_environment(Settings.load())
     _check_free(port)
     _hold(Path(ours["DAGSTER_HOME"]))

@@ -11,7 +11,12 @@ Name = Annotated[str, typer.Argument(help="A feature view, such as price_feature
 
 @command
 def disable(name: Name, why: Annotated[str, typer.Option(help="The reason, for whoever finds it.")]) -> None:
-    """Stop serving a view or a symbol in every process within a second."""
+    """Stop serving a view or a symbol in every process within a second.
+
+    Examples:
+        crypto-features disable price_features --why "wrong candles of BTC"
+        crypto-features disable BTC --why "delisted tomorrow"
+    """
     from crypto_features.store import switch
 
     if not switch.disable(name, why):
@@ -23,7 +28,11 @@ def disable(name: Name, why: Annotated[str, typer.Option(help="The reason, for w
 
 @command
 def enable(name: Name) -> None:
-    """Serve a view or a symbol again."""
+    """Serve a view or a symbol again.
+
+    Examples:
+        crypto-features enable price_features
+    """
     from crypto_features.store import switch
 
     switch.enable(name)

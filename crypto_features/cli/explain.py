@@ -25,6 +25,10 @@ def explain(
     """Explain one value: table, online store, version, candles, run, and a recomputation; nothing is written.
 
     Ends with exit code 1 if something is wrong with it.
+
+    Examples:
+        crypto-features explain BTC price_features:rsi_14
+        crypto-features explain BTC price_features:rsi_14 --at 2024-06-15
     """
     from crypto_features.explanation import explain as explained
     from crypto_features.explanation.text import lines

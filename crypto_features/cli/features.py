@@ -29,7 +29,12 @@ def features(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List every feature with its unit, window and definition."""
+    """List every feature with its unit, window and definition.
+
+    Examples:
+        crypto-features features
+        crypto-features features price_features:rsi_14
+    """
     from crypto_features.catalogs import current_catalog
     from crypto_features.settings import Settings
 

@@ -27,7 +27,12 @@ def fetch(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Ask for stored and for absent candles too.")] = False,  # noqa: FBT002 - typer reads it.
 ) -> None:
-    """Bring the candles of the settings' source, and every further raw table, up to date; show what came of it."""
+    """Bring the candles of the settings' source, and every further raw table, up to date; show what came of it.
+
+    Examples:
+        crypto-features fetch
+        crypto-features fetch --first 2024-01 --last 2024-03 --again
+    """
     from crypto_features import clock
     from crypto_features.catalogs import current_catalog
     from crypto_features.errors import InputError

@@ -29,7 +29,11 @@ FILES = {
 
 @command
 def init(name: Annotated[str, typer.Argument(help="Name of the project and of its package, such as my_desk.")]) -> None:
-    """Write a project of your own: a catalog with a group beside the shipped ones, a training set and a leak test."""
+    """Write a project of your own: a catalog with a group beside the shipped ones, a training set and a leak test.
+
+    Examples:
+        crypto-features init my_desk && cd my_desk && crypto-features run
+    """
     if (
         not re.fullmatch(r"[a-z][a-z0-9_]*", name)
         or keyword.iskeyword(name)

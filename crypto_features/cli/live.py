@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 def live(
     report: Annotated[bool, typer.Option("--report", help="Show how candles became final.")] = False,  # noqa: FBT002 - typer reads it.
 ) -> None:
-    """Follow the exchange's websocket, and publish the features of each candle that closes."""
+    """Follow the exchange's websocket, and publish the features of each candle that closes.
+
+    Examples:
+        CRYPTO_FEATURES_SOURCE=ccxt CRYPTO_FEATURES_EXCHANGE=bybit crypto-features live
+        crypto-features live --report
+    """
     console = Console()
     if report:
         _report(console)

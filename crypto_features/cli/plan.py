@@ -38,7 +38,13 @@ def plan(
     ] = None,
     run: Annotated[bool, typer.Option("--run", help="Materialize exactly that through Dagster.")] = False,
 ) -> None:
-    """List every partition that is stale, with the reason; nothing is written unless --run is given."""
+    """List every partition that is stale, with the reason; nothing is written unless --run is given.
+
+    Examples:
+        crypto-features plan
+        crypto-features plan --exact --run
+        crypto-features plan --refit 2024-06
+    """
     from crypto_features.graph.recompute import EVERY_MONTH, plan_of, renote
     from crypto_features.settings import Settings
     from crypto_features.tables.months import month_span

@@ -18,7 +18,11 @@ def replay(
     seeds: Annotated[int, typer.Option(min=1, help="How many times, each with other faults.")] = 1,
     seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
 ) -> None:
-    """Send stored candles through the live process with seeded faults, and compare with the stored tables."""
+    """Send stored candles through the live process with seeded faults, and compare with the stored tables.
+
+    Examples:
+        crypto-features replay --from 2024-03-01 --to 2024-03-02 --seeds 3
+    """
     console = Console()
     with console.status("Loading the tables"):
         from crypto_features.catalogs import current_catalog

@@ -31,7 +31,12 @@ MINUTE = timedelta(minutes=1)
 
 @command
 def run() -> None:
-    """Build every table from candles to the online store, and show the newest features."""
+    """Build every table from candles to the online store, and show the newest features.
+
+    Examples:
+        crypto-features run
+        CRYPTO_FEATURES_SYMBOLS=BTC,ETH CRYPTO_FEATURES_START=2024-01 crypto-features run
+    """
     began = time.perf_counter()
     console = Console()
     with console.status("Loading the graph"):

@@ -46,7 +46,12 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
     expose: Annotated[bool, typer.Option("--expose", help="Allow an address that other machines reach.")] = False,  # noqa: FBT002 - typer reads it.
 ) -> None:
-    """Serve the online features over HTTP: /get-online-features, /health, /freshness, /metrics, /docs."""
+    """Serve the online features over HTTP: /get-online-features, /health, /freshness, /metrics, /docs.
+
+    Examples:
+        crypto-features serve
+        crypto-features serve --port 6600 --workers 4
+    """
     if host not in LOOPBACK and not expose:
         raise SettingsError(f"{host} can be reached by other machines; add --expose, and set {TOKEN} to a secret.")
     if host not in LOOPBACK and not os.environ.get(TOKEN):

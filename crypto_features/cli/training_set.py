@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crypto_features.cli.app import app, guarded
+from crypto_features.cli.app import app, command_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,18 +14,23 @@ if TYPE_CHECKING:
 
 sets = typer.Typer(help="Training sets with a manifest: build, verify, rebuild.", no_args_is_help=True)
 app.add_typer(sets, name="training-set")
+command = command_of(sets)
 SHOWN = 5
 
 
-@sets.command()
-@guarded
+@command
 def build(
     name: Annotated[str, typer.Argument(help="The name of a declared set.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="A new folder; by default one in the data folder, named by the time.")
     ] = None,
 ) -> None:
-    """Build a set: Parquet files of months, and a manifest that says what they were made from."""
+    """Build a set: Parquet files of months, and a manifest that says what they were made from.
+
+    Examples:
+        crypto-features training-set build momentum_v1
+        crypto-features training-set build momentum_v1 --out sets/first
+    """
     from upath import UPath
 
     from crypto_features import clock
@@ -47,10 +52,13 @@ def build(
     _told(folder, build_set(settings, training, catalog, folder, typer.echo))
 
 
-@sets.command()
-@guarded
+@command
 def verify(folder: Annotated[Path, typer.Argument(help="The folder of a set.")]) -> None:
-    """Read every file of a set and compare it with the manifest; name the first row group that differs."""
+    """Read every file of a set and compare it with the manifest; name the first row group that differs.
+
+    Examples:
+        crypto-features training-set verify sets/first
+    """
     from upath import UPath
 
     from crypto_features.training.folder import SetFolder
@@ -66,10 +74,13 @@ def verify(folder: Annotated[Path, typer.Argument(help="The folder of a set.")])
     typer.echo(f"{len(manifest['files'])} files, {manifest['rows']['count']:,} rows: as written. {manifest['digest']}")
 
 
-@sets.command()
-@guarded
+@command
 def rebuild(folder: Annotated[Path, typer.Argument(help="The folder of a set.")]) -> None:
-    """Build a set again from candles as they were known then, and compare; nothing is written."""
+    """Build a set again from candles as they were known then, and compare; nothing is written.
+
+    Examples:
+        crypto-features training-set rebuild sets/first
+    """
     from upath import UPath
 
     from crypto_features.catalogs import current_catalog
