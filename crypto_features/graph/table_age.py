@@ -9,11 +9,15 @@ import polars as pl
 
 from crypto_features.durations import spoken
 from crypto_features.graph.lake import LakeResource
+from crypto_features.ingest.silence import declared_ends
 from crypto_features.lake.table import Table as Stored
+from crypto_features.settings import Settings
 from crypto_features.sources.standing import FORGOTTEN
 from crypto_features.tables.table import Table
 
 SPARE = timedelta(hours=1)
+NAMED = 8
+"""Late symbols that are named."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,14 @@ class TableAge:
     @property
     def sentence(self) -> str:
         seen = f"The newest row closed at {self.newest:%Y-%m-%d %H:%M} UTC, {spoken(self.age)} ago"
-        late = "".join(f" {symbol} has none since {time:%Y-%m-%d %H:%M}." for symbol, time in self.late.items())
-        return f"{seen}; {spoken(self.allowed)} is allowed.{late}"
+        return f"{seen}; {spoken(self.allowed)} is allowed.{self.late_sentences}"
+
+    @property
+    def late_sentences(self) -> str:
+        """A sentence for each late symbol, after a blank, and how many more there are."""
+        named = [*self.late.items()][:NAMED]
+        more = f" {len(self.late) - NAMED} more symbols are late." if len(self.late) > NAMED else ""
+        return "".join(f" {symbol} has none since {time:%Y-%m-%d %H:%M}." for symbol, time in named) + more
 
 
 def overdue(bar: timedelta, grace: timedelta) -> dg.FreshnessPolicy:
@@ -56,6 +66,19 @@ def table_ages(lake: LakeResource, now: datetime, grace: timedelta, tables: Iter
         table = lake.table(declared.name)
         if table.months():
             yield table_age(table, declared.bar(lake.interval), now, grace)
+
+
+def judged_age(table: Stored, declared: Table, settings: Settings, now: datetime) -> TableAge:
+    """The freshness of one table, from its two newest months, by the settings: whom it waits for, and how long."""
+    return table_age(
+        table,
+        declared.bar(settings.interval),
+        now,
+        settings.online_grace,
+        wait=settings.late_wait,
+        excused=declared_ends(settings, now),
+        wanted=settings.symbols,
+    )
 
 
 def table_age(

@@ -16,6 +16,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster._time import get_current_datetime
 
 if TYPE_CHECKING:
+    from dagster._core.execution.stats import StepEventStatus
     from dagster._core.scheduler.instigation import TickStatus
     from dagster._core.storage.event_log import SqliteEventLogStorage
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -32,6 +33,7 @@ __all__ = [
     "DagsterUserCodeUnreachableError",
     "InstigatorType",
     "SqliteEventLogStorage",
+    "StepEventStatus",
     "TickStatus",
     "WorkerStatus",
     "code_server",
@@ -45,6 +47,7 @@ _LATE = {
     "CanCancelExecutionResult": "dagster._grpc.types",
     "DagsterSqliteStorage": "dagster._core.storage.sqlite_storage",
     "SqliteEventLogStorage": "dagster._core.storage.event_log",
+    "StepEventStatus": "dagster._core.execution.stats",
     "TickStatus": "dagster._core.scheduler.instigation",
 }
 """What `import dagster` leaves out, and what takes 0.1 s and more to import: imported when it is first asked for."""

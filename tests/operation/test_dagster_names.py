@@ -17,6 +17,10 @@ from crypto_features.host.run_launcher import WatchedRunLauncher
 
 MEMBERS = {
     "InstigatorType": ({"SCHEDULE", "SENSOR", "AUTO_MATERIALIZE"}, "a failing schedule is reported as a sensor"),
+    "StepEventStatus": (
+        {"SKIPPED", "SUCCESS", "FAILURE", "IN_PROGRESS"},
+        "`crypto-features status` says that a step failed which did not",
+    ),
     "TickStatus": ({"STARTED", "SKIPPED", "SUCCESS", "FAILURE"}, "a tick that failed is not reported"),
     "WorkerStatus": (
         {"RUNNING", "NOT_FOUND", "FAILED", "SUCCESS", "UNKNOWN"},

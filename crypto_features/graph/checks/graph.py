@@ -22,12 +22,11 @@ from crypto_features.graph.partitions import FORMAT, months_of_run
 from crypto_features.graph.progress import same_inputs
 from crypto_features.graph.publish import last_metadata
 from crypto_features.ingest.missing import gaps_in
-from crypto_features.ingest.silence import declared_ends, silent_symbols, unexpected
+from crypto_features.ingest.silence import silent_symbols, unexpected
 from crypto_features.lake.candles import current
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
 from crypto_features.sources import Opening
-from crypto_features.sources.standing import FORGOTTEN
 from crypto_features.store import FeastResource, parity
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
@@ -212,13 +211,9 @@ def _online(settings: Settings, group: FeatureGroup, catalog: Catalog) -> dg.Ass
         now, ttl = clock.now(), group.time_to_live(settings.interval) + settings.online_grace
         online = feast.online_rows(group.name)
         until = max([*online["event_timestamp"], *_published_until(context, key)], default=now)
-        awaited = {*(settings.symbols or online["symbol"])} - declared_ends(settings, now)
-        expected = online.filter(pl.col("symbol").is_in(awaited))
-        expected = expected.filter(pl.col("event_timestamp") >= now - FORGOTTEN) if expected.height else online
-        expired = expected.filter(pl.col("event_timestamp") < now - ttl)
-        names = ", ".join(sorted(expired["symbol"]))
-        served = expected.height - expired.height
-        text = f"{served} of {expected.height} symbols have a row that is served; {ttl} is its time to live."
+        awaited, expired = serving.awaited_and_expired(online, settings, ttl, now)
+        names, served = ", ".join(expired), awaited - len(expired)
+        text = f"{served} of {awaited} symbols have a row that is served; {ttl} is its time to live."
         text += f" Expired: {names}." if names else ""
         todo = f"look at what is stale upstream: materialize {catalog.raw.name}, then {group.name} and {key}."
         yield from _results(
@@ -264,15 +259,7 @@ def _gaps(table: Table, months: Sequence[str], interval: timedelta, holds: pl.Ex
 
 
 def _fresh(table: Table, declared: Declared, settings: Settings, now: datetime) -> Finding:
-    state = table_age.table_age(
-        table,
-        declared.bar(settings.interval),
-        now,
-        settings.online_grace,
-        wait=settings.late_wait,
-        excused=declared_ends(settings, now),
-        wanted=settings.symbols,
-    )
+    state = table_age.judged_age(table, declared, settings, now)
     return Finding(
         passed=state.fresh,
         text=state.sentence,

@@ -1,10 +1,15 @@
 """What is asked of what is served: online equals offline to the bit, and the registry says what the code says."""
 
 from collections.abc import Container, Mapping, Sequence
+from datetime import datetime, timedelta
 
 import dagster as dg
+import polars as pl
 
 from crypto_features.graph.checks.finding import Finding
+from crypto_features.ingest.silence import declared_ends
+from crypto_features.settings import Settings
+from crypto_features.sources.standing import FORGOTTEN
 from crypto_features.store import ParityReport
 
 
@@ -18,6 +23,24 @@ def equal(report: ParityReport) -> Finding:
         "the online store, and stop serving the view until then.",
         facts={"differences": dg.MetadataValue.json(differences[:50])} if differences else {},
     )
+
+
+def awaited_and_expired(
+    online: pl.DataFrame, settings: Settings, ttl: timedelta, now: datetime
+) -> tuple[int, tuple[str, ...]]:
+    """How many of the symbols online are waited for, and those of them whose row is too old to be served, sorted.
+
+    Args:
+        online: Columns `symbol` and `event_timestamp` of one view.
+        settings: Which symbols are wanted, and which are declared as ended.
+        ttl: How old a row may be.
+        now: The current time.
+    """
+    awaited = {*(settings.symbols or online["symbol"])} - declared_ends(settings, now)
+    expected = online.filter(pl.col("symbol").is_in(awaited))
+    expected = expected.filter(pl.col("event_timestamp") >= now - FORGOTTEN) if expected.height else online
+    expired = expected.filter(pl.col("event_timestamp") < now - ttl)
+    return expected.height, tuple(sorted(expired["symbol"]))
 
 
 def registered(declared: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[str]]) -> Finding:

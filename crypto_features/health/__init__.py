@@ -1,0 +1,1 @@
+"""How the platform is, for an operator: what is late, what is wrong, and the command that puts it right."""
