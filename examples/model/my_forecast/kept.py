@@ -24,7 +24,7 @@ def train(folder: Path) -> int:
     later = rows.select("symbol", pl.col("event_timestamp") - AHEAD, outcome="return_5d")
     known = rows.join(later, on=["symbol", "event_timestamp"]).drop_nulls("outcome").sort("symbol", "event_timestamp")
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / ARRAYS, **boosted(numbers(known), known["outcome"].to_numpy()))
+    np.savez(folder / ARRAYS, allow_pickle=False, **boosted(numbers(known), known["outcome"].to_numpy()))
     cf.Passport.of_training(traits_v1.name, project=PROJECT).write(folder / PASSPORT)
     return known.height
 
