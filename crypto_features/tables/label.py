@@ -227,6 +227,7 @@ def _ahead(rows: pl.DataFrame, bar: timedelta, horizon: timedelta) -> pl.DataFra
     within = rows.rolling("open_time", period=horizon, offset=bar, closed="left", group_by="symbol")
     of = {"open": pl.Expr.first, "high": pl.Expr.max, "low": pl.Expr.min, "close": pl.Expr.last}
     candle = within.agg(of[name](pl.col(name)).alias(f"ahead.{name}") for name in AHEAD)
+    candle = by_symbol(candle, "open_time")  # rolling gives the symbols in an order of its own.
     return candle.select(f"ahead.{name}" for name in AHEAD)
 
 

@@ -178,3 +178,13 @@ def test_weeks_have_labels_of_weeks() -> None:
     found = forward_return("up", bars=weeks, horizon="2w").compute(market, None, HOUR)
     own = market.filter(symbol="S0")["close"].to_list()
     assert found.filter(symbol="S0")["up"].to_list()[:3] == [own[i + 2] / own[i] - 1 for i in range(3)]
+
+
+def test_each_symbol_has_its_own_labels_whatever_the_symbols_are_named() -> None:
+    names = ["ADA", "AVAX", "BTC"]  # Polars' rolling groups names of one length before those of another.
+    renamed = DAYS.with_columns(pl.col("symbol").replace_strict(["S0", "S1", "S2"], names))
+    found, expected = UP.compute(renamed, None, HOUR), UP.compute(DAYS, None, HOUR)
+    assert found["symbol"].unique(maintain_order=True).to_list() == names
+    assert found.drop("symbol").equals(expected.drop("symbol"))
+    alone = [UP.compute(renamed.filter(symbol=name), None, HOUR) for name in names]
+    assert found.equals(pl.concat(alone))
