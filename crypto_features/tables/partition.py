@@ -6,6 +6,7 @@ a single new bar give the same bits.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,8 @@ from crypto_features.tables.completeness import (
 from crypto_features.tables.cross_sections import at_each_time
 from crypto_features.tables.dtypes import TIME, held
 from crypto_features.tables.months import month_of, month_span, months_between
-from crypto_features.tables.order import by_symbol
-from crypto_features.tables.reach import spells, within_reach
+from crypto_features.tables.order import by_symbol, in_order
+from crypto_features.tables.reach import all_fit, beginnings, spells, within_reach
 from crypto_features.tables.table import Join
 from crypto_features.tables.types import in_types
 
@@ -34,8 +35,10 @@ if TYPE_CHECKING:  # a group computes itself by this module.
 KEYS = ("symbol", "event_timestamp")
 _NONE = timedelta(0)
 _INSTANT = timedelta.resolution
-_KNOWN = "\nknown"
-"""When a row became known: no column of a user has such a name."""
+_SHORT = 1000
+"""Rows of a spell below which many are computed at once."""
+_KNOWN, _SPELL = "\nknown", "\nspell"
+"""When a row became known, and the number of its spell: no column of a user has such a name."""
 
 
 def compute_partition(
@@ -115,11 +118,11 @@ def evaluate(
         if group.across is not None:
             parts = [_compared(group, bars, layers)]
         else:
-            parts = [_computed(group, spell, layers, length) for spell in spells(bars, "event_timestamp")]
+            parts = _spell_by_spell(group, bars, layers, length)
     except pl.exceptions.ColumnNotFoundError as error:
         column = str(error).partition("\n")[0]
         raise InputError(f"{group.name} reads {column}; its inputs have {', '.join(bars.columns)}.") from None
-    return _typed(group, pl.concat(parts), limit)
+    return _typed(group, parts[0] if len(parts) == 1 else pl.concat(parts), limit)
 
 
 def every_row(
@@ -150,12 +153,27 @@ def _layers(group: "FeatureGroup") -> Iterator[list[pl.Expr]]:
         waiting = {name: expression for name, expression in waiting.items() if name not in ready}
 
 
-def _computed(
-    group: "FeatureGroup", spell: pl.DataFrame, layers: list[list[pl.Expr]], length: timedelta
-) -> pl.DataFrame:
+def _spell_by_spell(
+    group: "FeatureGroup", bars: pl.DataFrame, layers: list[list[pl.Expr]], length: timedelta
+) -> list[pl.DataFrame]:
+    """The features of each spell by itself; of many short ones in a single frame, since each frame costs a plan."""
+    windows, time = [(feature.name, feature.window) for feature in group.features], "event_timestamp"
+    first = beginnings(bars, time)
+    lengths = np.diff([*first.arg_true(), len(bars)])
+    # In a frame of one row Polars divides with other last bits than in a longer one.
+    if len(lengths) > 1 and len(bars) < _SHORT * len(lengths) and lengths.min() > 1:
+        with suppress(pl.exceptions.PolarsError):  # one by one it may work, or say what is wrong.
+            whole = bars.with_columns(first.cum_sum().set_sorted().alias(_SPELL))
+            for layer in layers:
+                whole = whole.with_columns(expression.over(_SPELL) for expression in layer)
+            whole = whole.drop(_SPELL)
+            if all_fit(whole, time, length):
+                return [whole]
+            return [within_reach(spell, time, length, windows) for spell in spells(whole, time)]
+    parts = spells(bars, time)
     for layer in layers:
-        spell = spell.with_columns(layer)
-    return within_reach(spell, "event_timestamp", length, [(f.name, f.window) for f in group.features])
+        parts = [spell.with_columns(layer) for spell in parts]
+    return [within_reach(spell, time, length, windows) for spell in parts]
 
 
 def _compared(group: "FeatureGroup", bars: pl.DataFrame, layers: list[list[pl.Expr]]) -> pl.DataFrame:
@@ -258,14 +276,9 @@ def _known(
         frame = frame.rename({"event_timestamp": _KNOWN})
     else:
         frame = frame.with_columns((pl.col("open_time").cast(TIME) + source.table.bar(interval)).alias(_KNOWN))
-    frame = by_symbol(frame, _KNOWN)
-    twice = frame.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col(_KNOWN) == pl.col(_KNOWN).shift()))
-    if len(twice):
-        symbol, time = twice.row(0, named=True)["symbol"], twice[_KNOWN][0]
-        raise InputError(
-            f"{source.table.name} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current "
-            "candles only."
-        )
+    if not in_order(frame, _KNOWN):
+        frame = frame.sort("symbol", _KNOWN)
+        _require_each_once(source.table.name, frame)
     if not columns:
         return frame
     added = [expression.alias(name) for name, expression in source.columns.items() if name in columns]
@@ -273,6 +286,16 @@ def _known(
     return pl.concat(
         within_reach(spell.with_columns(added), _KNOWN, length, windows) for spell in spells(frame, _KNOWN)
     )
+
+
+def _require_each_once(table: str, rows: pl.DataFrame) -> None:
+    """Check that no two rows of a table, by symbol and time, are of one symbol and time."""
+    twice = rows.filter((pl.col("symbol") == pl.col("symbol").shift()) & (pl.col(_KNOWN) == pl.col(_KNOWN).shift()))
+    if len(twice):
+        symbol, time = twice.row(0, named=True)["symbol"], twice[_KNOWN][0]
+        raise InputError(
+            f"{table} has two rows of {symbol} that close at {time:%Y-%m-%d %H:%M}; pass current candles only."
+        )
 
 
 def _typed(group: "FeatureGroup", rows: pl.DataFrame, limit: float) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
 
 ABSENCE = timedelta(days=31)
@@ -46,6 +47,21 @@ def spells(bars: pl.DataFrame, time: str) -> list[pl.DataFrame]:
     """
     first = beginnings(bars, time).arg_true()
     return [bars[start:end] for start, end in pairwise([*first, len(bars)])] or [bars]
+
+
+def all_fit(bars: pl.DataFrame, time: str, bar: timedelta) -> bool:
+    """Whether no spell lacks so many bars that a window could reach back too far.
+
+    Args:
+        bars: Bars by symbol and time.
+        time: The column of their times.
+        bar: Length of a bar.
+    """
+    times = bars[time].to_physical().to_numpy()
+    starts = np.asarray(beginnings(bars, time).arg_true())
+    ends = np.append(starts[1:], len(times))
+    most = (ends - starts) * (bar // timedelta.resolution) + ABSENCE // timedelta.resolution
+    return bool((times[ends - 1] - times[starts] < most).all())
 
 
 def within_reach(spell: pl.DataFrame, time: str, bar: timedelta, windows: Iterable[tuple[str, int]]) -> pl.DataFrame:
