@@ -14,6 +14,7 @@ from crypto_features.store.reach import reaching
 from feature_repo import arguments
 
 if TYPE_CHECKING:
+    from crypto_features.store.online.budget import Budget
     from crypto_features.store.online.freshness import Freshness
 
 
@@ -26,6 +27,8 @@ class OnlineFeatures(dict[str, list[Any]]):
         event_times: For each view and symbol the close of the candle that the values are from, UTC.
         ages: For each view and symbol how long ago that was.
         completeness: For each feature and symbol the lowest completeness, 0 to 1, of the bars in the value's window.
+        budgets: For each view and symbol where the time went between the close of the candle and this answer:
+            `exchange`, `transport`, `compute` and `publish`; `None` if the row was not published live.
     """
 
     def __init__(
@@ -34,12 +37,14 @@ class OnlineFeatures(dict[str, list[Any]]):
         statuses: Mapping[str, list[str]],
         event_times: Mapping[str, list[datetime | None]],
         completeness: Mapping[str, list[float | None]],
+        *,
+        budgets: "Mapping[str, list[Budget | None]]",
         now: datetime,
     ) -> None:
         super().__init__(values)
         self.statuses = dict(statuses)
         self.event_times = dict(event_times)
-        self.completeness = dict(completeness)
+        self.completeness, self.budgets = dict(completeness), dict(budgets)
         self.ages = {
             view: [None if time is None else now - time for time in times] for view, times in event_times.items()
         }
@@ -66,7 +71,7 @@ def get_online_features(
 
     Returns:
         A dict such as `{"symbol": ["BTC", "ETH"], "rsi_14": [51.2, None]}` that also carries `statuses`,
-        `event_times`, `ages` and `completeness`.
+        `event_times`, `ages`, `completeness` and `budgets`.
 
     Raises:
         UnknownNameError: if a view, feature or service does not exist, or none of the symbols does.
@@ -75,7 +80,7 @@ def get_online_features(
             another project.
         StoreUnreachableError: if the online store does not answer; the next call tries again.
     """
-    from crypto_features.store.online.answer import lowest_completeness, summary
+    from crypto_features.store.online.answer import budgets, lowest_completeness, summary
     from crypto_features.store.online.store import limited_to
 
     chosen = arguments.symbol_list(symbols)
@@ -88,7 +93,8 @@ def get_online_features(
 
     with limited_to(max_age):
         response = read(features) if passport is None else read_permitted(store, passport, features, read)
-    answer = OnlineFeatures(*summary(response, {"symbol"}), lowest_completeness(response), clock.now())
+    now, further = clock.now(), lowest_completeness(response)
+    answer = OnlineFeatures(*summary(response, {"symbol"}), further, budgets=budgets(response, now), now=now)
     if all(status == "NOT_FOUND" for column in answer.statuses.values() for status in column):
         _require_a_known(chosen, list(answer.event_times))
     return answer

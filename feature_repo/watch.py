@@ -3,9 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from crypto_features.errors import InputError
+from crypto_features.store import session
+from crypto_features.store.reach import reaching
 from feature_repo.online import OnlineFeatures, get_online_features_async
+
+if TYPE_CHECKING:
+    from crypto_features.store.online.wake import News
 
 _EVERY = timedelta(milliseconds=20)
 
@@ -29,7 +35,8 @@ async def watch_online_features(
         feature_refs: As `get_online_features`.
         max_age: As `get_online_features`.
         full_feature_names: As `get_online_features`.
-        every: How often the store is asked.
+        every: How often the store is asked at least. It is asked at once when something is published: PostgreSQL
+            notifies, Valkey tells a channel, and a SQLite file is looked at each millisecond.
 
     Raises:
         InputError: if `every` is not a duration longer than 0, and as `get_online_features`.
@@ -37,15 +44,30 @@ async def watch_online_features(
     """
     if not isinstance(every, timedelta) or every <= timedelta(0):
         raise InputError(f"every={every!r} is not a duration longer than 0; give such as timedelta(milliseconds=20).")
+    from crypto_features.store.online.wake import Wake
+
     seen: OnlineFeatures | None = None
-    while True:
-        found = await get_online_features_async(
-            symbols, feature_refs, max_age=max_age, full_feature_names=full_feature_names
-        )
-        if seen is None or not _alike(seen, found):
-            seen = found
-            yield found
-        await asyncio.sleep(every.total_seconds())
+    wake = Wake(_news)
+    try:
+        await wake.begin()
+        while True:
+            found = await get_online_features_async(
+                symbols, feature_refs, max_age=max_age, full_feature_names=full_feature_names
+            )
+            if seen is None or not _alike(seen, found):
+                seen = found
+                yield found
+            await wake.wait(every.total_seconds())
+    finally:
+        await wake.close()
+
+
+async def _news() -> "News":
+    """What the online store says of its publishes."""
+    store = await asyncio.to_thread(reaching(session.applied_store))
+    from crypto_features.store.online.unpack_frame import guarded_store
+
+    return await guarded_store(store).backend(store.config).news()
 
 
 def _alike(one: OnlineFeatures, other: OnlineFeatures) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -76,8 +77,15 @@ def keeps(rows: pl.DataFrame, interval: timedelta, now: datetime, kind: RawRows 
         now: The time at which they were fetched.
         kind: What the rows are.
     """
-    held = [*(pl.col(name).is_not_null() for name in RAW_KEY), *_rules(kind, interval, now).values()]
-    for column in (column for column in kind.columns if column.name in rows.columns):
+    held = _held(kind, tuple(rows.columns), interval) & _is_over(kind, interval, now)
+    return bool(rows.select(held.fill_null(value=False).all()).item())
+
+
+@lru_cache(maxsize=64)
+def _held(kind: RawRows, names: tuple[str, ...], interval: timedelta) -> pl.Expr:
+    """Whether a row keeps the rules that need no clock; it takes longer to say than to decide for a few rows."""
+    held = [*(pl.col(name).is_not_null() for name in RAW_KEY), *_rules(kind, interval).values()]
+    for column in (column for column in kind.columns if column.name in names):
         value = pl.col(column.name)
         bounds = [value > column.above] if column.above is not None else []
         bounds += [value >= column.least] if column.least is not None else []
@@ -85,12 +93,15 @@ def keeps(rows: pl.DataFrame, interval: timedelta, now: datetime, kind: RawRows 
         bounds += [value.is_finite()] if column.dtype == pl.Float64 else []
         is_right = pl.all_horizontal(value.is_not_null(), *bounds)
         held.append(value.is_null() | is_right if column.nullable else is_right)
-    return bool(rows.select(pl.all_horizontal(held).fill_null(value=False).all()).item())
+    return pl.all_horizontal(held)
 
 
-def _rules(kind: RawRows, interval: timedelta, now: datetime) -> dict[str, pl.Expr]:
-    length, step = kind.length_of(interval), kind.step_of(interval)
-    rules = {**kind.rules, "is_over": pl.col("open_time") + length <= now}
+def _is_over(kind: RawRows, interval: timedelta, now: datetime) -> pl.Expr:
+    return pl.col("open_time") + kind.length_of(interval) <= now
+
+
+def _rules(kind: RawRows, interval: timedelta) -> dict[str, pl.Expr]:
+    rules, step = {**kind.rules}, kind.step_of(interval)
     if kind.on_grid:
         rules["on_grid"] = pl.col("open_time").to_physical() % (step // timedelta(microseconds=1)) == 0
     return rules
@@ -111,7 +122,8 @@ def _contract(kind: RawRows, names: Collection[str], interval: timedelta, now: d
             "symbol": dy.String(primary_key=not unique),
             "open_time": dy.Datetime(primary_key=not unique, time_unit="us", time_zone="UTC"),
             **{column.name: _bounded(column) for column in kind.columns if column.name in names},
-            **{name: dy.rule()(_always(rule)) for name, rule in _rules(kind, interval, now).items()},
+            **{name: dy.rule()(_always(rule)) for name, rule in _rules(kind, interval).items()},
+            "is_over": dy.rule()(_always(_is_over(kind, interval, now))),
         },
     )
 

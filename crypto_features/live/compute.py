@@ -8,8 +8,8 @@ import polars as pl
 
 from crypto_features.compute.resample import resample
 from crypto_features.errors import CryptoFeaturesError, InputError, PermanentError
-from crypto_features.live.kept import MARGIN, followed, kept, reaches
-from crypto_features.live.tail import Load, Tail
+from crypto_features.live.kept import MARGIN, followed, kept, near, reaches, rows_enough
+from crypto_features.live.tail import Enough, Load, Tail
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.dtypes import TIME
@@ -83,7 +83,8 @@ class Following:
         self.tables, self.troubles = followed(catalog, absent), dict[str, str]()
         self._raw, self._symbols, self._terms, self._load = catalog.raw.name, frozenset(symbols), terms, load
         self._hold, self._newest = hold, terms.now
-        self._tail = Tail(kept(self.tables, terms.interval, terms.wait), load, terms.now)
+        keep = kept(self.tables, terms.interval, terms.wait)
+        self._tail = Tail(keep, near(self.tables, terms.interval), load, terms.now)
         self._others = {table.name: others(table) for table in self.tables}
         self._checked = {table.name: terms.now for table in self.tables if isinstance(table, Bars)}
         self._models: dict[tuple[str, str], pl.DataFrame] = {}
@@ -93,7 +94,7 @@ class Following:
     @property
     def newest(self) -> dict[str, datetime]:
         """By symbol the open time of its newest candle."""
-        return self._tail.newest(self._raw)
+        return dict(self._tail.newest(self._raw))
 
     @property
     def due(self) -> datetime:
@@ -160,7 +161,7 @@ class Following:
         interval, length, wait = self._terms.interval, bars.bar(self._terms.interval), self._terms.wait
         if now >= self._over(bars, self._checked[bars.name]):
             change, self._checked[bars.name] = Change(now - wait - length, self._symbols) | change, now
-        if change is None:
+        if change is None or _open(change.since - interval, length) + length > now:  # the first bar is under way.
             return pl.DataFrame()
         candles = self._tail.read(self._raw, _open(change.since - interval, length), change.symbols)
         return self._tail.put(bars.name, resample(candles, interval, length, as_of=now, wait=wait), now)
@@ -192,9 +193,12 @@ class Following:
         """The rows whose bars close from the change on."""
         interval, least = self._terms.interval, self._terms.min_completeness
         start, months = change.since - group.bar(interval), months_between(change.since - timedelta.resolution, now)
-        wanted = None if compared is None else change.symbols | compared
+        wanted, first = None if compared is None else change.symbols | compared, start - group.bar(interval)
+        decisive, bars = rows_enough(group), group.inputs[0]
+        enough = None if decisive is None else Enough(first - bars.lookback, decisive + 1)
         inputs = {
-            name: self._tail.read(name, start - reach, wanted) for name, reach in reaches(group, interval).items()
+            name: self._tail.read(name, start - reach, wanted, enough if name == bars.table.name else None)
+            for name, reach in reaches(group, interval).items()
         }
         inputs |= {
             source.table.name: self._fitted(source.table.name, months, source.reach(interval))
@@ -202,18 +206,20 @@ class Following:
             if isinstance(source.table, FittedModel)
         }
         # Polars computes a frame of a single row with other last bits: of expressions one bar more is computed.
-        spans = [(start - group.bar(interval), now)] if group.function is None else [*map(month_span, months)]
+        spans = [(first, now)] if group.function is None else [*map(month_span, months)]
         rows = pl.concat(
-            compute_span(group, inputs, first, min(end, now), interval=interval, min_completeness=least)
-            for first, end in spans
+            compute_span(group, inputs, begin, min(end, now), interval=interval, min_completeness=least)
+            for begin, end in spans
         )
         return rows.filter(pl.col(KEYS[1]) > start, pl.col("symbol").is_in(list(change.symbols)))
 
     def _newest_rows(self, group: FeatureGroup, changed: pl.DataFrame, now: datetime) -> pl.DataFrame:
         newest = self._tail.newest(group.name)
-        times = pl.DataFrame({"symbol": [*newest], KEYS[1]: [*newest.values()]}, {"symbol": pl.String, KEYS[1]: TIME})
-        created = pl.when("again").then(pl.lit(now, TIME)).otherwise(KEYS[1])
-        return changed.join(times, on=KEYS, how="semi").with_columns(created.alias(CREATED)).drop("again")
+        are_newest = [newest[symbol] == time for symbol, time in changed.select(KEYS).iter_rows()]
+        rows = changed if all(are_newest) else changed.filter(are_newest)
+        again = rows["again"].any()
+        created = pl.when("again").then(pl.lit(now, TIME)).otherwise(KEYS[1]) if again else pl.col(KEYS[1])
+        return rows.with_columns(created.alias(CREATED)).drop("again")
 
     def _late(self, members: frozenset[str]) -> bool:
         """Whether one of them lacks the newest candle; one that was silent for longer than bars wait is not late."""

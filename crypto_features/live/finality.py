@@ -41,6 +41,7 @@ class Final(NamedTuple):
         trades: Number of trades, if it tells it.
         taker_buy_volume: Volume bought by orders that met a waiting one, if it tells it.
         corrects: Whether it contradicts the same candle that was final before.
+        sent: The exchange's own time of the message that told it, UTC, if it tells one.
     """
 
     symbol: str
@@ -52,6 +53,7 @@ class Final(NamedTuple):
     trades: int | None = None
     taker_buy_volume: float | None = None
     corrects: bool = False
+    sent: datetime | None = None
 
 
 @dataclass
@@ -189,4 +191,4 @@ class Finality:
     def _settle(self, market: _Market, told: Told, how: How, at: datetime) -> Final:
         market.settle(number(told.open_time, self._interval), told.prices)
         further = told.quote_volume, told.trades, told.taker_buy_volume
-        return Final(told.symbol, told.open_time, told.prices, how, at, *further)
+        return Final(told.symbol, told.open_time, told.prices, how, at, *further, sent=told.sent)

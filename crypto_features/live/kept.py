@@ -69,3 +69,32 @@ def kept(tables: Iterable[Table], interval: timedelta, wait: timedelta) -> dict[
         for name, reach in reaches(table, interval).items():
             found[name] = max(reach + MARGIN + wait, found.get(name, timedelta(0)))
     return found
+
+
+def near(tables: Iterable[Table], interval: timedelta) -> dict[str, timedelta]:
+    """By table, how far before the newest candle goes what is read of it at every candle, unless bars are missing.
+
+    Args:
+        tables: What is computed.
+        interval: Length of a base candle.
+    """
+    chosen = [*tables]
+    found = {table.name: MARGIN + 2 * table.bar(interval) for table in chosen}
+    for table in (table for table in chosen if table.bar(interval) <= interval):
+        rows, bars = rows_enough(table), table.inputs[0]
+        for name, reach in reaches(table, interval).items():
+            usual = reach if rows is None or name != bars.table.name else bars.lookback + (rows + 4) * interval
+            found[name] = max(min(reach, usual) + MARGIN, found.get(name, MARGIN))
+    return found
+
+
+def rows_enough(table: Table) -> int | None:
+    """How many rows of its bars decide a row beside what its lookback covers; `None` if it reads them in two ways.
+
+    Args:
+        table: What is computed; a function's rows depend on the whole of what it is given, `None`.
+    """
+    first, *others = table.inputs
+    if not isinstance(table, FeatureGroup) or table.function is not None:
+        return None
+    return None if any(other.table.name == first.table.name for other in others) else first.window

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,11 +19,14 @@ from crypto_features.live.finality import LATE, Final, Finality
 from crypto_features.live.repair import Repair, Rest
 from crypto_features.live.stream import DisconnectedError, Message, Transport
 from crypto_features.live.told import Read
+from crypto_features.store.online.budget import Heard
 
 HOLD = timedelta(seconds=5)
 """How long a final candle waits for one before it that REST is asked for."""
 _LOOK = 1.0
 """Seconds between two looks for what is missing while something is; ten times as many while nothing is."""
+_GATHER, _GATHERS = 0.002, 10
+"""Seconds without another final candle after which a step begins, and how often it is put off at most."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a lost connection is made again: doubled while nothing comes."""
 
@@ -37,7 +41,7 @@ class Edges:
         symbols: By the exchange's name of a market, our symbol.
         rest: The exchange's REST.
         append: Keeps entries in the journal, and returns when they are safe.
-        publish: Publishes a view's rows.
+        publish: Publishes a view's rows, with when each symbol's newest candle was heard of.
         now: The time, UTC.
         note: Tells a person what happened.
     """
@@ -47,7 +51,7 @@ class Edges:
     symbols: Mapping[str, str]
     rest: Rest
     append: Callable[[Sequence[Entry]], None]
-    publish: Callable[[str, pl.DataFrame], None]
+    publish: Callable[[str, pl.DataFrame, Mapping[str, Heard]], None]
     now: Callable[[], datetime]
     note: Callable[[str], None]
 
@@ -79,12 +83,14 @@ class Live:
         self._unpublished: dict[str, pl.DataFrame] = {}
         self._told: dict[str, str] = {}
         """What was reported to a person as wrong, by table or symbol."""
+        self._heard: dict[str, Heard] = {}
         self._begin()
         self._finals: list[Final] = []
         self._agreed: list[tuple[str, datetime]] = []
-        self._pending = frame([])
+        self._nothing = self._pending = frame([])
         """Candles that are in the journal and not computed yet."""
         self._wake, self._look = asyncio.Event(), asyncio.Event()
+        self._disk = ThreadPoolExecutor(1, "journal")
 
     def catch_up(self, candles: pl.DataFrame) -> None:
         """Compute and publish what the stored tables lack, with candles that are in the journal only."""
@@ -164,49 +170,79 @@ class Live:
             waits = [self.following.due, *(known + HOLD for known in self._pending["known_at"])]
             seconds = (min(waits) - self.edges.now()).total_seconds()
             await _woken(self._wake, _LOOK if self._unpublished else min(max(seconds, 0.0), _LONGEST_PAUSE))
+            await self._gathered()
             self.advance()
+
+    async def _gathered(self) -> None:
+        """Wait, briefly, while candles of other symbols keep coming: a step costs nearly as much for one as for all."""
+        for _ in range(_GATHERS):
+            came = len(self._finals)
+            if not came or len({final.symbol for final in self._finals}) >= len(self.edges.symbols):
+                return
+            await asyncio.sleep(_GATHER)
+            if len(self._finals) == came:
+                return
 
     def advance(self) -> None:
         """Journal what became final, and compute and publish what follows from it and from the time."""
         now = self.edges.now()
-        self._pending = pl.concat([self._pending, self._kept(now)])
+        candles, saving = self._kept(now)
+        self._pending = pl.concat([self._pending, candles])
         waits = [
             now < known + HOLD and self._finality.waits(symbol, time)
             for symbol, time, known in self._pending.select("symbol", "open_time", "known_at").iter_rows()
         ]
-        ready, self._pending = self._pending.filter([not one for one in waits]), self._pending.filter(waits)
-        # Of a candle that was corrected meanwhile only the last version counts.
-        ready = ready.unique(["symbol", "open_time"], keep="last", maintain_order=True)
-        self._publish(self.following.step(ready.drop("known_at"), now))
+        ready, self._pending = self._pending, self._nothing
+        if any(waits):
+            ready, self._pending = ready.filter([not one for one in waits]), ready.filter(waits)
+        if ready.height > 1:  # of a candle that was corrected meanwhile only the last version counts.
+            ready = ready.unique(["symbol", "open_time"], keep="last", maintain_order=True)
+        try:
+            rows = self.following.step(ready.drop("known_at"), now)
+        finally:
+            saving.result()  # nothing is published before it is in the journal.
+        self._publish(rows)
         troubles = {**self.following.troubles, **self._repair.troubles}
         for name in sorted(name for name, why in troubles.items() if self._told.get(name) != why):
             self.edges.note(f"{name}: {troubles[name]}")
         self._told = troubles
 
-    def _kept(self, now: datetime) -> pl.DataFrame:
-        """The final candles that keep the contract, once they are in the journal."""
+    def _kept(self, now: datetime) -> tuple[pl.DataFrame, Future[None]]:
+        """The final candles that keep the contract, and when they are in the journal."""
         told = {(final.symbol, final.open_time): final for final in self._finals}
         entries = [Entry(symbol, time, now, "agreed", {}) for symbol, time in self._agreed]
         self._finals, self._agreed = [], []
         if not told:
-            self.edges.append(entries)
-            return frame([])
-        candles = frame(_entry(final, now) for final in told.values())
+            return self._nothing, self._saved(entries)
+        for final in told.values():
+            self._heard[final.symbol] = Heard(final.open_time + self.interval, final.sent, final.at)
+        noted = {key: _entry(final, now) for key, final in told.items()}
+        candles = frame(noted.values())
         over = max([now, *(time + self.interval for _, time in told)])  # the local clock may be slow.
         good = validate(candles.drop("known_at"), self.interval, over)[0].select("symbol", "open_time")
-        kept = [told[key] for key in good.iter_rows()]
-        self.edges.append([*entries, *(_entry(final, now) for final in kept)])
-        self.counts.update(final.how for final in kept)
-        self.counts.update(corrected=sum(final.corrects for final in kept), rejected=len(told) - len(kept))
-        return candles.join(good, on=["symbol", "open_time"], how="semi", maintain_order="left")
+        kept = [*good.iter_rows()]
+        saving = self._saved([*entries, *map(noted.__getitem__, kept)])
+        self.counts.update(told[key].how for key in kept)
+        self.counts.update(corrected=sum(told[key].corrects for key in kept), rejected=len(told) - len(kept))
+        if len(kept) < len(told):
+            candles = candles.join(good, on=["symbol", "open_time"], how="semi", maintain_order="left")
+        return candles, saving
+
+    def _saved(self, entries: list[Entry]) -> Future[None]:
+        """Append to the journal, beside what is computed meanwhile: the disk takes as long as the processor."""
+        if entries:
+            return self._disk.submit(self.edges.append, entries)
+        saved = Future[None]()
+        saved.set_result(None)
+        return saved
 
     def _publish(self, rows: Mapping[str, pl.DataFrame]) -> None:
         """Publish, together with what could not be published before: of each symbol its newest row."""
         for view in {**self._unpublished, **rows}:
             parts = [part[view] for part in (self._unpublished, rows) if view in part]
-            newest = pl.concat(parts).unique("symbol", keep="last", maintain_order=True)
+            newest = parts[0] if len(parts) == 1 else _last_of_each(parts)
             try:
-                self.edges.publish(view, newest)
+                self.edges.publish(view, newest, self._heard)
             except TransientError as error:
                 if view not in self._unpublished:
                     self.edges.note(f"{view} is not published yet: {error}")
@@ -219,6 +255,10 @@ def _entry(final: Final, now: datetime) -> Entry:
     further = final.quote_volume, final.trades, final.taker_buy_volume
     told = zip(VALUES, (*final.prices, *further), strict=True)
     return Entry(final.symbol, final.open_time, now, final.how, {n: v for n, v in told if v is not None})
+
+
+def _last_of_each(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(parts).unique("symbol", keep="last", maintain_order=True)
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> None:

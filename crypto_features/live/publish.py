@@ -1,10 +1,18 @@
 """Live rows to the online store: the newest of each symbol, a view in one transaction, fenced."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import polars as pl
 
+from crypto_features import clock
 from crypto_features.store import registered, session
+from crypto_features.store.online.budget import Heard
+from crypto_features.store.online.budget import packed as packed_times
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.unpack_frame import guarded_store
+
+_NONE: Mapping[str, Heard] = MappingProxyType({})
 
 
 class OnlinePublisher:
@@ -20,8 +28,13 @@ class OnlinePublisher:
         self._fence = self._online.backend(self._store.config).claim(f"live/{self._store.project}")
         self._views = {view.name: view for view in registered.all_views(self._store)}
 
-    def __call__(self, view: str, rows: pl.DataFrame) -> None:
+    def __call__(self, view: str, rows: pl.DataFrame, heard: Mapping[str, Heard] = _NONE) -> None:
         """Publish rows: keys, `completeness`, features and `created_timestamp`.
+
+        Args:
+            view: Name of the view.
+            rows: Its rows.
+            heard: By symbol when its newest candle was heard of, for the rows of that close.
 
         Raises:
             FencedError: if a later publisher was begun.
@@ -29,5 +42,10 @@ class OnlinePublisher:
             StoreUnreachableError: if the online store does not answer.
         """
         declared = self._views.get(view) or registered.view_named(self._store, view)
-        packed = packed_rows(rows, declared, self._store.config.entity_key_serialization_version)
+        version, begun = self._store.config.entity_key_serialization_version, clock.now()
+        times = [
+            packed_times(heard[symbol], begun) if symbol in heard and heard[symbol].close == close else None
+            for symbol, close in rows.select("symbol", "event_timestamp").iter_rows()
+        ]
+        packed = packed_rows(rows, declared, version, times)
         self._online.write_rows(self._store.config, declared, packed, self._fence)

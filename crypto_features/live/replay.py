@@ -116,7 +116,7 @@ def replay(catalog: Catalog, market: Stored, seed: int) -> Replayed:
         symbols={symbol: symbol for symbol in market.symbols},
         rest=exchange.rest,
         append=found.entries.extend,
-        publish=lambda view, rows: found.rows.setdefault(view, []).append(rows),
+        publish=lambda view, rows, _heard: found.rows.setdefault(view, []).append(rows),
         now=exchange.now,
         note=lambda _: None,
     )

@@ -1,7 +1,8 @@
 """The newest rows of every table, as far back as what is computed from them reads."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import polars as pl
 
@@ -13,35 +14,63 @@ month; without columns if there are none."""
 _STAMPS = ("created_timestamp", "known_at")
 _WAS = "\nwas"
 """Ends the name of a column that holds what was there before: no column of a user ends so."""
+_ROOM = timedelta(days=1)
+"""How much the younger part of a table grows before its older rows are put away."""
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Enough(NamedTuple):
+    """How many rows of a symbol, before a time, make its older ones needless."""
+
+    before: datetime
+    rows: int
 
 
 class Tail:
-    """The newest rows of some tables.
+    """The newest rows of some tables, each in two parts, since most steps read and change the younger one alone.
 
     Args:
         keep: By table, how far back.
+        near: By table, how far back its younger part goes at least; by default as far as is kept.
         load: Reads published rows.
         now: The time, UTC.
     """
 
-    def __init__(self, keep: Mapping[str, timedelta], load: Load, now: datetime) -> None:
-        self._keep, self._rows = keep, dict[str, pl.DataFrame]()
+    def __init__(self, keep: Mapping[str, timedelta], near: Mapping[str, timedelta], load: Load, now: datetime) -> None:
+        self._keep, self._near = keep, near
+        self._rows, self._old = dict[str, pl.DataFrame](), dict[str, pl.DataFrame]()
+        self._since: dict[str, datetime] = {}
+        self._newest: dict[str, dict[str, datetime]] = {}
         for name, reach in keep.items():
             rows = load(name, months_between(now - reach, now + timedelta.resolution)).drop(_STAMPS, strict=False)
-            self._rows[name] = rows.filter(pl.col(_time(rows)) >= now - reach) if rows.width else rows
+            if rows.width:
+                rows = rows.filter(pl.col(_time(rows)) >= now - reach)
+                newest = rows.group_by("symbol").agg(pl.col(_time(rows)).max()).sort("symbol")
+                self._newest[name] = dict(newest.iter_rows())
+            self._rows[name], self._old[name] = rows, rows.clear()
+            self._put_away(name, now)
 
     def newest(self, table: str) -> dict[str, datetime]:
         """By symbol the time of its newest row."""
-        rows = self._rows[table]
-        if rows.is_empty():
-            return {}
-        return dict(rows.group_by("symbol").agg(pl.col(_time(rows)).max()).sort("symbol").iter_rows())
+        return self._newest.get(table, {})
 
-    def read(self, table: str, since: datetime, symbols: Collection[str] | None = None) -> pl.DataFrame:
-        """The rows from a time on, of some symbols or of all."""
+    def read(
+        self, table: str, since: datetime, symbols: Collection[str] | None = None, enough: Enough | None = None
+    ) -> pl.DataFrame:
+        """The rows from a time on, of some symbols or of all; of one that has enough of them not the oldest."""
         rows = self._rows[table]
-        recent = rows.filter(pl.col(_time(rows)) >= since) if rows.width else rows
-        return recent if symbols is None or not rows.width else recent.filter(pl.col("symbol").is_in(list(symbols)))
+        if not rows.width:
+            return rows
+        time = _time(rows)
+        wanted = [pl.col(time) >= since, *([] if symbols is None else [pl.col("symbol").is_in([*symbols])])]
+        recent = rows.filter(wanted)
+        if since >= self._since[table]:
+            return recent
+        old = self._old[table].filter(wanted)
+        if enough is not None and old.height:
+            counts = recent.filter(pl.col(time) < enough.before).group_by("symbol").len()
+            old = old.filter(~pl.col("symbol").is_in(counts.filter(pl.col("len") >= enough.rows)["symbol"].to_list()))
+        return pl.concat([old, recent]) if old.height else recent
 
     def put(self, table: str, rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
         """Keep rows in place of those of the same symbol and time.
@@ -49,27 +78,57 @@ class Tail:
         Returns:
             Those that are new or others than before, with a column `again`: whether there was such a row.
         """
+        if not rows.width:
+            return rows
+        time, newest = _time(rows), self._newest.setdefault(table, {})
+        if self._rows[table].width:
+            rows = rows.select(self._rows[table].columns)
+        else:
+            self._rows[table] = self._old[table] = rows.clear()
+        told = [*rows.select("symbol", time).iter_rows()]
+        if all(at > newest.get(symbol, _EVER) for symbol, at in told):
+            changed = rows.with_columns(again=pl.lit(value=False))
+        else:
+            changed = self._compared(table, rows, min(at for _, at in told))
+            told = [*changed.select("symbol", time).iter_rows()]
+        if not told:
+            return changed
         before = self._rows[table]
-        if not before.width:
-            self._rows[table] = rows
-            return rows.with_columns(again=pl.lit(value=False))
-        time, names = _time(rows), before.columns
-        rows = rows.select(names)
-        first = rows[time].min()
-        near = before.filter(pl.col(time) >= first) if first is not None else before.clear()
+        if changed["again"].any():
+            before = before.join(changed, on=["symbol", time], how="anti", maintain_order="left")
+        self._rows[table] = pl.concat([before, changed.drop("again")], rechunk=True)
+        for symbol, at in told:
+            newest[symbol] = max(at, newest.get(symbol, at))
+        if now - self._since[table] > self._reach(table) + _ROOM:
+            self._put_away(table, now)
+        return changed
+
+    def _compared(self, table: str, rows: pl.DataFrame, first: datetime) -> pl.DataFrame:
+        """The rows that are new or others than those that are kept."""
+        time, names = _time(rows), rows.columns
         keys = ["symbol", time]
+        if first < self._since[table]:
+            self._rows[table] = pl.concat([self._old[table], self._rows[table]])
+            self._old[table], self._since[table] = rows.clear(), _EVER
+        near = self._rows[table].filter(pl.col(time) >= first)
         joined = rows.join(
             near.with_columns(again=pl.lit(value=True)), on=keys, how="left", suffix=_WAS, maintain_order="left"
         )
         alike = [pl.col(name).eq_missing(pl.col(f"{name}{_WAS}")) for name in names if name not in keys]
         same = pl.all_horizontal(pl.col("again").is_not_null(), *alike)
-        changed = joined.filter(~same).select(*names, pl.col("again").fill_null(value=False))
-        if changed.height:
-            kept = before.filter(pl.col(time) >= now - self._keep[table])
-            if changed["again"].any():
-                kept = kept.join(changed, on=keys, how="anti", maintain_order="left")
-            self._rows[table] = pl.concat([kept, changed.select(names)], rechunk=True)
-        return changed
+        return joined.filter(~same).select(*names, pl.col("again").fill_null(value=False))
+
+    def _put_away(self, table: str, now: datetime) -> None:
+        """Move what is older than the younger part goes back to the older part, and drop what is older than is kept."""
+        both = pl.concat([self._old[table], self._rows[table]])
+        self._since[table] = since = now - self._reach(table)
+        if both.width:
+            time = pl.col(_time(both))
+            self._old[table] = both.filter(time < since, time >= now - self._keep[table])
+            self._rows[table] = both.filter(time >= since)
+
+    def _reach(self, table: str) -> timedelta:
+        return min(self._near.get(table, self._keep[table]), self._keep[table])
 
 
 def _time(rows: pl.DataFrame) -> str:

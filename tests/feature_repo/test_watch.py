@@ -11,7 +11,8 @@ from crypto_features.errors import InputError
 from crypto_features.live.publish import OnlinePublisher
 from crypto_features.shipped import trading_signals
 from crypto_features.store import FeastResource
-from feature_repo import OnlineFeatures, watch_online_features
+from crypto_features.store.online.budget import Budget, Heard
+from feature_repo import OnlineFeatures, get_online_features, watch_online_features
 
 from .conftest import NOW, rows
 
@@ -50,6 +51,46 @@ def test_each_change_is_told_once_the_newest_first_and_expiry_too(
     assert [one["target_price"][0] for one in found[1:]] == [2.0, 3.0, None]
     assert [one.statuses["target_price"][0] for one in found] == ["PRESENT"] * 3 + ["EXPIRED"]
     assert found[1].ages["trading_signals"] == [timedelta(minutes=30)]
+
+
+def test_a_publish_is_told_at_once_and_not_when_the_store_would_be_asked_again(
+    own: FeastResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = OnlinePublisher()
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", (NOW + HOUR).isoformat())
+
+    async def watched() -> list[object]:
+        async with aclosing(watch_online_features(["BTC"], REFS, every=timedelta(hours=1))) as told:
+            await anext(told)
+            found = list[object]()
+            for number in (1.0, 2.0):
+                await asyncio.to_thread(publish, "trading_signals", newer(number))
+                found.append((await anext(told))["target_price"])
+        return found
+
+    assert asyncio.run(asyncio.wait_for(watched(), 60)) == [[1.0], [2.0]]
+
+
+def test_an_answer_says_where_the_time_went_of_rows_that_were_published_live(
+    own: FeastResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, close = OnlinePublisher(), NOW.replace(minute=0) + HOUR
+    second = timedelta(seconds=1)
+    before = get_online_features(["BTC"], REFS)
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", (close + 3 * second).isoformat())
+    heard = {"BTC": Heard(close, close + second, close + 1.5 * second), "ETH": Heard(close - HOUR, None, close)}
+    publish("trading_signals", newer(1.0), heard)
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", (close + 3.25 * second).isoformat())
+    told = get_online_features(["BTC", "ETH"], [*REFS, "price_features:rsi_14"])
+    assert told.budgets == {
+        "trading_signals": [Budget(second, 0.5 * second, 1.5 * second, 0.25 * second), None],
+        "price_features": [None, None],
+    }
+    assert before.budgets == {"trading_signals": [None]}
+    silent = {"BTC": Heard(close, None, close + 2 * second)}
+    publish("trading_signals", newer(2.0), silent)
+    told = get_online_features(["BTC"], REFS)
+    assert told.budgets["trading_signals"] == [Budget(None, 2 * second, 1.25 * second, 0 * second)]
 
 
 @pytest.mark.parametrize("every", [timedelta(0), 0.02, None])

@@ -90,7 +90,7 @@ def test_what_cannot_be_computed_is_told_once_and_the_rest_goes_on() -> None:
     exchange = SimulatedExchange(candles(), BEGIN, MINUTE, 1)
     symbols = {symbol: symbol for symbol in SYMBOLS}
     views = list[str]()
-    append, publish = (lambda _: None), (lambda view, _: views.append(view))
+    append, publish = (lambda _: None), (lambda view, *_: views.append(view))
     edges = Edges(exchange, binance, symbols, exchange.rest, append, publish, lambda: END, told.append)
 
     async def lived() -> None:

@@ -12,6 +12,7 @@ from feast.type_map import feast_value_type_to_python_type
 from feast.value_type import ValueType
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from crypto_features.store.online.budget import Budget, budget
 from crypto_features.store.online.guard import Status, time_of
 
 _PROTO_STATUS = {
@@ -43,6 +44,7 @@ class ViewAnswer:
         events: For each entity the event time of its row in microseconds, also if it is withheld.
         completeness: For each feature and entity the lowest completeness of the bars in the value's window; `None`
             where the row is withheld for another reason, or carries none.
+        heard: For each entity what `budget.packed` gave of its row, if that was published live.
     """
 
     view: str
@@ -52,6 +54,7 @@ class ViewAnswer:
     statuses: Sequence[Status]
     events: Sequence[int | None]
     completeness: Sequence[Sequence[float | None]]
+    heard: Sequence[bytes | None] = ()
 
     def statuses_of(self, column: Sequence[Any]) -> list[Status]:
         """The status of each value of a column."""
@@ -186,6 +189,17 @@ def lowest_completeness(response: GuardedResponse | FeastResponse) -> dict[str, 
         name: list(shares)
         for answer in response.answers
         for name, shares in zip(answer.names, answer.completeness, strict=True)
+    }
+
+
+def budgets(response: GuardedResponse | FeastResponse, now: datetime) -> dict[str, list[Budget | None]]:
+    """For each view and entity where the time went until this answer, of a row that was published live."""
+    return {
+        answer.view: [
+            None if event is None or heard is None else budget(event, heard, now)
+            for event, heard in zip(answer.events, answer.heard or [None] * len(answer.events), strict=True)
+        ]
+        for answer in response.answers
     }
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from crypto_features.store.online.wake import News
+
 
 class StoredRow(NamedTuple):
     """A packed row of one entity with its two stamps in microseconds since 1970 UTC; no creation time is 0."""
@@ -72,6 +74,9 @@ class Backend(Protocol):
 
     def switch_on(self, name: str) -> None:
         """Forget that note."""
+
+    async def news(self) -> News:
+        """Listen, in the event loop that runs, to what is published from now on, by whichever process."""
 
     def close(self) -> None:
         """Give connections back."""

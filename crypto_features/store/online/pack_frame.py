@@ -1,5 +1,6 @@
 """Packs the rows of a Polars frame for the online store, without a protobuf a value."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ from feast.value_type import ValueType
 from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import utc
 from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.budget import FIELD
 from crypto_features.store.online.packing import kind_of, packer
 from crypto_features.store.online.request import entity_keys
 from crypto_features.store.tags import carried
@@ -29,8 +31,17 @@ VALUES = {**_SCALARS, **{ValueType[f"{kind.name}_LIST"]: pl.List(dtype) for kind
 """The column type of each value type that a table may have."""
 
 
-def packed_rows(frame: pl.DataFrame, view: FeatureView, version: int) -> list[StoredRow]:
-    """One packed row for each row of a frame: join keys, features, what else the view's rows carry, and its times."""
+def packed_rows(
+    frame: pl.DataFrame, view: FeatureView, version: int, heard: Sequence[bytes | None] | None = None
+) -> list[StoredRow]:
+    """One packed row for each row of a frame: join keys, features, what else the view's rows carry, and its times.
+
+    Args:
+        frame: The rows.
+        view: Whose they are.
+        version: Of the serialization of entity keys.
+        heard: What `budget.packed` gives of each row, of a live publish.
+    """
     fields = {field.name: field.dtype.to_value_type() for field in view.features}
     kinds = tuple(kind_of(value_type.name) for value_type in fields.values())
     columns = [
@@ -38,7 +49,10 @@ def packed_rows(frame: pl.DataFrame, view: FeatureView, version: int) -> list[St
     ]
     shares = carried(view)
     columns += [frame[name].cast(pl.Float64).to_list() for name in shares]
-    pack = packer((*fields, *shares), (*kinds, *["double_val"] * len(shares)))
+    names, kinds = (*fields, *shares), (*kinds, *["double_val"] * len(shares))
+    if heard is not None:
+        names, kinds, columns = (*names, FIELD), (*kinds, "value"), [*columns, [*heard]]
+    pack = packer(names, kinds)
     rows = zip(*columns, strict=True) if columns else iter([()] * frame.height)
     entities = {
         column.name: frame[column.name].to_list() if column.name in frame.columns else [""] * frame.height

@@ -38,6 +38,7 @@ CREATE OR REPLACE FUNCTION __note_version() RETURNS trigger LANGUAGE plpgsql SET
 BEGIN
     INSERT INTO __versions VALUES (TG_TABLE_NAME, gen_random_uuid())
     ON CONFLICT (name) DO UPDATE SET version = excluded.version;
+    PERFORM pg_notify('crypto_features_published', TG_TABLE_NAME);
     RETURN NULL;
 END $$
 """
@@ -89,6 +90,20 @@ _REFUSED = re.compile(
 
 
 T = TypeVar("T")
+
+
+class PostgresNews:
+    """News by LISTEN, on a connection of its own: a publish notifies when it commits."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._connection = connection
+
+    async def wait(self, seconds: float) -> None:
+        async for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+            pass
+
+    async def close(self) -> None:
+        await self._connection.close()
 
 
 class PostgresBackend:
@@ -200,6 +215,11 @@ class PostgresBackend:
     def switch_on(self, name: str) -> None:
         with suppress(psycopg.errors.UndefinedTable):
             self._run(lambda connection: connection.execute("DELETE FROM __switches WHERE name = %s", [name]))
+
+    async def news(self) -> PostgresNews:
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=_SECONDS)
+        await connection.execute("LISTEN crypto_features_published")
+        return PostgresNews(connection)
 
     def close(self) -> None:
         pool = self._pools.pop(os.getpid(), None)

@@ -11,6 +11,7 @@ from feast.types import FeastType
 from crypto_features.store import feast_private
 from crypto_features.store.online.answer import ViewAnswer
 from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.budget import FIELD
 from crypto_features.store.online.guard import Status
 from crypto_features.store.online.packing import kind_of, unpack_columns
 from crypto_features.store.tags import least, lowest_columns
@@ -56,8 +57,8 @@ def answered(
     payloads = [
         row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)
     ]
-    wanted = [*zip(requested, kinds, strict=True), *((name, "double_val") for name in shares)]
-    columns = unpack_columns(payloads, wanted)
+    wanted = [*zip(requested, kinds, strict=True), *((name, "double_val") for name in shares), (FIELD, "value")]
+    *columns, heard = unpack_columns(payloads, wanted)
     share = dict(zip(shares, columns[len(requested) :], strict=True))
     columns = columns[: len(requested)]
     for row, own in enumerate(share.get(COMPLETENESS, ())):
@@ -71,7 +72,7 @@ def answered(
     _count(view.name, columns)
     events = [row[1] if row else None for row in rows]
     shown = [share[name] if name else [None] * len(rows) for name in worst]
-    return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events, shown)
+    return ViewAnswer(view.projection.name_to_use(), names, kinds, columns, statuses, events, shown, heard)
 
 
 @lru_cache(maxsize=256)

@@ -4,10 +4,12 @@ import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 import redis
+import redis.asyncio
 
 from crypto_features.store.errors import DamagedRowError, FencedError, StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.address import no_address
@@ -22,10 +24,13 @@ _LAYOUT = "crypto_features:1"
 """Stands before the name of each hash of rows; another layout of rows has another number."""
 _SWITCHES = "crypto_features:switches"
 _WRITERS = "crypto_features:writers"
+_NEWS = "crypto_features:published"
+"""The channel that tells the name of a hash whose rows changed."""
 _SECONDS = 5
 
 # A script runs alone on the server, so nobody sees half a publish, and its arguments have all arrived before it starts.
-# Stamps are microseconds and stay below 2^53, where Lua's numbers are exact.
+# Stamps are microseconds and stay below 2^53, where Lua's numbers are exact. Who may not use the channel publishes all
+# the same: watchers look from time to time.
 _PUBLISH = """
 if ARGV[2] ~= '' and redis.call('HGET', KEYS[2], ARGV[2]) ~= ARGV[3] then return 0 end
 for i = 4, #ARGV, 2 do
@@ -39,6 +44,7 @@ for i = 4, #ARGV, 2 do
   if newer then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end
 redis.call('HSET', KEYS[1], '', ARGV[1])
+redis.pcall('PUBLISH', KEYS[3], KEYS[1])
 return 1
 """
 
@@ -53,7 +59,10 @@ for _, key in ipairs(redis.call('HKEYS', KEYS[1])) do
     end
   end
 end
-if withdrawn > 0 then redis.call('HSET', KEYS[1], '', ARGV[1]) end
+if withdrawn > 0 then
+  redis.call('HSET', KEYS[1], '', ARGV[1])
+  redis.pcall('PUBLISH', KEYS[2], KEYS[1])
+end
 return withdrawn
 """
 
@@ -70,10 +79,32 @@ _PASSING = (
 _PASSING_CODE = re.compile(r"\b(READONLY|MASTERDOWN|OOM|LOADING|BUSY|MISCONF|TRYAGAIN|CLUSTERDOWN|NOREPLICAS)\b")
 
 
+class RedisNews:
+    """News by a subscription, which the client makes again after a lost connection."""
+
+    def __init__(self, url: str) -> None:
+        self._client: Any = redis.asyncio.Redis.from_url(url, socket_connect_timeout=_SECONDS)
+        self._subscribed: Any = self._client.pubsub(ignore_subscribe_messages=True)
+
+    async def begin(self) -> None:
+        await self._subscribed.subscribe(_NEWS)
+
+    async def wait(self, seconds: float) -> None:
+        end = monotonic() + seconds
+        while (left := end - monotonic()) > 0:
+            if await self._subscribed.get_message(timeout=left) is not None:
+                return
+
+    async def close(self) -> None:
+        await self._subscribed.aclose()
+        await self._client.aclose()
+
+
 class RedisBackend:
     """Rows in hashes `crypto_features:1:<table>` → entity key → stamps and payload. The client pools connections."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         try:
             self._client: Any = redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
         except (ValueError, TypeError):
@@ -91,7 +122,7 @@ class RedisBackend:
                 arguments[1:] = fence.name.encode(), b"%d" % fence.generation
             for key, event, created, payload in (sealed(table, row) for row in rows):
                 arguments += (key, _STAMPS.pack(event, created) + payload)
-            if not self._publish(keys=[_held(table), _WRITERS], args=arguments):
+            if not self._publish(keys=[_held(table), _WRITERS, _NEWS], args=arguments):
                 raise FencedError(arguments[1].decode())
 
     def claim(self, name: str) -> Fence:
@@ -134,7 +165,7 @@ class RedisBackend:
 
     def withdraw(self, table: str, after: int) -> int:
         with self._errors():
-            return int(self._withdraw(keys=[_held(table)], args=[uuid4().bytes, after]))
+            return int(self._withdraw(keys=[_held(table), _NEWS], args=[uuid4().bytes, after]))
 
     def create(self, table: str) -> None:
         """Nothing to do: a hash exists from its first row on."""
@@ -172,6 +203,11 @@ class RedisBackend:
                 message = f"the online store {self.name} does not answer: {type(error).__name__}"
                 raise StoreUnreachableError(message) from None
             raise StoreMisusedError(f"the online store {self.name} refuses: {error}") from None
+
+    async def news(self) -> RedisNews:
+        found = RedisNews(self._url)
+        await found.begin()
+        return found
 
     def close(self) -> None:
         self._client.close()

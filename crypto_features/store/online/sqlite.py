@@ -1,5 +1,6 @@
 """Guarded rows in one SQLite file: the embedded default, safe for threads, processes and forks."""
 
+import asyncio
 import os
 import sqlite3
 import threading
@@ -22,6 +23,8 @@ _WAIT_MILLISECONDS = 30_000
 _MOST_VARIABLES = 30_000  # of SQLite's 32,766 a statement.
 _LOOK_SECONDS = 0.5
 """How often a reader looks whether its log is still there, which costs as much as half a read."""
+_NEWS_SECONDS = 0.001
+"""How often a watcher looks whether something was published."""
 _SWITCHES = "__switches"
 
 _inherited: list[sqlite3.Connection] = []
@@ -68,6 +71,31 @@ class _Opened:
             if "no such table" in str(error):
                 return []
             raise
+
+
+class SqliteNews:
+    """News of a file: SQLite's number of the changes that other connections made, which takes microseconds to read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, _identity(path)
+        self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+        self._seen = self._version()
+
+    async def wait(self, seconds: float) -> None:
+        if self._file != _identity(self._path):
+            raise FileNotFoundError(self._path)  # it was replaced, and this is the old one.
+        end = monotonic() + seconds
+        # Another process changes the file, which sets no event here.
+        while (version := self._version()) == self._seen and (left := end - monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(_NEWS_SECONDS, left))
+        self._seen = version
+
+    async def close(self) -> None:
+        self._connection.close()
+
+    def _version(self) -> int:
+        ((version,),) = self._connection.execute("PRAGMA data_version").fetchall()
+        return int(version)
 
 
 class SqliteBackend:
@@ -154,6 +182,9 @@ class SqliteBackend:
             if not self._is_there():
                 return {}
             return dict(self._opened().fetched(f"SELECT name, why FROM {_SWITCHES}"))  # noqa: S608 - a constant.
+
+    async def news(self) -> SqliteNews:
+        return SqliteNews(self.path)
 
     def close(self) -> None:
         opened: _Opened | None = getattr(self._local, "opened", None)

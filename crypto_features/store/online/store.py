@@ -197,9 +197,12 @@ class GuardedOnlineStore(OnlineStore):
             held = newest.get(row.key)
             if held is None or row[1:3] >= held[1:3]:
                 newest[row.key] = row
-        self.switched(config).agree()
-        table = table_name(config, view)
+        table, switched = table_name(config, view), self.switched(config)
+        if fence is None:
+            switched.agree()
         self.backend(config).write(table, [newest[key] for key in sorted(newest)], fence)
+        if fence is not None:  # who follows a market does not let its readers wait for the registry.
+            switched.agree()
         self.published(config).note(table)
 
     def withdraw(self, config: RepoConfig, view: FeatureView) -> int:

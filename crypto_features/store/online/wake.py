@@ -1,0 +1,59 @@
+"""Waking whoever watches an online store when something is published to it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from time import monotonic
+from typing import Protocol
+
+_AGAIN = 5.0
+"""Seconds before a source of news that failed is opened again."""
+
+
+class News(Protocol):
+    """Says when something was published, in the event loop that opened it."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return once something was published since the last return, and after so many seconds at the latest."""
+
+    async def close(self) -> None:
+        """Give its connection back."""
+
+
+class Wake:
+    """Wakes a watcher: by the database's own news, and at the latest after a while; without news by time alone.
+
+    Args:
+        open_news: Opens the news of a database.
+    """
+
+    def __init__(self, open_news: Callable[[], Awaitable[News]]) -> None:
+        self._open, self._again = open_news, 0.0
+        self._news: News | None = None
+
+    async def begin(self) -> None:
+        """Listen from now on; what is published later wakes the next `wait`."""
+        if self._news is None and monotonic() >= self._again:
+            self._again = monotonic() + _AGAIN
+            with suppress(Exception):  # whatever is wrong with the server, who reads it says it.
+                self._news = await self._open()
+
+    async def wait(self, seconds: float) -> None:
+        """Return once something was published since the last return, and after so many seconds at the latest."""
+        if self._news is None:
+            await asyncio.sleep(seconds)
+            await self.begin()
+            return
+        began = monotonic()
+        try:
+            await self._news.wait(seconds)
+        except Exception:  # noqa: BLE001 - as above.
+            await self.close()
+            await asyncio.sleep(max(0.0, began + seconds - monotonic()))
+
+    async def close(self) -> None:
+        """Listen no longer."""
+        news, self._news = self._news, None
+        if news is not None:
+            with suppress(Exception):
+                await news.close()
