@@ -3,6 +3,7 @@
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
@@ -38,24 +39,26 @@ def dagster_home(settings: Settings) -> Path:
     Raises:
         SettingsError: if it cannot be created or written to, or one of its files is damaged.
     """
-    home = _home(settings)
+    place = home(settings)
     try:
-        _prepare(home)
+        _prepare(place)
     except OSError as error:
         raise SettingsError(
-            f"{home}, where Dagster keeps its runs, cannot be created or written to ({error.strerror}); set "
+            f"{place}, where Dagster keeps its runs, cannot be created or written to ({error.strerror}); set "
             "DAGSTER_HOME to a folder that can."
         ) from None
-    _require_whole(home)
-    return home
+    for text in damaged(place):
+        raise SettingsError(text)
+    return place
 
 
 def recorded(settings: Settings) -> bool:
     """Whether Dagster's home is there already; looking for it makes none."""
-    return (_home(settings) / "dagster.yaml").is_file()
+    return (home(settings) / "dagster.yaml").is_file()
 
 
-def _home(settings: Settings) -> Path:
+def home(settings: Settings) -> Path:
+    """Where Dagster's home is, or will be."""
     named = os.environ.get("DAGSTER_HOME")
     if named:
         return Path(named).absolute()
@@ -75,15 +78,20 @@ def _prepare(home: Path) -> None:
             file.write(after)
 
 
-def _require_whole(home: Path) -> None:
-    """Dagster tells of a damaged file without its name, or by a traceback."""
-    damaged = {name: f"It says {knows}" for name, knows in DATABASES.items() if not _opens(home / name)}
-    if not _is_mapping(home / "dagster.yaml"):
-        damaged["dagster.yaml"] = "It configures Dagster"
-    for name, knows in damaged.items():
-        raise SettingsError(
-            f"{home / name} is damaged. {knows}; candles, tables and online rows do not depend on it. Restore a copy, "
-            f"or let the next start make a new one: mv {home / name} {home / name}.damaged"
+def damaged(place: Path, *, thorough: bool = False) -> Iterator[str]:
+    """What is damaged in a home, of which Dagster tells without the file's name, or by a traceback.
+
+    Args:
+        place: The home.
+        thorough: Read the databases whole, and not only their schemas.
+    """
+    found = {name: f"It says {knows}" for name, knows in DATABASES.items() if not _opens(place / name, thorough)}
+    if not _is_mapping(place / "dagster.yaml"):
+        found["dagster.yaml"] = "It configures Dagster"
+    for name, knows in found.items():
+        yield (
+            f"{place / name} is damaged. {knows}; candles, tables and online rows do not depend on it. Restore a copy, "
+            f"or let the next start make a new one: mv {place / name} {place / name}.damaged"
         )
 
 
@@ -94,13 +102,18 @@ def _is_mapping(file: Path) -> bool:
         return False
 
 
-def _opens(file: Path) -> bool:
+def _opens(file: Path, thorough: bool) -> bool:  # noqa: FBT001 - as its caller has it.
     """Whether a database is whole enough to be opened, or is not there yet."""
     if not file.is_file() or not file.stat().st_size:
         return True
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+    # A reader of a file that nobody has open would leave a log and its index beside it.
+    is_open = any(file.with_name(f"{file.name}{end}").exists() for end in ("-wal", "-journal"))
+    how = "mode=ro" if is_open else "immutable=1"
+    with closing(sqlite3.connect(f"{file.as_uri()}?{how}", uri=True)) as connection:
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+            if thorough:
+                return connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
         except sqlite3.OperationalError:  # it is locked, or cannot be read, which others say better.
             return True
         except sqlite3.DatabaseError:

@@ -45,7 +45,7 @@ def test_examples_are_whole_lines_of_eighty_columns_that_name_their_command(
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("crypto-features dis", ["disable"]),
+        ("crypto-features do", ["doctor"]),
         ("crypto-features training-set re", ["rebuild"]),
         ("crypto-features plan --re", ["--refit"]),
     ],
