@@ -141,8 +141,11 @@ def _require_healthy(store: Any) -> None:
     views, online = registered.all_views(store), guarded_store(store)
     for view in views:
         online.require_there(store.config, view)
-    if KNOWN not in online.backend(store.config).switches():
-        raise NotAppliedError("the online store is empty: it was never published to, or was replaced by another")
+    backend = online.backend(store.config)
+    if KNOWN not in backend.switches():
+        raise NotAppliedError(
+            f"the online store {backend.name} is empty: it was never published to, or was replaced by another"
+        )
 
 
 def _ages(store: Any) -> dict[str, Any]:

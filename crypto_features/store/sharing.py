@@ -13,6 +13,7 @@ from upath import UPath
 
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake.pins import announce_pin, release, set_pin
+from crypto_features.store import session
 from crypto_features.store.errors import ConsumedError, NotAppliedError
 from crypto_features.store.kept_up import kept_up, version_of
 from crypto_features.store.offline.pinned import behaviour_of
@@ -100,8 +101,8 @@ def _owners(registry: Any, table: Borrowed) -> FeatureView:
         has = f"has {', '.join(versions)} of it" if versions else "has registered no such view"
         wanted = table.name if table.version is None else f"v{table.version} of {table.name}"
         raise NotAppliedError(
-            f"{wanted} is borrowed from {table.project}, which {has}; run `feast apply` there first, or correct the "
-            "declaration."
+            f"{wanted} is borrowed from {table.project}, which {has} in the registry at {session.registry_place()}; "
+            "run `feast apply` there first, or correct the declaration."
         ) from None
     copied = origin(view)
     if copied is not None:
@@ -178,8 +179,8 @@ def require_origin(registry: Any, view: FeatureView) -> None:
         there = None
     if there is None or behaviour_of(there) != view.tags[BEHAVIOUR]:
         raise NotAppliedError(
-            f"{copied.project} removed or replaced v{copied.version} of {view.name} while it was borrowed here; run "
-            "`feast apply` again."
+            f"{copied.project} removed or replaced v{copied.version} of {view.name} in the registry at "
+            f"{session.registry_place()} while it was borrowed here; run `feast apply` again."
         )
 
 

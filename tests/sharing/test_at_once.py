@@ -94,7 +94,10 @@ def test_a_view_that_its_owner_drops_while_another_project_borrows_it_is_not_bor
     with owner("without"):
         FeastResource().apply()
     with desk():
-        with pytest.raises(NotAppliedError, match="crypto_features removed or replaced v0 of price_features while"):
+        with pytest.raises(
+            NotAppliedError,
+            match=r"removed or replaced v0 of price_features in the registry at .+ while it was borrowed here",
+        ):
             session.feature_store().apply(list(declared.objects.values()))
         assert consumers(session.feature_store().registry, "crypto_features", "price_features") == []
         assert pin(settings.root, "my_desk", "price_features") == ""
