@@ -16,7 +16,7 @@ def rows(symbol: str, *hours: int, value: float = 1.0) -> pl.DataFrame:
 
 
 def tail() -> Tail:
-    both = pl.concat([rows("A", *range(100)), rows("B", *range(10), 99)])
+    both = pl.concat([rows("A", *range(100)), rows("B", *range(10), 98, 99)])
     return Tail({"t": 200 * HOUR}, {"t": 5 * HOUR}, lambda *_: both, START + 100 * HOUR)
 
 
@@ -27,8 +27,8 @@ def hours(found: pl.DataFrame, symbol: str) -> list[int]:
 def test_of_a_symbol_that_has_enough_rows_the_oldest_are_left_out_and_of_another_none() -> None:
     found = tail().read("t", START, enough=Enough(START + 99 * HOUR, 3))
     assert hours(found, "A") == [95, 96, 97, 98, 99]
-    assert hours(found, "B") == [*range(10), 99]
-    assert tail().read("t", START).height == 111
+    assert hours(found, "B") == [*range(10), 98, 99]
+    assert tail().read("t", START).height == 112
     assert hours(tail().read("t", START + 50 * HOUR, {"A"}), "A") == [*range(50, 100)]
 
 
