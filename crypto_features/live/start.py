@@ -17,13 +17,15 @@ from crypto_features.file_lock import file_lock
 from crypto_features.ingest.journalled import merged_ends
 from crypto_features.ingest.notes import nature
 from crypto_features.ingest.venue import VENUE, noted_venue
-from crypto_features.lake import journal
+from crypto_features.lake import journal, live_rows
 from crypto_features.lake.folder import published
+from crypto_features.lake.live_rows import LiveRows
 from crypto_features.lake.table import stored
 from crypto_features.live.compute import Following
 from crypto_features.live.process import Edges, Live
 from crypto_features.live.publish import OnlinePublisher
 from crypto_features.live.stream import CcxtStream
+from crypto_features.live.streamed import can_stream
 from crypto_features.live.tail import Load
 from crypto_features.live.told import READS
 from crypto_features.settings import Settings
@@ -34,7 +36,7 @@ from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import months_between
 from crypto_features.tables.read import Terms
 from crypto_features.versions.fingerprint import combined
-from crypto_features.versions.measured import feature_versions
+from crypto_features.versions.measured import feature_versions, table_version
 from crypto_features.whole_file import make_folder, on_disk
 
 _PATIENCE = timedelta(seconds=10)
@@ -76,6 +78,15 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
         for name in sorted(catalog.groups.keys() - {table.name for table in following.tables}):
             note(f"{name} is not published live: it reads what is not streamed.")
         written = journal.Journal(journal_folder(settings))
+        rows, versions = (
+            LiveRows(folder / live_rows.FOLDER, now),
+            {name: table_version(name) for name in catalog.groups},
+        )
+
+        def kept(view: str, published: pl.DataFrame) -> None:
+            rows.append(view, published, clock.now(), versions[view])
+            publish(view, published)
+
         live = Live(
             Edges(
                 transport=CcxtStream(
@@ -85,7 +96,7 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
                 symbols={known[name]["id"]: symbol for symbol, name in names.items()},
                 rest=partial(_asked, offered),
                 append=written.append,
-                publish=publish,
+                publish=kept,
                 now=clock.now,
                 note=note,
             ),
@@ -121,7 +132,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _offered(settings: Settings) -> ExchangeSource:
-    if settings.source != "ccxt" or settings.exchange not in READS:
+    if not can_stream(settings):
         raise SettingsError(
             f"CRYPTO_FEATURES_SOURCE={settings.source} with CRYPTO_FEATURES_EXCHANGE={settings.exchange} has no stream "
             f"of candles that say when they are closed; set the source to ccxt and the exchange to {_or(READS)}."

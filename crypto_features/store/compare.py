@@ -7,7 +7,10 @@ import polars as pl
 from polars import selectors
 
 from crypto_features import clock
+from crypto_features.lake import live_rows
+from crypto_features.settings import Settings
 from crypto_features.store import registered, session
+from crypto_features.whole_file import on_disk
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     """Compare each online row of a view with the newest row of its entity in the offline table.
 
     An online row must be there for each entity with an offline row that may still be served at `as_of`, must not be
-    older than that row, and must equal the offline row of its own event time to the last bit.
+    older than that row, and must equal the offline row of its own event time to the last bit; one that was published
+    live and is ahead of the table, the row that was kept when it was.
 
     Args:
         view: Name of the feature view.
@@ -90,7 +94,18 @@ def parity(view: str, as_of: datetime | None = None) -> ParityReport:
     table = table.with_columns(finite)
     table = table.with_columns([dates_as_times(column) for column in table])
     table = table.sort(columns, nulls_last=False, maintain_order=True).rename({columns[0]: "event_timestamp"})
-    return ParityReport(view, online.height, tuple(differences(table, online, keys, features, until, since=since)))
+    ahead = _published_live(view, [*keys, "event_timestamp", *features])
+    if ahead is not None:
+        ahead = ahead.with_columns(finite).with_columns([dates_as_times(column) for column in ahead])
+    differing = differences(table, online, keys, features, until, since=since, ahead=ahead)
+    return ParityReport(view, online.height, tuple(differing))
+
+
+def _published_live(view: str, columns: list[str]) -> pl.DataFrame | None:
+    """What was published live and is kept, in the order in which it was; none if there are no such rows."""
+    root = on_disk(Settings.load().root)
+    rows = pl.DataFrame() if root is None else live_rows.read(root / live_rows.FOLDER / view)
+    return rows.select(columns) if {*columns} <= {*rows.columns} else None
 
 
 def differences(
@@ -101,6 +116,7 @@ def differences(
     until: datetime,
     *,
     since: datetime | None = None,
+    ahead: pl.DataFrame | None = None,
 ) -> list[Difference]:
     """What is wrong with the online rows. Pure.
 
@@ -111,6 +127,7 @@ def differences(
         features: Features to compare.
         until: The end of the window that was published.
         since: Its start; an entity whose newest row is older, such as one that was delisted, need not be online.
+        ahead: Rows that may be online before they are in the table, in the order in which they were published.
     """
     offline = offline.unique([*keys, "event_timestamp"], keep="last", maintain_order=True)
     published = (
@@ -118,9 +135,14 @@ def differences(
     )
     newest = offline.filter(published).unique(keys, keep="last", maintain_order=True)
     expected = newest.select(*keys, due="event_timestamp")
+    columns = [*keys, "event_timestamp"]
+    known = offline.select(*columns, *features)
+    if ahead is not None:
+        more = ahead.select(known.columns).unique(columns, keep="last", maintain_order=True)
+        known = pl.concat([known, more.join(known, on=columns, how="anti", nulls_equal=True)], how="vertical_relaxed")
     held = online.join(expected, on=keys, how="full", coalesce=True, nulls_equal=True).join(
-        offline.select(*keys, "event_timestamp", *(pl.col(f).alias(f"{f}@offline") for f in features), here=pl.lit(1)),
-        on=[*keys, "event_timestamp"],
+        known.select(*columns, *(pl.col(f).alias(f"{f}@offline") for f in features), here=pl.lit(1)),
+        on=columns,
         how="left",
     )
     found = []

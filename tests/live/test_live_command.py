@@ -1,6 +1,7 @@
 """`crypto-features live`: from a message of the exchange to what a bot reads in another process."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,12 +19,18 @@ from typer.testing import CliRunner
 
 from crypto_features.cli import app
 from crypto_features.code_location import build
-from crypto_features.graph.materialize import materialize_all
+from crypto_features.graph.checks.live import LiveRowsCompared
+from crypto_features.graph.lake import LakeResource
+from crypto_features.graph.materialize import RunFailedError, materialize_all
+from crypto_features.lake import live_rows
 from crypto_features.lake.candles import current
+from crypto_features.lake.live_rows import LiveRows
 from crypto_features.lake.table import stored
 from crypto_features.settings import Settings
 from crypto_features.shipped import trading_signals
+from crypto_features.store import parity
 from crypto_features.tables.derived import inputs_of
+from crypto_features.versions.measured import table_version
 from crypto_features.versions.probe_market import probe_market
 from feature_repo import get_online_features
 from tests.features.markets import DAY, HOUR
@@ -51,8 +58,8 @@ def market() -> pl.DataFrame:
 class Market:
     """The exchange, its websocket, and the clock of every process."""
 
-    def __init__(self, exchange: Exchange, socket: Websocket, clock: Path) -> None:
-        self.exchange, self.socket, self._clock = exchange, socket, clock
+    def __init__(self, exchange: Exchange, socket: Websocket, clock: Path, instance: dg.DagsterInstance) -> None:
+        self.exchange, self.socket, self._clock, self.instance = exchange, socket, clock, instance
         self.at(NOW)
 
     def at(self, now: datetime) -> None:
@@ -60,6 +67,10 @@ class Market:
         beside = self._clock.with_suffix(".new")
         beside.write_text(now.isoformat())
         beside.replace(self._clock)
+
+    def batch(self) -> None:
+        """Run the whole graph over the newest month."""
+        materialize_all(build(Settings.load()), self.instance, ["2024-02"])
 
     def tell(self, opened: datetime, *, closed: bool) -> None:
         """Send the candles of an hour, each as it will be at its end."""
@@ -73,7 +84,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
     clock = tmp_path / "clock"
     exchange = Exchange(market(), now=NOW)
     with binance(exchange) as url, websocket("binance") as socket, dg.instance_for_test() as instance:
-        found = Market(exchange, socket, clock)
+        found = Market(exchange, socket, clock, instance)
         named = {"SOURCE": "ccxt", "EXCHANGE_URL": url, "STREAM_URL": socket.url, "SYMBOLS": ",".join(SYMBOLS)}
         named |= {"START": "2024-01", "CLOCK": f"@{clock}", "CATALOG": "tests.live.desk:catalog"}
         for name, value in named.items():
@@ -185,6 +196,44 @@ def test_a_bot_in_another_process_reads_the_features_of_a_candle_that_closed_wha
     first, last = (f"{START + DAYS * DAY + number * HOUR:%Y-%m-%dT%H:%M}" for number in (-4, 4))
     replayed = CliRunner().invoke(app, ["replay", "--from", first, "--to", last])
     assert (replayed.exit_code, replayed.output.count("Live = batch.")) == (0, 1), replayed.output
+    the_batch_that_follows_compares(world, hour)
+
+
+def compared() -> str:
+    """What the check says of the signals that were published live."""
+    settings = Settings.load()
+    lake = LakeResource(root=str(settings.root), interval_minutes=60)
+    found = LiveRowsCompared(lake, stored(settings.root, catalog, "trading_signals"), trading_signals)
+    return found.finding(["2024-02"]).text
+
+
+def the_batch_that_follows_compares(world: Market, hour: datetime) -> None:
+    assert parity("trading_signals").equal, "rows that are ahead of the table are known"
+    world.batch()
+    said = compared()
+    assert "; 0 rest on candles" in said, said
+    assert "0 are not computed by the batch yet, 0 are of other code, 0 differ." in said
+    assert int(said.partition(" ")[0]) >= 10
+
+    moved = pl.when(open_time=hour + 4 * HOUR, symbol="BTC").then("low")
+    world.exchange.candles = world.exchange.candles.with_columns(moved.otherwise("close").alias("close"))
+    world.exchange.now = hour + 6 * HOUR + timedelta(seconds=2)
+    world.at(world.exchange.now)
+    world.batch()
+    said = compared()
+    assert "0 differ" in said, "a correction is no difference of computing"
+    assert "; 0 rest on candles" not in said, said
+
+    settings = Settings.load()
+    table = stored(settings.root, catalog, "trading_signals").read(["2024-02"]).tail(1)
+    wrong = table.with_columns(target_price=pl.col("target_price") * (1 + 2**-52))
+    rows = LiveRows(Path(str(settings.root)) / live_rows.FOLDER, world.exchange.now)
+    rows.append("trading_signals", wrong, world.exchange.now, table_version("trading_signals"))
+    named = (
+        f"target_price of ETH at {hour + 6 * HOUR:%Y-%m-%d %H:%M:%S} UTC is {wrong['target_price'].item()!r} live and "
+    )
+    with pytest.raises(RunFailedError, match=re.escape(f"{named}{table['target_price'].item()!r} in the batch")):
+        world.batch()
 
 
 def test_a_source_without_a_stream_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from crypto_features.graph.checks import features as feature_checks
 from crypto_features.graph.checks import serving
 from crypto_features.graph.checks.drift import undrifted
 from crypto_features.graph.checks.finding import Finding
+from crypto_features.graph.checks.live import LiveRowsCompared
 from crypto_features.graph.checks.remembered import Look, judged
 from crypto_features.graph.inline import inline
 from crypto_features.graph.lake import LakeResource, read_any
@@ -25,6 +26,7 @@ from crypto_features.ingest.missing import gaps_in
 from crypto_features.ingest.silence import silent_symbols, unexpected
 from crypto_features.lake.candles import current
 from crypto_features.lake.table import Table
+from crypto_features.live.streamed import can_stream
 from crypto_features.settings import Settings
 from crypto_features.sources import Opening
 from crypto_features.store import FeastResource, parity
@@ -133,6 +135,8 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
     }
     if joined_symbols(group):
         asked["joined_symbols"] = (False, "Each symbol that is joined to all has rows.")
+    if streams := can_stream(settings):
+        asked["live"] = (True, "Each row that was published live has the batch's bits, or its candles were corrected.")
     if watched(group):
         asked["drift"] = (False, "The newest values of each feature and symbol are distributed as those before.")
 
@@ -140,6 +144,9 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
         source, length = lake.table(group.bars.name), group.bar(lake.interval)
         drifts = cache(partial(undrifted, table, group, lake.interval))  # it looks at the newest months, whichever run.
         first = dict(table.collect(table.scan(columns=["symbol", table.time]).group_by("symbol").min()).iter_rows())
+        live = LiveRowsCompared(lake, table, group) if streams else None
+        if live is not None:
+            live.prune(clock.now())
 
         def look(months: Sequence[str]) -> Mapping[str, Finding]:
             rows = _read(table, months)
@@ -156,6 +163,8 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
             if joined := joined_symbols(group):
                 there = {name: lake.table(name).symbols() for name in joined}
                 found["joined_symbols"] = feature_checks.joined_symbols_there(group, there)
+            if live is not None:
+                found["live"] = live.finding(months)
             if watched(group):
                 found["drift"] = drifts()
             return found
