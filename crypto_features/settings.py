@@ -153,6 +153,11 @@ class Settings(BaseSettings):
         description="How long after a bar's close a symbol's missing candles are waited for, such as 1h. After that "
         "the bar counts as over, with the candles that it has.",
     )
+    live_lag: Duration = Field(
+        timedelta(minutes=2),
+        description="How long after the close of a bar no live row of it may be there before the check `lag` fails and "
+        "a person is told, such as 2m.",
+    )
     min_completeness: float = Field(
         0.75,
         ge=0,

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import dagster as dg
 
 from crypto_features.automation.lineage_events import lineage_sensors
+from crypto_features.automation.live import live_sensor
 from crypto_features.automation.schedules import CANDLES, DAILY, schedules
 from crypto_features.automation.scrub import scrub
 from crypto_features.automation.sensors import sensors
 from crypto_features.automation.watch import alert_sensor
+from crypto_features.live.streamed import can_stream
 from crypto_features.settings import Settings
 from crypto_features.tables.catalog import Catalog
 
@@ -42,6 +44,7 @@ def automation(settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCh
             follows,
             *sensors(settings, catalog, sensor),
             alert_sensor(settings, catalog, checks, sensor),
+            *([live_sensor(settings, catalog, sensor)] if can_stream(settings) else []),
             *lineage_sensors(settings, sensor),
         ],
     )

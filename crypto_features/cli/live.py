@@ -13,6 +13,7 @@ from crypto_features.cli.app import command
 
 if TYPE_CHECKING:
     from crypto_features.live.process import Live
+    from crypto_features.live.watched import Watched
 
 
 @command
@@ -36,10 +37,10 @@ def live(
     def note(text: str) -> None:
         console.print(escape(text), soft_wrap=True)
 
-    with live_of(Settings.load(), note) as process:
+    with live_of(Settings.load(), note) as (process, watched):
         followed = ", ".join(sorted(process.edges.symbols.values()))
         note(f"Following {followed}. Ctrl-C or SIGTERM ends it.")
-        asyncio.run(_until_stopped(process))
+        asyncio.run(_until_stopped(process, watched))
         counts = ", ".join(f"{count:,} {what}" for what, count in sorted(process.counts.items()) if count)
         note(f"Stopped. Candles and connections: {counts or 'none'}.")
 
@@ -63,11 +64,17 @@ def _report(console: Console) -> None:
     console.print(table)
 
 
-async def _until_stopped(process: "Live") -> None:
-    running = asyncio.ensure_future(process.run())
+async def _until_stopped(process: "Live", watched: "Watched") -> None:
+    running, told = asyncio.ensure_future(process.run()), asyncio.ensure_future(watched.keep())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
-    await asyncio.wait([running])
-    if not running.cancelled():
-        await running  # its error.
+    await asyncio.wait([running, told], return_when=asyncio.FIRST_COMPLETED)
+    stopped = running.cancelled()
+    for task in (running, told):
+        task.cancel()
+    for ended in await asyncio.gather(running, told, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
+    if stopped:
+        watched.end()

@@ -1,6 +1,7 @@
 """Everything that the live path needs, put together from the settings and checked before anything is published."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -28,9 +29,11 @@ from crypto_features.live.stream import CcxtStream
 from crypto_features.live.streamed import can_stream
 from crypto_features.live.tail import Load
 from crypto_features.live.told import READS
+from crypto_features.live.watched import Watched
 from crypto_features.settings import Settings
 from crypto_features.sources import source
 from crypto_features.sources.exchange import ExchangeSource
+from crypto_features.store.online.budget import Heard
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import months_between
@@ -46,8 +49,8 @@ _RUN = "Run `crypto-features run` first"
 
 
 @contextmanager
-def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
-    """The live path of the settings' data folder, which no other process has meanwhile.
+def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[tuple[Live, Watched]]:
+    """The live path of the settings' data folder, which no other process has meanwhile, and what says how it is.
 
     What is stored is caught up with, and published.
 
@@ -78,14 +81,16 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
         for name in sorted(catalog.groups.keys() - {table.name for table in following.tables}):
             note(f"{name} is not published live: it reads what is not streamed.")
         written = journal.Journal(journal_folder(settings))
-        rows, versions = (
-            LiveRows(folder / live_rows.FOLDER, now),
-            {name: table_version(name) for name in catalog.groups},
-        )
+        rows = LiveRows(folder / live_rows.FOLDER, now)
+        groups = [table for table in following.tables if isinstance(table, FeatureGroup)]
+        versions, counts = {group.name: table_version(group.name) for group in groups}, Counter[str]()
+        bars = {group.name: group.bar(settings.interval) for group in groups}
+        watched = Watched(folder, bars, len(names), counts, clock.now)
 
-        def kept(view: str, published: pl.DataFrame) -> None:
+        def kept(view: str, published: pl.DataFrame, heard: Mapping[str, Heard]) -> None:
             rows.append(view, published, clock.now(), versions[view])
-            publish(view, published)
+            publish(view, published, heard)
+            watched.published(view, published, clock.now())
 
         live = Live(
             Edges(
@@ -104,10 +109,11 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[Live]:
             settings.interval,
             settings.late_wait,
             settings.exchange_parallel,
+            counts,
         )
         try:
             live.catch_up(unmerged.filter(pl.col("symbol").is_in([*names])))
-            yield live
+            yield live, watched
         finally:
             written.close()
 

@@ -28,10 +28,8 @@ def live(*rows: tuple[str, int, float | None], version: str = "v") -> pl.DataFra
             "created_timestamp": pl.Series(times, dtype=TIME),
             AT: pl.Series([time + SECOND for time in times], dtype=TIME),
             SINCE: pl.Series([LOADED] * len(rows), dtype=TIME),
-            VERSION: version,
-            DAY: "2024-01-01",
         }
-    )
+    ).with_columns(pl.lit(version).alias(VERSION), pl.lit("2024-01-01").alias(DAY))
 
 
 def batch(*rows: tuple[str, int, float | None]) -> pl.DataFrame:

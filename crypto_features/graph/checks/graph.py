@@ -12,7 +12,7 @@ from crypto_features.graph import table_age
 from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.checks import candles as candle_checks
 from crypto_features.graph.checks import features as feature_checks
-from crypto_features.graph.checks import serving
+from crypto_features.graph.checks import lag, serving
 from crypto_features.graph.checks.drift import undrifted
 from crypto_features.graph.checks.finding import Finding
 from crypto_features.graph.checks.live import LiveRowsCompared
@@ -24,6 +24,7 @@ from crypto_features.graph.progress import same_inputs
 from crypto_features.graph.publish import last_metadata
 from crypto_features.ingest.missing import gaps_in
 from crypto_features.ingest.silence import silent_symbols, unexpected
+from crypto_features.lake import live_status
 from crypto_features.lake.candles import current
 from crypto_features.lake.table import Table
 from crypto_features.live.streamed import can_stream
@@ -39,6 +40,7 @@ from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.others import joined_symbols
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table as Declared
+from crypto_features.whole_file import on_disk
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 Asked = Mapping[str, tuple[bool, str]]
@@ -212,6 +214,8 @@ def _online(settings: Settings, group: FeatureGroup, catalog: Catalog) -> dg.Ass
         "fresh": (False, "The online store can serve every symbol now."),
         "enabled": (False, "Nobody has switched the view or a symbol off."),
     }
+    if streams := can_stream(settings):
+        asked[lag.NAME] = (False, "A live row is there soon after its bar closed.")
 
     @dg.multi_asset_check(name=f"online_{group.name}_checks", specs=_specs(key, asked), can_subset=True)
     def checks(
@@ -225,6 +229,8 @@ def _online(settings: Settings, group: FeatureGroup, catalog: Catalog) -> dg.Ass
         text = f"{served} of {awaited} symbols have a row that is served; {ttl} is its time to live."
         text += f" Expired: {names}." if names else ""
         todo = f"look at what is stale upstream: materialize {catalog.raw.name}, then {group.name} and {key}."
+        folder = on_disk(lake.path) if streams else None
+        status = None if folder is None else live_status.read(folder)
         yield from _results(
             context,
             key,
@@ -236,6 +242,7 @@ def _online(settings: Settings, group: FeatureGroup, catalog: Catalog) -> dg.Ass
                     served > 0 and not names, text, todo, _ages(lake, catalog, settings, now) if shows_ages else {}
                 ),
                 "enabled": serving.enabled(group.name, feast.disabled(), catalog.groups),
+                lag.NAME: lag.punctual(status, group.name, now, settings.live_lag),
             },
         )
 
