@@ -153,6 +153,11 @@ class Settings(BaseSettings):
         description="How long after a bar's close a symbol's missing candles are waited for, such as 1h. After that "
         "the bar counts as over, with the candles that it has.",
     )
+    live: bool = Field(
+        default=True,
+        description="Whether `crypto-features dev` runs `crypto-features live` beside itself where the source can "
+        "stream: true or false.",
+    )
     live_lag: Duration = Field(
         timedelta(minutes=2),
         description="How long after the close of a bar no live row of it may be there before the check `lag` fails and "

@@ -5,6 +5,7 @@ import hashlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 from crypto_features.cli.app import command
 from crypto_features.errors import InputError, TransientError
 from crypto_features.host.instance import dagster_environment
+from crypto_features.live.streamed import can_stream
 from crypto_features.settings import Settings
 
 HOST = "127.0.0.1"
@@ -22,21 +24,34 @@ HOST = "127.0.0.1"
 
 @command
 def dev(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on the loopback interface.")] = 3000) -> None:
-    """Open the Dagster UI on this machine, with schedules and sensors.
+    """Open the Dagster UI on this machine, with schedules and sensors, and `live` where the source can stream.
 
     Examples:
         crypto-features dev --port 3001
     """
-    ours = dagster_environment(Settings.load())
+    settings = Settings.load()
+    ours = dagster_environment(settings)
     _check_free(port)
     _hold(Path(ours["DAGSTER_HOME"]))
     address = {"CRYPTO_FEATURES_UI_URL": f"http://{HOST}:{port}"}
     environment = address | os.environ | ours | {"PYTHONWARNINGS": "ignore"}
     arguments = ["--module-name", "crypto_features.definitions", "--host", HOST, "--port", str(port)]
     command = [sys.executable, "-m", "crypto_features.host.guarded_dev", *arguments]
+    if settings.live and can_stream(settings):
+        _run_beside([sys.executable, "-c", "from crypto_features.cli import app; app()", "live"], environment)
     # A shell lets what a script starts in its background ignore this signal, by which Dagster ends its processes.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell.
+
+
+def _run_beside(command: list[str], environment: dict[str, str]) -> None:
+    """Run a command for as long as the process lives that Dagster takes over."""
+    lifeline, held = os.pipe()
+    beside = [sys.executable, "-m", "crypto_features.host.beside", *command]
+    # In a session of its own Ctrl-C does not reach it twice.
+    subprocess.Popen(beside, stdin=lifeline, env=environment, start_new_session=True)  # noqa: S603 - our own interpreter.
+    os.close(lifeline)
+    os.set_inheritable(held, True)  # noqa: FBT003 - its only argument; what Dagster starts closes it.
 
 
 def _check_free(port: int) -> None:

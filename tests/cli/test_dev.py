@@ -116,3 +116,40 @@ def test_nor_one_that_finds_the_home_removed(
 def test_a_script_can_end_what_it_started_in_its_background(running: subprocess.Popen[bytes]) -> None:
     running.send_signal(signal.SIGINT)  # by which Dagster ends its processes.
     assert running.wait(10) == -signal.SIGINT
+
+
+LIVE = """#!/bin/sh
+case "$*" in
+  *host.beside*) exec {python} "$@" ;;
+  *live) touch live; trap "touch ended; exit 0" TERM; while :; do sleep 0.02; done ;;
+  *) touch started; exec sleep 60 ;;
+esac
+"""
+
+
+def there(path: Path) -> bool:
+    """Whether a file is there within a while."""
+    end = time.monotonic() + 30
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    return path.exists()
+
+
+@pytest.mark.parametrize("asked", ["true", "false"])
+def test_the_live_process_runs_beside_it_where_the_source_can_stream_and_ends_with_it_however_it_ends(
+    tmp_path: Path, port: int, asked: str
+) -> None:
+    (tmp_path / "python").write_text(LIVE.format(python=sys.executable))
+    (tmp_path / "python").chmod(0o755)
+    (tmp_path / "feature_repo").mkdir()
+    (tmp_path / "feature_repo/feature_store.yaml").touch()
+    named = {"SOURCE": "ccxt", "EXCHANGE": "okx", "LIVE": asked}
+    environment = os.environ | {f"CRYPTO_FEATURES_{name}": value for name, value in named.items()}
+    environment |= {"DAGSTER_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", DEV, str(tmp_path), "--port", str(port)]
+    with subprocess.Popen(command, env=environment, cwd=tmp_path) as process:
+        assert there(tmp_path / "started")
+        if asked == "true":
+            assert there(tmp_path / "live")
+        process.kill()
+    assert there(tmp_path / "ended") if asked == "true" else not (tmp_path / "live").exists()
