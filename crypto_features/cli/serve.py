@@ -46,7 +46,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
     expose: Annotated[bool, typer.Option("--expose", help="Allow an address that other machines reach.")] = False,  # noqa: FBT002 - typer reads it.
 ) -> None:
-    """Serve the online features over HTTP: /get-online-features, /health, /freshness, /metrics, /docs.
+    """Serve the online features over HTTP: /get-online-features, /health, /freshness, /metrics, /docs and streams.
 
     Examples:
         crypto-features serve

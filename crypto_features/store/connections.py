@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from crypto_features.store.streams import PATH
+
 REQUEST_SECONDS = 10.0
 """How long a client may take for the line and headers of a request, from its first byte or from connecting."""
 READING_SECONDS = 30.0
@@ -63,6 +65,12 @@ class Connection(H11Protocol):
         super().resume_writing()
         if self.unread is not None:
             self.unread.cancel()
+
+    def shutdown(self) -> None:
+        """End with the server; a stream of events has no end of its own."""
+        super().shutdown()
+        if self.cycle is not None and not self.cycle.response_complete and self.scope["path"].endswith(PATH):
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""

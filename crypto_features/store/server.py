@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from feast import metrics
 from feast.errors import FeastError, FeastObjectNotFoundException, FeatureNameCollisionError
 from feast.feature_server import GetOnlineFeaturesRequest, OnlineFeaturesResponse
@@ -21,14 +21,18 @@ from feast.feature_server_utils import convert_response_to_dict
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from crypto_features import clock
 from crypto_features.errors import CryptoFeaturesError, InputError, TransientError, UnknownNameError
+from crypto_features.settings import Settings
 from crypto_features.store import feast_private, registered, session
 from crypto_features.store.errors import EmptyStoreError, NotAppliedError, PassportError, StoreUnreachableError
+from crypto_features.store.live_figures import LiveFigures
 from crypto_features.store.online.freshness import freshness
 from crypto_features.store.online.switches import KNOWN
 from crypto_features.store.online.unpack_frame import guarded_store
 from crypto_features.store.passport import Passport, read_permitted
 from crypto_features.store.server_guard import Guard
+from crypto_features.store.streams import PATH, Question, Streams
 
 MOST_VALUES = 100_000
 """How many values one request may ask for: its rows times its features."""
@@ -37,6 +41,8 @@ READERS, MOST_WAITING = 4, 128
 
 _MOST_PROBLEMS = 10
 _READ = "/get-online-features"
+_LIVE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Nobody between may keep an event back."""
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -69,7 +75,7 @@ def app() -> FastAPI:
     """The application over the store of the current settings; `CRYPTO_FEATURES_SERVE_TOKEN` is its token, if set."""
     store = session.feature_store()
     feast_private.count_requests()
-    reading, telling, asking = Lane(READERS), Lane(1), Lane(1)
+    reading, streaming, telling, asking = Lane(READERS), Lane(1), Lane(1), Lane(1)
 
     @asynccontextmanager
     async def opened(_: FastAPI) -> AsyncIterator[None]:
@@ -107,7 +113,26 @@ def app() -> FastAPI:
     async def get_online_features(request: Asked) -> Response:
         """The newest features of some entities; a value that must not be used is null, and its status says why."""
         with metrics.track_request_latency(_READ):
-            return Response(await reading.run(lambda: _answer(store, request)), media_type="application/json")
+            answer = await reading.run(lambda: _answer(store, request))
+        metrics.track_online_features_entities(len(next(iter(request.entities.values()))))
+        return Response(answer, media_type="application/json")
+
+    async def read_again(question: Question) -> bytes:
+        service, symbols = question
+        asked = Asked(feature_service=service, entities={"symbol": [*symbols]})
+        return await streaming.run(lambda: _answer(store, asked))
+
+    streams = Streams(read_again)
+
+    @served.get(f"/features/{{service}}{PATH}", response_class=StreamingResponse)
+    async def stream(service: str, symbols: str) -> Response:
+        """Server-sent events `features`: the newest of a service for `symbols=BTC,ETH` now, and each time that one
+        changes.
+        """
+        question = service, _named(symbols)
+        streams.require_place()
+        await read_again(question)  # what is wrong with it is said before the stream begins.
+        return StreamingResponse(streams.events(question), media_type="text/event-stream", headers=_LIVE)
 
     served.add_middleware(Guard)
     _tell_errors(served)
@@ -117,7 +142,6 @@ def app() -> FastAPI:
 def _answer(store: Any, request: Asked) -> bytes:
     """Feast's answer as JSON, column by column: a single call would keep every other thread waiting."""
     refs = check(request.features, request.feature_service, request.entities, full=request.full_feature_names)
-    metrics.track_online_features_entities(len(next(iter(request.entities.values()))))
     service = request.feature_service
 
     def read(features: Any) -> Any:
@@ -135,6 +159,13 @@ def _answer(store: Any, request: Asked) -> bytes:
     found = convert_response_to_dict(response.proto)
     columns = ",".join(json.dumps(column, allow_nan=False) for column in found.pop("results"))
     return f'{{"results": [{columns}], {json.dumps(found)[1:]}'.encode()
+
+
+def _named(symbols: str) -> tuple[str, ...]:
+    names = tuple(symbols.split(","))
+    if not all(names):
+        raise InputError(f"symbols={symbols!r} are not names with commas between them, such as BTC,ETH.")
+    return names
 
 
 def _require_healthy(store: Any) -> None:
@@ -165,6 +196,7 @@ def _figures() -> bytes:
     # Each process keeps its own figures in files of one folder; whichever is asked answers for all.
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the client has no types.
+    registry.register(LiveFigures(Settings.load().root, clock.now()))
     return generate_latest(registry)
 
 

@@ -189,6 +189,19 @@ def test_who_leaves_is_no_error_and_who_stalls_does_not_keep_the_server_from_end
         assert list(server.temporary.iterdir()) == []
 
 
+def test_a_stream_tells_at_once_and_does_not_keep_the_server_from_ending(
+    published: FeastResource, tmp_path: Path
+) -> None:
+    with serving(tmp_path) as server, closing(server.connect()) as client:
+        client.sendall(b"GET /features/trading_features/stream?symbols=BTC HTTP/1.1\r\nHost: x\r\n\r\n")
+        told = b""
+        while b"event: features" not in told or not told.endswith(b"\n\n\r\n"):
+            told += client.recv(65536)
+        assert b"content-type: text/event-stream" in told
+        assert server.end() < DRAIN_SECONDS / 2
+        assert client.recv(65536) == b""
+
+
 def test_workers_do_not_outlive_who_started_them(published: FeastResource, tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server:
         assert server.read().status == 200
