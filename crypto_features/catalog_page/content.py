@@ -1,7 +1,7 @@
 """Everything that the page shows, gathered from the catalog and the data folder."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,9 @@ from crypto_features.catalog_page.declared import (
     sources_of,
     window_text,
 )
-from crypto_features.catalog_page.entries import Around, Check, FeatureEntry, TableEntry
+from crypto_features.catalog_page.drift import NOT_WATCHED, table_states
+from crypto_features.catalog_page.entries import Around, Check, DriftState, FeatureEntry, TableEntry
+from crypto_features.catalog_page.sets import set_entry, times_of
 from crypto_features.durations import spoken
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake.models import whole_models
@@ -32,6 +34,7 @@ from crypto_features.tables.borrowed import Borrowed
 from crypto_features.tables.candle_rows import CANDLES
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.declaration import declared_at
+from crypto_features.tables.drift import Drift, forecast_by, watched, watched_fit
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
@@ -39,8 +42,6 @@ from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table as Declared
 from crypto_features.tables.training import TrainingSet
 
-MOST_TIMES, LEAST_TIMES, MOST_CELLS = 1500, 200, 100_000
-"""Times over which the reports on features go, spread over all that is published: fewer of many symbols."""
 DRIFT = "drift"
 """A check whose name has this in it watches drift."""
 
@@ -71,7 +72,11 @@ def content(settings: Settings, catalog: Catalog, around: Around) -> tuple[Table
         regimes = regimes_of(settings.root, catalog)
     known = _Known(settings, catalog, around, regimes)
     tables = [_table(known, table) for table in catalog.tables.values()]
-    return (*tables, *(_training(known, one) for one in catalog.training))
+    sets = [
+        set_entry(settings, catalog, one, tuple(around.checks.get(one.name, ())), regimes)
+        for one in catalog.sets.values()
+    ]
+    return (*tables, *(_training(known, one) for one in catalog.training), *sets)
 
 
 def _table(known: _Known, table: Declared) -> TableEntry:
@@ -103,6 +108,7 @@ def _table(known: _Known, table: Declared) -> TableEntry:
         checks=around.checks.get(name, ()),
         leak=leak.partition("(")[0].rpartition(":")[2].strip(),
         probes=_probes(leak),
+        drift=tuple(_of_model(known, table)) if isinstance(table, FittedModel) else (),
         assets=[
             ("table", name),
             *([("online view", f"online_store/{name}")] if isinstance(table, FeatureGroup) else []),
@@ -141,7 +147,8 @@ def _features(known: _Known, group: FeatureGroup, files: kept.Stored) -> tuple[F
         rows = kept.read(table, kept.NOTHING, ())
         reports = dict.fromkeys(group.columns, str(error))
     newest = kept.by_symbol(rows)
-    drift = tuple(check for check in known.around.checks.get(group.name, ()) if DRIFT in check.name)
+    states = table_states(table, watched(group), group.drift or Drift(), group.bar(known.settings.interval))
+    checks = tuple(check for check in known.around.checks.get(group.name, ()) if DRIFT in check.name)
     return tuple(
         FeatureEntry(
             feature.name,
@@ -155,10 +162,21 @@ def _features(known: _Known, group: FeatureGroup, files: kept.Stored) -> tuple[F
             distribution=kept.distribution(rows[feature.name]) if feature.name in rows.columns else None,
             curves=kept.curves(newest, feature.name) if feature.name in rows.columns else (),
             report=reports[feature.name],
-            drift=_of_feature(drift, feature.name),
+            drift=states.get(feature.name, NOT_WATCHED),
+            drift_checks=_of_feature(checks, feature.name),
         )
         for feature in group.features
     )
+
+
+def _of_model(known: _Known, model: FittedModel) -> Iterator[tuple[str, DriftState]]:
+    """What a model is fitted on, and what groups forecast by it."""
+    watches = [("fitted on", model.of, watched_fit(model))]
+    watches += [("forecast", g, watched(g)) for g in known.catalog.groups.values() if model.name in forecast_by(g)]
+    for what, group, names in watches:
+        bar = group.bar(known.settings.interval)
+        found = table_states(known.stored(group.name), names, group.drift or Drift(), bar)
+        yield from ((f"{what}: {group.name}.{name}", state) for name, state in found.items())
 
 
 def _reports(known: _Known, group: FeatureGroup, rows: pl.DataFrame) -> Mapping[str, FeatureReport | str]:
@@ -170,8 +188,8 @@ def _reports(known: _Known, group: FeatureGroup, rows: pl.DataFrame) -> Mapping[
     if not there:
         return others
     try:
-        times = min(MOST_TIMES, max(LEAST_TIMES, MOST_CELLS // rows["symbol"].n_unique()))
-        returns = returns_of(known.settings, known.catalog, group, regimes=known.regimes, most_times=times)
+        most = times_of(rows["symbol"].n_unique())
+        returns = returns_of(known.settings, known.catalog, group, regimes=known.regimes, most_times=most)
     except (InputError, UnknownNameError) as error:
         return {**others, **dict.fromkeys(there, f"There is no report: {error}")}
     return {**others, **measure(there, rows, returns)}

@@ -71,7 +71,7 @@ def readers_of_table(catalog: Catalog, name: str) -> tuple[Reader, ...]:
         if name == one.bars.name or name in one.service.features
     ]
     whole = [
-        Reader("training set", one.name)
+        Reader("training set", one.name, one.name)
         for one in catalog.sets.values()
         if name in one.service.features or name in (table.name for table in one.inputs)
     ]
@@ -82,11 +82,12 @@ def readers_of_column(catalog: Catalog, table: str, column: str) -> tuple[Reader
     """The columns that are computed from a column, and the services and training sets that read it."""
     services = [s for s in catalog.services.values() if column in s.features.get(table, ())]
     sets = [one for one in catalog.training if column in one.service.features.get(table, ())]
+    whole = [one for one in catalog.sets.values() if column in one.service.features.get(table, ())]
     return (
         *_computed_from(catalog, table, column),
         *(Reader("service", service.name) for service in services),
         *(Reader("training set", one.name, one.name) for one in sets),
-        *(Reader("training set", s.name) for s in catalog.sets.values() if column in s.service.features.get(table, ())),
+        *(Reader("training set", one.name, one.name) for one in whole),
     )
 
 

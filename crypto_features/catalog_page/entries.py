@@ -15,10 +15,25 @@ class Check:
         name: Its name.
         passed: Whether all was well.
         text: What it saw.
+        at: When, UTC; `None` if that is not known.
     """
 
     name: str
     passed: bool
+    text: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class DriftState:
+    """Whether the newest values of a column are distributed as those before.
+
+    Args:
+        verdict: `steady`, `unusual`, `drifted`, `not judged` or `not watched`.
+        text: What was seen and when, or why nothing was.
+    """
+
+    verdict: str
     text: str
 
 
@@ -132,7 +147,8 @@ class FeatureEntry:
         distribution: How often its values occur.
         curves: Its newest values, of some symbols.
         report: How it went with the returns that followed, or why there is no report.
-        drift: The checks that watch its drift.
+        drift: Whether its newest values are distributed as those before.
+        drift_checks: The checks that watch its drift.
     """
 
     name: str
@@ -146,7 +162,8 @@ class FeatureEntry:
     distribution: Distribution | None = None
     curves: tuple[Curve, ...] = ()
     report: FeatureReport | str = "Nothing is published yet."
-    drift: tuple[Check, ...] = ()
+    drift: DriftState = DriftState("not judged", "nothing is published yet")
+    drift_checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +184,9 @@ class TableEntry:
         checks: Its checks.
         leak: What its leak test said.
         probes: The probes of its leak test, and how many altered markets each looked at.
+        drift: Of a fitted model and of a training set, what is watched for drift, and its state.
+        label: Of a training set, the name of its label.
+        reports: The features of a training set with a label, as view and name, and how each went with the label.
         assets: Its assets in Dagster: what each is, and its key.
     """
 
@@ -183,4 +203,7 @@ class TableEntry:
     checks: Sequence[Check] = ()
     leak: str = ""
     probes: Sequence[tuple[str, str]] = ()
+    drift: Sequence[tuple[str, DriftState]] = ()
+    label: str = ""
+    reports: Sequence[tuple[str, str, FeatureReport | str]] = ()
     assets: Sequence[tuple[str, str]] = ()

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import polars as pl
 from jinja2 import BaseLoader, Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from upath import UPath
 
 from crypto_features.catalog_page import charts
@@ -60,6 +60,7 @@ def rendered(project: str, tables: Sequence[TableEntry], dagster: str) -> str:
         "ic_chart": _ic_chart,
         "cumulated": _cumulated,
         "signed": _signed,
+        "ticked": _ticked,
         "between": _between,
         "parts": _parts,
         "is_report": lambda report: isinstance(report, FeatureReport),
@@ -97,6 +98,15 @@ def _ic_chart(report: FeatureReport) -> Markup:
 def _cumulated(report: FeatureReport) -> Markup:
     horizon = report.by_horizon["horizon"][0]
     return charts.cumulated(report.series.filter(horizon=horizon), f"Sum of the ICs of {report.feature} through time")
+
+
+def _ticked(text: str) -> Markup:
+    """A text in which what stands between backticks is code."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # one backtick is left over: it is a character like others.
+        parts[-2:] = ["`".join(parts[-2:])]
+    coded = (Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts))
+    return Markup().join(coded)
 
 
 def _parts(report: FeatureReport, kind: str) -> list[tuple[str, list[str]]]:

@@ -7,7 +7,7 @@ import dagster as dg
 from crypto_features.catalog_page.entries import Around, Check
 from crypto_features.catalog_page.page import page, page_path, write_page
 from crypto_features.graph.asset_names import page_asset, registry_asset
-from crypto_features.graph.checks.remembered import last_evaluations
+from crypto_features.graph.checks.remembered import last_looks
 from crypto_features.graph.leak_gate import CHECK, verdict
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource
@@ -63,9 +63,9 @@ def around(
     """
     keys = [*checks, *(dg.AssetCheckKey(dg.AssetKey(name), CHECK) for name in catalog.groups)]
     found: dict[str, list[Check]] = {}
-    for key, evaluation in (last_evaluations(instance, keys) if instance else {}).items():
+    for key, (evaluation, at) in (last_looks(instance, keys) if instance else {}).items():
         text = evaluation.description or ""
-        found.setdefault(key.asset_key.to_user_string(), []).append(Check(key.name, evaluation.passed, text))
+        found.setdefault(key.asset_key.to_user_string(), []).append(Check(key.name, evaluation.passed, text, at))
     return Around(
         {asset: sorted(checks, key=lambda check: check.name) for asset, checks in found.items()},
         {name: verdict(settings.root, group) for name, group in catalog.groups.items()},

@@ -1,4 +1,4 @@
-"""The report on a feature: how its ranks went with the ranks of the returns that followed."""
+"""The report on a feature: how its ranks went with the ranks of the returns, or of the label, that followed."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,15 +29,17 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class FeatureReport:
-    """How a feature went with the returns that followed it. It describes the past: neither a forecast nor advice.
+    """How a feature went with what followed it. It describes the past: neither a forecast nor advice.
 
     The information coefficient (IC) is Spearman's rank correlation of values known at the close of a bar with returns
     that begin there (Grinold and Kahn, Active Portfolio Management, 2nd ed. 1999). `across symbols` it is the mean over
     times of the correlation among the symbols at one time; where too few can be compared, `through time` it is that of
-    each symbol's values with its own returns, all symbols together.
+    each symbol's values with its own returns, all symbols together. A label takes the place of the returns: it is known
+    when its window is over, begins at the same close, and has one horizon.
 
     Args:
         feature: What was looked at.
+        label: The label that it was held against in place of returns; empty for returns.
         method: How its values are compared.
         bar: Length of a bar, the unit of horizons and delays.
         stride: How many bars lie between one time that counts and the next: 1 if every bar does.
@@ -56,6 +58,7 @@ class FeatureReport:
     """
 
     feature: str
+    label: str
     method: Method
     bar: timedelta
     stride: int
@@ -71,7 +74,8 @@ class FeatureReport:
 
     def __str__(self) -> str:
         span = f"{self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}" if self.first and self.last else "no times"
-        head = f"{self.feature}: rank IC {self.method}, {self.symbols} symbols, {span}, bars of {timeframe(self.bar)}"
+        what = f"rank IC with {self.label} {self.method}" if self.label else f"rank IC {self.method}"
+        head = f"{self.feature}: {what}, {self.symbols} symbols, {span}, bars of {timeframe(self.bar)}"
         lines = [
             f"{'bars':>6} {'IC':>7} {f'{self.level:.0%} interval':>18} {'times':>7} {'autocorr.':>10} {'turnover':>9}"
         ]
@@ -83,16 +87,23 @@ class FeatureReport:
 
 
 def measure(
-    features: Sequence[str], values: pl.DataFrame, returns: ForwardReturns, *, level: float = 0.95, seed: int = 0
+    features: Sequence[str],
+    values: pl.DataFrame,
+    returns: ForwardReturns,
+    *,
+    level: float = 0.95,
+    seed: int = 0,
+    label: str = "",
 ) -> dict[str, FeatureReport]:
     """The report on each of some columns.
 
     Args:
         features: Names of the columns.
         values: `symbol`, `event_timestamp` (when the values were known, UTC) and the columns: numbers or truth values.
-        returns: What followed, as `forward_returns` gives it.
+        returns: What followed, as `forward_returns` or `label_outcomes` gives it.
         level: Share of intervals that hold the truth, between 0 and 1.
         seed: Of the bootstrap: the same one gives the same reports.
+        label: Name of the label, of what `label_outcomes` gives.
 
     Raises:
         InputError: if a column has no order, or the level is not a share.
@@ -111,6 +122,7 @@ def measure(
             {bars: placed(values[name], bars * returns.bar) for bars in moved},
             returns,
             parts,
+            label=label,
             level=level,
             seed=seed,
         )
@@ -119,7 +131,14 @@ def measure(
 
 
 def _report(
-    feature: str, values: Mapping[int, Floats], returns: ForwardReturns, parts: Parts, *, level: float, seed: int
+    feature: str,
+    values: Mapping[int, Floats],
+    returns: ForwardReturns,
+    parts: Parts,
+    *,
+    label: str,
+    level: float,
+    seed: int,
 ) -> FeatureReport:
     """The report on the values at each time, and so many bars later."""
     known, times = values[0], returns.cells.times
@@ -153,6 +172,7 @@ def _report(
     span = np.flatnonzero(there.any(axis=1))
     return FeatureReport(
         feature=feature,
+        label=label,
         method=method,
         bar=returns.bar,
         stride=returns.stride,

@@ -10,11 +10,13 @@ from crypto_features.catalogs import current_catalog
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.lake.candles import current
 from crypto_features.lake.table import stored
+from crypto_features.report.labels import declared_label, labels_of
 from crypto_features.report.measure import FeatureReport, measure
 from crypto_features.report.returns import ForwardReturns, forward_returns
 from crypto_features.settings import Settings
 from crypto_features.tables.catalog import Catalog, clock_of
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.label import Label
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table
 
@@ -25,23 +27,31 @@ LABEL = "label"
 
 
 def feature_report(
-    feature: str, *, horizons: Sequence[int] = HORIZONS, level: float = 0.95, seed: int = 0
+    feature: str,
+    *,
+    horizons: Sequence[int] | None = None,
+    label: Label | str | None = None,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> FeatureReport:
-    """How a published feature went with the returns that followed it; it describes the past and says so.
+    """How a published feature went with what followed it, returns or a label; it describes the past and says so.
 
-    Values were known at the close of their bar, and returns begin there, so nothing looks ahead. Both are read as they
-    are published now, with every correction.
+    Values were known at the close of their bar, and what followed begins there, so nothing looks ahead. Both are read
+    as they are published now, with every correction.
 
     Args:
         feature: Such as `price_features:rsi_14`.
-        horizons: Over how many bars of the feature's own clock returns are taken.
+        horizons: Over how many bars of the feature's own clock returns are taken; 1, 5 and 20 by default.
+        label: A label, or the name of one in the catalog, in place of returns. It is held against the newest value at
+            the close of each of its bars, up to the time to live of the group, as a training set joins it. A label
+            whose horizon passes the end of the data is left out.
         level: Share of intervals that hold the truth, between 0 and 1.
         seed: Of the bootstrap: the same one gives the same report.
 
     Raises:
-        UnknownNameError: if there is no such feature, or nothing of its table or its bars is published.
-        InputError: if it has no order, such as a text, its clock has no prices, or a horizon is under 1 or reaches
-            beyond the published bars.
+        UnknownNameError: if there is no such feature or label, or nothing of the table or the bars is published.
+        InputError: if it has no order, such as a text, its clock has no prices, a horizon is under 1 or reaches beyond
+            the published bars, no bar has the label, or both a label and horizons are given.
     """
     settings, catalog = Settings.load(), current_catalog()
     table, colon, name = feature.partition(":")
@@ -51,9 +61,22 @@ def feature_report(
         raise UnknownNameError("feature group", table, catalog.groups)
     group = catalog.groups[table]
     group.feature(name)
+    if label is not None and horizons is not None:
+        raise InputError(
+            f"horizons={[*horizons]} and label={label!r}: a label has its own horizon; give one of the two."
+        )
     values = stored(settings.root, catalog, table).read(columns=["symbol", "event_timestamp", name])
-    returns = returns_of(settings, catalog, group, horizons=horizons, delays=DELAYS)
-    return replace(measure([name], values, returns, level=level, seed=seed)[name], feature=feature)
+    if label is None:
+        returns = returns_of(
+            settings, catalog, group, horizons=HORIZONS if horizons is None else horizons, delays=DELAYS
+        )
+        found = measure([name], values, returns, level=level, seed=seed)[name]
+    else:
+        labels = labels_of(settings, catalog, declared_label(catalog, label))
+        outcomes = labels.outcomes(settings, delays=DELAYS, regimes=regimes_of(settings.root, catalog))
+        joined, said = labels.joined(settings, group, values), labels.declared.name
+        found = measure([name], joined, outcomes, level=level, seed=seed, label=said)[name]
+    return replace(found, feature=feature)
 
 
 def returns_of(

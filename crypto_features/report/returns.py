@@ -1,4 +1,4 @@
-"""What followed each bar: the returns from its close on, which nobody knew when the feature was computed."""
+"""What followed each bar, returns from its close on or a label: nobody knew it when the feature was computed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,13 +59,8 @@ def forward_returns(
     Raises:
         InputError: if a horizon is under 1, or reaches beyond the data.
     """
-    every = closes["event_timestamp"].unique().sort()
-    _check(horizons, every, bar)
-    stride = 1 if most_times is None else max(1, -(-len(every) // most_times))
-    # times of a regular grid, so that a neighbour is always as far away.
-    age = (pl.col("event_timestamp").max() - pl.col("event_timestamp")).dt.total_microseconds()
-    times = every.to_frame().filter(age % (stride * bar // MICROSECOND) == 0).to_series()
-    cells = Cells(times, closes["symbol"].unique().sort())
+    _check(horizons, closes["event_timestamp"], bar)
+    cells, stride = _grid(closes, bar, most_times)
     first = min(horizons)
     delayed = {*delays, *(delay + first for delay in delays)}
     placed = cells.placed(closes)
@@ -73,7 +68,44 @@ def forward_returns(
     with np.errstate(divide="ignore", invalid="ignore"):
         after = {horizon: finite(moved[horizon] / moved[0] - 1) for horizon in horizons}
         later = {delay: finite(moved[delay + first] / moved[delay] - 1) for delay in delays}
-    return ForwardReturns(cells, bar, stride, after, later, _known(times, regimes, bar))
+    return ForwardReturns(cells, bar, stride, after, later, _known(cells.times, regimes, bar))
+
+
+def label_outcomes(
+    labels: pl.DataFrame,
+    *,
+    bar: timedelta,
+    horizon: int,
+    delays: Sequence[int] = (),
+    regimes: pl.DataFrame | None = None,
+    most_times: int | None = None,
+) -> ForwardReturns:
+    """The labels in the place of returns.
+
+    Args:
+        labels: `symbol`, `event_timestamp` (when the bar closed from which the label looks ahead, UTC) and `label`, a
+            number or truth value; null where there is none, as where its horizon passes the end of the data.
+        bar: Length of a bar.
+        horizon: How many bars a label looks ahead at most.
+        delays: In bars, each at least 0: a label that is so much later is that of the bar so much later.
+        regimes: As `forward_returns` takes them.
+        most_times: As `forward_returns` takes it.
+    """
+    cells, stride = _grid(labels, bar, most_times)
+    placed = cells.placed(labels)
+    later = {delay: placed(labels["label"], delay * bar) for delay in {0, *delays}}
+    return ForwardReturns(
+        cells, bar, stride, {horizon: later[0]}, {d: later[d] for d in delays}, _known(cells.times, regimes, bar)
+    )
+
+
+def _grid(rows: pl.DataFrame, bar: timedelta, most_times: int | None) -> tuple[Cells, int]:
+    """Times of a regular grid, so that a neighbour is always as far away, and how many bars that is."""
+    every = rows["event_timestamp"].unique().sort()
+    stride = 1 if most_times is None else max(1, -(-len(every) // most_times))
+    age = (pl.col("event_timestamp").max() - pl.col("event_timestamp")).dt.total_microseconds()
+    times = every.to_frame().filter(age % (stride * bar // MICROSECOND) == 0).to_series()
+    return Cells(times, rows["symbol"].unique().sort()), stride
 
 
 def _check(horizons: Sequence[int], times: pl.Series, bar: timedelta) -> None:

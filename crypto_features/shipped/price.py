@@ -24,7 +24,8 @@ MA_5, MA_20, MA_60 = pl.col("ma_5"), pl.col("ma_20"), pl.col("ma_60")
 
 
 def _return(bars: int) -> Feature:
-    description = f"Close over the close {bars} bars earlier, − 1."
+    before = "one bar" if bars == 1 else f"{bars} bars"
+    description = f"Close over the close {before} earlier, − 1."
     return Feature(f"return_{bars}d", price_return(bars), description, "ratio", window=bars + 1, bounds=(-1, math.inf))
 
 

@@ -1,4 +1,4 @@
-"""How a feature table is watched for drift: against its own reference window, and its own past."""
+"""How values are watched for drift: against their own reference window, and their own past."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ import polars as pl
 
 from crypto_features.errors import InputError
 
-if TYPE_CHECKING:  # a group declares how it is watched.
+if TYPE_CHECKING:  # a group and a set declare how they are watched.
+    from crypto_features.tables.feature import Feature
     from crypto_features.tables.group import FeatureGroup
+    from crypto_features.tables.model import FittedModel
+    from crypto_features.tables.training import TrainingSet
 
 LEVELS = ("quote", "base asset", "contract", "price", "trades", "days", "time")
 """How the units of prices, volumes and counters begin: such a level wanders, so it has no reference to drift from."""
@@ -17,7 +20,7 @@ LEVELS = ("quote", "base asset", "contract", "price", "trades", "days", "time")
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """How a group's table is watched.
+    """How a group's table, or the label of a training set, is watched.
 
     The newest values of each symbol are compared with those before them. How far the two usually lie apart is taken
     from earlier windows of the same feature, of all symbols together.
@@ -29,7 +32,8 @@ class Drift:
         level: The share, 0 to 1, of windows that are called unusual when nothing drifts.
         features: Which features are watched. By default numbers, truths and texts whose unit is not a price, a volume
             or a count of time, and whose value needs no more bars than the window has: a smoother one shows nothing.
-            Of a group that reads a fitted model, all that it forecasts, however smooth.
+            Of a group that reads a fitted model, all that it forecasts, however smooth. Of a training set, which of its
+            columns; by default its label.
 
     Raises:
         InputError: if a length is too short, or the level is not a share.
@@ -67,11 +71,45 @@ def watched(group: "FeatureGroup") -> tuple[str, ...]:
         return ()
     if group.drift.features is not None:
         return tuple(group.drift.features)
-    forecasts = any(join.table.fact for join in group.joins)
+    smooth = bool(forecast_by(group))
     return tuple(
         feature.name
         for feature in group.features
-        if (feature.column_type.is_numeric() or feature.column_type in (pl.Boolean(), pl.String()))
-        and not feature.unit.startswith(LEVELS)
-        and (forecasts or feature.warm_up <= group.drift.window)
+        if _settles(feature) and (smooth or feature.warm_up <= group.drift.window)
     )
+
+
+def forecast_by(group: "FeatureGroup") -> tuple[str, ...]:
+    """The fitted models whose forecasts a group holds; none of a group that reads no model."""
+    return tuple(join.table.name for join in group.joins if join.table.fact)
+
+
+def watched_fit(model: "FittedModel") -> tuple[str, ...]:
+    """The features that a model is fitted on and that are watched for drift, however smooth; none if their group says
+    `drift=None`.
+
+    >>> from crypto_features.shipped import regime_model
+    >>> watched_fit(regime_model)
+    ('return_20d', 'volatility_20d', 'rsi_14', 'ma_alignment', 'bb_position')
+    """
+    if model.of.drift is None:
+        return ()
+    return tuple(name for name in model.features if _settles(model.of.feature(name)))
+
+
+def watched_columns(training: "TrainingSet") -> tuple[str, ...]:
+    """The columns of a training set that are watched for drift: its label, unless it declares others.
+
+    Not the weights: those by uniqueness are greater at the end of the data, where fewer labels overlap.
+    """
+    if training.drift is None:
+        return ()
+    if training.drift.features is not None:
+        return tuple(training.drift.features)
+    return () if training.label is None else (training.label.name,)
+
+
+def _settles(feature: "Feature") -> bool:
+    """Whether its values have a distribution to drift from."""
+    ordered = feature.column_type.is_numeric() or feature.column_type in (pl.Boolean(), pl.String())
+    return ordered and not feature.unit.startswith(LEVELS)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from crypto_features.clock import as_utc
-from crypto_features.errors import InputError
+from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.borrowed import Borrowed
+from crypto_features.tables.drift import Drift
 from crypto_features.tables.events import Cusum
 from crypto_features.tables.folds import Folds
 from crypto_features.tables.group import FeatureGroup
@@ -28,6 +29,8 @@ OWN = "row"
 """`as_of` for what was known at the time of each row."""
 WEIGHT = "weight"
 """The column of the weights."""
+WATCHED = Drift()
+"""How the label of a set is watched unless it says otherwise."""
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -51,12 +54,14 @@ class TrainingSet:
         description: What it is for.
         whole: Whether it is built whole, as a folder; by default as said above.
         project: The project of the catalog that declares it, which the catalog fills in.
+        drift: How its label is watched for drift; `None` to leave it out.
 
     Attributes:
         groups: The feature groups that were given as such.
 
     Raises:
         InputError: if it has no feature or no rows, weights or folds without a label, or a column twice.
+        UnknownNameError: if `drift` watches a column that it does not have.
     """
 
     service: FeatureService
@@ -67,6 +72,7 @@ class TrainingSet:
     as_of: datetime | str
     whole: bool
     project: str
+    drift: Drift | None
     groups: tuple[Table, ...]
 
     def __init__(
@@ -83,6 +89,7 @@ class TrainingSet:
         description: str = "",
         whole: bool | None = None,
         project: str = SHIPPED,
+        drift: Drift | None = WATCHED,
         groups: Sequence[Table] = (),
     ) -> None:
         name = service if isinstance(service, str) else service.name
@@ -112,6 +119,7 @@ class TrainingSet:
             "as_of": _time(name, as_of),
             "whole": whole if whole is not None else isinstance(service, str) or label is not None,
             "project": project,
+            "drift": drift,
             "groups": (*groups, *(one for one in features if isinstance(one, Table))),
         }
         for attribute, value in values.items():
@@ -120,7 +128,9 @@ class TrainingSet:
             raise InputError(f"{name} is a table of training rows by months, which needs bars; got {self.rows!r}.")
         if self.whole and isinstance(self.rows, Table) and not isinstance(self.rows, Bars | RawTable):
             raise InputError(f"{name} has the rows of {self.rows!r}; expected the table of bars that it is made of.")
-        _refuse_twice(name, [*self.own_columns])
+        columns = [*self.own_columns]
+        _refuse_twice(name, columns)
+        _refuse_unknown(name, columns, drift)
 
     def __repr__(self) -> str:
         return f"TrainingSet({self.service.name!r})"
@@ -204,6 +214,12 @@ def _time(name: str, as_of: datetime | str) -> datetime | str:
             f"the training set {name} says as_of={as_of!r}; expected 'row' for what was known at each row's own time, "
             "or a time such as 2024-01-31T09:00Z."
         ) from None
+
+
+def _refuse_unknown(name: str, columns: Sequence[str], drift: Drift | None) -> None:
+    for column in (drift and drift.features) or ():
+        if column not in columns:
+            raise UnknownNameError(f"column of {name}", column, columns)
 
 
 def _refuse_twice(name: str, columns: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Drift: whether the newest values of a feature are distributed as its values before.
 
 The usual thresholds (a stability index of 0.25, a Kolmogorov-Smirnov p-value of 1 %) hold for independent values. Those
-of a market remember, and alarm in 43 to 100 % of cases though nothing drifts. So each distance is ranked among the
+of a market remember, and alarm in most cases though nothing drifts. So each distance is ranked among the
 distances of earlier windows of the same feature, of all symbols: its p-value is the share of them that is as large.
 """
 
@@ -75,6 +75,21 @@ def drift(rows: pl.DataFrame, names: Sequence[str], declared: Drift | None = Non
     every = pl.concat([frame for frame in found if frame is not None] or [SCHEMA.to_frame().drop("drifted")])
     standing_out = pl.col("unusual") & _standing_out(pl.col("p"))
     return every.with_columns(standing_out.alias("drifted"))
+
+
+def by_feature(found: pl.DataFrame) -> pl.DataFrame:
+    """What `drift` found, one row for each feature.
+
+    Args:
+        found: The rows that `drift` gives.
+
+    Returns:
+        `feature`; how many `symbols` were judged, are `unusual` and `drifted`; the greatest `psi` and `ks`; the least
+        share `p` of earlier windows that are as rare; and `until`, the newest value.
+    """
+    counts = [pl.len().cast(pl.Int64).alias("symbols"), pl.col("unusual", "drifted").sum().cast(pl.Int64)]
+    greatest = [pl.col("psi", "ks").max(), pl.col("p").min(), pl.col("event_timestamp").max().alias("until")]
+    return found.group_by("feature", maintain_order=True).agg(*counts, *greatest)
 
 
 def _feature(rows: pl.DataFrame, name: str, how: Drift, recent: pl.Series) -> pl.DataFrame | None:

@@ -100,6 +100,8 @@ def closes(root: UPath, until: datetime, days: int) -> list[float]:
     return rows.filter(pl.col("open_time") < until)["close"].tail(days).to_list()
 
 
+@pytest.mark.proof
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("platform")
 def test_values_of_all_tables_come_out_of_their_candles_to_the_bit(count: Callable[..., int]) -> None:
     for symbol, ref, time in samples(count(ci=40, proof=1000)):

@@ -1,6 +1,7 @@
 """The catalog's page as a person opens it: from a file, by mouse, keyboard or phone, in light and dark."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a desk's catalog, whose names and texts are hostile."""
     folder = tmp_path_factory.mktemp("desk")
-    checks = [Check("drift", passed=False, text=f"PSI 0.4 {desk.HOSTILE}"), Check("schema", passed=True, text="Right.")]
+    at = datetime(2024, 5, 31, 12, tzinfo=UTC)
+    drift = Check("drift", passed=False, text=f"PSI 0.4 {desk.HOSTILE}", at=at)
+    checks = [drift, Check("schema", passed=True, text="Right.")]
     leaks = {"momentum": "momentum: leak-tested (truncate 40, start 12)"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRYPTO_FEATURES_DATA", str(folder / "data"))
-        desk.fill(desk.catalog)
+        desk.fill(desk.catalog, length=900)
         around = Around(checks={"momentum": checks}, leaks=leaks)
         write_page(folder / "catalog.html", page(Settings.load(), desk.catalog, around))
     return folder / "catalog.html"
@@ -105,7 +108,7 @@ def test_search_leaves_what_has_every_word(opened: Watched) -> None:
     shown.keyboard.type(" nonsense")
     expect(shown.get_by_text("Nothing has all these words.")).to_be_visible()
     shown.keyboard.press("Escape")
-    expect(shown.locator("section.table:visible")).to_have_count(4)
+    expect(shown.locator("section.table:visible")).to_have_count(5)
     assert opened.complaints == []
 
 
@@ -121,6 +124,20 @@ def test_a_feature_is_opened_by_the_keyboard(opened: Watched) -> None:
     expect(section.get_by_role("region", name="IC of return_3 by horizon")).to_be_visible()
     section.get_by_role("link", name="candles").press("Enter")
     expect(shown.locator("#t-candles")).to_be_in_viewport()
+
+
+def test_drift_is_said_of_each_feature_and_a_set_shows_its_label(opened: Watched) -> None:
+    unfold(opened.page)
+    feature = opened.page.locator("#f-momentum\\.return_3")
+    expect(feature.get_by_text("of 6 symbols unusual in their newest 30 values, until 2026-")).to_be_visible()
+    expect(feature.get_by_text("Looked at 2024-05-31 12:00 UTC")).to_be_visible()
+    learn = opened.page.locator("section.table").filter(has_text="What our model learns, as momentum was.")
+    expect(learn.locator("code", has_text="momentum")).to_be_visible()
+    expect(learn.get_by_role("region", name="IC of return_3 with ahead_3d by horizon")).to_be_visible()
+    expect(learn.get_by_text("A String has no ranks.")).to_be_visible()
+    learn.get_by_role("link", name="return_3").click()
+    expect(opened.page.locator("#f-momentum\\.return_3 > summary")).to_be_in_viewport()
+    assert opened.complaints == []
 
 
 def test_a_link_to_a_feature_opens_it(opened: Watched) -> None:

@@ -34,7 +34,15 @@ momentum = cf.FeatureGroup(
     ],
 )
 service = cf.FeatureService("desk_features", f"What our model reads. {HOSTILE}", {"momentum": ("return_3", "side")})
-catalog = cf.Catalog(momentum, cf.TrainingSet(service, rows=days), project="desk")
+ahead = cf.forward_return("ahead_3d", bars=days, horizon="3d", description=f"The next three days. {HOSTILE}")
+learn = cf.TrainingSet(
+    "learn",
+    features=["momentum:return_3", "momentum:side"],
+    label=ahead,
+    folds=cf.WalkForward(folds=3, embargo="3d"),
+    description=f"What our model learns, as `momentum` was. {HOSTILE}",
+)
+catalog = cf.Catalog(momentum, cf.TrainingSet(service, rows=days), learn, project="desk")
 
 
 def market(symbols: int, length: int) -> pl.DataFrame:

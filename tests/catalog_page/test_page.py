@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,20 +10,27 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from polars.testing import assert_frame_equal
 
+from crypto_features import catalogs
 from crypto_features.catalog_page import stored as kept
 from crypto_features.catalog_page.content import content
 from crypto_features.catalog_page.declared import readers_of_column, sources_of
-from crypto_features.catalog_page.entries import Around, Check, FeatureEntry, Source, TableEntry
+from crypto_features.catalog_page.drift import states
+from crypto_features.catalog_page.entries import Around, Check, DriftState, FeatureEntry, Source, TableEntry
 from crypto_features.catalog_page.expression_text import expression_text
-from crypto_features.catalog_page.page import page
+from crypto_features.catalog_page.page import _ticked, page
 from crypto_features.compute.indicators import CLOSE, rsi
 from crypto_features.compute.windows import window_deviation, window_mean
 from crypto_features.lake.table import stored
-from crypto_features.report import FeatureReport
+from crypto_features.report import FeatureReport, feature_report
 from crypto_features.settings import Settings
 from crypto_features.shipped import catalog as shipped
+from crypto_features.shipped.regime_model import ULTRA_5
+from crypto_features.tables.drift import Drift
+from crypto_features.training.drift import drift
 from tests.catalog_page import desk
+from tests.training.stationary import remembering
 
 
 class Elements(HTMLParser):
@@ -60,7 +68,7 @@ def test_every_table_and_feature_is_on_the_page() -> None:
     elements = Elements(page(Settings.load(), desk.catalog, Around()))
     ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
     assert len(ids) == len(set(ids))
-    for name in ("candles", "days", "momentum", "training%2Fdesk%2Fdesk_features"):
+    for name in ("candles", "days", "momentum", "training%2Fdesk%2Fdesk_features", "training%2Fdesk%2Flearn"):
         assert f"t-{name}" in ids
     assert [i for i in ids if str(i).startswith("f-")] == [
         "f-momentum.return_3",
@@ -98,6 +106,7 @@ def test_the_page_asks_nothing_of_a_server() -> None:
         "http://desk.example:3000/assets/momentum",
         "http://desk.example:3000/assets/online_store/momentum",
         "http://desk.example:3000/assets/training/desk/desk_features",
+        "http://desk.example:3000/assets/training/desk/learn",
     }
 
 
@@ -216,7 +225,9 @@ def test_readers_are_columns_services_and_training_sets() -> None:
         ("column", "momentum.<svg onload=alert(1)>"),
         ("column", "momentum.side"),
         ("service", "desk_features"),
+        ("service", "learn"),
         ("training set", "training/desk/desk_features"),
+        ("training set", "training/desk/learn"),
     ]
     (column,) = readers_of_column(desk.catalog, "candles", "close")
     assert (column.kind, column.name) == ("column", "days.close")
@@ -234,16 +245,82 @@ def test_a_feature_has_a_report_and_a_text_says_why_it_has_none() -> None:
     assert {*report.by_regime["regime"]} <= {"UP<i>", "DOWN"}
 
 
+def test_a_training_set_shows_how_each_feature_went_with_its_label() -> None:
+    desk.fill(desk.catalog)
+    found = tables()["training/desk/learn"]
+    assert (found.reads, found.label) == (("days", "momentum"), "ahead_3d")
+    assert [(view, name) for view, name, _ in found.reports] == [("momentum", "return_3"), ("momentum", "side")]
+    (_, _, report), (_, _, why) = found.reports
+    assert isinstance(report, FeatureReport)
+    assert_frame_equal(report.by_horizon, feature_report_of("momentum:return_3").by_horizon)
+    assert why == "A String has no ranks."
+    assert found.columns[0][:2] == ("ahead_3d", "ratio")
+    assert ("Built", "not yet") in found.facts
+    assert found.drift == (("ahead_3d", DriftState("not judged", "nothing is published yet")),)
+
+
+def feature_report_of(feature: str) -> FeatureReport:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogs, "_load", lambda _: desk.catalog)
+        return feature_report(feature, label="ahead_3d")
+
+
+def test_words_between_backticks_are_code_and_nothing_else_is() -> None:
+    assert _ticked("as `a < b` is, `c`") == "as <code>a &lt; b</code> is, <code>c</code>"
+    assert _ticked("a ` b <i>") == "a ` b &lt;i&gt;"
+    assert _ticked("`a` and `b") == "<code>a</code> and `b"
+    desk.fill(desk.catalog)
+    assert "as <code>momentum</code> was. &lt;/script&gt;" in page(Settings.load(), desk.catalog, Around())
+
+
+@pytest.mark.parametrize(("shift", "verdict", "unusual"), [(0.0, "steady", 0), (4.0, "drifted", 8)])
+def test_the_state_of_drift_says_what_was_seen_and_until_when(shift: float, verdict: str, unusual: int) -> None:
+    rows = remembering(2, time=1, together=0.3, shift=shift)
+    found = drift(rows, ["f0", "f1"]).filter(feature="f0")
+    psi, ks, rarest = found.select(pl.col("psi", "ks").max(), pl.col("p").min()).row(0)
+    state = states(rows, ["f0", "f1"], Drift())["f0"]
+    assert state.verdict == verdict
+    assert state.text == (
+        f"{unusual} of 8 symbols unusual in their newest 30 values, until 2024-01-01 00:00 UTC; greatest PSI "
+        f"{psi:.2f}, greatest Kolmogorov-Smirnov distance {ks:.2f}; rarest as {rarest:.1%} of earlier windows"
+    )
+
+
+def test_what_is_not_judged_says_why() -> None:
+    desk.fill(desk.catalog)
+    said = {name: (feature.drift.verdict, feature.drift.text) for name, feature in features().items()}
+    assert said["return_3"] == ("not judged", "too few values: 395 of a symbol, and earlier windows")
+    assert said["mean_5"][0] == "not watched", "a price"
+    assert "unusual in their newest" not in page(Settings.load(), desk.catalog, Around())
+
+
+def test_a_model_shows_what_it_is_fitted_on_and_what_it_forecasts() -> None:
+    found = {table.name: table for table in content(Settings.load(), shipped, Around())}
+    assert [name for name, _ in found["regime_model"].drift] == [
+        *(f"fitted on: price_features.{name}" for name in ULTRA_5),
+        "forecast: regime_features.regime_label",
+        "forecast: regime_features.regime_probability",
+    ]
+    assert {state.text for _, state in found["regime_model"].drift} == {"nothing is published yet"}
+    states = {feature.name: feature.drift.verdict for feature in found["price_features"].features}
+    assert (states["ma_5"], states["return_1d"]) == ("not watched", "not judged")
+
+
 def test_checks_drift_and_leak_tests_are_shown_where_they_are_known() -> None:
     desk.fill(desk.catalog)
-    checks = [Check("drift_return_3", passed=False, text="PSI 0.4."), Check("schema", passed=True, text="As declared.")]
+    at = datetime(2024, 5, 31, 12, tzinfo=UTC)
+    checks = [
+        Check("drift_return_3", passed=False, text="PSI 0.4.", at=at),
+        Check("schema", passed=True, text="As declared."),
+    ]
     leaks = {"momentum": "momentum: leak-tested (truncate 40, start 12)"}
     around = Around(checks={"momentum": checks}, leaks=leaks)
     found = {table.name: table for table in content(Settings.load(), desk.catalog, around)}["momentum"]
     assert (found.leak, found.probes) == ("leak-tested", [("truncate", "40"), ("start", "12")])
-    assert [[check.name for check in feature.drift] for feature in found.features] == [["drift_return_3"], [], [], []]
+    named = [[check.name for check in feature.drift_checks] for feature in found.features]
+    assert named == [["drift_return_3"], [], [], []]
     text = " ".join(Elements(page(Settings.load(), desk.catalog, around)).words)
-    assert re.search(r"failed\s+drift_return_3\s+PSI 0\.4", text)
+    assert re.search(r"failed\s+drift_return_3\s+PSI 0\.4\.\s+Looked at 2024-05-31 12:00 UTC", text)
     assert "truncate 40" in text
 
 

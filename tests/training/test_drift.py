@@ -16,7 +16,7 @@ from crypto_features.shipped import daily_candles, price_features, regime_featur
 from crypto_features.tables.drift import Drift, watched
 from crypto_features.tables.feature import Feature
 from crypto_features.tables.group import FeatureGroup
-from crypto_features.training.drift import MOST, SCHEMA, _pairs, drift
+from crypto_features.training.drift import MOST, SCHEMA, _pairs, by_feature, drift
 from tests.training.stationary import remembering
 
 SHORT = Drift(window=12, reference=30, history=90, level=0.05)
@@ -69,6 +69,8 @@ def test_each_share_counts_the_earlier_windows_that_lie_as_far_apart() -> None:
     assert found["unusual"].to_list() == [p <= 0.05 for p in found["p"]]
 
 
+@pytest.mark.proof
+@pytest.mark.timeout(3600)
 def test_windows_are_unusual_as_rarely_as_declared_where_nothing_drifts(count: Callable[..., int]) -> None:
     """Whatever a feature remembers, and however its symbols move together."""
     features = count(ci=15, proof=1500)
@@ -125,6 +127,11 @@ def test_labels_and_predictions_drift_as_numbers_do() -> None:
     found = drift(turned, ["label", "up"])
     assert {*found.filter("drifted")["feature"]} == {"label"}
     assert {*found["feature"]} == {"label", "up"}
+    (label, up) = by_feature(found).iter_rows(named=True)
+    of_label = found.filter(feature="label")
+    assert (label["feature"], label["symbols"], label["unusual"], label["drifted"]) == ("label", 8, 8, 8)
+    assert (label["psi"], label["ks"], label["p"]) == (of_label["psi"].max(), of_label["ks"].max(), of_label["p"].min())
+    assert up["until"] == rows["event_timestamp"].max()
 
 
 def test_symbols_that_ended_or_are_young_are_not_judged_and_nulls_are_left_out() -> None:

@@ -13,7 +13,7 @@ from crypto_features.graph.asset_names import registry_asset
 from crypto_features.graph.checks import candles as candle_checks
 from crypto_features.graph.checks import features as feature_checks
 from crypto_features.graph.checks import lag, serving
-from crypto_features.graph.checks.drift import undrifted
+from crypto_features.graph.checks.drift import fit_undrifted, set_undrifted, undrifted
 from crypto_features.graph.checks.finding import Finding
 from crypto_features.graph.checks.live import LiveRowsCompared
 from crypto_features.graph.checks.remembered import Look, judged
@@ -33,13 +33,16 @@ from crypto_features.sources import Opening
 from crypto_features.store import FeastResource, parity
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
-from crypto_features.tables.drift import watched
+from crypto_features.tables.drift import watched, watched_columns, watched_fit
 from crypto_features.tables.dtypes import TIME
 from crypto_features.tables.group import FeatureGroup
+from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import MONTH, month_span, months_between
 from crypto_features.tables.others import joined_symbols
 from crypto_features.tables.raw import RawTable
 from crypto_features.tables.table import Table as Declared
+from crypto_features.tables.training import TrainingSet
+from crypto_features.training.folder import sets_of
 from crypto_features.whole_file import on_disk
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -57,6 +60,8 @@ def every_check(settings: Settings, catalog: Catalog, opening: Opening) -> Seque
         *(_bars(settings, bars) for bars in catalog.bars.values() if not bars.project),
         *(_table(settings, group) for group in catalog.groups.values()),
         *(_online(settings, group, catalog) for group in catalog.groups.values()),
+        *(_model(model) for model in catalog.models.values() if watched_fit(model)),
+        *(_set(one) for one in catalog.sets.values() if watched_columns(one)),
         _registry(catalog),
     ]
 
@@ -176,6 +181,32 @@ def _table(settings: Settings, group: FeatureGroup) -> dg.AssetChecksDefinition:
     return _of_table(group.name, asked, looking)
 
 
+def _model(model: FittedModel) -> dg.AssetChecksDefinition:
+    asked = {"drift": (False, "What it is fitted on is distributed as before.")}
+
+    @dg.multi_asset_check(name=f"{model.name}_checks", specs=_specs(model.name, asked), can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        fitted = lake.table(model.of.name)
+        found = fit_undrifted(fitted, model, lake.interval) if fitted.months() else NOTHING
+        yield from _results(context, model.name, asked, {"drift": found})
+
+    return checks
+
+
+def _set(training: TrainingSet) -> dg.AssetChecksDefinition:
+    asked = {"drift": (False, "The newest labels of each symbol are distributed as those before.")}
+
+    @dg.multi_asset_check(
+        name=f"{training.name.replace('/', '_')}_checks", specs=_specs(training.name, asked), can_subset=True
+    )
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        built = sets_of(lake.path, training.name)
+        found = set_undrifted(built[-1], training) if built else NOTHING
+        yield from _results(context, training.name, asked, {"drift": found})
+
+    return checks
+
+
 def _of_table(
     name: str, asked: Asked, looking: Callable[[dg.DagsterInstance, LakeResource, Table], Look]
 ) -> dg.AssetChecksDefinition:
@@ -184,9 +215,7 @@ def _of_table(
     @dg.multi_asset_check(name=f"{name}_checks", specs=_specs(name, asked), can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         table = lake.table(name)
-        found: Mapping[str, Finding] = dict.fromkeys(
-            asked, Finding(passed=True, text="There are no rows yet.", todo="")
-        )
+        found: Mapping[str, Finding] = dict.fromkeys(asked, NOTHING)
         if published := table.months():
             look = looking(context.instance, lake, table)
             found = judged(context.instance, name, months_of_run(context, table), published, look)
@@ -324,4 +353,5 @@ def _read(table: Table, months: Sequence[str]) -> pl.DataFrame:
     return table.read(published).clear() if published else pl.DataFrame(schema=NO_ROWS)
 
 
+NOTHING = Finding(passed=True, text="There are no rows yet.", todo="")
 NO_ROWS = pl.Schema({"symbol": pl.String(), "open_time": TIME, "known_at": TIME, "rule": pl.String()})

@@ -1,6 +1,7 @@
 """What is wrong in a month stays wrong until that month is right, whichever months later runs look at."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -41,17 +42,21 @@ def last_evaluations(
     instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]
 ) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
     """The newest evaluation of each check that has one, also while a run plans the next, or died before it."""
+    return {key: evaluation for key, (evaluation, _) in last_looks(instance, keys).items()}
+
+
+def last_looks(
+    instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]
+) -> dict[dg.AssetCheckKey, tuple[dg.AssetCheckEvaluation, datetime]]:
+    """What `last_evaluations` gives, each with the time of the evaluation, UTC."""
     log = instance.event_log_storage
     found = {}
     for key, latest in log.get_latest_asset_check_execution_by_key(list(keys)).items():
-        evaluation = latest.evaluation
-        if not isinstance(evaluation, dg.AssetCheckEvaluation):  # it is planned only.
-            records = log.get_asset_check_execution_history(key, limit=TRIES)
-            evaluation = next(
-                (r.evaluation for r in records if isinstance(r.evaluation, dg.AssetCheckEvaluation)), None
-            )
-        if evaluation is not None:
-            found[key] = evaluation
+        planned = not isinstance(latest.evaluation, dg.AssetCheckEvaluation)
+        for record in log.get_asset_check_execution_history(key, limit=TRIES) if planned else [latest]:
+            if isinstance(record.evaluation, dg.AssetCheckEvaluation) and record.event is not None:
+                found[key] = (record.evaluation, datetime.fromtimestamp(record.event.timestamp, UTC))
+                break
     return found
 
 
