@@ -1,0 +1,1 @@
+"""A copy of a data folder, taken while the platform runs, and how it comes back."""
