@@ -1,6 +1,7 @@
 """A version follows what a feature computes, and a service may keep reading an older one."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -78,10 +79,7 @@ def test_a_version_trains_on_what_it_serves_as_long_as_the_table_holds_it(
 ) -> None:
     """The notes of the months decide, not what is declared now."""
     group = catalog.groups["price_features"]
-    old = feature_versions(group.name)
-    for file in (tmp_path / "data" / group.name).iterdir():
-        notes = {"crypto_features": json.dumps({"fingerprints": json.dumps(dict(old))})}
-        pq.write_table(pq.read_table(file).replace_schema_metadata(notes), file)
+    note(tmp_path / "data" / group.name, feature_versions(group.name))
     monkeypatch.setattr(feast_objects, "feature_versions", lambda name: {**feature_versions(name), "rsi_14": "changed"})
     pinned = FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
     use(monkeypatch, group, pinned)
@@ -89,3 +87,29 @@ def test_a_version_trains_on_what_it_serves_as_long_as_the_table_holds_it(
     frame = repo.create_entity_df(["BTC"], NOW, NOW)
     served = repo.get_online_features(["BTC"], "pinned")["rsi_14"]
     assert repo.get_training_features(frame, "pinned")["rsi_14"].tolist() == served != [None]
+
+
+def test_features_of_a_version_are_read_where_only_another_one_was_computed_otherwise(
+    own: FeastResource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = catalog.groups["price_features"]
+    changed = {**feature_versions(group.name), "ma_5": "changed"}
+    note(tmp_path / "data" / group.name, changed)
+    monkeypatch.setattr(feast_objects, "feature_versions", lambda name: {**feature_versions(name), **changed})
+    pinned = FeatureService("pinned", "Old.", {group.name: ("rsi_14",)}, versions={group.name: 0})
+    both = FeatureService("both", "Old.", {group.name: ("rsi_14", "ma_5")}, versions={group.name: 0})
+    use(monkeypatch, group, pinned, both)
+    own.apply()
+    assert versions() == [0, 1]
+    frame = repo.create_entity_df(["BTC"], NOW, NOW)
+    served = repo.get_online_features(["BTC"], "pinned")["rsi_14"]
+    assert repo.get_training_features(frame, "pinned")["rsi_14"].tolist() == served != [None]
+    with pytest.raises(OtherVersionError, match=r"price_features@v0 describes ma_5 otherwise"):
+        repo.get_training_features(frame, "both")
+
+
+def note(folder: Path, fingerprints: Mapping[str, str]) -> None:
+    """Have the notes of each month of a table say that its features were computed as these."""
+    for file in folder.iterdir():
+        notes = {"crypto_features": json.dumps({"fingerprints": json.dumps(dict(fingerprints))})}
+        pq.write_table(pq.read_table(file).replace_schema_metadata(notes), file)

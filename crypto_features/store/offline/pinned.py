@@ -34,12 +34,11 @@ def behaviour_of(view: FeatureView) -> str:
     return combined(found) if found else ""
 
 
-def its_files(config: RepoConfig, view: FeatureView) -> list[ParquetFile] | None:
-    """The files of a version; `None` of a view that is not pinned: all of its table's."""
+def its_files(config: RepoConfig, view: FeatureView, features: Sequence[str]) -> list[ParquetFile] | None:
+    """The files in which some features are those of a version; `None`, for all, of a view that is not pinned."""
     if not is_pinned(view):
         return None
-    behaviour = behaviour_of(view)
-    return [file for file in _files(config, view) if _is_of(file, behaviour)]
+    return [file for file in _files(config, view) if _is_of(file, view, features)]
 
 
 def require_its_table(
@@ -52,7 +51,7 @@ def require_its_table(
     Raises:
         OtherVersionError: naming the features that differ. Fields without fingerprints, of another project, pass.
     """
-    wanted = {name: fingerprint for name, fingerprint in fingerprints(view).items() if name in features}
+    wanted = _wanted(view, features)
     if not wanted:
         return
     declared = fingerprints(current)
@@ -109,10 +108,17 @@ def _held(config: RepoConfig, view: FeatureView, span: Span) -> Iterator[Mapping
             yield _noted(file)
 
 
-def _is_of(file: ParquetFile, behaviour: str) -> bool:
-    """Whether a month is of a version; one without notes says nothing against it."""
-    found = _noted(file)
-    return found is None or not behaviour or combined(found) == behaviour
+def _wanted(view: FeatureView, features: Sequence[str]) -> Mapping[str, str]:
+    """The fingerprints of some features of a version; none of another project's, which tells that of all together."""
+    return {name: fingerprint for name, fingerprint in fingerprints(view).items() if name in features}
+
+
+def _is_of(file: ParquetFile, view: FeatureView, features: Sequence[str]) -> bool:
+    """Whether some features of a month are those of a version; a month without notes says nothing against it."""
+    found, behaviour, wanted = _noted(file), behaviour_of(view), _wanted(view, features)
+    if found is None or not behaviour:
+        return True
+    return wanted.items() <= found.items() if wanted else combined(found) == behaviour
 
 
 def _noted(file: ParquetFile) -> Mapping[str, str] | None:

@@ -242,7 +242,7 @@ def feature_table(
     prefix = f"{view.projection.name_to_use()}__" if full_names else ""
     shown = {prefix + feature: stored(feature) for feature in features}
     columns = [*keys.values(), time, *([created] if created else []), *shown.values()]
-    frame = _read(config, source, columns, time, *_span(view, entities), created, its_files(config, view))
+    frame = _read(config, source, columns, time, *_span(view, entities), created, its_files(config, view, features))
     return FeatureTable(frame, keys, time, created, shown, view.ttl)
 
 
