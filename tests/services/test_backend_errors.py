@@ -33,7 +33,7 @@ def test_a_server_that_is_away_is_transient_and_its_password_stays_secret(
 
 
 def test_a_server_that_hangs_is_transient_for_reads_and_for_the_kill_switch(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(PostgresBackend._run, "__defaults__", (0.5,))
     backend = connect(database)
@@ -44,6 +44,7 @@ def test_a_server_that_hangs_is_transient_for_reads_and_for_the_kill_switch(
         with stopped(database), pytest.raises(StoreUnreachableError, match="does not answer: SilentServerError"):
             call()
     assert read(backend) == {b"BTC": row(1)}
+    assert caplog.text == "", "the error says it"
     backend.close()
 
 

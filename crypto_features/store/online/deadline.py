@@ -1,5 +1,6 @@
 """A PostgreSQL connection that waits for its server for a limited time: libpq itself would wait forever."""
 
+import logging
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -31,6 +32,11 @@ class ImpatientConnection(psycopg.Connection[Any]):
         except SilentServerError:
             self.close()
             raise
+
+
+def is_no_closed_connection(record: logging.LogRecord) -> bool:
+    """Leaves out that a pool discards a connection of ours: who used it raises an error, or tries again."""
+    return not any(isinstance(one, ImpatientConnection) for one in record.args or ())
 
 
 def _limited(work: PQGen[T], patience: float) -> PQGen[T]:

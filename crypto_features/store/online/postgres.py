@@ -1,6 +1,7 @@
 """Guarded rows in PostgreSQL: one table a view, published and read by one statement each."""
 
 import atexit
+import logging
 import os
 import re
 import threading
@@ -19,7 +20,12 @@ from crypto_features.errors import CryptoFeaturesError
 from crypto_features.store.errors import FencedError, StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.address import no_address
 from crypto_features.store.online.backend import Fence, StoredRow
-from crypto_features.store.online.deadline import PATIENCE, ImpatientConnection, SilentServerError
+from crypto_features.store.online.deadline import (
+    PATIENCE,
+    ImpatientConnection,
+    SilentServerError,
+    is_no_closed_connection,
+)
 from crypto_features.store.online.memory import Memory
 from crypto_features.store.online.seal import sealed, unsealed
 
@@ -286,6 +292,7 @@ class PostgresBackend:
         with self._lock:
             pool = self._pools.get(os.getpid())
             if pool is None:
+                logging.getLogger("psycopg.pool").addFilter(is_no_closed_connection)
                 pool = self._pools[os.getpid()] = ConnectionPool(
                     self._url,
                     connection_class=ImpatientConnection,
