@@ -129,7 +129,7 @@ esac
 
 def there(path: Path) -> bool:
     """Whether a file is there within a while."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.02)
     return path.exists()
