@@ -61,12 +61,29 @@ class Cause:
         what: The candles, symbols, months or versions.
         before: The value without it, and with all causes before it.
         after: The value with it.
+        because: Of `FIT`, why each model became another one: causes whose `before` and `after` are its versions.
     """
 
     change: Change
     what: tuple[str, ...]
     before: object
     after: object
+    because: "tuple[Cause, ...]" = ()
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """What published a row of the online store.
+
+    Args:
+        run_id: Dagster's id of the run; empty of what the live process published.
+        candle: The candle that came live and by what it was final, as `BTC 2026-11-27 16:00, flag`; empty of a run.
+        at: When the run published, or when the candle was known, UTC.
+    """
+
+    run_id: str
+    candle: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -77,11 +94,13 @@ class Online:
         value: The stored value, also if it is not served.
         time: Close of the candle that it is from, UTC; `None` without a row.
         status: What a reader gets: `PRESENT`, `EXPIRED`, …
+        publisher: What published it; `None` if neither Dagster nor the live journal says, or an older row is explained.
     """
 
     value: object
     time: datetime | None
     status: str
+    publisher: Publisher | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +127,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Run:
-    """What wrote the month of a value.
+    """What wrote the month of a value, or fitted a model.
 
     Args:
         run_id: Dagster's id of the run.
@@ -119,6 +138,27 @@ class Run:
     run_id: str
     published_at: datetime | None
     file: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model that a value is read by.
+
+    Args:
+        model: Its name.
+        month: The month for which it was fitted.
+        version: The digest of its parameters.
+        run: What fitted it; `None` where its file does not say.
+        inputs: By table and month, the digest of the rows that it was fitted on.
+        moved: Which of these hold other rows by now; the model stays as it was published.
+    """
+
+    model: str
+    month: str
+    version: str
+    run: Run | None
+    inputs: Mapping[str, Mapping[str, str]]
+    moved: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +179,7 @@ class Explanation:
         window: The first and the last time of the raw rows that decide it; `None` of another project's view.
         candles: Every version of these rows: `table`, `symbol`, `open_time`, its values, `known_at`, and whether it is
             `superseded`.
-        models: The version of each fitted model that is read, as `<model> <month>`.
+        fits: The fitted models that are read.
         history: `event_timestamp` and `value` of the last rows up to this one.
         findings: What is wrong, the worst first; empty if nothing is.
         since: The earlier time with which it was compared.
@@ -158,7 +198,7 @@ class Explanation:
     run: Run | None
     window: tuple[datetime, datetime] | None
     candles: pl.DataFrame
-    models: Mapping[str, str]
+    fits: tuple[Fit, ...]
     history: pl.DataFrame
     findings: tuple[Finding, ...]
     since: datetime | None

@@ -126,8 +126,8 @@ def _computed(lake: Lake, name: str, month: str, notes: Mapping[str, str], colum
     where = f"{name} of {month}"
     if other := _otherwise(name, columns, notes):
         return Finding(Verdict.STALE_TABLE, f"other code computed {where}: {', '.join(other)}", COMPUTE)
-    if moved := [*_moved(lake, lake.catalog[name], notes)]:
-        shown = ", ".join(moved[:SHOWN]) + (f" and {len(moved) - SHOWN} more" if len(moved) > SHOWN else "")
+    if changed := [*moved(lake, lake.catalog[name], notes)]:
+        shown = ", ".join(changed[:SHOWN]) + (f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else "")
         return Finding(Verdict.STALE_TABLE, f"{where} was computed before {shown} changed", COMPUTE)
     if bar_over(notes, clock.now()):
         return Finding(Verdict.STALE_TABLE, f"{where} was computed while a bar waited for its last candles", COMPUTE)
@@ -139,8 +139,8 @@ def _computed(lake: Lake, name: str, month: str, notes: Mapping[str, str], colum
     )
 
 
-def _moved(lake: Lake, table: Table, notes: Mapping[str, str]) -> Iterator[str]:
-    """The inputs whose content is not what a month notes that it was computed from."""
+def moved(lake: Lake, table: Table, notes: Mapping[str, str]) -> Iterator[str]:
+    """The inputs whose content is not what a month notes that it was computed from, as `<table> of <month>`."""
     noted: Mapping[str, Mapping[str, str]] = json.loads(notes.get(INPUTS, "{}"))
     for read in table.reads(lake.interval):
         for month, digest in noted.get(read.table, {}).items():

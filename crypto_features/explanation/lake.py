@@ -24,7 +24,7 @@ class Lake:
     """A data folder and its catalog."""
 
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
-        self.catalog, self.interval, self._settings = catalog, settings.interval, settings
+        self.catalog, self.interval, self.settings = catalog, settings.interval, settings
         self.root, self._folder = settings.root, Folder(settings.root, catalog)
         self.versions: Versions = cache(self._versions)
         self.fitted: Callable[[str], Mapping[str, Sequence[FittedVersion]]] = cache(
@@ -33,7 +33,7 @@ class Lake:
 
     def table(self, name: str) -> Stored:
         """A stored table."""
-        return stored(self._settings.root, self.catalog, name)
+        return stored(self.settings.root, self.catalog, name)
 
     def rows(self, name: str, months: Sequence[str], symbols: Sequence[str] | None) -> pl.DataFrame:
         """The stored rows of those of some months that are published."""
@@ -62,7 +62,7 @@ class Lake:
             versions: Reads raw rows; by default as they are stored.
             admitted: Which versions of raw rows are seen.
         """
-        terms = Terms(self.interval, now or clock.now(), self._settings.late_wait, self._settings.min_completeness)
+        terms = Terms(self.interval, now or clock.now(), self.settings.late_wait, self.settings.min_completeness)
         return Replay(
             self.catalog, table, versions or self.versions, self._published(models_at), terms, admitted=admitted
         )

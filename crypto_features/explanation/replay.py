@@ -1,6 +1,6 @@
 """Tables computed again from their raw rows, for some symbols: nothing that was computed before is read.
 
-Fitted models are facts and are taken as they were published; so are the views of other projects.
+Fitted models are facts and are read as they were published; so are the views of other projects.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,6 +65,10 @@ class Replay:
             read = self._raw if isinstance(table, RawTable) else self._month
             rows = pl.concat((read(name, month, some) for month in months), how="diagonal_relaxed")
         return rows if symbols is None else rows.filter(pl.col("symbol").is_in([*symbols]))
+
+    def fitted(self, model: FittedModel, month: str) -> str:
+        """The version that a model of a month has if it is fitted on these rows."""
+        return str(model.compute(self._read, month, None, self._terms)["version"].item())
 
     def _computed(self, name: str, month: str, symbols: tuple[str, ...] | None) -> pl.DataFrame:
         return self.tables[name].compute(self._read, month, symbols, self._terms)

@@ -74,13 +74,11 @@ class Subject:
         """The month that a row is stored in."""
         return month_of(time - self.late) if self.late else month_of(time - INSTANT)
 
-    def models(self, months: Sequence[str]) -> Iterator[tuple[str, Sequence[FittedVersion]]]:
-        """Every version of the fitted models of some months behind the column, as `<model> <month>`."""
-        names = dict.fromkeys(one.name for one in upstream(self.part) if isinstance(one, FittedModel))
-        for name in names:
-            for month in months:
-                if month in self.lake.fitted(name):
-                    yield f"{name} {month}", self.lake.fitted(name)[month]
+    def models(self, months: Sequence[str]) -> Iterator[tuple[FittedModel, str, Sequence[FittedVersion]]]:
+        """The fitted models behind the column, and every version of those of some months."""
+        for model in dict.fromkeys(one for one in upstream(self.part) if isinstance(one, FittedModel)):
+            fitted = self.lake.fitted(model.name)
+            yield from ((model, month, fitted[month]) for month in months if month in fitted)
 
 
 def subject_of(lake: Lake, symbol: str, ref: str) -> Subject:

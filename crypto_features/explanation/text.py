@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from crypto_features.explanation.facts import Explanation, same
+from crypto_features.explanation.facts import Cause, Explanation, Fit, Publisher, Run, same
+from crypto_features.versions.provenance import input_digest
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SHOWN = 3
@@ -23,15 +24,16 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
     if found.online is not None:
         of = "" if found.online.time in (None, found.time) else f" of {found.online.time:{_TIME}}"
         yield "online", f"{_value(found.online.value)}{of}, {found.online.status}"
+        if found.online.publisher is not None:
+            yield "", f"published {_publisher(found.online.publisher)}"
     if found.window is not None:
         bits = "the same bits" if same(found.recomputed, found.value) else "other bits"
         yield "recomputed", f"{_value(found.recomputed)}, {bits}"
     yield "version", _version(found)
     if found.run is not None:
-        at = f" at {found.run.published_at:{_TIME}}" if found.run.published_at else ""
-        yield "written by", f"run {found.run.run_id}{at}, {found.run.file}"
-    for name, version in found.models.items():
-        yield "model", f"{name}, version {version}"
+        yield "written by", _run(found.run)
+    for fit in found.fits:
+        yield from _fit(fit)
     yield from _candles(found)
     chart = sparkline(found.history["value"]) if found.history.width else ""
     if chart:
@@ -69,6 +71,30 @@ def _version(found: Explanation) -> str:
     return f"{said}; the table was computed by {version.noted_behaviour}, definition {version.noted_definition}"
 
 
+def _publisher(publisher: Publisher) -> str:
+    if publisher.candle:
+        return f"live, with the candle {publisher.candle}, known {publisher.at:{_TIME}:%S}"
+    return f"by run {publisher.run_id} at {publisher.at:{_TIME}}"
+
+
+def _run(run: Run) -> str:
+    at = f" at {run.published_at:{_TIME}}" if run.published_at else ""
+    return f"run {run.run_id}{at}, {run.file}"
+
+
+def _fit(fit: Fit) -> Iterator[tuple[str, str]]:
+    yield "model", f"{fit.model} {fit.month}, version {fit.version}"
+    if fit.run is not None:
+        yield "", f"fitted by {_run(fit.run)}"
+    for table, months in fit.inputs.items():
+        if months:
+            count = f"{len(months)} {'month' if len(months) == 1 else 'months'}"
+            yield "", f"on {table} of {min(months)} to {max(months)}, {count}, digest {input_digest(months)}"
+    if fit.moved:
+        again = f"`crypto-features plan --refit {fit.month}` compares a new fit"
+        yield "", f"{_few(fit.moved)} changed since, and the model stays; {again}"
+
+
 def _candles(found: Explanation) -> Iterator[tuple[str, str]]:
     if found.window is None or not found.candles.width:
         return
@@ -95,8 +121,13 @@ def _causes(found: Explanation, since: datetime) -> Iterator[tuple[str, str]]:
     if not found.causes:
         yield "since", f"{since:{_TIME}}: it has not changed"
     for cause in found.causes:
-        what = f" ({', '.join(cause.what)})" if cause.what else ""
-        yield f"since {since:{_TIME}}", f"{cause.change.value}{what}: {_value(cause.before)} → {_value(cause.after)}"
+        yield f"since {since:{_TIME}}", _cause(cause)
+        yield from (("because of", _cause(one)) for one in cause.because)
+
+
+def _cause(cause: Cause) -> str:
+    what = f" ({', '.join(cause.what)})" if cause.what else ""
+    return f"{cause.change.value}{what}: {_value(cause.before)} → {_value(cause.after)}"
 
 
 def _few(names: Sequence[str]) -> str:

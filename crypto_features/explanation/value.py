@@ -1,7 +1,7 @@
 """One value explained: gathered from the lake, computed again from its raw rows, and judged."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import polars as pl
@@ -11,7 +11,9 @@ from crypto_features.catalogs import current_catalog
 from crypto_features.errors import InputError, UnreadableTableError
 from crypto_features.explanation import judge
 from crypto_features.explanation.facts import Cause, Change, Explanation, Finding, Online, Verdict, Version, same
+from crypto_features.explanation.fits import fits, fitted_again
 from crypto_features.explanation.lake import Lake
+from crypto_features.explanation.publisher import publisher
 from crypto_features.explanation.replay import Replay
 from crypto_features.explanation.since import Admitted, causes
 from crypto_features.explanation.stored import Row, earlier_version, online_row, stored_row
@@ -34,8 +36,8 @@ def explain(
 ) -> Explanation:
     """Where a value comes from, whether the candles still give it, and why it is another one than before.
 
-    The table, the online store and the candles are read; nothing is written. Fitted models are taken as they were
-    published: what they were fitted on is not followed.
+    The table, the online store and the candles are read; nothing is written. Fitted models are read as they were
+    published; with `since` those that were fitted again are followed to what changed the fit.
 
     Args:
         symbol: The symbol, such as `"BTC"`.
@@ -56,6 +58,8 @@ def explain(
     time = row.time or again.time or until
     value = row.history["value"].last() if row.time else None
     online = online_row(subject.table.name, subject.column, symbol) if _has_view(subject) else None
+    if online is not None and online.time is not None and row.is_newest:
+        online = replace(online, publisher=publisher(subject, online.time))
     findings = [*again.findings, *_findings(subject, row, again, value, online)]
     description, unit = subject.described
     return Explanation(
@@ -71,7 +75,7 @@ def explain(
         run=row.run,
         window=again.window,
         candles=again.candles,
-        models={name: fitted[-1].version for name, fitted in subject.models([subject.month(time)])},
+        fits=tuple(fits(subject, subject.month(time))),
         history=row.history if row.time else again.history,
         findings=tuple(sorted(findings, key=lambda one: [*Verdict].index(one.verdict))),
         since=earlier,
@@ -159,7 +163,10 @@ def _causes(subject: Subject, again: _Again, time: datetime, since: datetime) ->
     candles = raw_rows(versions, spans)
     yield from _code(subject, first, value(lambda rows: rows.filter(pl.col("known_at") <= since), since, since), since)
     months = months_between(again.windows[0].start, first) if again.windows else ()
-    yield from causes(value, candles, dict(subject.models(months)), first, since)
+    versions_of = {f"{model.name} {month}": fitted for model, month, fitted in subject.models(months)}
+    for cause in causes(value, candles, versions_of, first, since):
+        because = fitted_again(subject, months, since) if cause.change is Change.FIT else ()
+        yield replace(cause, because=tuple(because))
     if first < time:
         before = subject.value_at(again.replay, first)
         bars = subject.values(again.replay, _months(lake, subject.month(first), time))

@@ -31,10 +31,20 @@ def windows(replay: Replay, table: Table, symbol: str, time: datetime) -> list[W
     """The raw rows behind a symbol's row of a table, by raw table.
 
     Of bars of its own symbol those that exist are counted; of joined tables the whole time is taken that they may reach
-    back. Fitted models are facts, and so what they were fitted on is left out.
+    back. Fitted models are facts: what they were fitted on is in `fit_windows`.
     """
+    return _merged(_windows(replay, table, frozenset([symbol]), (time, time)))
+
+
+def fit_windows(replay: Replay, model: FittedModel, month: str) -> list[Window]:
+    """The raw rows behind the fit of a month, by raw table."""
+    start, _ = month_span(month)
+    return _merged(_windows(replay, model.of, None, (start - model.inputs[0].lookback, start)))
+
+
+def _merged(parts: Iterator[Window]) -> list[Window]:
     found: dict[str, Window] = {}
-    for one in _windows(replay, table, frozenset([symbol]), (time, time)):
+    for one in parts:
         held = found.get(one.table)
         both = None if held is None or held.symbols is None or one.symbols is None else held.symbols | one.symbols
         found[one.table] = (

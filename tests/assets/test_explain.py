@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -19,19 +20,30 @@ from crypto_features import catalogs, clock
 from crypto_features.catalogs import current_catalog
 from crypto_features.cli import app
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.explanation import Cause, Change, Explanation, Verdict
+from crypto_features.explanation import Cause, Change, Explanation, Publisher, Run, Verdict
 from crypto_features.explanation.subject import explained
-from crypto_features.explanation.text import sparkline
+from crypto_features.explanation.text import lines, sparkline
+from crypto_features.graph.asset_names import registry_asset
+from crypto_features.graph.online import online_view
+from crypto_features.host.instance import dagster_home
 from crypto_features.lake import parquet
+from crypto_features.lake.journal import FOLDER, Entry, Journal
 from crypto_features.lake.model_files import read_model, write_model
+from crypto_features.lake.models import publish_model
+from crypto_features.lake.reading import Reading
 from crypto_features.lake.table import Table, stored
 from crypto_features.settings import Settings
 from crypto_features.shipped import catalog
+from crypto_features.shipped.regime_model import prior_model
 from crypto_features.store import FeastResource, session
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.place import table_name
 from crypto_features.store.online.unpack_frame import guarded_store
 from crypto_features.tables.artefact import opened, written
+from crypto_features.tables.model import Parameters
+from crypto_features.tables.read import Terms
+from crypto_features.versions.measured import current_definitions, versions
+from crypto_features.versions.provenance import input_digest, partition_metadata
 from tests.redeclared import use
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -79,18 +91,18 @@ def rewrite(root: UPath, name: str, month: str, change: Callable[[pl.DataFrame],
     parquet.write(table.path(month), change(rows), notes=notes)
 
 
-def correct(root: UPath, opened: datetime, factor: float, *, symbol: str = "BTC") -> None:
+def correct(root: UPath, opened: datetime, factor: float, *, symbol: str = "BTC", month: str = "2024-03") -> None:
     """Another version of a candle, known at `CORRECTED`."""
 
     def change(rows: pl.DataFrame | None) -> tuple[pl.DataFrame, Mapping[str, str]]:
         assert rows is not None
         wrong = rows.filter(pl.col("symbol") == symbol, pl.col("open_time") == opened)
         right = wrong.with_columns(pl.col("open", "high", "low", "close") * factor, known_at=pl.lit(CORRECTED))
-        notes = {key: text for key, text in table.metadata("2024-03").items() if key != "digest"}
+        notes = {key: text for key, text in table.metadata(month).items() if key != "digest"}
         return pl.concat([rows, right.cast(rows.schema)]), notes
 
     table = tables(root, "candles")
-    assert table.update("2024-03", change)
+    assert table.update(month, change)
 
 
 def closes(root: UPath, until: datetime, days: int) -> list[float]:
@@ -129,11 +141,65 @@ def test_a_value_is_told_with_its_store_its_run_its_version_and_the_candles_of_i
     assert found.history["value"][-1] == found.value
 
 
-@pytest.mark.usefixtures("platform")
-def test_a_regime_names_the_model_that_read_it() -> None:
+def test_a_regime_names_its_model_the_run_that_fitted_it_and_the_rows_that_it_was_fitted_on(platform: Path) -> None:
     found = cf.explain("ETH", "regime_features:regime_label")
-    assert set(found.models) == {"regime_model 2024-03"}
-    assert found.verdict is Verdict.HOLDS
+    folder = UPath(platform) / "regime_model"
+    path = folder / "2024-03.json"
+    written_down = json.loads(path.read_text())
+    (fit,) = found.fits
+    assert (fit.model, fit.month, fit.version) == ("regime_model", "2024-03", written_down["version"])
+    assert fit.run == Run(written_down["notes"]["run_id"], LOADED, str(path))
+    columns = json.loads(tables(UPath(platform), "price_features").metadata("2024-02")["columns"])
+    assert list(fit.inputs) == ["price_features"]
+    assert list(fit.inputs["price_features"]) == ["2024-01", "2024-02"]
+    assert fit.inputs["price_features"]["2024-02"] == input_digest(
+        columns, ["symbol", "event_timestamp", "return_20d", "volatility_20d", "rsi_14", "ma_alignment", "bb_position"]
+    )
+    assert (fit.moved, found.verdict) == ((), Verdict.HOLDS)
+
+
+def test_the_online_row_names_the_run_or_the_live_candle_that_published_it_last(
+    copied: UPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    FeastResource().apply()
+    assert published_by() is None
+    settings, group = Settings.load(), catalog.groups["price_features"]
+    months = dg.StaticPartitionsDefinition(["2024-02", "2024-03"])
+    asset = online_view(settings, group, months, registry=registry_asset(catalog))
+    home = str(dagster_home(settings))
+    with monkeypatch.context() as named:
+        named.setenv("DAGSTER_HOME", home)
+        instance = dg.DagsterInstance.from_config(home)
+    with instance:
+
+        def publish_in_a_run(month: str) -> str:
+            done = dg.materialize([asset], partition_key=month, instance=instance, resources={"feast": FeastResource()})
+            return done.run_id
+
+        publish_in_a_run("2024-02")
+        assert published_by() is None, "its newest row is of the end of February"
+        run_id = publish_in_a_run("2024-03")
+        publish_in_a_run("2024-02")
+    by = published_by()
+    assert by is not None
+    assert (by.run_id, by.candle) == (run_id, "")
+    journal = Journal(Path(str(copied)) / FOLDER)
+    prices = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 1.0}
+    journal.append([Entry("BTC", TODAY - HOUR, by.at - HOUR, "flag", prices)])
+    assert published_by() == by
+    journal.append([Entry("ETH", TODAY - HOUR, by.at + HOUR, "flag", prices)])
+    journal.append([Entry("BTC", TODAY, by.at + HOUR, "flag", prices)])
+    assert published_by() == by
+    journal.append([Entry("BTC", TODAY - HOUR, by.at + 2 * HOUR, "rest", prices)])
+    journal.close()
+    assert published_by() == Publisher("", "BTC 2024-03-09 23:00, rest", by.at + 2 * HOUR)
+
+
+def published_by() -> Publisher | None:
+    found = cf.explain("BTC", "price_features:ma_5").online
+    assert found is not None
+    return found.publisher
 
 
 def online(root: UPath, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
@@ -292,6 +358,37 @@ def test_a_model_that_was_fitted_again_is_the_cause_of_another_probability(copie
     )
 
 
+def test_a_candle_that_changed_a_fit_is_named_behind_the_value_of_another_symbol(
+    copied: UPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that ETH's row is computed from is another one but the model, which was fitted on BTC's rows, too."""
+    ref, since = "regime_features:regime_probability", LOADED + timedelta(minutes=3)
+    declared = use(monkeypatch, replace(catalog.models["regime_model"], fit=leaning))
+    model, group = declared.models["regime_model"], declared.groups["regime_features"]
+    with monkeypatch.context() as earlier:
+        earlier.setenv("CRYPTO_FEATURES_CLOCK", (LOADED + timedelta(minutes=2)).isoformat())
+        fit_again(copied, model, "2024-03")
+        publish(copied, group)
+        before = cf.explain("ETH", ref)
+    correct(copied, datetime(2024, 2, 20, 23, tzinfo=UTC), 1.5, month="2024-02")
+    publish(copied, catalog.bars["daily_candles"], "2024-02")
+    publish(copied, catalog.groups["price_features"], "2024-02")
+    unchanged = cf.explain("ETH", ref, since=since)
+    assert (unchanged.value, unchanged.causes) == (before.value, ())
+    assert unchanged.fits[0].moved == ("price_features of 2024-02",)
+    fit_again(copied, model, "2024-03")
+    publish(copied, group)
+    found = cf.explain("ETH", ref, since=since)
+    old, new = (f"regime_model 2024-03 of version {one.fits[0].version}" for one in (before, found))
+    correction = Cause(Change.CORRECTION, ("BTC 2024-02-20 23:00",), old, new)
+    what = ("regime_model 2024-03, fitted again 2024-03-10 05:40",)
+    assert old != new
+    assert before.value != found.value
+    assert found.causes == (Cause(Change.FIT, what, before.value, found.value, (correction,)),)
+    assert ("because of", f"correction (BTC 2024-02-20 23:00): {old} → {new}") in [*lines(found)]
+    assert found.fits[0].moved == ()
+
+
 def test_code_that_was_registered_since_is_a_cause(copied: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry tells the time of the machine, which is later than that of the platform."""
     monkeypatch.delenv("CRYPTO_FEATURES_CLOCK")
@@ -382,14 +479,29 @@ moody = cf.FeatureGroup(
 )
 
 
-def publish(root: UPath, group: cf.FeatureGroup) -> None:
-    """Compute and publish March of a group as its asset does."""
-    from crypto_features.lake.reading import Reading
-    from crypto_features.tables.read import Terms
-    from crypto_features.versions.measured import current_definitions, feature_versions
-    from crypto_features.versions.provenance import partition_metadata
+def computed(
+    root: UPath, table: cf.Bars | cf.FeatureGroup | cf.FittedModel, month: str
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """A month of a table as its asset computes it, and its notes."""
+    read = Reading(root, current_catalog(), table, HOUR)
+    rows = table.compute(read, month, None, Terms(HOUR, clock.now(), HOUR, 0.75))
+    return rows, partition_metadata(rows, versions()[table.name], read.digests(), current_definitions()[table.name])
 
-    read = Reading(root, current_catalog(), group, HOUR)
-    rows = group.compute(read, "2024-03", None, Terms(HOUR, clock.now(), HOUR, 0.75))
-    notes = partition_metadata(rows, feature_versions(group.name), read.digests(), current_definitions()[group.name])
-    tables(root, group.name).publish("2024-03", rows, notes)
+
+def publish(root: UPath, table: cf.Bars | cf.FeatureGroup, month: str = "2024-03") -> None:
+    """Compute and publish a month of a table as its asset does."""
+    tables(root, table.name).publish(month, *computed(root, table, month))
+
+
+def leaning(rows: pl.DataFrame, _month: str) -> Parameters:
+    """The prior, whose probability leans with the mean return: a fit that a few weeks suffice for."""
+    prior = prior_model().parameters
+    name = next(name for name in prior if name.startswith("calibration"))
+    return {**prior, name: [rows.select(pl.col("return_20d").mean().fill_null(0.0)).item(), *prior[name][1:]]}
+
+
+def fit_again(root: UPath, model: cf.FittedModel, month: str) -> None:
+    """Fit the model of a month and publish it as its asset does."""
+    rows, notes = computed(root, model, month)
+    notes = {**notes, "run_id": "again", "published_at": clock.now().isoformat()}
+    publish_model(root, model.name, month, opened(rows["parameters"].item()), notes)
