@@ -25,9 +25,9 @@ def test_a_command_that_fails_is_run_again_and_ended_with_the_process_it_belongs
     beside = threading.Thread(target=run_beside, args=(["sh", "-c", SCRIPT], lifeline, [0.01]))
     beside.start()
     runs = tmp_path / "runs"
-    until(lambda: runs.exists() and runs.read_text() == "run\n" * 3, "it is run a third time", 30)
+    until(lambda: runs.exists() and runs.read_text() == "run\n" * 3, "it is run a third time", 120)
     os.close(held)
-    beside.join(30)
+    beside.join(120)
     assert runs.read_text() == "run\n" * 3 + "ended\n"
 
 
