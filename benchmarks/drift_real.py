@@ -3,14 +3,12 @@
 An argument names the folder with `candles_1h/<SYMBOL>.parquet`; by default CRYPTO_FEATURES_REAL_DATA does.
 """
 
-import os
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from benchmarks.features_regime import HOUR, read
+from benchmarks.real_market import HOUR, read, run
 from crypto_features.compute.resample import resample
 from crypto_features.shipped import daily_candles, price_features, volume_features
 from crypto_features.tables.bars import DAY
@@ -50,8 +48,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    named = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CRYPTO_FEATURES_REAL_DATA")
-    if not named:
-        print("Left out: it needs real candles; name their folder, or set CRYPTO_FEATURES_REAL_DATA.")
-    else:
-        main(Path(named))
+    run(main)

@@ -3,28 +3,17 @@
 The folder holds `candles_1h/<SYMBOL>.parquet`; by default the one that CRYPTO_FEATURES_REAL_DATA names.
 """
 
-import os
-import sys
-from datetime import timedelta
 from pathlib import Path
 from statistics import mean
 
 import polars as pl
 
+from benchmarks.real_market import HOUR, read, run
 from benchmarks.regime_study import study_regime
 from crypto_features.compute.resample import resample
 from crypto_features.shipped import price_features
 from crypto_features.tables.bars import DAY
 from crypto_features.tables.partition import every_row
-
-HOUR = timedelta(hours=1)
-
-
-def read(folder: Path) -> pl.DataFrame:
-    """The candles of every file."""
-    files = sorted((folder / "candles_1h").glob("*.parquet"))
-    frames = [pl.read_parquet(file).with_columns(symbol=pl.lit(file.stem)) for file in files]
-    return pl.concat(frames).with_columns(pl.col("open_time").cast(pl.Datetime("us", "UTC")))
 
 
 def main(folder: Path) -> None:
@@ -49,8 +38,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    named = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CRYPTO_FEATURES_REAL_DATA")
-    if not named:
-        print("Left out: it needs real candles; name their folder, or set CRYPTO_FEATURES_REAL_DATA.")
-    else:
-        main(Path(named))
+    run(main)

@@ -1,4 +1,4 @@
-"""From an exchange's last message to what a bot in another process is told: `python -m benchmarks.live`.
+"""From an exchange's last message to what a bot in another process reads: `python -m benchmarks.live`.
 
 A websocket on loopback speaks Binance's format. One process follows it as `crypto-features live` does: ccxt, finality,
 contract, journal, compute and the guarded store. Another one watches all symbols by `watch_online_features`. The clock

@@ -160,8 +160,8 @@ class Settings(BaseSettings):
     )
     live_lag: Duration = Field(
         timedelta(minutes=2),
-        description="How long after the close of a bar no live row of it may be there before the check `lag` fails and "
-        "a person is told, such as 2m.",
+        description="How long after the close of a bar its live row may be missing before the check `lag` fails and "
+        "alerts, such as 2m.",
     )
     min_completeness: float = Field(
         0.75,

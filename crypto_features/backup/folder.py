@@ -4,7 +4,7 @@ A folder without a manifest is not a backup: it was interrupted.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
@@ -86,10 +86,12 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def digest(file: BinaryIO) -> Copied:
-    """Size and digest of a file from where it is read on."""
+def digest(file: BinaryIO, copy: BinaryIO | None = None) -> Copied:
+    """Size and digest of what is left of a file, which is also written into a copy if there is one."""
     state, size = hashlib.sha256(), 0
-    for block in blocks(file):
+    while block := file.read(_BLOCK):
+        if copy is not None:
+            copy.write(block)
         state.update(block)
         size += len(block)
     return Copied(size, state.hexdigest())
@@ -102,22 +104,6 @@ def digest_at(path: Path) -> Copied | None:
             return digest(file)
     except OSError:
         return None
-
-
-def copied_to(file: BinaryIO, target: BinaryIO) -> Copied:
-    """Copy what is left of a file; size and digest of what was copied."""
-    state, size = hashlib.sha256(), 0
-    for block in blocks(file):
-        target.write(block)
-        state.update(block)
-        size += len(block)
-    return Copied(size, state.hexdigest())
-
-
-def blocks(file: BinaryIO) -> Iterator[bytes]:
-    """What is left of a file, part by part."""
-    while block := file.read(_BLOCK):
-        yield block
 
 
 def some(names: list[str]) -> str:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from crypto_features.backup.folder import FILES, Copied, Manifest, copied_to, digest_at, read_manifest, some
+from crypto_features.backup.folder import FILES, Copied, Manifest, digest, digest_at, read_manifest, some
 from crypto_features.backup.take import is_stray
 from crypto_features.errors import InputError
 from crypto_features.whole_file import make_folder, whole_file
@@ -66,5 +66,5 @@ def _unequal(folder: Path, files: Mapping[str, Copied]) -> list[str]:
 
 def _write(source: Path, target: Path, copied: Copied) -> None:
     with source.open("rb") as file, whole_file(target) as written:
-        if copied_to(file, written) != copied:
+        if digest(file, written) != copied:
             raise InputError(f"{source} changed while it was read; {target} was not written. Start again.")

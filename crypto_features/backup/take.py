@@ -12,7 +12,6 @@ from crypto_features.backup.folder import (
     MANIFEST,
     Copied,
     Manifest,
-    copied_to,
     digest,
     digest_at,
     read_manifest,
@@ -162,8 +161,7 @@ class _Copying:
                 return
             source.seek(0)
             with whole_file(self._target / name) as target:
-                copied = copied_to(source, target)
-            self.done[name] = copied
+                self.done[name] = digest(source, target)
 
     def _is_linked(self, name: str, found: Copied) -> bool:
         """Whether the earlier backup has the same file, and still the bytes that it says, and its disk takes a link."""
