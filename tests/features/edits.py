@@ -1,7 +1,7 @@
 """The project's own source, edited: fresh modules of its pure rooms with text replaced."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -55,6 +55,7 @@ class _Editor(MetaPathFinder):
 def edited(*edits: Edit) -> Iterator[None]:
     """Within, an import of the pure rooms runs the edited source; after, the real modules are back."""
     saved = _room()
+    attributes = {(parent, child): vars(sys.modules[parent])[child] for parent, child in _attributes(saved)}
     for name in saved:
         del sys.modules[name]
     editor = _Editor(edits)
@@ -66,10 +67,16 @@ def edited(*edits: Edit) -> Iterator[None]:
         for name in _room():
             del sys.modules[name]
         sys.modules.update(saved)
-        for name, module in saved.items():
-            parent, _, child = name.rpartition(".")
-            if parent in sys.modules:
-                vars(sys.modules[parent])[child] = module
+        for (parent, child), value in attributes.items():
+            vars(sys.modules[parent])[child] = value
+
+
+def _attributes(modules: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The package and the attribute by which each module is known; of a package that re-exports that name, another."""
+    for name in modules:
+        parent, _, child = name.rpartition(".")
+        if parent in sys.modules and child in vars(sys.modules[parent]):
+            yield parent, child
 
 
 def _room() -> Mapping[str, ModuleType]:

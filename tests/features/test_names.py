@@ -119,6 +119,7 @@ def test_a_group_refuses_two_features_of_one_name_and_names_of_its_bars() -> Non
 def test_a_wrong_declaration_is_refused_where_it_is_imported(edit: Edit) -> None:
     with pytest.raises((InputError, UnknownNameError)), edited(edit):
         import crypto_features.shipped  # noqa: F401 - the edited one.
+    assert importlib.import_module("crypto_features.shipped").regime_model is regime_model, "not put back"
 
 
 def test_the_command_line_reports_a_wrong_declaration_in_one_line(tmp_path: Path) -> None:
