@@ -9,6 +9,7 @@ import polars as pl
 
 from crypto_features.errors import InputError
 from crypto_features.tables.candle_rows import CANDLES
+from crypto_features.tables.dtypes import moment
 from crypto_features.tables.order import in_order
 from crypto_features.tables.raw_rows import RAW_KEY, Column, RawRows
 
@@ -97,7 +98,7 @@ def _held(kind: RawRows, names: tuple[str, ...], interval: timedelta) -> pl.Expr
 
 
 def _is_over(kind: RawRows, interval: timedelta, now: datetime) -> pl.Expr:
-    return pl.col("open_time") + kind.length_of(interval) <= now
+    return pl.col("open_time") + kind.length_of(interval) <= moment(now)
 
 
 def _rules(kind: RawRows, interval: timedelta) -> dict[str, pl.Expr]:

@@ -12,7 +12,7 @@ from crypto_features.live.kept import MARGIN, followed, kept, near, reaches, row
 from crypto_features.live.tail import Enough, Load, Tail
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
-from crypto_features.tables.dtypes import TIME
+from crypto_features.tables.dtypes import moment
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import month_span, months_between
@@ -211,14 +211,14 @@ class Following:
             compute_span(group, inputs, begin, min(end, now), interval=interval, min_completeness=least)
             for begin, end in spans
         )
-        return rows.filter(pl.col(KEYS[1]) > start, pl.col("symbol").is_in(list(change.symbols)))
+        return rows.filter(pl.col(KEYS[1]) > moment(start), pl.col("symbol").is_in(list(change.symbols)))
 
     def _newest_rows(self, group: FeatureGroup, changed: pl.DataFrame, now: datetime) -> pl.DataFrame:
         newest = self._tail.newest(group.name)
         are_newest = [newest[symbol] == time for symbol, time in changed.select(KEYS).iter_rows()]
         rows = changed if all(are_newest) else changed.filter(are_newest)
         again = rows["again"].any()
-        created = pl.when("again").then(pl.lit(now, TIME)).otherwise(KEYS[1]) if again else pl.col(KEYS[1])
+        created = pl.when("again").then(moment(now)).otherwise(KEYS[1]) if again else pl.col(KEYS[1])
         return rows.with_columns(created.alias(CREATED)).drop("again")
 
     def _late(self, members: frozenset[str]) -> bool:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from crypto_features.tables.dtypes import moment
 from crypto_features.tables.months import months_between
 
 Load = Callable[[str, Sequence[str]], pl.DataFrame]
@@ -62,13 +63,13 @@ class Tail:
         if not rows.width:
             return rows
         time = _time(rows)
-        wanted = [pl.col(time) >= since, *([] if symbols is None else [pl.col("symbol").is_in([*symbols])])]
+        wanted = [pl.col(time) >= moment(since), *([] if symbols is None else [pl.col("symbol").is_in([*symbols])])]
         recent = rows.filter(wanted)
         if since >= self._since[table]:
             return recent
         old = self._old[table].filter(wanted)
         if enough is not None and old.height:
-            counts = recent.filter(pl.col(time) < enough.before).group_by("symbol").len()
+            counts = recent.filter(pl.col(time) < moment(enough.before)).group_by("symbol").len()
             old = old.filter(~pl.col("symbol").is_in(counts.filter(pl.col("len") >= enough.rows)["symbol"].to_list()))
         return pl.concat([old, recent]) if old.height else recent
 
@@ -110,7 +111,7 @@ class Tail:
         if first < self._since[table]:
             self._rows[table] = pl.concat([self._old[table], self._rows[table]])
             self._old[table], self._since[table] = rows.clear(), _EVER
-        near = self._rows[table].filter(pl.col(time) >= first)
+        near = self._rows[table].filter(pl.col(time) >= moment(first))
         joined = rows.join(
             near.with_columns(again=pl.lit(value=True)), on=keys, how="left", suffix=_WAS, maintain_order="left"
         )
@@ -124,8 +125,8 @@ class Tail:
         self._since[table] = since = now - self._reach(table)
         if both.width:
             time = pl.col(_time(both))
-            self._old[table] = both.filter(time < since, time >= now - self._keep[table])
-            self._rows[table] = both.filter(time >= since)
+            self._old[table] = both.filter(time < moment(since), time >= moment(now - self._keep[table]))
+            self._rows[table] = both.filter(time >= moment(since))
 
     def _reach(self, table: str) -> timedelta:
         return min(self._near.get(table, self._keep[table]), self._keep[table])

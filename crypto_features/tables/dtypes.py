@@ -1,5 +1,7 @@
 """The types that a feature may have: those that Feast holds, offline and online."""
 
+from datetime import UTC, datetime, timedelta
+
 import polars as pl
 from polars.datatypes import DataTypeClass
 
@@ -12,6 +14,16 @@ SCALARS: tuple[pl.DataType, ...] = (
     *(pl.Boolean(), pl.String(), pl.Binary(), pl.Date(), TIME),
 )
 """A date is read online as its midnight; times count in whole seconds."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(time: datetime) -> pl.Expr:
+    """A time as a literal of `TIME`; Polars takes thirty times as long to build one from a time with a zone.
+
+    >>> pl.select(moment(datetime(2024, 6, 1, 12, tzinfo=UTC))).item()
+    datetime.datetime(2024, 6, 1, 12, 0, tzinfo=zoneinfo.ZoneInfo(key='UTC'))
+    """
+    return pl.lit((time - _EPOCH) // timedelta.resolution).cast(TIME)
 
 
 def column_type(feature: str, dtype: Dtype) -> pl.DataType:

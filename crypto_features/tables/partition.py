@@ -22,7 +22,7 @@ from crypto_features.tables.completeness import (
     with_lowest,
 )
 from crypto_features.tables.cross_sections import at_each_time
-from crypto_features.tables.dtypes import TIME, held
+from crypto_features.tables.dtypes import TIME, held, moment
 from crypto_features.tables.months import month_of, month_span, months_between
 from crypto_features.tables.order import by_symbol, in_order
 from crypto_features.tables.reach import all_fit, beginnings, spells, within_reach
@@ -96,7 +96,7 @@ def compute_span(
         needed.setdefault(table, []).append(_needed(source, typed[table], (start, end), interval, length))
     trimmed = {table: frame.filter(pl.any_horizontal(needed[table])) for table, frame in typed.items()}
     rows = evaluate(group, trimmed, interval=interval, min_completeness=min_completeness)
-    return rows.filter((pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end))
+    return rows.filter(pl.col("event_timestamp") > moment(start), pl.col("event_timestamp") <= moment(end))
 
 
 def evaluate(
@@ -221,11 +221,11 @@ def _needed(
     if "month" in frame.columns:
         return pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month_of(end - _INSTANT)))
     if "open_time" in frame.columns:
-        late_enough = pl.col("open_time") >= start if not length else pl.col("open_time") > start - length
-        in_time = (pl.col("open_time") < end) & (pl.col("open_time") <= end - source.table.early(interval))
-        return late_enough & in_time
+        time = pl.col("open_time")
+        late_enough = time > moment(start - length) if length else time >= moment(start)
+        return late_enough & (time < moment(end)) & (time <= moment(end - source.table.early(interval)))
     if "event_timestamp" in frame.columns:
-        return (pl.col("event_timestamp") > start) & (pl.col("event_timestamp") <= end)
+        return (pl.col("event_timestamp") > moment(start)) & (pl.col("event_timestamp") <= moment(end))
     raise InputError(
         f"{source.table.name} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}."
     )

@@ -34,8 +34,8 @@ def beginnings(bars: pl.DataFrame, time: str) -> pl.Series:
         bars: Bars by symbol and time.
         time: The column of their times.
     """
-    other = bars["symbol"] != bars["symbol"].shift()
-    return (other | (bars[time].diff() > ABSENCE)).fill_null(value=True)
+    other = pl.col("symbol") != pl.col("symbol").shift()
+    return bars.select((other | (pl.col(time).diff() > ABSENCE)).fill_null(value=True)).to_series()
 
 
 def spells(bars: pl.DataFrame, time: str) -> list[pl.DataFrame]:

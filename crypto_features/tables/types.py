@@ -27,8 +27,11 @@ def in_types(table: str, frame: pl.DataFrame) -> pl.DataFrame:
         **dict.fromkeys(_TIMES, TIME),
         **dict.fromkeys(numbers, pl.Float64()),
     }
-    other = {name: dtype for name, dtype in wanted.items() if frame.schema.get(name, dtype) != dtype}
-    return frame.with_columns(_converted(table, frame[name], dtype) for name, dtype in other.items())
+    found = frame.schema
+    other = {name: dtype for name, dtype in wanted.items() if found.get(name, dtype) != dtype}
+    return (
+        frame.with_columns(_converted(table, frame[name], dtype) for name, dtype in other.items()) if other else frame
+    )
 
 
 def _converted(table: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:

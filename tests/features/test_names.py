@@ -1,5 +1,6 @@
 """What a declaration reads by name exists, or the error says who reads it."""
 
+import importlib
 import subprocess
 import sys
 from dataclasses import replace

@@ -144,11 +144,14 @@ def _comparable(wanted: pl.DataFrame, rows: pl.DataFrame, keys: Mapping[str, str
 
 def utc(time: pl.Expr) -> pl.Expr:
     """The time column as `Datetime("us", "UTC")`; naive times are UTC."""
-    return time.map_batches(_as_utc, return_dtype=pl.Datetime("us", "UTC"))
+    return time.map_batches(as_utc, return_dtype=pl.Datetime("us", "UTC"))
 
 
-def _as_utc(times: pl.Series) -> pl.Series:
+def as_utc(times: pl.Series) -> pl.Series:
+    """As `utc`, of times that are at hand."""
     dtype = times.dtype
+    if dtype == pl.Datetime("us", "UTC"):
+        return times
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return times.dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC"))
     return times.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")

@@ -9,7 +9,7 @@ from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 
 from crypto_features.store.fit import fitted
-from crypto_features.store.offline.join import utc
+from crypto_features.store.offline.join import as_utc
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.budget import FIELD
 from crypto_features.store.online.packing import kind_of, packer
@@ -70,7 +70,7 @@ def _micros(frame: pl.DataFrame, time: str | None) -> list[int]:
     """A time column in microseconds since 1970 UTC; 0 where there is none."""
     if not time:
         return [0] * frame.height
-    return frame.select(utc(pl.col(time))).to_series().to_physical().fill_null(0).to_list()
+    return as_utc(frame[time]).to_physical().fill_null(0).to_list()
 
 
 def _values(column: pl.Series, kind: str, value_type: ValueType) -> list[Any]:
