@@ -84,7 +84,7 @@ def entity_rows(draw: random.Random) -> pl.DataFrame:
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
     ("catalog", "wanted"),
     [(shipped, WANTED), (other, OTHER_WANTED), (weekly, WEEKLY_WANTED), (cross, CROSS_WANTED)],
