@@ -22,8 +22,8 @@ class OnlineFeatures(dict[str, list[Any]]):
     """Values by column, `symbol` first; a value that must not be used is `None`.
 
     Attributes:
-        statuses: For each feature and symbol `PRESENT`, `NULL_VALUE`, `INCOMPLETE`, `NOT_FOUND`, `EXPIRED` or
-            `DISABLED`.
+        statuses: For each feature and symbol `PRESENT`, `PARTIAL`, `NULL_VALUE`, `INCOMPLETE`, `NOT_FOUND`,
+            `EXPIRED` or `DISABLED`.
         event_times: For each view and symbol the close of the candle that the values are from, UTC.
         ages: For each view and symbol how long ago that was.
         completeness: For each feature and symbol the lowest completeness, 0 to 1, of the bars in the value's window.

@@ -13,7 +13,7 @@ from feature_repo.online import OnlineFeatures, get_online_features_async
 if TYPE_CHECKING:
     from crypto_features.store.online.wake import News
 
-_EVERY = timedelta(milliseconds=20)
+_EVERY = timedelta(milliseconds=500)
 
 
 async def watch_online_features(
@@ -36,7 +36,8 @@ async def watch_online_features(
         max_age: As `get_online_features`.
         full_feature_names: As `get_online_features`.
         every: How often the store is asked at least. It is asked at once when something is published: PostgreSQL
-            notifies, Valkey tells a channel, and a SQLite file is looked at each millisecond.
+            notifies, Valkey tells a channel, and Linux reports what is written to a SQLite file. A change whose notice
+            is swallowed, as by some connection poolers, comes so late, and so does it that a value expires.
 
     Raises:
         InputError: if `every` is not a duration longer than 0, and as `get_online_features`.

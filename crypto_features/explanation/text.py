@@ -43,7 +43,9 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
     if found.since is not None:
         yield from _causes(found, found.since)
     if not found.findings:
-        served = ", and so does the online store" if found.online and found.online.status == "PRESENT" else ""
+        served = (
+            ", and so does the online store" if found.online and found.online.status in {"PRESENT", "PARTIAL"} else ""
+        )
         yield "verdict", f"{found.verdict.value}: the candles give the same bits{served}"
     for number, finding in enumerate(found.findings):
         yield "" if number else "verdict", str(finding)

@@ -20,6 +20,9 @@ FOLDER = ".live/rows"
 """Where the rows of a data folder lie, a folder a view."""
 AT, SINCE, VERSION, DAY = "live.at", "live.since", "live.version", "live.day"
 """Columns beside those of the table, whose names no column of a user has."""
+PARTIAL = "live.partial"
+"""Such a column of what is published, which is not kept: whether a row was computed before all symbols that it compares
+were there."""
 _SUFFIX = ".rows"
 _HEADER = len(b"%08x %08x\n" % (0, 0))
 
@@ -50,7 +53,7 @@ class LiveRows:
             if path.exists():
                 _drop_torn(path)
             self._opened.add(path)
-        stamped = rows.with_columns(
+        stamped = rows.drop(PARTIAL, strict=False).with_columns(
             pl.lit(at, TIME).alias(AT), pl.lit(self._since, TIME).alias(SINCE), pl.lit(version).alias(VERSION)
         )
         frame = io.BytesIO()

@@ -8,7 +8,9 @@ import polars as pl
 
 from crypto_features.compute.resample import resample
 from crypto_features.errors import CryptoFeaturesError, InputError, PermanentError
+from crypto_features.lake.live_rows import PARTIAL
 from crypto_features.live.kept import MARGIN, followed, kept, near, reaches, rows_enough
+from crypto_features.live.members import Members, opened
 from crypto_features.live.tail import Enough, Load, Tail
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
@@ -16,12 +18,12 @@ from crypto_features.tables.dtypes import moment
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import month_span, months_between
-from crypto_features.tables.others import others
 from crypto_features.tables.partition import KEYS, compute_span
 from crypto_features.tables.read import Terms
 
 CREATED = "created_timestamp"
-_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+_RETRY = timedelta(seconds=5)
+"""How long after an error a table is tried again, if nothing changes before."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -62,11 +64,11 @@ class Following:
         symbols: The symbols whose candles come.
         terms: On which rows are computed; its `now` is when the tail is loaded.
         load: Reads published rows.
-        hold: How long a group that compares symbols waits for those that are late.
         absent: Symbols that trade and whose candles do not come.
 
     Attributes:
         tables: The tables, each after those that it reads.
+        members: Which symbols groups compare, and how long they wait for those that are late.
         troubles: By table why it cannot be computed now, such as a month without a model; it is tried again.
     """
 
@@ -77,19 +79,21 @@ class Following:
         terms: Terms,
         load: Load,
         *,
-        hold: timedelta = timedelta(seconds=5),
         absent: Collection[str] = (),
     ) -> None:
         self.tables, self.troubles = followed(catalog, absent), dict[str, str]()
         self._raw, self._symbols, self._terms, self._load = catalog.raw.name, frozenset(symbols), terms, load
-        self._hold, self._newest = hold, terms.now
+        self._newest = terms.now
         keep = kept(self.tables, terms.interval, terms.wait)
         self._tail = Tail(keep, near(self.tables, terms.interval), load, terms.now)
-        self._others = {table.name: others(table) for table in self.tables}
+        self.members = Members(self.tables, self._tail, self._raw, self._symbols, terms)
         self._checked = {table.name: terms.now for table in self.tables if isinstance(table, Bars)}
         self._models: dict[tuple[str, str], pl.DataFrame] = {}
         self._waiting: dict[str, tuple[Change, datetime]] = {}
-        """By group what has changed in what it reads and is not computed yet, and since when."""
+        """By group what has changed in what it reads and is not computed yet, and until when that is put off."""
+        self._partial: dict[str, dict[str, datetime]] = {name: {} for name in self.members.waits}
+        """By group and symbol the time of its newest row, if that was computed before all that it compares were
+        there."""
 
     @property
     def newest(self) -> dict[str, datetime]:
@@ -98,9 +102,15 @@ class Following:
 
     @property
     def due(self) -> datetime:
-        """When `step` has something to do without a new candle: bars that wait no longer, or a group that does not."""
+        """When `step` has something to do without a new candle: bars or groups that wait no longer."""
         bars = [self._over(table, self._checked[table.name]) for table in self.tables if table.name in self._checked]
-        return min([*bars, *(since + self._hold for _, since in self._waiting.values())], default=_NEVER)
+        groups = [until for _, until in self._waiting.values()]
+        settled = [
+            min(rows.values()) + self._terms.wait
+            for name, rows in self._partial.items()
+            if rows and name not in self._waiting
+        ]
+        return min([*bars, *groups, *settled], default=_NEVER)
 
     def catch_up(self, candles: pl.DataFrame, now: datetime) -> dict[str, pl.DataFrame]:
         """As `step`, of candles that the lake lacks, and of what its tables lack of its own candles."""
@@ -117,7 +127,7 @@ class Following:
 
         Returns:
             By group the newest row of each symbol that is new or another one than before: its keys, `completeness`,
-            its features, and `created_timestamp`.
+            its features, `created_timestamp`, and `PARTIAL` where the group compares symbols.
 
         Raises:
             OutdatedTailError: if a candle is older than what is kept.
@@ -161,31 +171,48 @@ class Following:
         interval, length, wait = self._terms.interval, bars.bar(self._terms.interval), self._terms.wait
         if now >= self._over(bars, self._checked[bars.name]):
             change, self._checked[bars.name] = Change(now - wait - length, self._symbols) | change, now
-        if change is None or _open(change.since - interval, length) + length > now:  # the first bar is under way.
+        if change is None or opened(change.since - interval, length) + length > now:  # the first bar is under way.
             return pl.DataFrame()
-        candles = self._tail.read(self._raw, _open(change.since - interval, length), change.symbols)
+        candles = self._tail.read(self._raw, opened(change.since - interval, length), change.symbols)
         return self._tail.put(bars.name, resample(candles, interval, length, as_of=now, wait=wait), now)
 
     def _rows(self, group: FeatureGroup, change: Change | None, now: datetime) -> pl.DataFrame:
-        """The rows that are new or others than before; none while it waits for the symbols that it compares."""
-        compared = self._others[group.name]
-        waited, since = self._waiting.pop(group.name, (None, now))
+        """The rows that are new, others than before or partial no more; none while it waits for whom it compares."""
+        compared = self.members.others[group.name]
+        waited, until = self._waiting.pop(group.name, (None, now + self.members.waits.get(group.name, _RETRY)))
         if waited is not None:
             change = waited | change
+        partial = self._partial.get(group.name, {})
+        if settled := [time for time in partial.values() if now >= time + self._terms.wait]:
+            change = Change(min(settled), self._symbols) | change
         if change is None:
             return pl.DataFrame()
         if compared is None or compared & change.symbols:
             change = Change(change.since, self._symbols)
-        if now < since + self._hold and self._late(self._symbols if compared is None else compared):
-            self._waiting[group.name] = change, since
+        if now < until and self.members.are_late(group, now):
+            self._waiting[group.name] = change, until
             return pl.DataFrame()
         try:
             rows = self._computed(group, change, compared, now)
         except CryptoFeaturesError as error:
-            self.troubles[group.name], self._waiting[group.name] = str(error), (change, now)
+            self.troubles[group.name], self._waiting[group.name] = str(error), (change, now + _RETRY)
             return pl.DataFrame()
         self.troubles.pop(group.name, None)
-        return self._tail.put(group.name, rows, now)
+        rows = self._tail.put(group.name, rows, now)
+        whole = [key for key in partial.items() if not self.members.lack(group, key[1], now)]
+        return self._with_whole(group, rows, whole) if whole else rows
+
+    def _with_whole(
+        self, group: FeatureGroup, rows: pl.DataFrame, whole: Sequence[tuple[str, datetime]]
+    ) -> pl.DataFrame:
+        """Changed rows, and those that have the same values as when they were partial."""
+        keys = pl.DataFrame(whole, dict(zip(KEYS, (pl.String(), TIME), strict=True)), orient="row")
+        partial = self._partial[group.name]
+        for symbol, _ in whole:
+            del partial[symbol]
+        same = self._tail.read(group.name, min(time for _, time in whole), [symbol for symbol, _ in whole])
+        same = same.join(keys, on=KEYS, how="semi").with_columns(again=pl.lit(value=False))
+        return pl.concat([rows, same.join(rows, on=KEYS, how="anti")]) if rows.width else same
 
     def _computed(
         self, group: FeatureGroup, change: Change, compared: frozenset[str] | None, now: datetime
@@ -217,20 +244,25 @@ class Following:
         newest = self._tail.newest(group.name)
         are_newest = [newest[symbol] == time for symbol, time in changed.select(KEYS).iter_rows()]
         rows = changed if all(are_newest) else changed.filter(are_newest)
+        times = rows[KEYS[1]]
         again = rows["again"].any()
         created = pl.when("again").then(moment(now)).otherwise(KEYS[1]) if again else pl.col(KEYS[1])
+        if group.name in self._partial:
+            partial = {time for time in times.unique() if self.members.lack(group, time, now)}
+            noted = self._partial[group.name]
+            for symbol, time in rows.select(KEYS).iter_rows():
+                noted.pop(symbol, None)
+                if time in partial:
+                    noted[symbol] = time
+            rows = rows.with_columns(pl.Series(PARTIAL, [time in partial for time in times], pl.Boolean))
+            # Stamped by its close, so that whatever else is known of the row replaces it.
+            created = pl.when(PARTIAL).then(KEYS[1]).otherwise(created)
         return rows.with_columns(created.alias(CREATED)).drop("again")
-
-    def _late(self, members: frozenset[str]) -> bool:
-        """Whether one of them lacks the newest candle; one that was silent for longer than bars wait is not late."""
-        there = self.newest
-        newest = max(there.values(), default=_MONDAY)
-        return any(newest - self._terms.wait <= there.get(symbol, _MONDAY) < newest for symbol in members)
 
     def _over(self, bars: Bars | FeatureGroup, checked: datetime) -> datetime:
         """When the first bar is over by its wait alone that was not at that time."""
         length = bars.bar(self._terms.interval)
-        return _open(checked - self._terms.wait, length) + length + self._terms.wait
+        return opened(checked - self._terms.wait, length) + length + self._terms.wait
 
     def _fitted(self, name: str, months: Sequence[str], lookback: timedelta) -> pl.DataFrame:
         wanted = months_between(month_span(months[0])[0] - lookback, month_span(months[-1])[1])
@@ -241,8 +273,3 @@ class Following:
         if not there:
             raise InputError(f"{name} has no parameters of {wanted[-1]}; `crypto-features run` fits them.")
         return pl.concat(there)
-
-
-def _open(time: datetime, length: timedelta) -> datetime:
-    """When the bar opens that holds a time; weeks begin on Mondays."""
-    return _MONDAY + (time - _MONDAY) // length * length

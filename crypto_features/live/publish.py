@@ -6,6 +6,7 @@ from types import MappingProxyType
 import polars as pl
 
 from crypto_features import clock
+from crypto_features.lake.live_rows import PARTIAL
 from crypto_features.store import registered, session
 from crypto_features.store.online.budget import Heard
 from crypto_features.store.online.budget import packed as packed_times
@@ -29,7 +30,7 @@ class OnlinePublisher:
         self._views = {view.name: view for view in registered.all_views(self._store)}
 
     def __call__(self, view: str, rows: pl.DataFrame, heard: Mapping[str, Heard] = _NONE) -> None:
-        """Publish rows: keys, `completeness`, features and `created_timestamp`.
+        """Publish rows: keys, `completeness`, features, `created_timestamp` and, of some, whether they are `PARTIAL`.
 
         Args:
             view: Name of the view.
@@ -47,5 +48,6 @@ class OnlinePublisher:
             packed_times(heard[symbol], begun) if symbol in heard and heard[symbol].close == close else None
             for symbol, close in rows.select("symbol", "event_timestamp").iter_rows()
         ]
-        packed = packed_rows(rows, declared, version, times)
+        partial = rows[PARTIAL].to_list() if PARTIAL in rows.columns else None
+        packed = packed_rows(rows, declared, version, times, partial)
         self._online.write_rows(self._store.config, declared, packed, self._fence)

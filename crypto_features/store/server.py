@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from html import escape
 from typing import Any, TypeVar
 
@@ -27,9 +28,11 @@ from crypto_features.settings import Settings
 from crypto_features.store import feast_private, registered, session
 from crypto_features.store.errors import EmptyStoreError, NotAppliedError, PassportError, StoreUnreachableError
 from crypto_features.store.live_figures import LiveFigures
+from crypto_features.store.online.answer import partial_rows
 from crypto_features.store.online.freshness import freshness
 from crypto_features.store.online.switches import KNOWN
 from crypto_features.store.online.unpack_frame import guarded_store
+from crypto_features.store.online.wake import News
 from crypto_features.store.passport import Passport, read_permitted
 from crypto_features.store.server_guard import Guard
 from crypto_features.store.streams import PATH, Question, Streams
@@ -122,7 +125,7 @@ def app() -> FastAPI:
         asked = Asked(feature_service=service, entities={"symbol": [*symbols]})
         return await streaming.run(lambda: _answer(store, asked))
 
-    streams = Streams(read_again)
+    streams = Streams(read_again, partial(_news, store))
 
     @served.get(f"/features/{{service}}{PATH}", response_class=StreamingResponse)
     async def stream(service: str, symbols: str) -> Response:
@@ -137,6 +140,10 @@ def app() -> FastAPI:
     served.add_middleware(Guard)
     _tell_errors(served)
     return served
+
+
+async def _news(store: Any) -> News:
+    return await guarded_store(store).backend(store.config).news()
 
 
 def _answer(store: Any, request: Asked) -> bytes:
@@ -157,6 +164,8 @@ def _answer(store: Any, request: Asked) -> bytes:
     else:
         response = read_permitted(store, Passport.of(request.passport), refs, read)
     found = convert_response_to_dict(response.proto)
+    if lacking := partial_rows(response):
+        found["metadata"]["partial"] = lacking
     columns = ",".join(json.dumps(column, allow_nan=False) for column in found.pop("results"))
     return f'{{"results": [{columns}], {json.dumps(found)[1:]}'.encode()
 

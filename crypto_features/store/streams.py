@@ -12,15 +12,16 @@ from contextlib import asynccontextmanager
 
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.store.errors import StoreUnreachableError
+from crypto_features.store.online.wake import News, Wake
 
 MOST = 128
 """How many streams one process serves."""
 PATH = "/stream"
 """Ends the path of a stream."""
-EVERY = 0.05
-"""Seconds between two looks at the store."""
-_OFTEN = 8
-"""How many questions are asked so often."""
+EVERY = 0.5
+"""Seconds between two looks at the store, if nothing is published."""
+_EACH = 0.006
+"""Seconds before a question is asked again, for each question that is asked: together they take no more than a few."""
 BEAT = 15.0
 """Seconds after which a stream without news says that it lives."""
 
@@ -35,11 +36,12 @@ class _Feed:
 
     def __init__(self, read: Callable[[], Awaitable[bytes]], pause: Callable[[], float]) -> None:
         self.newest, self.number, self.readers, self.error = b"", 0, 0, ""
-        self.news = asyncio.Event()
+        self.news, self.due = asyncio.Event(), asyncio.Event()
         self.task = asyncio.ensure_future(self._follow(read, pause))
 
     async def _follow(self, read: Callable[[], Awaitable[bytes]], pause: Callable[[], float]) -> None:
         while not self.error:
+            self.due.clear()
             try:
                 found = await read()
             except CryptoFeaturesError as error:
@@ -52,6 +54,7 @@ class _Feed:
                     self.newest, self.number = found, self.number + 1
                     self._tell()
                 await asyncio.sleep(pause())
+                await self.due.wait()
         self._tell()
 
     def _tell(self) -> None:
@@ -64,10 +67,12 @@ class Streams:
 
     Args:
         read: `await read(question)` gives an answer as JSON in one line.
+        open_news: Opens the news of the store.
     """
 
-    def __init__(self, read: Callable[[Question], Awaitable[bytes]]) -> None:
-        self._read, self._feeds = read, dict[Question, _Feed]()
+    def __init__(self, read: Callable[[Question], Awaitable[bytes]], open_news: Callable[[], Awaitable[News]]) -> None:
+        self._read, self._open, self._feeds = read, open_news, dict[Question, _Feed]()
+        self._waking: asyncio.Task[None] | None = None
 
     def require_place(self) -> None:
         """Check that another stream may begin.
@@ -79,8 +84,19 @@ class Streams:
             raise StoreUnreachableError(f"{MOST} streams are served; end one, or ask again later")
 
     def _pause(self) -> float:
-        """Many questions are asked more rarely: together they take no more than a few do."""
-        return EVERY * max(1.0, len(self._feeds) / _OFTEN)
+        return _EACH * len(self._feeds)
+
+    async def _wake(self) -> None:
+        """Have every question asked again when something was published, and after a while."""
+        wake = Wake(self._open)
+        try:
+            await wake.begin()
+            while True:
+                await wake.wait(EVERY)
+                for feed in self._feeds.values():
+                    feed.due.set()
+        finally:
+            await wake.close()
 
     async def events(self, question: Question) -> AsyncGenerator[bytes, None]:
         """The events of a question, without an end of their own but an error."""
@@ -106,6 +122,8 @@ class Streams:
         feed = self._feeds.get(question)
         if feed is None or feed.error:
             feed = self._feeds[question] = _Feed(lambda: self._read(question), self._pause)
+        if self._waking is None or self._waking.done():
+            self._waking = asyncio.ensure_future(self._wake())
         feed.readers += 1
         try:
             yield feed
@@ -115,3 +133,6 @@ class Streams:
                 feed.task.cancel()
                 if self._feeds.get(question) is feed:
                     del self._feeds[question]
+                if not self._feeds and self._waking is not None:
+                    self._waking.cancel()
+                    self._waking = None

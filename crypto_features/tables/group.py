@@ -46,6 +46,10 @@ class FeatureGroup(Table):
         across: `"symbols"` for a cross-section: an expression is evaluated over all symbols of one bar time, and not
             over the bars of one symbol. What looks back along a symbol comes from a joined table or from the columns
             of a join.
+        wait: How long `crypto-features live` waits, once the bar of one symbol has closed, for the others that the
+            group compares. Then the rows of those that are there are published with the status `PARTIAL`, and again
+            when the late ones come. A group waits at least as long as what it joins. No value of its table depends on
+            it.
         universe: Which rows take part in a cross-section, such as `pl.col("universe.volume_rank") <= 100`; the others
             have no values. `None` for every symbol that has a bar.
         ttl: How old a value may be when it is used; `None` for the length of a bar.
@@ -77,6 +81,7 @@ class FeatureGroup(Table):
     completeness: float | None = None
     across: Literal["symbols"] | None = None
     universe: pl.Expr | None = None
+    wait: timedelta | str = "5s"
     drift: Drift | None = field(default_factory=Drift)
     plots: Mapping[str, Plot] = field(default_factory=dict)
 
@@ -168,6 +173,8 @@ class FeatureGroup(Table):
                 f"{self.name} declares lookback={self.lookback}, but has no function: how far back expressions read "
                 "follows from the window of each feature; leave lookback out."
             )
+        if length(self.wait, f"the wait of {self.name}") < timedelta(0):
+            raise InputError(f"{self.name} declares wait={self.wait}; expected 0 or longer.")
         if self.ttl is not None:
             length(self.ttl, f"the ttl of {self.name}")
         if self.bar(SHORTEST) == self.bar(2 * SHORTEST):  # else it is as long as the base candle, which is not known.

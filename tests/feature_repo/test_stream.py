@@ -6,11 +6,18 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
 from crypto_features.errors import InputError
+from crypto_features.lake.live_rows import PARTIAL
+from crypto_features.live.publish import OnlinePublisher
 from crypto_features.store import FeastResource, StoreUnreachableError, server, server_guard, streams
+from crypto_features.store.online.wake import News
+
+from .conftest import NOW
+from .test_watch import HOUR, newer
 
 PATH = "/features/trading_features/stream"
 
@@ -78,6 +85,31 @@ def test_the_newest_features_come_at_once_and_again_when_one_changes(
     assert [one["rsi_14"] for one in statuses] == ["PRESENT", "OUTSIDE_MAX_AGE"]
 
 
+def test_a_publish_is_told_at_once_and_says_which_values_are_partial(
+    own: FeastResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "EVERY", 3600.0)
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", (NOW + HOUR).isoformat())
+    publish = OnlinePublisher()
+
+    async def follow() -> list[Any]:
+        app = server.app()
+        async with app.router.lifespan_context(app), asking(app, "symbols=BTC,ETH") as client:
+            await asyncio.wait_for(client.sent.get(), 20)
+            found = [await client.event()]
+            await asyncio.sleep(0.5)  # the store's news are listened to by now.
+            for row in (newer(1.0).with_columns(pl.Series(PARTIAL, [False, True])), newer(1.0)):
+                await asyncio.to_thread(publish, "trading_signals", row)
+                found.append(await client.event())
+        return [event[1] for event in found]
+
+    before, partial, whole = asyncio.run(follow())
+    lacking = partial["metadata"].pop("partial")
+    assert {*lacking} <= {*whole["metadata"]["feature_names"]}
+    assert lacking["can_buy"] == [1]
+    assert (partial, "partial" in whole["metadata"], before == whole) == (whole, False, False)
+
+
 def test_what_is_wrong_is_said_before_a_stream_begins(
     published: FeastResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,10 +145,14 @@ class Store:
         return self.newest
 
 
+async def no_news() -> News:
+    raise OSError("nobody tells of a publish")
+
+
 def test_a_slow_client_gets_the_newest_and_not_what_was_between() -> None:
     async def follow() -> list[bytes]:
         store = Store()
-        events = streams.Streams(store.read).events(("service", ("BTC",)))
+        events = streams.Streams(store.read, no_news).events(("service", ("BTC",)))
         found = [await anext(events), await anext(events)]
         for number in range(2, 6):
             store.newest = b"%d" % number
@@ -139,7 +175,7 @@ def test_clients_that_ask_the_same_share_a_reader_which_ends_with_the_last(monke
 
     async def follow() -> None:
         store = Store()
-        served = streams.Streams(store.read)
+        served = streams.Streams(store.read, no_news)
         one, other = (served.events(("service", ("BTC",))) for _ in range(2))
         for events in (one, other):
             assert await anext(events) == b"retry: 1000\n\n"

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from crypto_features.errors import InputError
+from crypto_features.lake.live_rows import PARTIAL
 from crypto_features.live.publish import OnlinePublisher
 from crypto_features.shipped import trading_signals
 from crypto_features.store import FeastResource
@@ -91,6 +92,29 @@ def test_an_answer_says_where_the_time_went_of_rows_that_were_published_live(
     publish("trading_signals", newer(2.0), silent)
     told = get_online_features(["BTC"], REFS)
     assert told.budgets["trading_signals"] == [Budget(None, 2 * second, 1.25 * second, 0 * second)]
+
+
+def test_a_row_that_lacks_symbols_is_told_as_partial_and_again_when_it_lacks_none(
+    own: FeastResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, refs = OnlinePublisher(), [*REFS, "price_features:rsi_14"]
+    monkeypatch.setenv("CRYPTO_FEATURES_CLOCK", (NOW + HOUR).isoformat())
+    partial = newer(1.0).with_columns(pl.Series(PARTIAL, [True, False]))  # of BTC and ETH.
+
+    async def watched() -> list[OnlineFeatures]:
+        found = list[OnlineFeatures]()
+        async with aclosing(watch_online_features(["BTC", "ETH"], refs, every=HOUR)) as told:
+            found.append(await anext(told))
+            for rows in (partial, newer(1.0).with_columns(pl.lit(value=False).alias(PARTIAL)), partial, newer(1.0)):
+                await asyncio.to_thread(publish, "trading_signals", rows)
+                found.append(await anext(told))
+        return found
+
+    found = asyncio.run(asyncio.wait_for(watched(), 60))[1:]
+    assert [one["target_price"] for one in found] == [[1.0, 1.0]] * 4
+    lacking, whole = ["PARTIAL", "PRESENT"], ["PRESENT", "PRESENT"]
+    assert [one.statuses["target_price"] for one in found] == [lacking, whole] * 2
+    assert {tuple(one.statuses["rsi_14"]) for one in found} == {("PRESENT", "PRESENT")}
 
 
 @pytest.mark.parametrize("every", [timedelta(0), 0.02, None])

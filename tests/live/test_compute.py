@@ -8,6 +8,7 @@ from functools import cache
 import polars as pl
 import pytest
 
+from crypto_features.lake.live_rows import PARTIAL
 from crypto_features.live.compute import CREATED, Following, OutdatedTailError
 from crypto_features.live.kept import MARGIN, followed
 from crypto_features.shipped import catalog as shipped
@@ -75,7 +76,9 @@ def loading(lake: Batch, now: datetime) -> Callable[[str, Sequence[str]], pl.Dat
 def following(lake: Batch, now: datetime, hold: timedelta = NONE) -> Following:
     terms = Terms(HOUR, now, 2 * DAY, MIN_COMPLETENESS)
     symbols = sorted(lake.candles["symbol"].unique())
-    return Following(lake.catalog, symbols, terms, loading(lake, now), hold=hold)
+    live = Following(lake.catalog, symbols, terms, loading(lake, now))
+    live.members.waits = dict.fromkeys(live.members.waits, hold)
+    return live
 
 
 def compare(live: Following, lake: Batch, start: datetime, end: datetime) -> None:
@@ -161,11 +164,14 @@ def test_a_group_that_compares_symbols_waits_for_the_late_ones_and_no_longer_tha
     some, late = last.head(2), last.tail(last.height - 2)
     assert "there" not in live.step(some, time)
     assert live.due == time + timedelta(seconds=5)
-    assert sorted(live.step(last.clear(), live.due)["there"]["symbol"]) == sorted(some["symbol"])
+    published = live.step(last.clear(), live.due)["there"]
+    assert sorted(published["symbol"]) == sorted(some["symbol"])
+    assert published.select(CREATED, PARTIAL).unique().rows() == [(time, True)]
     published = live.step(late, time + timedelta(seconds=9))["there"]
     again = published.filter(pl.col("symbol").is_in(some["symbol"].to_list()))
-    assert again.height
-    assert again[CREATED].unique().to_list() == [time + timedelta(seconds=9)]
+    assert again.height == 2
+    assert again[CREATED].max() == time + timedelta(seconds=9)
+    assert not published[PARTIAL].any()
     compare(live, lake, start, time)
 
 

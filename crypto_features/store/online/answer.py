@@ -17,6 +17,8 @@ from crypto_features.store.online.guard import Status, time_of
 
 _PROTO_STATUS = {
     Status.PRESENT: FieldStatus.PRESENT,
+    # Feast's protocol has no word for it; its value is there.
+    Status.PARTIAL: FieldStatus.PRESENT,
     Status.NULL_VALUE: FieldStatus.NULL_VALUE,
     # Feast's protocol has no word for it either; like a window that is not full, it is a fresh row without a value.
     Status.INCOMPLETE: FieldStatus.NULL_VALUE,
@@ -27,8 +29,11 @@ _PROTO_STATUS = {
 }
 
 
+_UNTOLD = (Status.PARTIAL, Status.INCOMPLETE)
+"""What Feast's protocol has no word for, and says by another status."""
 WITHHELD = (Status.INCOMPLETE, Status.NOT_FOUND, Status.EXPIRED, Status.DISABLED)
-WORST = (Status.PRESENT, Status.NULL_VALUE, *WITHHELD)
+SERVED = (Status.PRESENT, Status.PARTIAL)
+WORST = (*SERVED, Status.NULL_VALUE, *WITHHELD)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class ViewAnswer:
         if None not in column:
             return list(self.statuses)
         return [
-            Status.NULL_VALUE if value is None and status is Status.PRESENT else status
+            Status.NULL_VALUE if value is None and status in SERVED else status
             for value, status in zip(column, self.statuses, strict=True)
         ]
 
@@ -69,7 +74,8 @@ class ViewAnswer:
 class FeastResponse(OnlineResponse):
     """Feast's response to a request that is more than plain reading: on-demand views, versions, no entity.
 
-    It has the answer of each view that was read, also for an on-demand view only, and its features in the order asked.
+    It has the answer of each view that was read, also for an on-demand view only, those of on-demand views that were
+    computed, and its features in the order asked.
     """
 
     def __init__(
@@ -78,10 +84,11 @@ class FeastResponse(OnlineResponse):
         types: Mapping[str, ValueType],
         answers: Sequence[ViewAnswer],
         order: Sequence[str],
+        computed: Sequence[ViewAnswer] = (),
     ) -> None:
         _put_in_order(proto, order)
         super().__init__(proto, types)
-        self.answers = answers
+        self.answers, self.computed = answers, computed
 
 
 class GuardedResponse(OnlineResponse):
@@ -168,15 +175,16 @@ def summary(
         answer.view: [None if event is None else time_of(event) for event in answer.events]
         for answer in response.answers
     }
+    computed = response.computed if isinstance(response, FeastResponse) else ()
     statuses = {
         name: [status.value for status in answer.statuses_of(column)]
-        for answer in response.answers
+        for answer in (*response.answers, *computed)
         for name, column in zip(answer.names, answer.columns, strict=True)
     }
     if isinstance(response, GuardedResponse):
         statuses = {name: statuses[name] for name in response.order or statuses}
     else:
-        words = {number: status.value for status, number in _PROTO_STATUS.items() if status is not Status.INCOMPLETE}
+        words = {number: status.value for status, number in _PROTO_STATUS.items() if status not in _UNTOLD}
         named = zip(response.proto.metadata.feature_names.val, response.proto.results, strict=True)
         shown = {name: [words[status] for status in vector.statuses] for name, vector in named if name not in entities}
         statuses = {name: statuses.get(name, words) for name, words in shown.items()}
@@ -189,6 +197,17 @@ def lowest_completeness(response: GuardedResponse | FeastResponse) -> dict[str, 
         name: list(shares)
         for answer in response.answers
         for name, shares in zip(answer.names, answer.completeness, strict=True)
+    }
+
+
+def partial_rows(response: GuardedResponse | FeastResponse) -> dict[str, list[int]]:
+    """The features with a value that lacks symbols which it compares, each with the places of these rows."""
+    computed = response.computed if isinstance(response, FeastResponse) else ()
+    return {
+        name: [row for row, status in enumerate(answer.statuses_of(column)) if status is Status.PARTIAL]
+        for answer in (*response.answers, *computed)
+        if Status.PARTIAL in answer.statuses
+        for name, column in zip(answer.names, answer.columns, strict=True)
     }
 
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from crypto_features.store.online.guard import micros, time_of
 
-FIELD = ":heard"
-"""The packed column; no feature has such a name."""
+FIELD, PARTIAL = ":heard", ":partial"
+"""The packed columns: when the candle was heard of, and whether the row lacks symbols that it compares. No feature has
+such a name."""
 _TIMES = struct.Struct("<?qqq")
 
 

@@ -12,6 +12,9 @@ class Status(StrEnum):
     """What a reader learns about one value."""
 
     PRESENT = "PRESENT"
+    PARTIAL = "PARTIAL"
+    """There is a value, and not all symbols that it compares were there when it was published; one that knows them all
+    may follow."""
     NULL_VALUE = "NULL_VALUE"
     """The row is fresh and holds no value: its window is not full."""
     INCOMPLETE = "INCOMPLETE"

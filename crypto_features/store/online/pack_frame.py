@@ -11,7 +11,7 @@ from feast.value_type import ValueType
 from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import as_utc
 from crypto_features.store.online.backend import StoredRow
-from crypto_features.store.online.budget import FIELD
+from crypto_features.store.online.budget import FIELD, PARTIAL
 from crypto_features.store.online.packing import kind_of, packer
 from crypto_features.store.online.request import entity_keys
 from crypto_features.store.tags import carried
@@ -32,7 +32,11 @@ VALUES = {**_SCALARS, **{ValueType[f"{kind.name}_LIST"]: pl.List(dtype) for kind
 
 
 def packed_rows(
-    frame: pl.DataFrame, view: FeatureView, version: int, heard: Sequence[bytes | None] | None = None
+    frame: pl.DataFrame,
+    view: FeatureView,
+    version: int,
+    heard: Sequence[bytes | None] | None = None,
+    partial: Sequence[bool] | None = None,
 ) -> list[StoredRow]:
     """One packed row for each row of a frame: join keys, features, what else the view's rows carry, and its times.
 
@@ -41,6 +45,7 @@ def packed_rows(
         view: Whose they are.
         version: Of the serialization of entity keys.
         heard: What `budget.packed` gives of each row, of a live publish.
+        partial: Whether each row lacks symbols that it compares, of a live publish.
     """
     fields = {field.name: field.dtype.to_value_type() for field in view.features}
     kinds = tuple(kind_of(value_type.name) for value_type in fields.values())
@@ -52,6 +57,8 @@ def packed_rows(
     names, kinds = (*fields, *shares), (*kinds, *["double_val"] * len(shares))
     if heard is not None:
         names, kinds, columns = (*names, FIELD), (*kinds, "value"), [*columns, [*heard]]
+    if partial is not None:
+        names, kinds, columns = (*names, PARTIAL), (*kinds, "bool_val"), [*columns, [*partial]]
     pack = packer(names, kinds)
     rows = zip(*columns, strict=True) if columns else iter([()] * frame.height)
     entities = {

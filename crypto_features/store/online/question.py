@@ -11,7 +11,7 @@ from feast.types import FeastType
 from crypto_features.store import feast_private
 from crypto_features.store.online.answer import ViewAnswer
 from crypto_features.store.online.backend import StoredRow
-from crypto_features.store.online.budget import FIELD
+from crypto_features.store.online.budget import FIELD, PARTIAL
 from crypto_features.store.online.guard import Status
 from crypto_features.store.online.packing import kind_of, unpack_columns
 from crypto_features.store.tags import least, lowest_columns
@@ -57,10 +57,11 @@ def answered(
     payloads = [
         row[3] if row and status is Status.PRESENT else None for row, status in zip(rows, statuses, strict=True)
     ]
-    wanted = [*zip(requested, kinds, strict=True), *((name, "double_val") for name in shares), (FIELD, "value")]
-    *columns, heard = unpack_columns(payloads, wanted)
+    wanted = [*zip(requested, kinds, strict=True), *((name, "double_val") for name in shares)]
+    *columns, heard, partial = unpack_columns(payloads, [*wanted, (FIELD, "value"), (PARTIAL, "bool_val")])
     share = dict(zip(shares, columns[len(requested) :], strict=True))
     columns = columns[: len(requested)]
+    statuses = [Status.PARTIAL if lacks else status for lacks, status in zip(partial, statuses, strict=True)]
     for row, own in enumerate(share.get(COMPLETENESS, ())):
         if own is not None and own < least(view):
             statuses[row] = Status.INCOMPLETE

@@ -24,10 +24,9 @@ from crypto_features.errors import InputError
 from crypto_features.settings import Settings
 from crypto_features.store import feast_private, shared_registry
 from crypto_features.store.online import guard
-from crypto_features.store.online.answer import FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
+from crypto_features.store.online.answer import SERVED, FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
 from crypto_features.store.online.backend import Backend, Fence, StoredRow
 from crypto_features.store.online.connect import connect
-from crypto_features.store.online.guard import Status
 from crypto_features.store.online.on_demand import computed, is_stored
 from crypto_features.store.online.pack_values import WriteRow, packed_values
 from crypto_features.store.online.place import remembered_name, table_name
@@ -60,6 +59,7 @@ class _Request(NamedTuple):
     registry: Any
     project: str
     answers: list[ViewAnswer]
+    computed: list[ViewAnswer]
 
 
 _request: ContextVar[_Request | None] = ContextVar("request", default=None)
@@ -234,7 +234,7 @@ class GuardedOnlineStore(OnlineStore):
                     name: to_proto(kind, column[row])
                     for name, kind, column in zip(names, answer.kinds, answer.columns, strict=True)
                 }
-                if status is Status.PRESENT
+                if status in SERVED
                 else None,
             )
             for row, (status, event) in enumerate(zip(answer.statuses, answer.events, strict=True))
@@ -268,7 +268,7 @@ class GuardedOnlineStore(OnlineStore):
         )
         if entities is None or not plain:
             require_values(entity_rows, {*context[2], *context[4]})
-            request = _Request(registry, project, [])
+            request = _Request(registry, project, [], [])
             token = _request.set(request)
             asked_for = (config, features, entity_rows, registry, project, full_feature_names)
             read = super().get_online_features if all(map(is_stored, context[1])) else self._get_computed_features
@@ -277,7 +277,9 @@ class GuardedOnlineStore(OnlineStore):
             finally:
                 _request.reset(token)
             order = [result_name(ref, full=full_feature_names) for ref in context[0]]
-            return FeastResponse(response.proto, feast_private.feature_types(response), request.answers, order)
+            return FeastResponse(
+                response.proto, feast_private.feature_types(response), request.answers, order, request.computed
+            )
         groups, mixed = as_asked(tuple(context[0]))
         asked = {view.projection.name_to_use(): view for view in views}
         questions = [
@@ -314,7 +316,8 @@ class GuardedOnlineStore(OnlineStore):
         for view in on_demand:
             if request is not None and not is_stored(view):
                 requested = groups[view.projection.name_to_use()]
-                add(response, computed(view, requested, given, request.answers, full=full))
+                request.computed.append(computed(view, requested, given, request.answers, full=full))
+                add(response, request.computed[-1])
         feast_private.drop_unneeded_columns(response, wanted)
         return OnlineResponse(response, feature_types=self._build_feature_types(grouped))
 

@@ -8,6 +8,8 @@ from typing import Protocol
 
 _AGAIN = 5.0
 """Seconds before a source of news that failed is opened again."""
+_WITHOUT = 0.02
+"""Seconds of a wait at most while there is no source of news."""
 
 
 class News(Protocol):
@@ -21,7 +23,7 @@ class News(Protocol):
 
 
 class Wake:
-    """Wakes a watcher: by the database's own news, and at the latest after a while; without news by time alone.
+    """Wakes a watcher: by the database's own news, and at the latest after a while; without news after 20 ms.
 
     Args:
         open_news: Opens the news of a database.
@@ -41,15 +43,14 @@ class Wake:
     async def wait(self, seconds: float) -> None:
         """Return once something was published since the last return, and after so many seconds at the latest."""
         if self._news is None:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(min(seconds, _WITHOUT))
             await self.begin()
             return
-        began = monotonic()
         try:
             await self._news.wait(seconds)
         except Exception:  # noqa: BLE001 - as above.
             await self.close()
-            await asyncio.sleep(max(0.0, began + seconds - monotonic()))
+            await asyncio.sleep(min(seconds, _WITHOUT))
 
     async def close(self) -> None:
         """Listen no longer."""
