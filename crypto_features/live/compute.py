@@ -14,7 +14,7 @@ from crypto_features.live.members import Members, opened
 from crypto_features.live.tail import Enough, Load, Tail
 from crypto_features.tables.bars import Bars
 from crypto_features.tables.catalog import Catalog
-from crypto_features.tables.dtypes import moment
+from crypto_features.tables.dtypes import TIME, moment
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.model import FittedModel
 from crypto_features.tables.months import month_span, months_between
