@@ -52,13 +52,15 @@ def _report(console: Console) -> None:
     from crypto_features.settings import Settings
 
     settings = Settings.load()
-    rows = ledger((entry for entry, _, _ in journal.read(journal_folder(settings))), settings.interval)
+    rows = ledger(
+        (entry for entry, _, _ in journal.read(journal_folder(settings))), settings.interval, settings.exchange
+    )
     if rows.is_empty():
         console.print("No candle came live yet: `crypto-features live` has not run on this data folder.")
         return
-    table = Table(title=f"How candles became final: {settings.exchange}", title_justify="left", box=None)
-    for name in ("Symbol", "Candles", "Flag", "Successor", "REST", "Corrected", "REST agreed", "Late, s", "Latest, s"):
-        table.add_column(name, justify="left" if name == "Symbol" else "right")
+    table = Table(title="How candles became final", title_justify="left", box=None)
+    for name in ("Market", "Candles", "Flag", "Successor", "REST", "Corrected", "REST agreed", "Late, s", "Latest, s"):
+        table.add_column(name, justify="left" if name == "Market" else "right")
     for symbol, *counts, late, latest in rows.iter_rows():
         table.add_row(symbol, *(f"{count:,}" for count in counts), f"{late:.3f}", f"{latest:.3f}")
     console.print(table)

@@ -69,6 +69,8 @@ class _Market:
     given_up: set[int] = field(default_factory=set)
     doubted: set[int] = field(default_factory=set)
     """Final ones that the stream sent again with other values."""
+    unconfirmed: dict[int, None] = field(default_factory=dict)
+    """Final ones that only the stream has told, in the order in which it did."""
     primed: int | None = None
     """The candle of the session's first message."""
     running: Told | None = None
@@ -80,6 +82,7 @@ class _Market:
 
     def settle(self, candle: int, prices: Prices) -> None:
         self.final[candle] = prices
+        self.unconfirmed.pop(candle, None)
         self.given_up.discard(candle)
         self.doubted.discard(candle)
         while self.since in self.final or self.since in self.given_up:
@@ -149,6 +152,7 @@ class Finality:
             candle = number(time, self._interval)
             if candle in market.final and market.final[candle] == prices:
                 market.doubted.discard(candle)
+                market.unconfirmed.pop(candle, None)
                 agreed.append(time)
             elif candle in market.final or not market.is_final(candle):
                 corrects = candle in market.final
@@ -170,6 +174,16 @@ class Finality:
                 found[symbol] = spans
         return found
 
+    def unconfirmed(self, since: int) -> dict[str, list[int]]:
+        """By symbol the numbers of the candles that only the stream has told, from one on; older ones are forgotten."""
+        found = {}
+        for symbol, market in self._markets.items():
+            while market.unconfirmed and (oldest := next(iter(market.unconfirmed))) < since:
+                del market.unconfirmed[oldest]
+            if market.unconfirmed:
+                found[symbol] = sorted(market.unconfirmed)
+        return found
+
     def give_up(self, symbol: str, candles: Span) -> None:
         """Leave what REST does not have to the batch. One of them that still comes is final all the same."""
         market = self._markets[symbol]
@@ -189,6 +203,8 @@ class Finality:
         return follows and candle != market.primed and not market.is_final(candle)
 
     def _settle(self, market: _Market, told: Told, how: How, at: datetime) -> Final:
-        market.settle(number(told.open_time, self._interval), told.prices)
+        candle = number(told.open_time, self._interval)
+        market.settle(candle, told.prices)
+        market.unconfirmed[candle] = None
         further = told.quote_volume, told.trades, told.taker_buy_volume
         return Final(told.symbol, told.open_time, told.prices, how, at, *further, sent=told.sent)

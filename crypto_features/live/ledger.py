@@ -12,30 +12,35 @@ AGREED = "agreed"
 _SCHEMA = pl.Schema({"symbol": pl.String(), "open_time": TIME, "known_at": TIME, "how": pl.String()})
 
 
-def ledger(entries: Iterable[Entry], interval: timedelta) -> pl.DataFrame:
-    """What the journal says of each symbol, the worst first.
+def ledger(entries: Iterable[Entry], interval: timedelta, exchange: str) -> pl.DataFrame:
+    """What the journal says of an exchange, and then of each symbol, the worst first.
 
     Args:
         entries: The entries, in their order.
         interval: Length of a candle.
+        exchange: What the row of all symbols is named.
 
     Returns:
         `symbol, candles, flag, successor, rest, corrected, agreed, late, latest`: candles that became final, how many
         by what; how many were other ones when REST was asked, and how many the same; median and greatest time in
-        seconds from a candle's close until it was known. Sorted by the share that came by REST, then by `late`.
+        seconds from a candle's close until it was known. Symbols are sorted by the share that came by REST, then by
+        `late`. Empty without candles.
     """
     rows = pl.DataFrame([tuple(entry[:4]) for entry in entries], _SCHEMA, orient="row")
     how, late = pl.col("how"), (pl.col("known_at") - pl.col("open_time") - interval).dt.total_microseconds()
     candles = rows.filter(how != AGREED).with_columns(version=pl.int_range(pl.len()).over("symbol", "open_time"))
     first = pl.col("version") == 0
-    found = candles.group_by("symbol").agg(
-        candles=first.sum(),
+    agreed = rows.filter(how == AGREED).unique(["symbol", "open_time"]).group_by("symbol").agg(agreed=pl.len())
+    counts = {
+        "candles": first.sum(),
         **{name: (first & (how == name)).sum() for name in ("flag", "successor", "rest")},
-        corrected=(~first).sum(),
-        late=(late.filter(first).median() / 1e6).round(6),
-        latest=(late.filter(first).max() / 1e6).round(6),
-    )
-    agreed = rows.filter(how == AGREED).group_by("symbol").agg(agreed=pl.col("open_time").n_unique())
-    joined = found.join(agreed, on="symbol", how="left").with_columns(pl.col("agreed").fill_null(0))
-    ranked = joined.sort(pl.col("rest") / pl.col("candles"), "late", "symbol", descending=[True, True, False])
-    return ranked.select(*found.columns[:6], "agreed", "late", "latest")
+        "corrected": (~first).sum(),
+        "agreed": pl.col("agreed").first(),
+        "late": (late.filter(first).median() / 1e6).round(6),
+        "latest": (late.filter(first).max() / 1e6).round(6),
+    }
+    joined = candles.join(agreed, on="symbol", how="left").with_columns(pl.col("agreed").fill_null(0))
+    found = joined.group_by("symbol").agg(**counts)
+    ranked = found.sort(pl.col("rest") / pl.col("candles"), "late", "symbol", descending=[True, True, False])
+    whole = joined.with_columns(symbol=pl.lit(exchange)).group_by("symbol").agg(**counts)
+    return pl.concat([whole.with_columns(agreed=found["agreed"].sum()).cast(ranked.schema), ranked])

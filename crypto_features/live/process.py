@@ -14,6 +14,7 @@ from crypto_features.errors import TransientError
 from crypto_features.lake.contract import validate
 from crypto_features.lake.journal import VALUES, Entry, frame
 from crypto_features.lake.spans import Span, number, opening
+from crypto_features.live.audit import Audit
 from crypto_features.live.compute import Following
 from crypto_features.live.finality import LATE, Final, Finality
 from crypto_features.live.repair import Repair, Rest
@@ -27,6 +28,8 @@ _LOOK = 1.0
 """Seconds between two looks for what is missing while something is; ten times as many while nothing is."""
 _GATHER, _GATHERS = 0.002, 10
 """Seconds without another final candle after which a step begins, and how often it is put off at most."""
+_AUDIT = 10.0
+"""Seconds between two looks for what REST is to confirm."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a lost connection is made again: doubled while nothing comes."""
 
@@ -85,6 +88,8 @@ class Live:
         """What was reported to a person as wrong, by table or symbol."""
         self._heard: dict[str, Heard] = {}
         self._begin()
+        self._filling = False
+        """Whether REST is asked for what is missing: to confirm the rest can wait."""
         self._finals: list[Final] = []
         self._agreed: list[tuple[str, datetime]] = []
         self._nothing = self._pending = frame([])
@@ -103,6 +108,7 @@ class Live:
         self._repair = Repair(
             self._finality, self.edges.rest, interval=self.interval, wait=self.wait, parallel=self.parallel
         )
+        self._audit = Audit(self._finality, self.interval)
 
     async def run(self) -> None:
         """Run until it is cancelled; what is in the journal then is published by the next one, or by the batch.
@@ -111,7 +117,7 @@ class Live:
             FencedError: if another process took its place.
             OSError: if the journal cannot be written.
         """
-        tasks = [*map(asyncio.ensure_future, (self._receive(), self._fill(), self._work()))]
+        tasks = [*map(asyncio.ensure_future, (self._receive(), self._fill(), self._confirm(), self._work()))]
         try:
             failed, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
@@ -153,11 +159,19 @@ class Live:
     async def _fill(self) -> None:
         while True:
             asked = self._repair.due(self.edges.now())
+            self._filling = bool(asked)
             await asyncio.gather(*(self._ask(symbol, span) for symbol, span in asked))
+            self._filling = False
             now = self.edges.now()
             late = opening(number(now - LATE, self.interval) + 1, self.interval) + LATE - now
             busy = self._finality.missing(now)
             await _woken(self._look, _LOOK if busy else min(late.total_seconds(), 10 * _LOOK))
+
+    async def _confirm(self) -> None:
+        while True:
+            await asyncio.sleep(_AUDIT)
+            for symbol, span in [] if self._filling else self._audit.due(self.edges.now()):
+                await self._ask(symbol, span)
 
     async def _ask(self, symbol: str, span: Span) -> None:
         finals, agreed = await self._repair.fill(symbol, span, self.edges.now)

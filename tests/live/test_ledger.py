@@ -25,11 +25,12 @@ def test_each_symbol_has_its_counts_and_its_lateness_the_worst_first() -> None:
         entry("ETH", 0, 2.5, "rest"),
         entry("ETH", 1, 0.5, "successor"),
     ]
-    assert ledger(entries, HOUR).rows() == [
+    assert ledger(entries, HOUR, "bybit").rows() == [
+        ("bybit", 5, 3, 1, 1, 1, 1, 0.3, 2.5),
         ("ETH", 2, 0, 1, 1, 0, 0, 1.5, 2.5),
         ("BTC", 3, 3, 0, 0, 1, 1, 0.2, 0.3),
     ]
 
 
 def test_an_empty_journal_has_no_rows() -> None:
-    assert ledger([], HOUR).is_empty()
+    assert ledger([], HOUR, "bybit").is_empty()
