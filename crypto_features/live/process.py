@@ -177,7 +177,8 @@ class Live:
         finals, agreed = await self._repair.fill(symbol, span, self.edges.now)
         self._finals += finals
         self._agreed += [(symbol, time) for time in agreed]
-        self._wake.set()
+        if finals or symbol in self._repair.troubles:  # what only agrees can wait for the next step.
+            self._wake.set()
 
     async def _work(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +31,9 @@ class SimulatedExchange:
     """
 
     def __init__(self, candles: pl.DataFrame, start: datetime, interval: timedelta, seed: int) -> None:
-        self._candles, self._start, self._interval = candles, start, interval
+        self._start, self._interval = start, interval
+        parts = candles.sort("open_time").partition_by("symbol")
+        self._candles = {part["symbol"][0]: (part["open_time"].to_list(), part) for part in parts}
         self._rows = candles.sort("open_time", "symbol").select("symbol", "open_time", *_PRICES).rows()
         self._random = random.Random(seed)  # noqa: S311 - faults that can be repeated.
         self._skew = timedelta(seconds=self._random.uniform(-3, 3))
@@ -67,8 +70,9 @@ class SimulatedExchange:
         if self._random.random() < 0.05:  # noqa: PLR2004 - one in twenty.
             raise TransientError("the simulated exchange is busy.")
         over = self.time - self._interval - timedelta(seconds=self._random.uniform(0, 2))
-        asked = pl.col("open_time").is_between(start, end, closed="left") & (pl.col("open_time") <= over)
-        return self._candles.filter(pl.col("symbol") == symbol, asked)
+        times, candles = self._candles[symbol]
+        first, last = bisect_left(times, start), min(bisect_left(times, end), bisect_right(times, over))
+        return candles.slice(first, max(last - first, 0))
 
     def _messages(self, began: datetime) -> list[tuple[datetime, Message]]:
         """What a session that begins then sends, and when."""

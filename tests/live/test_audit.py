@@ -18,7 +18,8 @@ from crypto_features.live.told import Told
 from crypto_features.live.virtual_time import run
 from tests.live import test_replay
 from tests.live.minutes import catalog, moves
-from tests.live.test_replay import BEGIN, END, SYMBOLS, TERMS
+from tests.live.test_replay import END, SYMBOLS
+from tests.live.walks import BEGIN, TERMS
 from tests.market.market import START
 
 MINUTE = timedelta(minutes=1)

@@ -27,7 +27,8 @@ from crypto_features.live.virtual_time import run
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.provenance import FINGERPRINTS
 from tests.live.minutes import catalog
-from tests.live.test_replay import BEGIN, END, MINUTE, SYMBOLS, TERMS, before, candles, load, tables
+from tests.live.test_replay import END, SYMBOLS, before, candles, load, tables
+from tests.live.walks import BEGIN, MINUTE, TERMS
 from tests.market.market import HOUR
 
 CODE = {"behaviour": "of this test"}

@@ -3,10 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from functools import cache
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -16,48 +13,29 @@ from crypto_features.live.replay import Replayed, Stored, replay
 from crypto_features.live.simulated import SimulatedExchange
 from crypto_features.live.told import binance
 from crypto_features.live.virtual_time import run
-from crypto_features.tables.completeness import MIN_COMPLETENESS
-from crypto_features.tables.read import Terms
 from tests.live.minutes import catalog
-from tests.market.market import HOUR, START
+from tests.live.walks import BEGIN, MINUTE, TERMS, walks
+from tests.market.market import HOUR
 
-MINUTE = timedelta(minutes=1)
 SYMBOLS = ("A", "B", "C")
-BEGIN, END = START + 60 * MINUTE, START + 75 * MINUTE
-TERMS = Terms(MINUTE, BEGIN, timedelta(hours=1), MIN_COMPLETENESS)
-
-
-@cache
-def tables() -> dict[str, pl.DataFrame]:
-    """What the batch computes from 75 minutes of random walks."""
-    random, times = (
-        np.random.default_rng(7),
-        pl.datetime_range(START, END, MINUTE, closed="left", time_unit="us", eager=True),
-    )
-    parts = []
-    for symbol in SYMBOLS:
-        close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, len(times))))
-        opened, volume = close * (1 + random.normal(0, 0.001, len(times))), random.uniform(1, 9, len(times))
-        bodies = np.maximum(opened, close), np.minimum(opened, close)
-        columns = {"open": opened, "high": bodies[0] * 1.01, "low": bodies[1] * 0.99, "close": close, "volume": volume}
-        parts.append(pl.DataFrame({"symbol": symbol, "open_time": times, **columns, "completeness": 1.0}))
-    found = {"ticks": pl.concat(parts)}
-    for table in catalog.computed:
-        found[table.name] = table.whole(found, MINUTE)
-    return found
-
-
-def load(table: str, months: Sequence[str]) -> pl.DataFrame:
-    assert months
-    return tables()[table]
-
-
-def candles() -> pl.DataFrame:
-    return tables()["ticks"].filter(pl.col("open_time") >= BEGIN)
+END = BEGIN + 15 * MINUTE
 
 
 def stored() -> Stored:
-    return Stored(candles(), load, SYMBOLS, TERMS, END)
+    return walks(SYMBOLS, 15, catalog)
+
+
+def tables() -> dict[str, pl.DataFrame]:
+    """What the batch computes from 75 minutes of random walks."""
+    return {table.name: load(table.name, ["2024-01"]) for table in (catalog.raw, *catalog.computed)}
+
+
+def load(table: str, months: Sequence[str]) -> pl.DataFrame:
+    return stored().load(table, months)
+
+
+def candles() -> pl.DataFrame:
+    return stored().candles
 
 
 def lived(seed: int) -> Replayed:
@@ -70,7 +48,7 @@ def test_nothing_is_missing_or_doubled_or_taken_before_it_closed_and_every_row_i
     count: Callable[..., int],
 ) -> None:
     met = Counter[str]()
-    for seed in range(count(ci=4, proof=2_000)):
+    for seed in range(count(ci=4, proof=300)):
         found = lived(seed)
         assert found.wrong(catalog, stored()) == [], f"seed {seed}"
         met += found.counts
