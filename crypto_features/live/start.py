@@ -28,7 +28,7 @@ from crypto_features.live.publish import OnlinePublisher
 from crypto_features.live.stream import CcxtStream
 from crypto_features.live.streamed import can_stream
 from crypto_features.live.tail import Load
-from crypto_features.live.told import READS
+from crypto_features.live.told import READS, name_of
 from crypto_features.live.watched import Watched
 from crypto_features.settings import Settings
 from crypto_features.sources import source
@@ -98,7 +98,7 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[tuple[L
                     settings.exchange, known, [*names.values()], timeframe(settings.interval), settings.stream_url
                 ),
                 read=READS[settings.exchange],
-                symbols={known[name]["id"]: symbol for symbol, name in names.items()},
+                symbols={name_of(settings.exchange, known[name]): symbol for symbol, name in names.items()},
                 rest=partial(_asked, offered),
                 append=written.append,
                 publish=kept,
@@ -141,7 +141,7 @@ def _offered(settings: Settings) -> ExchangeSource:
     if not can_stream(settings):
         raise SettingsError(
             f"CRYPTO_FEATURES_SOURCE={settings.source} with CRYPTO_FEATURES_EXCHANGE={settings.exchange} has no stream "
-            f"of candles that say when they are closed; set the source to ccxt and the exchange to {_or(READS)}."
+            f"of candles that can be followed; set the source to ccxt and the exchange to {_or(READS)}."
         )
     offered = source(settings.model_copy(update={"patience": min(settings.patience, _PATIENCE)}))
     if not isinstance(offered, ExchangeSource):

@@ -16,8 +16,9 @@ from crypto_features.errors import TransientError, UnknownNameError
 from crypto_features.live.told import READS
 
 Message = Mapping[str, Any]
-_TOPICS = {"binance": 200, "bybit": 10, "okx": 100}
-"""How many markets a subscription may name; Bybit refuses more than 10, and a message has a longest length."""
+_TOPICS = {"binance": 200, "bybit": 10, "okx": 100, "kraken": 1}
+"""How many markets a subscription may name; Bybit refuses more than 10, a message has a longest length, and ccxt names
+one market at a time to Kraken."""
 _CALLED = {"okx": {"6h": "6Hutc", "12h": "12Hutc", "1d": "1Dutc"}}
 """Candles that begin with the UTC day, where the exchange also has others of the same length."""
 _KEEP_ALIVE = 5_000
@@ -42,7 +43,7 @@ class Transport(Protocol):
 
 
 class CcxtStream:
-    """The kline messages of some markets of Binance, Bybit or OKX.
+    """The candle messages of some markets of Binance, Bybit, OKX or Kraken.
 
     Args:
         exchange: Name of the exchange in ccxt.
@@ -52,7 +53,7 @@ class CcxtStream:
         url: Address in place of the exchange's own websocket, such as `ws://127.0.0.1:9000`.
 
     Raises:
-        UnknownNameError: if the exchange's candles do not say when they are closed.
+        UnknownNameError: if it is not known how to read the exchange's candles.
     """
 
     def __init__(
@@ -92,7 +93,10 @@ class CcxtStream:
     ) -> None:
         """Subscribe, and tell when the subscription is lost: nothing resolves what ccxt waits for."""
         try:
-            await client.watch_ohlcv_for_symbols(chunk)
+            if self._exchange == "kraken":
+                await client.watch_ohlcv(*chunk[0])
+            else:
+                await client.watch_ohlcv_for_symbols(chunk)
         except (BaseError, OSError) as error:
             tell(DisconnectedError(f"{self._exchange}: {type(error).__name__}: {error}"))
 
@@ -133,5 +137,7 @@ def _move(client: Any, url: str) -> None:
         streams["spot"] = f"{url}/stream"
     elif client.id == "bybit":
         streams["public"]["spot"] = f"{url}/v5/public/spot"
+    elif client.id == "kraken":
+        streams["publicV2"] = f"{url}/v2"
     else:
         client.urls["api"]["ws"] = f"{url}/ws/v5"

@@ -1,4 +1,4 @@
-"""Which settings have a stream of candles that say themselves when they are closed."""
+"""Which settings have a stream of candles that can be followed."""
 
 from crypto_features.live.told import READS
 from crypto_features.settings import Settings

@@ -1,4 +1,4 @@
-"""Candles as an exchange's websocket tells them: the kline messages of Binance, Bybit and OKX, read. Pure."""
+"""Candles as an exchange's websocket tells them: the messages of Binance, Bybit, OKX and Kraken, read. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -65,8 +65,27 @@ def okx(message: Mapping[str, Any]) -> Iterator[Told]:
         yield Told(market, _time(time), {"0": False, "1": True}[confirm], prices, float(quote_volume))
 
 
-READS: Mapping[str, Read] = {"binance": binance, "bybit": bybit, "okx": okx}
-"""By exchange, how its messages are read: those whose candles say themselves when they are closed."""
+def kraken(message: Mapping[str, Any]) -> Iterator[Told]:
+    """https://docs.kraken.com/api/docs/websocket-v2/ohlc: no flag, so that a candle is final by the one that follows.
+
+    Of the history that a subscription begins with, only the newest candle of each market says which one is under way.
+    """
+    candles = message["data"]
+    if message["type"] == "snapshot":
+        candles = {one["symbol"]: one for one in sorted(candles, key=lambda one: one["interval_begin"])}.values()
+    for k in candles:
+        prices = _prices(k["open"], k["high"], k["low"], k["close"], k["volume"])
+        opened, sent = (datetime.fromisoformat(text) for text in (k["interval_begin"], message["timestamp"]))
+        yield Told(k["symbol"], opened, None, prices, trades=int(k["trades"]), sent=sent)
+
+
+def name_of(exchange: str, market: Mapping[str, Any]) -> str:
+    """The name of a market, as ccxt loads it, in the exchange's messages."""
+    return str(market["symbol" if exchange == "kraken" else "id"])
+
+
+READS: Mapping[str, Read] = {"binance": binance, "bybit": bybit, "okx": okx, "kraken": kraken}
+"""By exchange, how its messages are read."""
 
 
 def _prices(*values: Any) -> Prices:

@@ -1,10 +1,11 @@
 """What the exchanges' documentation shows of their kline messages is read to the value."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crypto_features.live.told import Told, binance, bybit, okx
+from crypto_features.live.finality import Finality, How
+from crypto_features.live.told import Told, binance, bybit, kraken, okx
 
 
 def test_a_kline_of_binance() -> None:
@@ -33,6 +34,35 @@ def test_a_candle_of_okx() -> None:
     assert (closed.symbol, closed.closed, running.closed) == ("BTC-USDT", True, False)
     assert closed.prices == (8533.02, 8553.74, 8527.17, 8548.26, 45247.0)
     assert closed.quote_volume == 5529.5858
+
+
+def ohlc(kind: str, *begins: str, close: float = 0.5627) -> dict[str, object]:
+    k = {"symbol": "MATIC/USD", "open": 0.5624, "high": 0.5628, "low": 0.5622, "close": close, "trades": 12}
+    k |= {"volume": 30927.68066226, "vwap": 0.5626, "interval": 5, "timestamp": "2023-10-04T16:30:00.000000Z"}
+    data = [k | {"interval_begin": f"2023-10-04T{begin}:00.000000000Z"} for begin in begins]
+    return {"channel": "ohlc", "type": kind, "timestamp": "2023-10-04T16:26:30.524394914Z", "data": data}
+
+
+def test_a_candle_of_kraken() -> None:
+    (told,) = kraken(ohlc("update", "16:25"))
+    opened, sent = datetime(2023, 10, 4, 16, 25, tzinfo=UTC), datetime(2023, 10, 4, 16, 26, 30, 524_394, UTC)
+    prices = (0.5624, 0.5628, 0.5622, 0.5627, 30927.68066226)
+    assert told == Told("MATIC/USD", opened, None, prices, trades=12, sent=sent)
+
+
+def test_the_history_that_kraken_begins_with_makes_nothing_final_and_a_candle_is_by_the_one_that_follows() -> None:
+    finality = Finality(timedelta(minutes=5), {})
+    finality.connected()
+    messages = [
+        ohlc("snapshot", "16:25", "16:15", "16:20"),
+        ohlc("update", "16:25", close=1.0),
+        ohlc("update", "16:30", close=2.0),
+        ohlc("update", "16:30", close=3.0),
+        ohlc("update", "16:35", close=4.0),
+    ]
+    at = datetime(2023, 10, 4, 16, 40, tzinfo=UTC)
+    finals = [final for one in messages for told in kraken(one) for final in finality.take(told, at)]
+    assert [(final.open_time.minute, final.prices[3], final.how) for final in finals] == [(30, 3.0, How.SUCCESSOR)]
 
 
 @pytest.mark.parametrize("flag", ["false", 0, None])

@@ -1,4 +1,4 @@
-"""Websockets on loopback that speak the kline formats of Binance, Bybit and OKX, in a thread of their own."""
+"""Websockets on loopback that speak the candle formats of Binance, Bybit, OKX and Kraken, in a thread of their own."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import ccxt.pro
 from aiohttp import WSMsgType, web
 
-PATHS = {"binance": "/stream/{number}", "bybit": "/v5/public/spot", "okx": "/ws/v5/business"}
+PATHS = {"binance": "/stream/{number}", "bybit": "/v5/public/spot", "okx": "/ws/v5/business", "kraken": "/v2"}
 
 
 def binance_kline(
@@ -40,10 +40,21 @@ def okx_candle(
     return {"arg": {"channel": "candle1H", "instId": f"{base}-USDT"}, "data": [row]}
 
 
+def kraken_candle(
+    base: str, opened: datetime, prices: Sequence[float], *, closed: bool, step: timedelta
+) -> dict[str, Any]:
+    del closed
+    o, h, low, c, v = prices
+    k = {"symbol": f"{base}/USDT", "open": o, "high": h, "low": low, "close": c, "trades": 7, "volume": v, "vwap": c}
+    k |= {"interval_begin": _iso(opened), "interval": step // timedelta(minutes=1), "timestamp": _iso(opened + step)}
+    return {"channel": "ohlc", "type": "update", "timestamp": _iso(opened + step), "data": [k]}
+
+
 KLINES: Mapping[str, Callable[..., dict[str, Any]]] = {
     "binance": binance_kline,
     "bybit": bybit_kline,
     "okx": okx_candle,
+    "kraken": kraken_candle,
 }
 
 
@@ -96,7 +107,8 @@ class Websocket:
         return socket
 
     async def _answer(self, socket: web.WebSocketResponse, asked: Mapping[str, Any]) -> None:
-        topics = asked.get("params") or asked.get("args") or []
+        given = asked.get("params") or asked.get("args") or []
+        topics = given.get("symbol", []) if isinstance(given, dict) else given
         if self.exchange == "bybit" and len(topics) > 10:
             refused = {"success": False, "ret_msg": "args size >10", "req_id": asked["req_id"], "op": asked["op"]}
             await socket.send_str(json.dumps(refused))
@@ -138,7 +150,7 @@ def websocket(exchange: str, step: timedelta = timedelta(hours=1)) -> Iterator[W
 
 def markets(exchange: str, *bases: str) -> dict[str, Any]:
     """Spot markets against USDT, as ccxt loads them."""
-    join = "-" if exchange == "okx" else ""
+    join = {"okx": "-", "kraken": "/"}.get(exchange, "")
     client = getattr(ccxt.pro, exchange)()
     found: dict[str, Any] = {}
     for base in bases:
@@ -147,6 +159,10 @@ def markets(exchange: str, *bases: str) -> dict[str, Any]:
         kind = {"type": "spot", "spot": True, "active": True, "contract": False, "option": False}
         found[f"{base}/USDT"] = client.safe_market_structure(known | kind)
     return found
+
+
+def _iso(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%S}.000000000Z"
 
 
 def _ms(time: datetime) -> int:
