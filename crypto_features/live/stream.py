@@ -16,9 +16,8 @@ from crypto_features.errors import TransientError, UnknownNameError
 from crypto_features.live.told import READS
 
 Message = Mapping[str, Any]
-_TOPICS = {"binance": 200, "bybit": 10, "okx": 100, "kraken": 1}
-"""How many markets a subscription may name; Bybit refuses more than 10, a message has a longest length, and ccxt names
-one market at a time to Kraken."""
+_TOPICS = {"binance": 200, "bybit": 10, "okx": 100, "kraken": 100}
+"""How many markets a subscription may name; Bybit refuses more than 10, and a message has a longest length."""
 _CALLED = {"okx": {"6h": "6Hutc", "12h": "12Hutc", "1d": "1Dutc"}}
 """Candles that begin with the UTC day, where the exchange also has others of the same length."""
 _KEEP_ALIVE = 5_000
@@ -94,7 +93,8 @@ class CcxtStream:
         """Subscribe, and tell when the subscription is lost: nothing resolves what ccxt waits for."""
         try:
             if self._exchange == "kraken":
-                await client.watch_ohlcv(*chunk[0])
+                named = [name for name, _ in chunk]  # ccxt itself names one, and asks a second apart.
+                await client.watch_ohlcv(*chunk[0], params={"params": {"symbol": named}})
             else:
                 await client.watch_ohlcv_for_symbols(chunk)
         except (BaseError, OSError) as error:
