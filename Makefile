@@ -31,17 +31,17 @@ bench: .venv/ready ## Measure speed and memory beside plain Feast and the bare f
 
 lock: .venv/ready ## Resolve the dependencies anew.
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
-		--no-header --no-annotate --upgrade pyproject.toml --output-file requirements.lock
+		--no-header --no-annotate --no-emit-package crypto-features-reader --upgrade pyproject.toml --output-file requirements.lock
 
 clean: ## Remove the environment; data stays.
 	@rm -rf .venv
 
 # pip checks the hash of uv, uv checks the hashes of everything else and installs in a fraction of pip's time.
-.venv/ready: requirements.lock pyproject.toml
+.venv/ready: requirements.lock pyproject.toml reader/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	@echo "Installing into .venv (once)"
 	@$(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock | $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r /dev/stdin
 	@$(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python --require-hashes --build-constraints requirements.lock -r requirements.lock
-	@$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --no-deps --no-build-isolation --editable reader --editable .
 	@touch $@

@@ -1,6 +1,7 @@
-"""Prints the bill of materials of a wheel, as CycloneDX 1.6: `python .ci/sbom.py WHEEL`.
+"""Prints the bill of materials of a wheel, as CycloneDX 1.6: `python .ci/sbom.py WHEEL [OTHER OF THIS RELEASE ...]`.
 
-It lists what the wheel needs without extras, in the versions of this environment, which `requirements.lock` has, too.
+It lists what the wheel needs without extras, in the versions of this environment, which `requirements.lock` has, too;
+another wheel of this release by its own hash.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import os
 import re
 import sys
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import Message
@@ -23,18 +24,17 @@ from packaging.utils import canonicalize_name
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 
 
-def bill(wheel: Path) -> dict[str, object]:
+def bill(wheel: Path, others: Sequence[Path] = ()) -> dict[str, object]:
     """The bill of a wheel. Equal wheels in equal environments have equal bills."""
-    meta, digest = _metadata(wheel), hashlib.sha256(wheel.read_bytes()).hexdigest()
-    own = _component(str(meta["Name"]), str(meta["Version"])) | {
-        "hashes": [{"alg": "SHA-256", "content": digest}],
-        "licenses": [{"license": {"id": meta["License-Expression"]}}],
-    }
-    needs = {own["bom-ref"]: _direct(meta.get_all("Requires-Dist") or (), set())}
+    meta, digest = _metadata(wheel), _digest(wheel)
+    own, beside = _own(wheel), {canonicalize_name(str(_metadata(one)["Name"])): _own(one) for one in others}
+    needs = {str(own["bom-ref"]): _direct(meta.get_all("Requires-Dist") or (), set())}
     found = _closure(needs[own["bom-ref"]])
     hashes = locked(LOCK.read_text())
-    components = {name: _locked_component(name, distribution(name).version, hashes) for name in sorted(found)}
-    refs = {name: component["bom-ref"] for name, component in components.items()}
+    components = {
+        name: beside.get(name) or _locked_component(name, distribution(name).version, hashes) for name in sorted(found)
+    }
+    refs = {name: str(component["bom-ref"]) for name, component in components.items()}
     edges = {refs[name]: needed for name, needed in found.items()} | needs
     built = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
     return {
@@ -101,6 +101,18 @@ def _locked_component(name: str, version: str, hashes: Mapping[tuple[str, str], 
     }
 
 
+def _own(wheel: Path) -> dict[str, object]:
+    meta = _metadata(wheel)
+    return _component(str(meta["Name"]), str(meta["Version"])) | {
+        "hashes": [{"alg": "SHA-256", "content": _digest(wheel)}],
+        "licenses": [{"license": {"id": meta["License-Expression"]}}],
+    }
+
+
+def _digest(wheel: Path) -> str:
+    return hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
 def _component(name: str, version: str) -> dict[str, object]:
     purl = f"pkg:pypi/{canonicalize_name(name)}@{version}"
     return {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
@@ -113,5 +125,5 @@ def _metadata(wheel: Path) -> Message:
 
 
 if __name__ == "__main__":
-    json.dump(bill(Path(sys.argv[1])), sys.stdout, indent=1)
+    json.dump(bill(Path(sys.argv[1]), [*map(Path, sys.argv[2:])]), sys.stdout, indent=1)
     sys.stdout.write("\n")

@@ -3,6 +3,7 @@
 Each process opens one Feast store, which all threads share. Naive datetimes are UTC.
 """
 
+from crypto_features_reader.features import OnlineFeatures
 from feature_repo.offline import (
     create_entity_df,
     get_regime_features,
@@ -10,7 +11,6 @@ from feature_repo.offline import (
     get_training_features,
 )
 from feature_repo.online import (
-    OnlineFeatures,
     get_online_features,
     get_online_features_async,
     materialize_features,

@@ -1,25 +1,13 @@
 """Checks what a user hands in, before anything is asked with it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from crypto_features.clock import as_utc
 from crypto_features.errors import InputError
+from crypto_features_reader.arguments import check_duration, symbol_list
 
-
-def symbol_list(symbols: Sequence[str]) -> list[str]:
-    """The symbols of a list, a tuple or a series.
-
-    Raises:
-        InputError: if there is none, or one is not text.
-    """
-    try:
-        found = [] if isinstance(symbols, str) else list(symbols)
-    except TypeError:
-        found = []
-    if not found or not all(isinstance(name, str) for name in found):
-        raise InputError(f"symbols must be a list such as ['BTC', 'ETH'], not {symbols!r}.")
-    return found
+__all__ = ["check_duration", "check_views", "symbol_list", "time_of"]
 
 
 def time_of(name: str, value: datetime | str) -> datetime:
@@ -36,16 +24,6 @@ def time_of(name: str, value: datetime | str) -> datetime:
             f"{name}={value!r} is not a time; give a datetime, or ISO 8601 such as 2024-01-31T09:00Z."
         ) from None
     return found
-
-
-def check_duration(name: str, value: timedelta | None) -> None:
-    """Check that a limit of age is a duration.
-
-    Raises:
-        InputError: if it is something else, such as a number, or negative.
-    """
-    if value is not None and (not isinstance(value, timedelta) or value < timedelta(0)):
-        raise InputError(f"{name}={value!r} is not a duration; give a datetime.timedelta such as timedelta(minutes=5).")
 
 
 def check_views(views: Sequence[str] | None) -> None:

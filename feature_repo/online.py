@@ -1,7 +1,7 @@
 """What the trading bot reads: the newest features, with their age, and never a stale one."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,43 +11,11 @@ from crypto_features.store import registered, session, tables
 from crypto_features.store.passport import Passport, read_permitted
 from crypto_features.store.publish_view import Published, publish_view
 from crypto_features.store.reach import reaching
+from crypto_features_reader.features import OnlineFeatures
 from feature_repo import arguments
 
 if TYPE_CHECKING:
-    from crypto_features.store.online.budget import Budget
     from crypto_features.store.online.freshness import Freshness
-
-
-class OnlineFeatures(dict[str, list[Any]]):
-    """Values by column, `symbol` first; a value that must not be used is `None`.
-
-    Attributes:
-        statuses: For each feature and symbol `PRESENT`, `PARTIAL`, `NULL_VALUE`, `INCOMPLETE`, `NOT_FOUND`,
-            `EXPIRED` or `DISABLED`.
-        event_times: For each view and symbol the close of the candle that the values are from, UTC.
-        ages: For each view and symbol how long ago that was.
-        completeness: For each feature and symbol the lowest completeness, 0 to 1, of the bars in the value's window.
-        budgets: For each view and symbol where the time went between the close of the candle and this answer:
-            `exchange`, `transport`, `compute` and `publish`; `None` if the row was not published live.
-    """
-
-    def __init__(
-        self,
-        values: Mapping[str, list[Any]],
-        statuses: Mapping[str, list[str]],
-        event_times: Mapping[str, list[datetime | None]],
-        completeness: Mapping[str, list[float | None]],
-        *,
-        budgets: "Mapping[str, list[Budget | None]]",
-        now: datetime,
-    ) -> None:
-        super().__init__(values)
-        self.statuses = dict(statuses)
-        self.event_times = dict(event_times)
-        self.completeness, self.budgets = dict(completeness), dict(budgets)
-        self.ages = {
-            view: [None if time is None else now - time for time in times] for view, times in event_times.items()
-        }
 
 
 @reaching
@@ -80,7 +48,7 @@ def get_online_features(
             another project.
         StoreUnreachableError: if the online store does not answer; the next call tries again.
     """
-    from crypto_features.store.online.answer import budgets, lowest_completeness, summary
+    from crypto_features.store.online.answer import online_features_of
     from crypto_features.store.online.store import limited_to
 
     chosen = arguments.symbol_list(symbols)
@@ -93,8 +61,7 @@ def get_online_features(
 
     with limited_to(max_age):
         response = read(features) if passport is None else read_permitted(store, passport, features, read)
-    now, further = clock.now(), lowest_completeness(response)
-    answer = OnlineFeatures(*summary(response, {"symbol"}), further, budgets=budgets(response, now), now=now)
+    answer = online_features_of(response, {"symbol"}, clock.now())
     if all(status == "NOT_FOUND" for column in answer.statuses.values() for status in column):
         _require_a_known(chosen, list(answer.event_times))
     return answer

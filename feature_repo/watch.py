@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from crypto_features.errors import InputError
 from crypto_features.store import session
 from crypto_features.store.reach import reaching
-from feature_repo.online import OnlineFeatures, get_online_features_async
+from crypto_features_reader.arguments import check_pause
+from crypto_features_reader.features import OnlineFeatures
+from feature_repo.online import get_online_features_async
 
 if TYPE_CHECKING:
-    from crypto_features.store.online.wake import News
+    from crypto_features_reader.backend import News
 
 _EVERY = timedelta(milliseconds=500)
 
@@ -43,24 +45,17 @@ async def watch_online_features(
         InputError: if `every` is not a duration longer than 0, and as `get_online_features`.
         StoreUnreachableError: if the online store does not answer; begin to watch again.
     """
-    if not isinstance(every, timedelta) or every <= timedelta(0):
-        raise InputError(f"every={every!r} is not a duration longer than 0; give such as timedelta(milliseconds=20).")
-    from crypto_features.store.online.wake import Wake
+    check_pause(every)
+    from crypto_features_reader.wake import Wake
 
-    seen: OnlineFeatures | None = None
-    wake = Wake(_news)
-    try:
-        await wake.begin()
-        while True:
-            found = await get_online_features_async(
-                symbols, feature_refs, max_age=max_age, full_feature_names=full_feature_names
-            )
-            if seen is None or not _alike(seen, found):
-                seen = found
-                yield found
-            await wake.wait(every.total_seconds())
-    finally:
-        await wake.close()
+    async def read() -> OnlineFeatures:
+        return await get_online_features_async(
+            symbols, feature_refs, max_age=max_age, full_feature_names=full_feature_names
+        )
+
+    async with aclosing(Wake(_news).changes(read, every.total_seconds())) as changes:
+        async for found in changes:
+            yield found
 
 
 async def _news() -> "News":
@@ -69,8 +64,3 @@ async def _news() -> "News":
     from crypto_features.store.online.unpack_frame import guarded_store
 
     return await guarded_store(store).backend(store.config).news()
-
-
-def _alike(one: OnlineFeatures, other: OnlineFeatures) -> bool:
-    same = one.statuses == other.statuses and one.event_times == other.event_times
-    return same and dict(one) == dict(other)

@@ -8,8 +8,8 @@ from pathlib import Path
 from time import sleep
 
 from crypto_features.errors import InputError, TransientError
-from crypto_features.store.sqlite_seal import fault
 from crypto_features.whole_file import make_folder, sync_folder
+from crypto_features_reader.sqlite_seal import fault
 
 DATABASES = ("online_switches.db", "registry.db", "online.db")
 """The switches come first: whoever switches something off waits for whoever reads them."""

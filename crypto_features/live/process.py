@@ -20,7 +20,7 @@ from crypto_features.live.finality import LATE, Final, Finality
 from crypto_features.live.repair import Repair, Rest
 from crypto_features.live.stream import DisconnectedError, Message, Transport
 from crypto_features.live.told import Read
-from crypto_features.store.online.budget import Heard
+from crypto_features_reader.budget import Heard
 
 HOLD = timedelta(seconds=5)
 """How long a final candle waits for one before it that REST is asked for."""

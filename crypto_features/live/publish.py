@@ -8,10 +8,11 @@ import polars as pl
 from crypto_features import clock
 from crypto_features.lake.live_rows import PARTIAL
 from crypto_features.store import registered, session
-from crypto_features.store.online.budget import Heard
-from crypto_features.store.online.budget import packed as packed_times
+from crypto_features.store.online.manifest import require_manifest
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.unpack_frame import guarded_store
+from crypto_features_reader.budget import Heard
+from crypto_features_reader.budget import packed as packed_times
 
 _NONE: Mapping[str, Heard] = MappingProxyType({})
 
@@ -27,6 +28,7 @@ class OnlinePublisher:
         self._store = session.applied_store()
         self._online = guarded_store(self._store)
         self._fence = self._online.backend(self._store.config).claim(f"live/{self._store.project}")
+        self._is_described = False
         self._views = {view.name: view for view in registered.all_views(self._store)}
 
     def __call__(self, view: str, rows: pl.DataFrame, heard: Mapping[str, Heard] = _NONE) -> None:
@@ -51,3 +53,6 @@ class OnlinePublisher:
         partial = rows[PARTIAL].to_list() if PARTIAL in rows.columns else None
         packed = packed_rows(rows, declared, version, times, partial)
         self._online.write_rows(self._store.config, declared, packed, self._fence)
+        if not self._is_described:
+            require_manifest(self._online, self._store.config, self._store.registry)
+            self._is_described = True

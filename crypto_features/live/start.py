@@ -33,7 +33,6 @@ from crypto_features.live.watched import Watched
 from crypto_features.settings import Settings
 from crypto_features.sources import source
 from crypto_features.sources.exchange import ExchangeSource
-from crypto_features.store.online.budget import Heard
 from crypto_features.tables.catalog import Catalog
 from crypto_features.tables.group import FeatureGroup
 from crypto_features.tables.months import months_between
@@ -41,6 +40,7 @@ from crypto_features.tables.read import Terms
 from crypto_features.versions.fingerprint import combined
 from crypto_features.versions.measured import feature_versions, table_version
 from crypto_features.whole_file import make_folder, on_disk
+from crypto_features_reader.budget import Heard
 
 _PATIENCE = timedelta(seconds=10)
 """How long one question to REST is repeated; it is asked again anyway."""

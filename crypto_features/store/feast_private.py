@@ -14,7 +14,6 @@ drop_unneeded_columns = utils._drop_unneeded_columns
 unique_entities = utils._get_unique_entities
 entity_key_protos = utils._get_entity_key_protos
 column_names = utils._get_column_names
-parse_feature_ref = utils._parse_feature_ref
 create_registry = FeatureStore._create_registry
 """Feast's own choice of a registry class."""
 apply = FeatureStore.apply

@@ -5,22 +5,21 @@ it may be another one where no probe looks: that is a warning, as `crypto-featur
 """
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from upath import UPath
 
-from crypto_features.errors import UnknownNameError
 from crypto_features.lake.table import Table
 from crypto_features.settings import Settings
 from crypto_features.store import registered, session
-from crypto_features.store.errors import PassportError, RedefinedWarning
+from crypto_features.store.errors import PassportError
 from crypto_features.tables.table import SHIPPED
 from crypto_features.versions.provenance import DEFINITIONS, FINGERPRINTS, SERVICE
 from crypto_features.whole_file import whole_file
+from crypto_features_reader import passport as passports
+from crypto_features_reader.passport import Trained
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -28,31 +27,9 @@ if TYPE_CHECKING:
 MANIFEST, OWN = "manifest.json", "cf:training"
 """The file that describes a training set in its folder, and where that file says what Croissant has no word for."""
 T = TypeVar("T")
-TRAIN_AGAIN = "Train the model again on a new set"
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A feature as a model was trained on it.
-
-    Args:
-        ref: The feature, such as `price_features:rsi_14`, or `price_features@v0:rsi_14` where a version was pinned.
-        behaviour: The fingerprint of its values on the probe market.
-        definition: The digest of its definition and of all that it is computed from; empty if it is not known.
-    """
-
-    ref: str
-    behaviour: str
-    definition: str = ""
-
-    @property
-    def name(self) -> str:
-        """The feature without a version."""
-        return _unversioned(self.ref)
-
-
-@dataclass(frozen=True)
-class Passport:
+class Passport(passports.Passport):
     """What a model was trained on.
 
     Args:
@@ -60,15 +37,6 @@ class Passport:
         features: Each feature, in the order in which the model takes them.
         manifest: The digest of the training set, if it has one.
     """
-
-    project: str
-    features: tuple[Trained, ...]
-    manifest: str = ""
-
-    @property
-    def refs(self) -> list[str]:
-        """The features, as `get_online_features` takes them."""
-        return [one.ref for one in self.features]
 
     @classmethod
     def of_service(cls, service: str) -> "Passport":
@@ -129,32 +97,6 @@ class Passport:
             raise PassportError(f"this is not the manifest of a training set: {error!r} is missing in it.") from None
         return cls(project, _completed(features), digest)
 
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> "Passport":
-        """The passport of what `content` gave.
-
-        Raises:
-            PassportError: if it is not one.
-        """
-        try:
-            features = tuple(
-                Trained(ref, version["behaviour"], version.get("definition", ""))
-                for ref, version in content["features"].items()
-            )
-            passport = cls(content["project"], features, content.get("manifest", ""))
-            texts = [passport.project, passport.manifest, *(t for f in features for t in (f.behaviour, f.definition))]
-            if not all(isinstance(text, str) for text in texts):
-                raise TypeError("a version that is not a text")  # noqa: TRY301 - the same error as any other form.
-        except (KeyError, TypeError, AttributeError) as error:
-            raise PassportError(f"not the passport of a model: {error!r}. Expected what its write() gave.") from None
-        return passport
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The passport as JSON has it."""
-        versions = {one.ref: {"behaviour": one.behaviour, "definition": one.definition} for one in self.features}
-        return {"project": self.project, "manifest": self.manifest, "features": versions}
-
     def write(self, path: str | PathLike[str]) -> None:
         """Keep the passport beside its model, as JSON."""
         with whole_file(UPath(path)) as file:
@@ -204,53 +146,29 @@ def permitted(store: "FeatureStore", passport: Passport, refs: Sequence[str]) ->
     held = known.get(key)
     if held is None or held[0] != read:
         known.clear()
-        held = known[key] = (read, _permitted(store, passport, refs))
+        held = known[key] = (read, passports.permitted(_Registered(store), passport, refs))
     return held[1]
 
 
-def _permitted(store: "FeatureStore", passport: Passport, refs: Sequence[str]) -> list[str]:
-    if passport.project != store.project:
-        raise PassportError(
-            f"the passport is one of the project {passport.project}, and {store.project} is read here: its features of "
-            f"these names are others. Read from the project {passport.project}, or train on a set of {store.project}."
-        )
-    trained = {one.name: one for one in passport.features}
-    found, other, redefined = [], [], []
-    for ref in refs:
-        name = _unversioned(ref)
-        if name not in trained:
-            wrong = UnknownNameError("feature", name, trained)
-            raise PassportError(f"the model was not trained on {ref}: {wrong}.")
-        one, now = trained[name], _registered(store, ref)
-        if one.behaviour == now.behaviour:
-            found.append(ref)
-            redefined += [ref] if "" != one.definition != now.definition != "" else []
-        elif (kept := _kept_up(store, one)) is not None:
-            found.append(kept)
-        else:
-            other.append(_difference(store, one, now))
-    if other:
-        raise PassportError(
-            f"the model was trained on other versions than are published: {'; '.join(other)}. {TRAIN_AGAIN}, or "
-            "declare the former definition as a group of its own beside the new one, which keeps its version published "
-            "(docs/store.md, Passports)."
-        )
-    if redefined:
-        warnings.warn(
-            f"{', '.join(redefined)}: defined otherwise than when the model was trained, and the same on the probe "
-            "market. `crypto-features plan` compares their values on the lake's own rows.",
-            RedefinedWarning,
-            stacklevel=2,
-        )
-    return found
+class _Registered:
+    """What the registry says of the versions of features."""
 
+    def __init__(self, store: "FeatureStore") -> None:
+        self._store, self.project = store, store.project
 
-def _difference(store: "FeatureStore", one: Trained, now: Trained) -> str:
-    view, _, feature = one.name.partition(":")
-    old = next((number for number, held in _versions(store, view) if _behaviour(held, feature) == one.behaviour), None)
-    said = f"{now.ref} (trained on {one.behaviour}, published {now.behaviour or 'without a version'})"
-    until = "which is served until its rows expire"
-    return said if old is None else f"{said}, of which {view}@v{old}:{feature} is the former, {until}"
+    def registered(self, ref: str) -> Trained:
+        """A feature as it is registered."""
+        return _registered(self._store, ref)
+
+    def former(self, one: Trained) -> int | None:
+        """The newest version of a feature's view in which it behaved so."""
+        view, _, feature = one.name.partition(":")
+        versions = _versions(self._store, view)
+        return next((number for number, held in versions if _behaviour(held, feature) == one.behaviour), None)
+
+    def kept_up(self, one: Trained) -> str | None:
+        """The feature in the newest version of its view in which it behaves so and that a group still computes."""
+        return _kept_up(self._store, one)
 
 
 def _kept_up(store: "FeatureStore", one: Trained) -> str | None:
@@ -329,8 +247,3 @@ def _manifest(path: UPath) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise PassportError(f"{path} is not the manifest of a training set; expected what was written beside its rows.")
     return found
-
-
-def _unversioned(ref: str) -> str:
-    view, _, feature = ref.partition(":")
-    return f"{view.partition('@')[0]}:{feature}"

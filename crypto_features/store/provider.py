@@ -20,13 +20,14 @@ from crypto_features.store import feast_private
 from crypto_features.store.kept_up import kept_up
 from crypto_features.store.offline.job import PolarsRetrievalJob
 from crypto_features.store.offline.pinned import require_its_table
-from crypto_features.store.online import guard
 from crypto_features.store.online.backend import StoredRow
+from crypto_features.store.online.manifest import publish_manifest
 from crypto_features.store.online.pack_frame import packed_rows
 from crypto_features.store.online.store import GuardedOnlineStore
 from crypto_features.store.sharing import require_unused
 from crypto_features.store.stored_on_demand import stamped
 from crypto_features.store.tags import carried, require_own_view
+from crypto_features_reader import guard
 
 _published: ContextVar[list[StoredRow] | None] = ContextVar("published", default=None)
 
@@ -117,6 +118,7 @@ class GuardedProvider(PassthroughProvider):
             rows = packed_rows(frame, feature_view, config.entity_key_serialization_version)
             for view in (feature_view, *kept_up(registry, project, feature_view)):
                 self.online_store.write_rows(config, view, rows)
+            publish_manifest(self.online_store, config, registry)
             published = _published.get()
             if published is not None:
                 published.extend(rows)

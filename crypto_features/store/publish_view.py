@@ -7,7 +7,7 @@ from datetime import datetime
 from time import perf_counter
 
 from crypto_features.store import registered, session
-from crypto_features.store.online.guard import time_of
+from crypto_features_reader.guard import time_of
 
 
 @dataclass(frozen=True)

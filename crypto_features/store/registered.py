@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from crypto_features.errors import InputError, UnknownNameError
 from crypto_features.store import session
 from crypto_features.store.errors import NotAppliedError
+from crypto_features_reader.arguments import check_refs
+from crypto_features_reader.refs import require_one_name_each
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
@@ -51,8 +53,7 @@ def check_feature_refs(store: "FeatureStore", refs: Sequence[str]) -> None:
         UnknownNameError: if a view or a feature does not exist.
         NotAppliedError: if the registry is empty.
     """
-    if isinstance(refs, str) or not refs:
-        raise InputError(f"feature_refs must be a list such as ['price_features:rsi_14'], not {refs!r}.")
+    check_refs(refs)
     views = store.registry.list_all_feature_views(store.project, allow_cache=True)
     for ref in refs:
         view, colon, feature = str(ref).partition(":")
@@ -135,23 +136,11 @@ def resolved(store: "FeatureStore", features: Sequence[str] | str, *, full: bool
     else:
         check_feature_refs(store, features)
         found = list(features)
-    _require_one_name_each(found, full=full)
+    require_one_name_each(found, full=full)
     if len(known) >= _MOST_REQUESTS:
         known.clear()
     known[key] = (store.registry.cached_registry_proto_created, found)
     return found
-
-
-def _require_one_name_each(refs: Sequence[str], *, full: bool) -> None:
-    held: dict[str, str] = {}
-    for ref in map(str, refs):
-        view, _, feature = ref.partition(":")
-        name = f"{view}__{feature}" if full else feature
-        if name in held:
-            once = full or held[name] == ref
-            hint = "name each once" if once else "ask with full_feature_names=True"
-            raise InputError(f"{held[name]!r} and {ref!r} would both be named {name!r}; {hint}.")
-        held[name] = ref
 
 
 def _require_applied(found: Sequence[object]) -> None:

@@ -12,11 +12,11 @@ from sqlalchemy.engine import CreateEnginePlugin, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
 from crypto_features.settings import Settings
-from crypto_features.store import sqlite_seal
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
-from crypto_features.store.online.address import checked, no_address
 from crypto_features.store.online.connect import local_path
 from crypto_features.whole_file import make_folder
+from crypto_features_reader import sqlite_seal
+from crypto_features_reader.address import checked, no_address
 
 
 class DataFolderPlugin(CreateEnginePlugin):
@@ -116,7 +116,7 @@ def _damaged(engine: Engine | None, why: str) -> StoreMisusedError:
 
 
 def _connect(_dialect: Any, _record: Any, places: Any, options: dict[str, Any]) -> Any:
-    from crypto_features.store.online.deadline import PATIENCE, ImpatientConnection
+    from crypto_features_reader.deadline import PATIENCE, ImpatientConnection
 
     return ImpatientConnection.connect(*places, **{"connect_timeout": int(PATIENCE), **options})
 

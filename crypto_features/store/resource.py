@@ -25,9 +25,9 @@ class FeastResource(dg.ConfigurableResource[None]):
             store = session.applied_store()
         except NotAppliedError:
             return []
-        from crypto_features.store.online import guard
         from crypto_features.store.online.place import table_name
         from crypto_features.store.online.unpack_frame import guarded_store
+        from crypto_features_reader import guard
 
         online, found = guarded_store(store), []
         backend = online.backend(store.config)

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from html import escape
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from feast.feature_server import GetOnlineFeaturesRequest, OnlineFeaturesRespons
 from feast.feature_server_utils import convert_response_to_dict
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from pydantic import BaseModel, Field
 
 from crypto_features import clock
 from crypto_features.errors import CryptoFeaturesError, InputError, TransientError, UnknownNameError
@@ -28,14 +30,17 @@ from crypto_features.settings import Settings
 from crypto_features.store import feast_private, registered, session
 from crypto_features.store.errors import EmptyStoreError, NotAppliedError, PassportError, StoreUnreachableError
 from crypto_features.store.live_figures import LiveFigures
-from crypto_features.store.online.answer import partial_rows
+from crypto_features.store.online.answer import online_features_of, partial_rows
 from crypto_features.store.online.freshness import freshness
-from crypto_features.store.online.switches import KNOWN
+from crypto_features.store.online.store import limited_to
 from crypto_features.store.online.unpack_frame import guarded_store
-from crypto_features.store.online.wake import News
 from crypto_features.store.passport import Passport, read_permitted
 from crypto_features.store.server_guard import Guard
-from crypto_features.store.streams import PATH, Question, Streams
+from crypto_features.store.streams import PATH as STREAM
+from crypto_features.store.streams import Question, Streams
+from crypto_features_reader.backend import News
+from crypto_features_reader.http_answer import PATH, answer
+from crypto_features_reader.reading import KNOWN
 
 MOST_VALUES = 100_000
 """How many values one request may ask for: its rows times its features."""
@@ -71,6 +76,17 @@ class Lane:
 class Asked(GetOnlineFeaturesRequest):
     """A request in Feast's protocol, of a model that may hand in its passport."""
 
+    passport: dict[str, Any] | None = None
+
+
+class AskedByReader(BaseModel):
+    """What `crypto_features_reader` asks for."""
+
+    symbols: list[str]
+    features: list[str] | None = None
+    feature_service: str | None = None
+    full_feature_names: bool = False
+    max_age_seconds: float | None = Field(None, ge=0, le=1e9, allow_inf_nan=False)
     passport: dict[str, Any] | None = None
 
 
@@ -127,7 +143,7 @@ def app() -> FastAPI:
 
     streams = Streams(read_again, partial(_news, store))
 
-    @served.get(f"/features/{{service}}{PATH}", response_class=StreamingResponse)
+    @served.get(f"/features/{{service}}{STREAM}", response_class=StreamingResponse)
     async def stream(service: str, symbols: str) -> Response:
         """Server-sent events `features`: the newest of a service for `symbols=BTC,ETH` now, and each time that one
         changes.
@@ -137,6 +153,7 @@ def app() -> FastAPI:
         await read_again(question)  # what is wrong with it is said before the stream begins.
         return StreamingResponse(streams.events(question), media_type="text/event-stream", headers=_LIVE)
 
+    _answer_readers(served, store, reading)
     served.add_middleware(Guard)
     _tell_errors(served)
     return served
@@ -144,6 +161,13 @@ def app() -> FastAPI:
 
 async def _news(store: Any) -> News:
     return await guarded_store(store).backend(store.config).news()
+
+
+def _answer_readers(served: FastAPI, store: Any, reading: Lane) -> None:
+    @served.post(PATH)
+    async def online_features(request: AskedByReader) -> Response:
+        """The newest features of some symbols as `crypto_features_reader` takes them, each status in our own words."""
+        return JSONResponse(await reading.run(lambda: _for_reader(store, request)))
 
 
 def _answer(store: Any, request: Asked) -> bytes:
@@ -168,6 +192,21 @@ def _answer(store: Any, request: Asked) -> bytes:
         found["metadata"]["partial"] = lacking
     columns = ",".join(json.dumps(column, allow_nan=False) for column in found.pop("results"))
     return f'{{"results": [{columns}], {json.dumps(found)[1:]}'.encode()
+
+
+def _for_reader(store: Any, request: AskedByReader) -> dict[str, Any]:
+    entities, full = {"symbol": request.symbols}, request.full_feature_names
+    refs = check(request.features, request.feature_service, entities, full=full)
+    age = request.max_age_seconds
+
+    def read(features: list[str]) -> Any:
+        return store.get_online_features(features, entities, full_feature_names=full)
+
+    with limited_to(None if age is None else timedelta(seconds=age)):
+        passport = None if request.passport is None else Passport.of(request.passport)
+        response = read(refs) if passport is None else read_permitted(store, passport, refs, read)
+    now = clock.now()
+    return answer(online_features_of(response, {"symbol"}, now), now)
 
 
 def _named(symbols: str) -> tuple[str, ...]:
@@ -273,11 +312,15 @@ async def _bad_input(_: Request, error: Exception) -> Response:
         # Not its text, which shows a path of the server, nor what was sent.
         wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:_MOST_PROBLEMS])
         return JSONResponse({"detail": "; ".join(wrong)}, 422)
-    return JSONResponse({"detail": str(error)}, 422)
+    return JSONResponse(_named_error(error), 422)
 
 
 async def _away(_: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": str(error)}, 503, headers={"Retry-After": "1"})
+    return JSONResponse(_named_error(error), 503, headers={"Retry-After": "1"})
+
+
+def _named_error(error: Exception) -> dict[str, str]:
+    return {"detail": str(error), "error": type(error).__name__}
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -54,7 +54,7 @@ class SharedSqlRegistry(SqlRegistry):
         Feast would count a reworded description as a new version, whose online rows are yet to be published; and a
         changed TTL would make it forget which version, and so which rows, are the current ones.
         """
-        with self._alone():
+        with self.alone():
             sharing.require_own_table(self, project, feature_view)
             sharing.require_origin(self, feature_view)
             with sharing.noted_pin(project, feature_view):
@@ -92,7 +92,7 @@ class SharedSqlRegistry(SqlRegistry):
         Raises:
             ConsumedError: if another project reads it.
         """
-        with self._alone():
+        with self.alone():
             sharing.require_unused(self, project, [name])
             held = self._get_any_feature_view(name, project)
             super().delete_feature_view(name, project, commit)
@@ -106,7 +106,7 @@ class SharedSqlRegistry(SqlRegistry):
         """
         if name != self.project:
             return
-        with self._alone():
+        with self.alone():
             views = self.list_feature_views(name)
             sharing.require_unused(self, name, [view.name for view in views])
             super().delete_project(name, commit)
@@ -137,7 +137,7 @@ class SharedSqlRegistry(SqlRegistry):
             super().apply_materialization(feature_view, project, start_date, end_date, commit)
             return
         here = (table.c.feature_view_name == feature_view.name, table.c.project_id == project)
-        with self._alone(), self.write_engine.begin() as connection:
+        with self.alone(), self.write_engine.begin() as connection:
             stored = connection.execute(select(table.c.feature_view_proto).where(*here).with_for_update()).scalar()
             if stored is None:
                 raise FeatureViewNotFoundException(feature_view.name, project)
@@ -154,10 +154,11 @@ class SharedSqlRegistry(SqlRegistry):
     @contextmanager
     def whole(self) -> Iterator[None]:
         """While this is open nobody else changes the registry, and what is changed is there all at once at its end."""
-        with self._alone(), self.write_engine.whole():
+        with self.alone(), self.write_engine.whole():
             yield
 
-    def _alone(self) -> AbstractContextManager[None]:
+    def alone(self) -> AbstractContextManager[None]:
+        """While this is open nobody else changes the registry."""
         return nullcontext() if self.write_engine.is_whole else _alone(self.write_engine)
 
 
@@ -225,13 +226,18 @@ def install(online_store: type) -> None:
             return SharedSqlRegistry(config, store.config.project, None)
         return feast_private.create_registry(store)
 
+    from crypto_features.store.online.manifest import republish_manifest  # it needs this module.
+
     @wraps(feast_private.apply)
     def apply(store: FeatureStore, *args: Any, **kwargs: Any) -> Any:
         registry = store.registry
         if not isinstance(registry, SharedSqlRegistry):
             return feast_private.apply(store, *args, **kwargs)
         with typed_errors(), registry.whole():
-            return feast_private.apply(store, *args, **kwargs)
+            applied = feast_private.apply(store, *args, **kwargs)
+        with typed_errors():
+            republish_manifest(store.provider.online_store, store.config, registry)
+        return applied
 
     end_in_one_line()
     feast_private.choose_registry(create_registry)

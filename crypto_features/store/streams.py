@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.store.errors import StoreUnreachableError
-from crypto_features.store.online.wake import News, Wake
+from crypto_features_reader.backend import News
+from crypto_features_reader.wake import Wake
 
 MOST = 128
 """How many streams one process serves."""

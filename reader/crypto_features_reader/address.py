@@ -2,7 +2,7 @@
 
 import re
 
-from crypto_features.errors import SettingsError
+from crypto_features_reader.errors import SettingsError
 
 _PART = r"(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
 _WHO = rf"(?:{_PART}(?::{_PART})?@)?"

@@ -4,7 +4,7 @@ import struct
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from crypto_features.store.online.guard import micros, time_of
+from crypto_features_reader.guard import micros, time_of
 
 FIELD, PARTIAL = ":heard", ":partial"
 """The packed columns: when the candle was heard of, and whether the row lacks symbols that it compares. No feature has

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from crypto_features.errors import SettingsError
+from crypto_features_reader.errors import SettingsError
 
 VARIABLE = "CRYPTO_FEATURES_CLOCK"
 FIRST_YEAR, LAST_YEAR = 1970, 2200

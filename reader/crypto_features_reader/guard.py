@@ -39,8 +39,8 @@ def limits(now: datetime, ttl: timedelta | None, grace: timedelta, max_age: time
         max_age: A stricter limit of this read, without grace.
     """
     # As whole numbers: a date cannot be two thousand years before now.
-    ages = [_microseconds(ttl) + _microseconds(grace)] if ttl else []
-    ages += [] if max_age is None else [_microseconds(max_age)]
+    ages = [microseconds(ttl) + microseconds(grace)] if ttl else []
+    ages += [] if max_age is None else [microseconds(max_age)]
     earliest = micros(now) - min(ages) if ages else -(2**63)
     return earliest, micros(now + SKEW)
 
@@ -48,10 +48,11 @@ def limits(now: datetime, ttl: timedelta | None, grace: timedelta, max_age: time
 def micros(time: datetime) -> int:
     """Microseconds since 1970 UTC; a naive time is UTC. Never goes through local time."""
     aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-    return _microseconds(aware - EPOCH)
+    return microseconds(aware - EPOCH)
 
 
-def _microseconds(duration: timedelta) -> int:
+def microseconds(duration: timedelta) -> int:
+    """A duration as a whole number."""
     return duration // timedelta(microseconds=1)
 
 

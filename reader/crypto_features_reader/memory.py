@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 
-from crypto_features.store.online.backend import StoredRow
+from crypto_features_reader.backend import StoredRow
 
 _MOST_KEYS = 30_000
 _UNREAD = StoredRow(b"", 0, 0, b"")

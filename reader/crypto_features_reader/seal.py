@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
-from crypto_features.store.errors import DamagedRowError
-from crypto_features.store.online.backend import StoredRow
+from crypto_features_reader.backend import StoredRow
+from crypto_features_reader.errors import DamagedRowError
 
 _MARK = b"\xff\xffrow1"
 """Stands before the checksum. Rows of version 0.1 have none, and none of them begins so."""

@@ -1,6 +1,5 @@
-"""Guarded rows in one SQLite file: the embedded default, safe for threads, processes and forks."""
+"""Reading guarded rows in one SQLite file: safe for threads, processes and forks, and for a user who may only read."""
 
-import asyncio
 import os
 import sqlite3
 import threading
@@ -9,26 +8,26 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from crypto_features.store.errors import FencedError, StoreMisusedError, StoreUnreachableError
-from crypto_features.store.online.backend import Fence, StoredRow
-from crypto_features.store.online.changes import Changes
-from crypto_features.store.online.memory import Memory
-from crypto_features.store.online.seal import sealed, unsealed
-from crypto_features.store.online.switch_file import SwitchFile
-from crypto_features.store.sqlite_seal import removal, tells_damage
-from crypto_features.whole_file import make_folder
+from crypto_features_reader.backend import StoredRow
+from crypto_features_reader.errors import StoreMisusedError, StoreUnreachableError
+from crypto_features_reader.memory import Memory
+from crypto_features_reader.seal import unsealed
+from crypto_features_reader.sqlite_seal import removal, tells_damage
+from crypto_features_reader.switch_file import ReadSwitchFile
 
-_WAIT_MILLISECONDS = 30_000
+if TYPE_CHECKING:
+    from crypto_features_reader.sqlite_news import SqliteNews
+
+WAIT_SECONDS = 30.0
 _MOST_VARIABLES = 30_000  # of SQLite's 32,766 a statement.
 _LOOK_SECONDS = 0.5
 """How often a reader looks whether its log is still there, which costs as much as half a read."""
-_NEWS_SECONDS = 0.001
-"""How often a watcher looks whether something was published while that may be."""
-_COMMIT_SECONDS, _NEXT_SECONDS = 1.0, 0.02
-"""How long after a write to the file a commit may follow, and another one after a commit was seen."""
-_SWITCHES = "__switches"
+SWITCHES = "__switches"
+"""The table of the switches that are kept beside the rows, as version 0.1 did."""
+
+_State = tuple[int, int, int]
 
 _inherited: list[sqlite3.Connection] = []
 """Connections of the parent process: even closing one here would release the parent's locks."""
@@ -38,9 +37,15 @@ class _Opened:
     """A connection of one thread, and the rows that it has read since the file last changed."""
 
     def __init__(
-        self, connection: sqlite3.Connection, place: str, file: tuple[int, int] | None, log: tuple[int, int] | None
+        self,
+        connection: sqlite3.Connection,
+        place: str,
+        file: tuple[int, int] | None,
+        log: tuple[int, int] | None,
+        frozen: _State | None,
     ) -> None:
         self.connection, self.place, self.file, self.log, self.process = connection, place, file, log, os.getpid()
+        self.frozen = frozen
         self.memory = Memory()
         self.looked = monotonic()
 
@@ -60,7 +65,7 @@ class _Opened:
         """The rows of those keys, or all; none of a table never written."""
         if keys is None or len(keys) > _MOST_VARIABLES:
             wanted = None if keys is None else set(keys)
-            found = self.fetched(f"SELECT * FROM {_quoted(table)}")  # noqa: S608 - quoted.
+            found = self.fetched(f"SELECT * FROM {quoted(table)}")  # noqa: S608 - quoted.
             found = [row for row in found if wanted is None or row[0] in wanted]
         else:
             found = self.fetched(_select(table, len(keys)), keys)
@@ -76,91 +81,27 @@ class _Opened:
             raise
 
 
-class SqliteNews:
-    """News of a file: SQLite's number of the changes that other connections made, which takes microseconds to read.
-
-    Linux reports that something is written, before it is committed; elsewhere the number is read all the time.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._file = path, _identity(path)
-        self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
-        self._seen, self._seen_at = self._version(), float("-inf")
-        try:
-            self._changes: Changes | None = Changes(path)
-        except (OSError, NotImplementedError):
-            self._changes = None
-
-    async def wait(self, seconds: float) -> None:
-        if self._file != _identity(self._path):
-            raise FileNotFoundError(self._path)  # it was replaced, and this is the old one.
-        end = monotonic() + seconds
-        while (version := self._version()) == self._seen and (left := end - monotonic()) > 0:
-            if self._changes is None or self._is_written(self._changes):
-                await asyncio.sleep(min(_NEWS_SECONDS, left))
-            else:
-                await self._changes.wait(left)
-        if version != self._seen:
-            self._seen, self._seen_at = version, monotonic()
-
-    async def close(self) -> None:
-        if self._changes is not None:
-            self._changes.close()
-        self._connection.close()
-
-    def _is_written(self, changes: Changes) -> bool:
-        """Whether a commit may follow that nobody reports: SQLite makes it visible in memory that is shared."""
-        longest = _NEXT_SECONDS if self._seen_at >= changes.at else _COMMIT_SECONDS
-        return monotonic() - changes.at < longest
-
-    def _version(self) -> int:
-        ((version,),) = self._connection.execute("PRAGMA data_version").fetchall()
-        return int(version)
-
-
-class SqliteBackend:
+class SqliteReader:
     """One connection a thread; readers never wait for a writer, and see the state before or after a publish."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._log = f"{path}-wal"
         self._local = threading.local()
-        self._switch_file = SwitchFile(path)
+        self._switch_file = ReadSwitchFile(path)
 
     @property
     def name(self) -> str:
         return str(self.path)
 
-    def write(self, table: str, rows: Sequence[StoredRow], fence: Fence | None = None) -> None:
-        name = _quoted(table)
-        with self._transaction() as connection:
-            if fence is not None:
-                held = "SELECT 1 FROM __writers WHERE name = ? AND generation = ?"
-                if connection.execute(held, fence).fetchone() is None:
-                    raise FencedError(fence.name)
-            self._create(connection, table)
-            connection.executemany(
-                f"INSERT INTO {name} VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "  # noqa: S608 - quoted.
-                "event = excluded.event, created = excluded.created, payload = excluded.payload "
-                "WHERE (excluded.event, excluded.created) >= (event, created)",
-                [sealed(table, row) for row in rows],
-            )
-
-    def claim(self, name: str) -> Fence:
-        with self._transaction() as connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS __writers (name TEXT PRIMARY KEY, generation INTEGER NOT NULL)"
-            )
-            ((generation,),) = connection.execute(
-                "INSERT INTO __writers VALUES (?, 1) "
-                "ON CONFLICT (name) DO UPDATE SET generation = generation + 1 RETURNING generation",
-                (name,),
-            ).fetchall()
-        return Fence(name, generation)
-
     def read(self, wanted: Mapping[str, Sequence[bytes]]) -> dict[str, dict[bytes, StoredRow]]:
         with self._errors():
-            return self._opened().read(wanted) if self._is_there() else {table: {} for table in wanted}
+            while self._is_there():
+                opened = self._opened()
+                found = opened.read(wanted)
+                if self._is_still(opened):
+                    return found
+            return {table: {} for table in wanted}
 
     def scan(self, table: str) -> list[StoredRow]:
         with self._errors():
@@ -171,39 +112,19 @@ class SqliteBackend:
         with self._errors():
             return self._is_there() and bool(self._opened().connection.execute(known, (table,)).fetchall())
 
-    def withdraw(self, table: str, after: int) -> int:
-        if not self.has(table):
-            return 0
-        with self._transaction() as connection:
-            return connection.execute(f"DELETE FROM {_quoted(table)} WHERE event > ?", (after,)).rowcount  # noqa: S608 - quoted.
-
-    def create(self, table: str) -> None:
-        """Nothing to do: a table is there from its first publish on, which tells it from one that was lost."""
-
-    def drop(self, table: str) -> None:
-        with self._transaction() as connection:
-            connection.execute(f"DROP TABLE IF EXISTS {_quoted(table)}")
-
     def switches(self) -> Mapping[str, str]:
         return {**self._older_switches(), **self._switch_file.read()}
-
-    def switch_off(self, name: str, why: str) -> None:
-        self._switch_file.off(name, why)
-
-    def switch_on(self, name: str) -> None:
-        if name in self._older_switches():
-            with self._transaction() as connection:
-                connection.execute(f"DELETE FROM {_SWITCHES} WHERE name = ?", (name,))  # noqa: S608 - a constant.
-        self._switch_file.on(name)
 
     def _older_switches(self) -> Mapping[str, str]:
         """Those that were kept beside the rows, as version 0.1 did."""
         with self._errors():
             if not self._is_there():
                 return {}
-            return dict(self._opened().fetched(f"SELECT name, why FROM {_SWITCHES}"))  # noqa: S608 - a constant.
+            return dict(self._opened().fetched(f"SELECT name, why FROM {SWITCHES}"))  # noqa: S608 - a constant.
 
-    async def news(self) -> SqliteNews:
+    async def news(self) -> "SqliteNews":
+        from crypto_features_reader.sqlite_news import SqliteNews
+
         return SqliteNews(self.path)
 
     def close(self) -> None:
@@ -213,27 +134,6 @@ class SqliteBackend:
             opened.connection.close()
         elif opened is not None:
             _inherited.append(opened.connection)
-
-    @staticmethod
-    def _create(connection: sqlite3.Connection, table: str) -> None:
-        connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {_quoted(table)} (key BLOB PRIMARY KEY, event INTEGER NOT NULL, "
-            "created INTEGER NOT NULL, payload BLOB NOT NULL) WITHOUT ROWID"
-        )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._errors():
-            opened = self._opened()
-            opened.memory = Memory()  # SQLite counts the changes of others only.
-            connection = opened.connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -251,31 +151,24 @@ class SqliteBackend:
 
     def _is_there(self) -> bool:
         """Whether there is anything to read, or a fault for `_opened` to name: reading makes no file."""
-        return os.path.exists(self.path) or self.path.parent.is_file()  # noqa: PTH110 - as in `_identity`.
+        return os.path.exists(self.path) or self.path.parent.is_file()  # noqa: PTH110 - as in `identity`.
 
     def _opened(self) -> _Opened:
         opened: _Opened | None = getattr(self._local, "opened", None)
         # A connection must not cross a fork; and of a file that was replaced it goes on reading the old one forever.
-        if opened is None or opened.process != os.getpid() or opened.file != _identity(self.path):
+        if (
+            opened is None
+            or opened.process != os.getpid()
+            or opened.file != identity(self.path)
+            or not self._is_still(opened)
+        ):
             self.close()
-            try:
-                make_folder(self.path.parent)
-            except OSError as error:
-                raise StoreMisusedError(
-                    f"no online store can lie at {self.path}: {error}. Give it a folder that can be written."
-                ) from error
-            connection = sqlite3.connect(self.path, timeout=_WAIT_MILLISECONDS / 1000, isolation_level=None)
-            file = _identity(self.path)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged outlives a power cut.
-                connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # from now on there is a log.
-            except BaseException:
-                connection.close()
-                raise
-            self._local.opened = opened = _Opened(connection, str(self.path), file, _identity(self._log))
+            connection, frozen = self._connected()
+            self._local.opened = opened = _Opened(
+                connection, str(self.path), identity(self.path), identity(self._log), frozen
+            )
         elif monotonic() - opened.looked > _LOOK_SECONDS:
-            if opened.log != _identity(self._log):
+            if opened.log != identity(self._log):
                 # Its rows are those of a log that nobody else sees, and to close it would write them over the file.
                 raise StoreMisusedError(
                     f"{self._log} was removed while this process had it open; end every process that uses {self.path}, "
@@ -284,8 +177,49 @@ class SqliteBackend:
             opened.looked = monotonic()
         return opened
 
+    def _connected(self) -> tuple[sqlite3.Connection, _State | None]:
+        """A connection that makes no file but the log's, and how the file was if it is read as one that stays so."""
+        try:
+            return self._connection("mode=rw"), None
+        except sqlite3.OperationalError as error:
+            # Who may only read cannot make the index of a log, which a file has only while a process has it open.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+            frozen = self._state()
+            if frozen is None:
+                raise StoreUnreachableError(
+                    f"{self.path} has a log whose index this user cannot make: have a process that may write keep it "
+                    f"open, such as `crypto-features live`, or let this user write to {self.path.parent}"
+                ) from error
+        return self._connection("immutable=1"), frozen
 
-def _identity(path: Path | str) -> tuple[int, int] | None:
+    def _connection(self, how: str) -> sqlite3.Connection:
+        address = f"{self.path.absolute().as_uri()}?{how}"
+        connection = sqlite3.connect(address, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
+        try:
+            self._prepare(connection)
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # from now on there is a log.
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """What a connection needs before it is used; a reader nothing."""
+
+    def _is_still(self, opened: _Opened) -> bool:
+        """Whether a file that is read as one that stays as it is did so."""
+        return opened.frozen is None or opened.frozen == self._state()
+
+    def _state(self) -> _State | None:
+        """What every change of a file without a log changes; `None` if it has a log."""
+        if identity(self._log) is not None:
+            return None
+        found = self.path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def identity(path: Path | str) -> tuple[int, int] | None:
     """What tells a file from another one at the same path."""
     try:
         found = os.stat(path)  # noqa: PTH116 - half the time of pathlib's, in each read.
@@ -296,8 +230,8 @@ def _identity(path: Path | str) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=256)
 def _select(table: str, keys: int) -> str:
-    return f"SELECT * FROM {_quoted(table)} WHERE key IN ({','.join('?' * keys)})"  # noqa: S608 - quoted.
+    return f"SELECT * FROM {quoted(table)} WHERE key IN ({','.join('?' * keys)})"  # noqa: S608 - quoted.
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'

@@ -7,13 +7,13 @@ is taken as it is, until its next change.
 import sqlite3
 from pathlib import Path
 from typing import Any
-
-import xxhash
+from zlib import adler32, crc32
 
 TABLE = "crypto_features_seal"
 """Holds the checksum, in one row."""
-_SEALED = 1
-"""The file's `user_version` from then on: a seal whose table is lost was not simply never made."""
+_SEALED, _OTHERWISE = 2, 1
+"""The file's `user_version` from then on: a seal whose table is lost was not simply never made. 1 was one of another
+checksum, of which the file is taken as it is until its next change."""
 
 
 def seal(connection: sqlite3.Connection) -> None:
@@ -55,7 +55,7 @@ def removal(path: Path) -> str:
 def _fault(connection: sqlite3.Connection) -> str | None:
     ((version,),) = connection.execute("PRAGMA user_version").fetchall()
     has_table = bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [TABLE]).fetchall())
-    if not version and not has_table:
+    if version == _OTHERWISE or not (version or has_table):
         return None
     # An index that lost an entry hides a row from those that search by it.
     ((first, *_), *_) = connection.execute("PRAGMA integrity_check(1)").fetchall()
@@ -69,7 +69,7 @@ def _fault(connection: sqlite3.Connection) -> str | None:
 
 def _checksum(connection: sqlite3.Connection) -> str:
     """The checksum of every row, and of the names of its table and columns. Tables without rows do not count."""
-    state = xxhash.xxh3_64()
+    sums = crc32(b""), adler32(b"")
     tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND typeof(name) = 'text' ORDER BY name"
     for (table,) in connection.execute(tables).fetchall():
         if table == TABLE or table.startswith("sqlite_"):
@@ -78,5 +78,6 @@ def _checksum(connection: sqlite3.Connection) -> str:
         found = connection.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608 - quoted.
         columns: list[Any] = [column[0] for column in found.description]
         if rows := sorted(map(repr, found)):
-            state.update("\n".join([repr((table, columns)), *rows]).encode(errors="surrogatepass"))
-    return state.hexdigest()
+            content = "\n".join([repr((table, columns)), *rows]).encode(errors="surrogatepass")
+            sums = crc32(content, sums[0]), adler32(content, sums[1])
+    return "".join(f"{one:08x}" for one in sums)

@@ -5,24 +5,19 @@ The header names each feature and its kind, so a row outlives a change of its vi
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from math import isfinite
 from typing import Any
 
-import numpy as np
+from crypto_features_reader.errors import DamagedRowError, OutdatedTableError
 
-from crypto_features.store.errors import DamagedRowError, OutdatedTableError
-
-_FIXED = {"double_val": "d", "float_val": "f", "int64_val": "q", "int32_val": "i", "bool_val": "?"}
+FIXED = {"double_val": "d", "float_val": "f", "int64_val": "q", "int32_val": "i", "bool_val": "?"}
 """Kind → struct code; each kind is the one field of a Feast value that holds it exactly."""
-_KINDS = {*_FIXED, "string_val", "value"}
-_LENGTH = struct.Struct("<H")
-_SIZE = struct.Struct("<I")
-_LONG = 0xFFFF
+_KINDS = {*FIXED, "string_val", "value"}
+LENGTH = struct.Struct("<H")
+SIZE = struct.Struct("<I")
+LONG = 0xFFFF
 """In place of the length of a header that does not fit into two bytes: it follows in four."""
-
-Packer = Callable[[Sequence[Any]], bytes]
 
 
 def kind_of(value_type_name: str) -> str:
@@ -31,43 +26,13 @@ def kind_of(value_type_name: str) -> str:
     return kind if kind in _KINDS else "value"
 
 
-@lru_cache(maxsize=256)
-def packer(names: tuple[str, ...], kinds: tuple[str, ...]) -> Packer:
-    """A function that packs values given in the order of `names`; kind `value` takes bytes.
-
-    `None`, NaN and the infinities are null.
-    """
-    header = "\n".join(f"{n}:{k}" for n, k in zip(names, kinds, strict=True)).encode()
-    length = _LENGTH.pack(len(header)) if len(header) < _LONG else _LENGTH.pack(_LONG) + _SIZE.pack(len(header))
-    head = length + header
-    mask_size = (len(names) + 7) // 8
-    fixed = [i for i, k in enumerate(kinds) if k in _FIXED]
-    variable = [i for i, k in enumerate(kinds) if k not in _FIXED]
-    floats = [i for i, k in enumerate(kinds) if k in ("double_val", "float_val")]
-    pack_fixed = struct.Struct("<" + "".join(_FIXED[kinds[i]] for i in fixed)).pack
-
-    def pack(values: Sequence[Any]) -> bytes:
-        mask = 0
-        for i, value in enumerate(values):
-            if value is None:
-                mask |= 1 << i
-        for i in floats:
-            if values[i] is not None and not isfinite(values[i]):
-                mask |= 1 << i
-        tail = b"".join(_sized(values[i]) for i in variable)
-        numbers = pack_fixed(*(0 if values[i] is None else values[i] for i in fixed))
-        return head + mask.to_bytes(mask_size, "little") + numbers + tail
-
-    return pack
-
-
 def _head(payload: bytes) -> bytes:
     """The header of a packed row, with its length before it."""
-    (size,) = _LENGTH.unpack_from(payload)
-    if size < _LONG:
-        return payload[: _LENGTH.size + size]
-    (size,) = _SIZE.unpack_from(payload, _LENGTH.size)
-    return payload[: _LENGTH.size + _SIZE.size + size]
+    (size,) = LENGTH.unpack_from(payload)
+    if size < LONG:
+        return payload[: LENGTH.size + size]
+    (size,) = SIZE.unpack_from(payload, LENGTH.size)
+    return payload[: LENGTH.size + SIZE.size + size]
 
 
 def unpack_columns(payloads: Sequence[bytes | None], wanted: Sequence[tuple[str, str]]) -> list[list[Any]]:
@@ -104,16 +69,18 @@ class _Layout:
     """Where each feature is in the rows that begin with one header."""
 
     def __init__(self, head: bytes) -> None:
-        start = _LENGTH.size if _LENGTH.unpack_from(head)[0] < _LONG else _LENGTH.size + _SIZE.size
+        start = LENGTH.size if LENGTH.unpack_from(head)[0] < LONG else LENGTH.size + SIZE.size
         parts = [part.rpartition(":")[::2] for part in head[start:].decode().split("\n")] if head[start:] else []
         names, kinds = [name for name, _ in parts], [kind for _, kind in parts]
         if not _KINDS.issuperset(kinds):
             raise ValueError(f"its header holds {kinds!r}")
         self.kinds = dict(parts)
         self.places = {name: place for place, name in enumerate(names)}
-        self.variable = {name: kind for name, kind in zip(names, kinds, strict=True) if kind not in _FIXED}
-        numbers = [(str(place), f"<{_FIXED[kind]}") for place, kind in enumerate(kinds) if kind in _FIXED]
-        self.fixed = np.dtype([("head", f"V{len(head)}"), ("nulls", "u1", ((len(names) + 7) // 8,)), *numbers])
+        self.variable = {name: kind for name, kind in zip(names, kinds, strict=True) if kind not in FIXED}
+        self.numbers = {name: FIXED[kind] for name, kind in zip(names, kinds, strict=True) if kind in FIXED}
+        self.start = f"<{len(head)}x{(len(names) + 7) // 8}s"
+        self.size = struct.calcsize(self.start + "".join(self.numbers.values()))
+        self.structs: dict[frozenset[str], struct.Struct] = {}
 
     @staticmethod
     @lru_cache(maxsize=256)
@@ -127,39 +94,41 @@ class _Layout:
                     f"the feature {name!r} is stored online as {self.kinds[name]} and its view declares it as {kind}; "
                     "publish the view again."
                 )
-        size, sizes = self.fixed.itemsize, set(map(len, payloads))
+        size, sizes = self.size, set(map(len, payloads))
         if min(sizes) < size or not (self.variable or sizes == {size}):
             raise ValueError(f"it has not the {size} bytes of its values")
-        rows = np.frombuffer(b"".join([p[:size] for p in payloads] if self.variable else payloads), self.fixed)
-        nulls = rows["nulls"] if rows["nulls"].any() else None
-        tails = self._tails(payloads) if any(name in self.variable for name, _ in wanted) else {}
-        found: list[list[Any]] = []
-        for name, _ in wanted:
-            place = self.places.get(name)
-            if place is None:
-                found.append([None] * len(payloads))
-                continue
-            column = tails[name] if name in tails else rows[str(place)].tolist()
-            if nulls is not None:
-                for row in np.flatnonzero(nulls[:, place // 8] >> place % 8 & 1).tolist():
-                    column[row] = None
-            found.append(column)
+        names = frozenset(name for name, _ in wanted)
+        rows = b"".join([payload[:size] for payload in payloads] if self.variable else payloads)
+        nulls, *numbers = zip(*self._struct(names).iter_unpack(rows), strict=True)
+        columns: dict[str, Sequence[Any]] = dict(zip((n for n in self.numbers if n in names), numbers, strict=True))
+        if not names.isdisjoint(self.variable):
+            columns |= self._tails(payloads)
+        found = [[*columns[name]] if name in columns else [None] * len(payloads) for name, _ in wanted]
+        for row, mask in enumerate(nulls):
+            if any(mask):
+                for (name, _), column in zip(wanted, found, strict=True):
+                    place = self.places.get(name, 0)
+                    if mask[place // 8] >> place % 8 & 1:
+                        column[row] = None
         return found
+
+    def _struct(self, names: frozenset[str]) -> struct.Struct:
+        """What reads the null mask and those of the fixed-width values of a row that are asked for."""
+        known = self.structs.get(names)
+        if known is None:
+            parts = (code if name in names else f"{struct.calcsize(code)}x" for name, code in self.numbers.items())
+            known = self.structs[names] = struct.Struct(self.start + "".join(parts))
+        return known
 
     def _tails(self, payloads: Sequence[bytes]) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {name: [] for name in self.variable}
         for payload in payloads:
-            at = self.fixed.itemsize
+            at = self.size
             for name, kind in self.variable.items():
-                end = at + 4 + _SIZE.unpack_from(payload, at)[0]
+                end = at + 4 + SIZE.unpack_from(payload, at)[0]
                 raw = payload[at + 4 : end]
                 found[name].append(raw.decode() if kind == "string_val" else raw)
                 at = end
             if at != len(payload):
                 raise ValueError(f"it has {len(payload)} bytes in place of {at}")
         return found
-
-
-def _sized(value: str | bytes | None) -> bytes:
-    raw = value.encode() if isinstance(value, str) else value or b""
-    return _SIZE.pack(len(raw)) + raw

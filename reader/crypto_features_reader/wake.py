@@ -1,25 +1,17 @@
 """Waking whoever watches an online store when something is published to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
-from typing import Protocol
+
+from crypto_features_reader.backend import News
+from crypto_features_reader.features import OnlineFeatures
 
 _AGAIN = 5.0
 """Seconds before a source of news that failed is opened again."""
 _WITHOUT = 0.02
 """Seconds of a wait at most while there is no source of news."""
-
-
-class News(Protocol):
-    """Says when something was published, in the event loop that opened it."""
-
-    async def wait(self, seconds: float) -> None:
-        """Return once something was published since the last return, and after so many seconds at the latest."""
-
-    async def close(self) -> None:
-        """Give its connection back."""
 
 
 class Wake:
@@ -58,3 +50,19 @@ class Wake:
         if news is not None:
             with suppress(Exception):
                 await news.close()
+
+    async def changes(
+        self, read: Callable[[], Awaitable[OnlineFeatures]], seconds: float
+    ) -> AsyncGenerator[OnlineFeatures, None]:
+        """What `read` gives at once, and again when that is another one; asked after so many seconds at the latest."""
+        seen: OnlineFeatures | None = None
+        try:
+            await self.begin()
+            while True:
+                found = await read()
+                if seen is None or not seen.is_like(found):
+                    seen = found
+                    yield found
+                await self.wait(seconds)
+        finally:
+            await self.close()

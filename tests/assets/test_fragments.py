@@ -18,8 +18,8 @@ from crypto_features.settings import Settings
 from crypto_features.shipped import candles as raw
 from crypto_features.shipped import catalog, training_set
 from crypto_features.tables.partition import evaluate
+from crypto_features_reader.features import OnlineFeatures
 from feature_repo import get_online_features
-from feature_repo.online import OnlineFeatures
 from tests.market.market import HOUR, START, candles
 
 DAY = timedelta(days=1)

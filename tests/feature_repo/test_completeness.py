@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from crypto_features.store import FeastResource, parity
+from crypto_features_reader.features import OnlineFeatures
 from feature_repo import create_entity_df, get_online_features, get_training_completeness, get_training_features
-from feature_repo.online import OnlineFeatures
 from tests.feature_repo.conftest import NOW, build
 
 MIDNIGHT = NOW.replace(hour=0, minute=0)

@@ -14,7 +14,7 @@ from crypto_features.errors import InputError
 from crypto_features.lake.live_rows import PARTIAL
 from crypto_features.live.publish import OnlinePublisher
 from crypto_features.store import FeastResource, StoreUnreachableError, server, server_guard, streams
-from crypto_features.store.online.wake import News
+from crypto_features_reader.backend import News
 
 from .conftest import NOW
 from .test_watch import HOUR, newer

@@ -12,7 +12,7 @@ from crypto_features.lake.live_rows import PARTIAL
 from crypto_features.live.publish import OnlinePublisher
 from crypto_features.shipped import trading_signals
 from crypto_features.store import FeastResource
-from crypto_features.store.online.budget import Budget, Heard
+from crypto_features_reader.budget import Budget, Heard
 from feature_repo import OnlineFeatures, get_online_features, watch_online_features
 
 from .conftest import NOW, rows

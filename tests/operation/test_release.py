@@ -18,7 +18,16 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-COPIED = ("crypto_features", "feature_repo", ".ci", "pyproject.toml", "README.md", "LICENSE", "requirements.lock")
+COPIED = (
+    "crypto_features",
+    "feature_repo",
+    "reader",
+    ".ci",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "requirements.lock",
+)
 
 
 def built(folder: Path, mask: int, epoch: int) -> Path:
@@ -54,33 +63,42 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_builds_elsewhere_and_at_another_time_are_the_same_bytes(dist: Path, tmp_path: Path) -> None:
     again = built(tmp_path / "there", 0o077, 1_750_000_000)
     names = sorted(path.name for path in dist.iterdir())
-    assert [name.partition("-")[2] for name in names if name != "SHA256SUMS"] == [
-        f"{version('crypto-features')}-py3-none-any.cdx.json",
-        f"{version('crypto-features')}-py3-none-any.whl",
+    own = version("crypto-features")
+    assert [name for name in names if name != "SHA256SUMS"] == [
+        f"{package}-{own}-py3-none-any.{kind}"
+        for package in ("crypto_features", "crypto_features_reader")
+        for kind in ("cdx.json", "whl")
     ]
     assert names == sorted(path.name for path in again.iterdir())
-    assert [(dist / name).read_bytes() == (again / name).read_bytes() for name in names] == [True] * 3
+    assert [(dist / name).read_bytes() == (again / name).read_bytes() for name in names] == [True] * 5
     sums = [f"{hashlib.sha256((dist / name).read_bytes()).hexdigest()}  {name}" for name in names[1:]]
     assert sorted((dist / "SHA256SUMS").read_text().splitlines()) == sorted(sums)
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
-    (wheel,) = dist.glob("*.whl")
+@pytest.mark.parametrize(
+    ("name", "packages"),
+    [("crypto_features", {"crypto_features", "feature_repo"}), ("crypto_features_reader", {"crypto_features_reader"})],
+)
+def test_the_wheel_holds_the_package_and_nothing_else(dist: Path, name: str, packages: set[str]) -> None:
+    (wheel,) = dist.glob(f"{name}-*.whl")
     with zipfile.ZipFile(wheel) as files:
         tops = {name.partition("/")[0] for name in files.namelist()}
         dates = {info.date_time for info in files.infolist()}
-    assert tops == {"crypto_features", "feature_repo", f"crypto_features-{version('crypto-features')}.dist-info"}
+    assert tops == {*packages, f"{name}-{version('crypto-features')}.dist-info"}
     assert dates == {(2023, 11, 14, 22, 13, 20)}  # the second that SOURCE_DATE_EPOCH names.
 
 
 def test_the_bill_names_all_that_the_wheel_needs_in_the_versions_of_the_lock(dist: Path) -> None:
-    (path,) = dist.glob("*.cdx.json")
+    (path,), (reader,) = dist.glob("crypto_features-*.cdx.json"), dist.glob("crypto_features_reader-*.whl")
     bill: dict[str, Any] = json.loads(path.read_text())
     lock = (ROOT / "requirements.lock").read_text()
     found = {one["name"]: one for one in bill["components"]}
     assert bill["metadata"]["component"]["purl"] == f"pkg:pypi/crypto-features@{version('crypto-features')}"
     assert bill["metadata"]["timestamp"] == "2023-11-14T22:13:20Z"
+    assert found["crypto-features-reader"]["hashes"][0]["content"] == hashlib.sha256(reader.read_bytes()).hexdigest()
     for name, one in found.items():
+        if name == "crypto-features-reader":
+            continue
         assert f"\n{name}=={one['version']} " in f"\n{lock}"
         assert all(f"sha256:{each['content']}" in lock for each in one["externalReferences"][0]["hashes"])
     direct = {Requirement(text).name for text in requires("crypto-features") or () if "extra ==" not in text}
@@ -125,6 +143,16 @@ def test_a_tag_of_another_version_is_refused(tag: str, code: int) -> None:
         ).returncode
         == code
     )
+
+
+def test_the_reader_is_of_the_same_version_and_needs_nothing(dist: Path) -> None:
+    (path,) = dist.glob("crypto_features_reader-*.cdx.json")
+    bill: dict[str, Any] = json.loads(path.read_text())
+    assert bill["components"] == []
+    own, needed = ((ROOT / folder / "pyproject.toml").read_text() for folder in ("reader", "."))
+    (number,) = re.findall(r'^version = "(.+)"$', own, re.MULTILINE)
+    assert re.findall(r'"crypto-features-reader==(.+)"', needed) == [number]
+    assert re.findall(r'^version = "(.+)"$', needed, re.MULTILINE) == [number]
 
 
 def test_every_python_that_the_package_names_is_tested() -> None:

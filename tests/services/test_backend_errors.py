@@ -24,7 +24,7 @@ from tests.services.rows import read, row
 def test_a_server_that_is_away_is_transient_and_its_password_stays_secret(
     address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("crypto_features.store.online.postgres._SECONDS", 1)
+    monkeypatch.setattr("crypto_features_reader.postgres._SECONDS", 1)
     backend = connect(address)
     with pytest.raises(TransientError, match=r"127\.0\.0\.1:1") as caught:
         read(backend)

@@ -24,10 +24,11 @@ from crypto_features.store.errors import DamagedRowError, OutdatedTableError
 from crypto_features.store.online.answer import summary
 from crypto_features.store.online.backend import StoredRow
 from crypto_features.store.online.connect import connect
-from crypto_features.store.online.packing import packer, unpack_columns
+from crypto_features.store.online.packing import packer
 from crypto_features.store.online.request import serialized
-from crypto_features.store.online.seal import sealed, unsealed
 from crypto_features.store.online.unpack_frame import online_frame
+from crypto_features_reader.seal import sealed, unsealed
+from crypto_features_reader.unpacking import unpack_columns
 from tests.services.rows import read, row
 from tests.store import factory
 

@@ -14,7 +14,8 @@ from crypto_features.store.errors import StoreMisusedError, StoreUnreachableErro
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.sqlite import SqliteBackend
-from crypto_features.store.online.switches import KNOWN, RegistryCopy, Switches
+from crypto_features.store.online.switches import RegistryCopy, Switches
+from crypto_features_reader.reading import KNOWN
 from tests.servers import lose_everything
 from tests.services.rows import row
 

@@ -13,8 +13,8 @@ from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
 from crypto_features.shipped import catalog
 from crypto_features.store import StoreUnreachableError, parity, session
-from crypto_features.store.online.deadline import ImpatientConnection
 from crypto_features.store.reach import reaching
+from crypto_features_reader.deadline import ImpatientConnection
 from tests.feature_repo.conftest import build
 from tests.services.hanging import stopped
 

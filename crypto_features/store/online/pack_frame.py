@@ -11,11 +11,12 @@ from feast.value_type import ValueType
 from crypto_features.store.fit import fitted
 from crypto_features.store.offline.join import as_utc
 from crypto_features.store.online.backend import StoredRow
-from crypto_features.store.online.budget import FIELD, PARTIAL
-from crypto_features.store.online.packing import kind_of, packer
+from crypto_features.store.online.packing import packer
 from crypto_features.store.online.request import entity_keys
 from crypto_features.store.tags import carried
 from crypto_features.tables.dtypes import TIME
+from crypto_features_reader.budget import FIELD, PARTIAL
+from crypto_features_reader.unpacking import kind_of
 
 _SCALARS: dict[ValueType, pl.DataType] = {
     ValueType.DOUBLE: pl.Float64(),

@@ -11,10 +11,11 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.value_type import ValueType
 
 from crypto_features.errors import InputError
-from crypto_features.store.online import guard
 from crypto_features.store.online.backend import StoredRow
-from crypto_features.store.online.packing import kind_of, packer
+from crypto_features.store.online.packing import packer
 from crypto_features.store.online.request import serialized
+from crypto_features_reader import guard
+from crypto_features_reader.unpacking import kind_of
 
 _NUMBERS = frozenset({"int32", "int64", "float", "double", "bool", "unix_timestamp"})
 _FIELDS = {ValueType.PDF_BYTES: "bytes_val", ValueType.IMAGE_BYTES: "bytes_val", ValueType.VALUE_LIST: "list_val"}

@@ -1,7 +1,6 @@
 """What a request asks for: the entity keys behind its rows, checked before anything is read."""
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from feast import FeatureView
@@ -12,7 +11,6 @@ from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 
 from crypto_features.errors import InputError, UnknownNameError
-from crypto_features.store import feast_private
 
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 100_000, 200
 _known: dict[tuple[object, ...], dict[tuple[object, ...], bytes]] = {}
@@ -143,29 +141,6 @@ def _entity_columns(view: FeatureView) -> dict[str, str]:
     """The join keys of a view, and under which name a request gives each."""
     renamed = view.projection.join_key_map or {}
     return {column.name: renamed.get(column.name, column.name) for column in view.entity_columns}
-
-
-@lru_cache(maxsize=256)
-def as_asked(refs: tuple[str, ...]) -> tuple[Mapping[str, tuple[str, ...]], bool]:
-    """The features of each view in the order of a request, which Feast puts into sets; and whether views alternate."""
-    groups: dict[str, dict[str, None]] = {}
-    for view, feature in map(_parsed, refs):
-        groups.setdefault(view, {})[feature] = None
-    grouped = [(view, feature) for view, features in groups.items() for feature in features]
-    mixed = list(dict.fromkeys(map(_parsed, refs))) != grouped
-    return {view: tuple(features) for view, features in groups.items()}, mixed
-
-
-def _parsed(ref: str) -> tuple[str, str]:
-    """The view, with the version that is asked for, and the feature of a reference."""
-    view, version, feature = feast_private.parse_feature_ref(ref)
-    return view if version is None else f"{view}@v{version}", feature
-
-
-def result_name(ref: str, *, full: bool) -> str:
-    """The name of a feature in a response."""
-    view, feature = _parsed(ref)
-    return f"{view}__{feature}" if full else feature
 
 
 def result_names(view: FeatureView, requested: Sequence[str], *, full: bool) -> list[str]:

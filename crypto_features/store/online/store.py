@@ -23,8 +23,7 @@ from crypto_features import clock
 from crypto_features.errors import InputError
 from crypto_features.settings import Settings
 from crypto_features.store import feast_private, shared_registry
-from crypto_features.store.online import guard
-from crypto_features.store.online.answer import SERVED, FeastResponse, GuardedResponse, ViewAnswer, add, to_proto
+from crypto_features.store.online.answer import FeastResponse, GuardedResponse, add, to_proto
 from crypto_features.store.online.backend import Backend, Fence, StoredRow
 from crypto_features.store.online.connect import connect
 from crypto_features.store.online.on_demand import computed, is_stored
@@ -34,21 +33,20 @@ from crypto_features.store.online.published import Published
 from crypto_features.store.online.question import Question, answered
 from crypto_features.store.online.request import (
     EntityRows,
-    as_asked,
     columns_of,
     entity_keys,
     join_key_columns,
     require_join_keys,
     require_values,
-    result_name,
     result_names,
     serialized,
 )
 from crypto_features.store.online.switches import RegistryCopy, Switches
 from crypto_features.store.tags import origin, require_own_view
-
-SWITCH_SECONDS = 0.5
-"""How old a process's knowledge of the switches may be."""
+from crypto_features_reader import guard
+from crypto_features_reader.answer import SERVED, ViewAnswer
+from crypto_features_reader.reading import SWITCH_SECONDS
+from crypto_features_reader.refs import as_asked, result_name
 
 _max_age: ContextVar[timedelta | None] = ContextVar("max_age", default=None)
 

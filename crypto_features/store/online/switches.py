@@ -28,9 +28,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crypto_features.store.errors import StoreMisusedError, StoreUnreachableError
 from crypto_features.store.online.backend import Backend
+from crypto_features_reader.reading import KNOWN
 
-KNOWN = ""
-"""A name among the switches of an online store that has all of them."""
 _MILLISECONDS = 500
 """How long a note waits for another writer of the registry."""
 _NOTES = Table("crypto_features_switches", MetaData(), Column("name", Text, primary_key=True), Column("why", Text))
@@ -152,6 +151,20 @@ class RegistryCopy:
             return connection.execute(select(_TABLES).where(_TABLES.c.name == table)).first() is not None
 
         return bool(self._run(noted))
+
+    def published(self) -> frozenset[str]:
+        """The tables of the online store to which rows were ever published.
+
+        Raises:
+            StoreUnreachableError: if the registry does not answer.
+        """
+
+        def noted(connection: Connection) -> frozenset[str]:
+            if not inspect(connection).has_table(_TABLES.name):
+                return frozenset()
+            return frozenset(connection.execute(select(_TABLES.c.name)).scalars())
+
+        return self._run(noted) or frozenset()
 
     def note_published(self, table: str) -> None:
         """Keep that a table was published."""

@@ -13,12 +13,12 @@ from feast.value_type import ValueType
 
 from crypto_features.errors import InputError
 from crypto_features.store.online.pack_frame import VALUES
-from crypto_features.store.online.packing import kind_of, unpack_columns
 from crypto_features.store.online.place import table_name
 from crypto_features.store.online.request import entity_keys
 from crypto_features.store.online.store import GuardedOnlineStore
 from crypto_features.store.tags import carried
 from crypto_features.tables.dtypes import TIME
+from crypto_features_reader.unpacking import kind_of, unpack_columns
 
 
 def guarded_store(store: FeatureStore) -> GuardedOnlineStore:
