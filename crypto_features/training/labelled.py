@@ -1,6 +1,6 @@
 """The rows of a training set with their labels, month by month: what is read is bounded by a month and the horizon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -103,9 +103,10 @@ class Labelled:
             raise self._none(bars)
         return found
 
-    def _opened(self, bars: Table, *further: str) -> "list[pl.DataFrame]":
-        spans = map(month_span, self._stored)
-        return [self._then.read(bars.name, start, end, [*_KEYS, *further]) for start, end in spans]
+    def _opened(self, bars: Table, *further: str) -> Iterator[pl.DataFrame]:
+        """The bars of each month, one month in memory at a time."""
+        for start, end in map(month_span, self._stored):
+            yield self._then.read(bars.name, start, end, [*_KEYS, *further])
 
     def _found(self, rows: Cusum) -> pl.DataFrame:
         """The events: three columns of every bar are in memory at once, since each depends on all before it."""
