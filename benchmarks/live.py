@@ -8,6 +8,7 @@ of the market is moved from hour to hour. `--closings 200` for more of them, `--
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -113,6 +114,7 @@ def live(symbols: int, url: str) -> None:
         note=lambda text: print(text, file=sys.stderr),
     )
     process = Live(edges, following(symbols), HOUR, HOUR)
+    gc.freeze()  # as `crypto-features live` does.
 
     async def run() -> None:
         working = asyncio.ensure_future(process.run())

@@ -1,6 +1,7 @@
 """`crypto-features live`: from each candle that closes to the online store, until it is stopped."""
 
 import asyncio
+import gc
 import signal
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,7 @@ def live(
     with live_of(Settings.load(), note) as (process, watched):
         followed = ", ".join(sorted(process.edges.symbols.values()))
         note(f"Following {followed}. Ctrl-C or SIGTERM ends it.")
+        gc.freeze()  # what was loaded stays: to look through all of it takes longer than a step.
         asyncio.run(_until_stopped(process, watched))
         counts = ", ".join(f"{count:,} {what}" for what, count in sorted(process.counts.items()) if count)
         note(f"Stopped. Candles and connections: {counts or 'none'}.")
