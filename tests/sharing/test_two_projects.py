@@ -116,6 +116,7 @@ def test_two_projects_do_not_compute_one_table(tmp_path: Path) -> None:
 
 def test_a_reader_without_a_registry_reads_what_is_borrowed_alike(story: Story) -> None:
     with desk():
+        session.feature_store().refresh_registry()  # a manifest is of the newest apply.
         expected = repo.get_online_features(["BTC", "ETH"], REFS)
         url = Settings.load().online_url
     address = url if "://" in url and not url.startswith("sqlite") else f"sqlite:///{story.folder}/online.db"
