@@ -37,7 +37,7 @@ class Built:
     seconds: float
 
 
-_OURS = re.compile(r"crypto_features\.[\w.]+Error: ")
+_OURS = re.compile(r"crypto_features(?:_reader)?\.[\w.]+Error: ")
 
 
 class RunFailedError(CryptoFeaturesError):
