@@ -254,6 +254,7 @@ it, which a declaration does."""
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(7200)
 def test_kills_at_any_moment_leave_no_folder_that_looks_complete(
     folder: Folder, built: Path, tmp_path: Path, count: Callable[..., int]
 ) -> None:
