@@ -24,6 +24,11 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
     patience = PATIENCE
 
+    def __del__(self, *_: object) -> None:
+        # Its pool may be forgotten without being closed, as that of a registry of Feast is.
+        if hasattr(self, "pgconn"):
+            self.pgconn.finish()
+
     def wait(self, gen: PQGen[T], interval: float = _LOOK, timeout: float | None = None) -> T:
         # Only the newer drivers know of a limit for one wait.
         more = {} if timeout is None else {"timeout": timeout}

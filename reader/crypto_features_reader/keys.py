@@ -18,7 +18,7 @@ def key_prefix(join_key: str) -> bytes:
 def entity_key(prefix: bytes, value: str) -> bytes:
     """The key of one entity.
 
-    >>> entity_key(key_prefix("symbol"), "BTC").hex(" ", 4)
+    >>> entity_key(key_prefix("symbol"), "BTC").hex(" ", -4)
     '01000000 02000000 06000000 73796d62 6f6c0200 00000300 00004254 43'
     """
     return prefix + _sized(value)

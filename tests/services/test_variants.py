@@ -1,6 +1,8 @@
 """The whole way on each production variant, chosen by CRYPTO_FEATURES_STORE alone."""
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +67,16 @@ def test_a_registry_that_hangs_is_transient(
     with stopped(database), pytest.raises(StoreUnreachableError, match="the registry does not answer"):
         reaching(store.registry.proto)()
     reaching(store.registry.proto)()
+
+
+@pytest.mark.parametrize("variant", ["postgres"], indirect=True)
+def test_a_registry_that_is_forgotten_gives_its_connections_back_without_a_warning(variant: str) -> None:
+    session.feature_store().registry.proto()
+    session._stores.clear()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [str(one.message) for one in told] == []
 
 
 def test_a_variant_without_its_address_says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
