@@ -38,6 +38,7 @@ from crypto_features.store.passport import Passport, read_permitted
 from crypto_features.store.server_guard import Guard
 from crypto_features.store.streams import PATH as STREAM
 from crypto_features.store.streams import Question, Streams
+from crypto_features.store.view_figures import ViewFigures
 from crypto_features_reader.backend import News
 from crypto_features_reader.http_answer import PATH, answer
 from crypto_features_reader.reading import KNOWN
@@ -121,7 +122,7 @@ def app() -> FastAPI:
     @served.get("/metrics")
     async def figures() -> Response:
         """The figures of all processes of this server, for Prometheus."""
-        return Response(await telling.run(_figures), media_type=CONTENT_TYPE_LATEST)
+        return Response(await telling.run(partial(_figures, store)), media_type=CONTENT_TYPE_LATEST)
 
     @served.get("/docs", response_class=HTMLResponse)
     async def docs() -> Response:
@@ -167,7 +168,10 @@ def _answer_readers(served: FastAPI, store: Any, reading: Lane) -> None:
     @served.post(PATH)
     async def online_features(request: AskedByReader) -> Response:
         """The newest features of some symbols as `crypto_features_reader` takes them, each status in our own words."""
-        return JSONResponse(await reading.run(lambda: _for_reader(store, request)))
+        with metrics.track_request_latency(PATH):
+            found = await reading.run(lambda: _for_reader(store, request))
+        metrics.track_online_features_entities(len(request.symbols))
+        return JSONResponse(found)
 
 
 def _answer(store: Any, request: Asked) -> bytes:
@@ -240,11 +244,12 @@ def _ages(store: Any) -> dict[str, Any]:
     }
 
 
-def _figures() -> bytes:
+def _figures(store: Any) -> bytes:
     # Each process keeps its own figures in files of one folder; whichever is asked answers for all.
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the client has no types.
     registry.register(LiveFigures(Settings.load().root, clock.now()))
+    registry.register(ViewFigures(partial(freshness, store)))
     return generate_latest(registry)
 
 

@@ -290,7 +290,9 @@ class GuardedOnlineStore(OnlineStore):
             for name, requested in groups.items()
         ]
         order = [result_name(ref, full=full_feature_names) for ref in context[0]] if mixed else []
-        return GuardedResponse(entities, self._answers(config, questions), order)
+        with feast_private.timed_read():
+            answers = self._answers(config, questions)
+        return GuardedResponse(entities, answers, order)
 
     def _get_computed_features(
         self,
@@ -308,7 +310,8 @@ class GuardedOnlineStore(OnlineStore):
         )
         columns = zip(response.metadata.feature_names.val, response.results, strict=True)
         given = {name: list(column.values) for name, column in columns}
-        self._read_features_per_fv(config, grouped, keys, names, response, full, metadata)
+        with feast_private.timed_read():
+            self._read_features_per_fv(config, grouped, keys, names, response, full, metadata)
         groups, _ = as_asked(tuple(refs))
         request = _request.get()
         for view in on_demand:
