@@ -44,18 +44,19 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to bind; loopback by default.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to bind.")] = 6566,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
-    expose: Annotated[bool, typer.Option("--expose", help="Allow an address that other machines reach.")] = False,  # noqa: FBT002 - typer reads it.
+    expose: Annotated[bool, typer.Option("--expose", help="For other machines too, here or by a proxy.")] = False,  # noqa: FBT002 - typer reads it.
 ) -> None:
     """Serve the online features over HTTP: /get-online-features, /health, /freshness, /metrics, /docs and streams.
 
     Examples:
         crypto-features serve
         crypto-features serve --port 6600 --workers 4
+        crypto-features serve --expose    # behind a proxy of this machine; asks for the token
     """
     if host not in LOOPBACK and not expose:
         raise SettingsError(f"{host} can be reached by other machines; add --expose, and set {TOKEN} to a secret.")
-    if host not in LOOPBACK and not os.environ.get(TOKEN):
-        raise SettingsError(f"{host} can be reached by other machines; set {TOKEN} to a secret that clients must send.")
+    if expose and not os.environ.get(TOKEN):
+        raise SettingsError(f"other machines can reach it by --expose; set {TOKEN} to a secret that clients must send.")
     import uvicorn
 
     from crypto_features.store.connections import MOST_HEADER_BYTES, Connection

@@ -186,6 +186,8 @@ def test_other_machines_need_an_option_and_a_token(monkeypatch: pytest.MonkeyPat
     exposed = run(command_line, ["serve", "--host", "0.0.0.0", "--expose"])  # noqa: S104 - refused.
     assert exposed.exit_code == 1
     assert server_guard.TOKEN in exposed.stderr
+    behind_a_proxy = run(command_line, ["serve", "--expose"])
+    assert (behind_a_proxy.exit_code, behind_a_proxy.stderr) == (1, exposed.stderr)
 
 
 def test_the_command_line_switches_a_symbol_off_and_on(own: FeastResource) -> None:

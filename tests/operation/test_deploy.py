@@ -111,7 +111,10 @@ def test_compose_accepts_the_file_and_passes_every_setting_on(tmp_path: Path) ->
     folder = tmp_path / "deploy/compose"
     settings = {f"CRYPTO_FEATURES_{name.upper()}": f"value of {name}" for name in Settings.model_fields}
     images = {f"{name}_IMAGE": f"{name.lower()}@sha256:{'a' * 64}" for name in ("PYTHON", "POSTGRES", "NGINX")}
-    lines = [f"{name}={value}" for name, value in {"POSTGRES_PASSWORD": "p", **images, **settings}.items()]
+    lines = [
+        f"{name}={value}"
+        for name, value in {"POSTGRES_PASSWORD": "p", "CRYPTO_FEATURES_SERVE_TOKEN": "t", **images, **settings}.items()
+    ]
     (folder / ".env").write_text("\n".join(lines))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CRYPTO_FEATURES_")}
     done = subprocess.run(

@@ -73,6 +73,17 @@ class _Ui(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class _Features(_Ui):
+    """Answers with the path and the Authorization header that it was sent."""
+
+    def do_GET(self) -> None:
+        body = f"{self.path} {self.headers.get('Authorization')}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 def certificate(folder: Path) -> None:
     """A certificate of this machine, signed by itself."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "proxy")])
@@ -110,9 +121,9 @@ def names() -> Names:
 
 
 @contextmanager
-def web_server(address: str, port: int = 0) -> Iterator[int]:
-    """What stands for the UI, and its port."""
-    ui = ThreadingHTTPServer((address, port), _Ui)
+def web_server(address: str, port: int = 0, kind: type[_Ui] = _Ui) -> Iterator[int]:
+    """What stands for the UI, or for the server of the features, and its port."""
+    ui = ThreadingHTTPServer((address, port), kind)
     threading.Thread(target=ui.serve_forever, daemon=True).start()
     try:
         yield ui.server_port
@@ -158,18 +169,21 @@ def nginx(folder: Path, shipped: str, changes: dict[str, str]) -> Iterator[int]:
             server.terminate()
 
 
-def composed(names: Names, ui: int) -> dict[str, str]:
-    """What stands for Docker's resolver and for the container of the UI."""
+def composed(names: Names, ui: int, features: int = 6566) -> dict[str, str]:
+    """What stands for Docker's resolver and for the containers of the UI and of the server."""
     resolver = f"resolver 127.0.0.1:{names.port} valid=1s"
-    return {"resolver 127.0.0.11 valid=10s": resolver, "http://web:3000": f"http://web:{ui}"}
+    ports = {"http://web:3000": f"http://web:{ui}", "http://serve:6566": f"http://serve:{features}"}
+    return {"resolver 127.0.0.11 valid=10s": resolver, **ports}
 
 
 @pytest.fixture(params=["nginx.conf", "compose/nginx.conf"])
 def proxy(request: pytest.FixtureRequest, tmp_path: Path, names: Names) -> Iterator[int]:
     """Port of an nginx with our configuration in front of a web server, on a host or in Compose."""
-    with web_server("127.0.0.1") as ui:
-        alone = {"127.0.0.1:3000": f"127.0.0.1:{ui}"}
-        with nginx(tmp_path, request.param, alone if request.param == "nginx.conf" else composed(names, ui)) as port:
+    with web_server("127.0.0.1") as ui, web_server("127.0.0.1", kind=_Features) as features:
+        changes = {"127.0.0.1:3000": f"127.0.0.1:{ui}", "127.0.0.1:6566": f"127.0.0.1:{features}"}
+        if request.param != "nginx.conf":
+            changes = composed(names, ui, features)
+        with nginx(tmp_path, request.param, changes) as port:
             yield port
 
 
@@ -191,6 +205,14 @@ def test_only_the_password_opens_the_ui_which_never_sees_it(proxy: int) -> None:
     assert get(proxy, {}, None)[0] == 401
     assert get(proxy, {}, "wrong")[0] == 401
     assert get(proxy, {}, "right") == (200, b"None", "DENY")
+
+
+def test_a_bot_reaches_the_server_with_its_token_and_without_the_password(proxy: int) -> None:
+    token = {"Authorization": "Bearer s3cret"}
+    assert get(proxy, token, None, "/online/freshness?a=1")[:2] == (200, b"/freshness?a=1 Bearer s3cret")
+    assert get(proxy, token, None, "/online/../runs")[0] == 401, "nothing else is reached so"
+    assert get(proxy, {"Origin": "https://evil.example"}, None, "/online/online-features", "POST")[0] == 403
+    assert get(proxy, {}, None, "/online/online-features", "POST")[0] == 204
 
 
 def test_live_updates_pass_through_to_who_has_logged_in(proxy: int) -> None:
@@ -244,7 +266,9 @@ def test_a_container_that_was_created_again_is_found_at_its_new_address(
 
 def test_the_proxy_of_compose_is_the_same_but_for_how_the_ui_is_found() -> None:
     alone, composed = ((DEPLOY / name).read_text() for name in ("nginx.conf", "compose/nginx.conf"))
-    passed, upstream = "        proxy_pass http://dagster-web;\n", alone[alone.index("upstream dagster-web {") :]
-    resolved = composed[composed.index("        # By Docker") : composed.index("        proxy_http_version")]
-    assert [line.split()[0] for line in resolved.splitlines()] == ["#", "resolver", "set", "proxy_pass"]
-    assert composed == alone.replace(upstream, "").replace(passed, resolved)
+    expected, blocks = alone[: alone.index("upstream ")], composed.split("        # By Docker")[1:]
+    for name, block in zip(("feature-server", "dagster-web"), blocks, strict=True):
+        resolved = "        # By Docker" + block[: block.index("        proxy_http_version")]
+        assert [line.split()[0] for line in resolved.splitlines()] == ["#", "resolver", "set", "proxy_pass"]
+        expected = expected.replace(f"        proxy_pass http://{name};\n", resolved)
+    assert composed == expected
