@@ -16,7 +16,7 @@ import polars as pl
 
 from crypto_features.errors import UnreadableTableError
 from crypto_features.tables.candle_rows import CANDLES
-from crypto_features.tables.dtypes import TIME
+from crypto_features.tables.dtypes import moments
 from crypto_features.whole_file import make_folder, sync_folder
 
 FOLDER = ".live/journal"
@@ -101,10 +101,15 @@ def read(folder: Path, start: Mapping[str, int] | None = None) -> Iterator[tuple
 
 def frame(entries: Iterable[Entry]) -> pl.DataFrame:
     """The candles among some entries, in their order: symbol, `open_time`, the columns of candles and `known_at`."""
-    schema = {"symbol": pl.String(), "open_time": TIME, **{n: t for n, t in CANDLES.full_schema.items() if n in VALUES}}
-    rows = [(e.symbol, e.open_time, *map(e.values.get, VALUES), e.known_at) for e in entries if e.values]
-    candles = pl.DataFrame(rows, {**schema, "known_at": TIME}, orient="row").with_columns(completeness=pl.lit(1.0))
-    return candles.select(*CANDLES.full_schema, "known_at")
+    told = [entry for entry in entries if entry.values]
+    columns = {
+        "symbol": pl.Series([entry.symbol for entry in told], dtype=pl.String),
+        "open_time": moments([entry.open_time for entry in told]),
+        "completeness": pl.Series([1.0] * len(told), dtype=pl.Float64),
+        "known_at": moments([entry.known_at for entry in told]),
+        **{name: pl.Series([e.values.get(name) for e in told], dtype=CANDLES.full_schema[name]) for name in VALUES},
+    }
+    return pl.DataFrame({name: columns[name] for name in (*CANDLES.full_schema, "known_at")})
 
 
 def _line(entry: Entry) -> bytes:

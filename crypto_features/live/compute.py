@@ -242,7 +242,7 @@ class Following:
 
     def _newest_rows(self, group: FeatureGroup, changed: pl.DataFrame, now: datetime) -> pl.DataFrame:
         newest = self._tail.newest(group.name)
-        are_newest = [newest[symbol] == time for symbol, time in changed.select(KEYS).iter_rows()]
+        are_newest = [newest[symbol] == time for symbol, time in changed[[*KEYS]].iter_rows()]
         rows = changed if all(are_newest) else changed.filter(are_newest)
         times = rows[KEYS[1]]
         again = rows["again"].any()
@@ -250,7 +250,7 @@ class Following:
         if group.name in self._partial:
             partial = {time for time in times.unique() if self.members.lack(group, time, now)}
             noted = self._partial[group.name]
-            for symbol, time in rows.select(KEYS).iter_rows():
+            for symbol, time in rows[[*KEYS]].iter_rows():
                 noted.pop(symbol, None)
                 if time in partial:
                     noted[symbol] = time

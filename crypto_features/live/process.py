@@ -20,6 +20,7 @@ from crypto_features.live.finality import LATE, Final, Finality
 from crypto_features.live.repair import Repair, Rest
 from crypto_features.live.stream import DisconnectedError, Message, Transport
 from crypto_features.live.told import Read
+from crypto_features.tables.candle_rows import CANDLES
 from crypto_features_reader.budget import Heard
 
 HOLD = timedelta(seconds=5)
@@ -30,6 +31,7 @@ _GATHER, _GATHERS = 0.002, 10
 """Seconds without another final candle after which a step begins, and how often it is put off at most."""
 _AUDIT = 10.0
 """Seconds between two looks for what REST is to confirm."""
+_COLUMNS = [*CANDLES.full_schema]
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a lost connection is made again: doubled while nothing comes."""
 
@@ -202,10 +204,10 @@ class Live:
         """Journal what became final, and compute and publish what follows from it and from the time."""
         now = self.edges.now()
         candles, saving = self._kept(now)
-        self._pending = pl.concat([self._pending, candles])
+        self._pending = candles if self._pending.is_empty() else pl.concat([self._pending, candles])
         waits = [
             now < known + HOLD and self._finality.waits(symbol, time)
-            for symbol, time, known in self._pending.select("symbol", "open_time", "known_at").iter_rows()
+            for symbol, time, known in self._pending[["symbol", "open_time", "known_at"]].iter_rows()
         ]
         ready, self._pending = self._pending, self._nothing
         if any(waits):
@@ -213,7 +215,7 @@ class Live:
         if ready.height > 1:  # of a candle that was corrected meanwhile only the last version counts.
             ready = ready.unique(["symbol", "open_time"], keep="last", maintain_order=True)
         try:
-            rows = self.following.step(ready.drop("known_at"), now)
+            rows = self.following.step(ready[_COLUMNS], now)
         finally:
             saving.result()  # nothing is published before it is in the journal.
         self._publish(rows)
@@ -234,7 +236,7 @@ class Live:
         noted = {key: _entry(final, now) for key, final in told.items()}
         candles = frame(noted.values())
         over = max([now, *(time + self.interval for _, time in told)])  # the local clock may be slow.
-        good = validate(candles.drop("known_at"), self.interval, over)[0].select("symbol", "open_time")
+        good = validate(candles[_COLUMNS], self.interval, over)[0][["symbol", "open_time"]]
         kept = [*good.iter_rows()]
         saving = self._saved([*entries, *map(noted.__getitem__, kept)])
         self.counts.update(told[key].how for key in kept)

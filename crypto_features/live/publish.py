@@ -48,7 +48,7 @@ class OnlinePublisher:
         version, begun = self._store.config.entity_key_serialization_version, clock.now()
         times = [
             packed_times(heard[symbol], begun) if symbol in heard and heard[symbol].close == close else None
-            for symbol, close in rows.select("symbol", "event_timestamp").iter_rows()
+            for symbol, close in rows[["symbol", "event_timestamp"]].iter_rows()
         ]
         partial = rows[PARTIAL].to_list() if PARTIAL in rows.columns else None
         packed = packed_rows(rows, declared, version, times, partial)

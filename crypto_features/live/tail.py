@@ -4,9 +4,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
-from crypto_features.tables.dtypes import moment
+from crypto_features.tables.dtypes import microseconds, moment
 from crypto_features.tables.months import months_between
 
 Load = Callable[[str, Sequence[str]], pl.DataFrame]
@@ -30,6 +31,8 @@ class Enough(NamedTuple):
 class Tail:
     """The newest rows of some tables, each in two parts, since most steps read and change the younger one alone.
 
+    Both are by time, so that what a step reads is a slice.
+
     Args:
         keep: By table, how far back.
         near: By table, how far back its younger part goes at least; by default as far as is kept.
@@ -45,7 +48,7 @@ class Tail:
         for name, reach in keep.items():
             rows = load(name, months_between(now - reach, now + timedelta.resolution)).drop(_STAMPS, strict=False)
             if rows.width:
-                rows = rows.filter(pl.col(_time(rows)) >= now - reach)
+                rows = rows.filter(pl.col(_time(rows)) >= moment(now - reach)).sort(_time(rows), maintain_order=True)
                 newest = rows.group_by("symbol").agg(pl.col(_time(rows)).max()).sort("symbol")
                 self._newest[name] = dict(newest.iter_rows())
             self._rows[name], self._old[name] = rows, rows.clear()
@@ -62,12 +65,16 @@ class Tail:
         rows = self._rows[table]
         if not rows.width:
             return rows
-        time = _time(rows)
-        wanted = [pl.col(time) >= moment(since), *([] if symbols is None else [pl.col("symbol").is_in([*symbols])])]
-        recent = rows.filter(wanted)
+        everybody = symbols is None or self._newest[table].keys() <= {*symbols}
+
+        def wanted(part: pl.DataFrame) -> pl.DataFrame:
+            part = _since(part, since)
+            return part if everybody else part.filter(pl.col("symbol").is_in([*(symbols or ())]))
+
+        recent = wanted(rows)
         if since >= self._since[table]:
             return recent
-        old = self._old[table].filter(wanted)
+        time, old = _time(rows), wanted(self._old[table])
         if enough is not None and old.height:
             counts = recent.filter(pl.col(time) < moment(enough.before)).group_by("symbol").len()
             old = old.filter(~pl.col("symbol").is_in(counts.filter(pl.col("len") >= enough.rows)["symbol"].to_list()))
@@ -83,21 +90,22 @@ class Tail:
             return rows
         time, newest = _time(rows), self._newest.setdefault(table, {})
         if self._rows[table].width:
-            rows = rows.select(self._rows[table].columns)
+            rows = rows[self._rows[table].columns]
         else:
             self._rows[table] = self._old[table] = rows.clear()
-        told = [*rows.select("symbol", time).iter_rows()]
+        told = [*rows[["symbol", time]].iter_rows()]
         if all(at > newest.get(symbol, _EVER) for symbol, at in told):
             changed = rows.with_columns(again=pl.lit(value=False))
         else:
             changed = self._compared(table, rows, min(at for _, at in told))
-            told = [*changed.select("symbol", time).iter_rows()]
+            told = [*changed[["symbol", time]].iter_rows()]
         if not told:
             return changed
         before = self._rows[table]
         if changed["again"].any():
             before = before.join(changed, on=["symbol", time], how="anti", maintain_order="left")
-        self._rows[table] = pl.concat([before, changed.drop("again")], rechunk=True)
+        both = pl.concat([before, changed[before.columns]], rechunk=True)
+        self._rows[table] = both if _is_by_time(both[time]) else both.sort(time, maintain_order=True)
         for symbol, at in told:
             newest[symbol] = max(at, newest.get(symbol, at))
         if now - self._since[table] > self._reach(table) + _ROOM:
@@ -109,9 +117,9 @@ class Tail:
         time, names = _time(rows), rows.columns
         keys = ["symbol", time]
         if first < self._since[table]:
-            self._rows[table] = pl.concat([self._old[table], self._rows[table]])
+            self._rows[table] = pl.concat([self._old[table], self._rows[table]], rechunk=True)
             self._old[table], self._since[table] = rows.clear(), _EVER
-        near = self._rows[table].filter(pl.col(time) >= moment(first))
+        near = _since(self._rows[table], first)
         joined = rows.join(
             near.with_columns(again=pl.lit(value=True)), on=keys, how="left", suffix=_WAS, maintain_order="left"
         )
@@ -124,12 +132,20 @@ class Tail:
         both = pl.concat([self._old[table], self._rows[table]])
         self._since[table] = since = now - self._reach(table)
         if both.width:
-            time = pl.col(_time(both))
-            self._old[table] = both.filter(time < moment(since), time >= moment(now - self._keep[table]))
-            self._rows[table] = both.filter(time >= moment(since))
+            kept, self._rows[table] = _since(both, now - self._keep[table]), _since(both, since)
+            self._old[table] = kept[: kept.height - self._rows[table].height]
 
     def _reach(self, table: str) -> timedelta:
         return min(self._near.get(table, self._keep[table]), self._keep[table])
+
+
+def _since(rows: pl.DataFrame, time: datetime) -> pl.DataFrame:
+    """The rows from a time on, of rows by time."""
+    return rows[int(np.searchsorted(rows[_time(rows)].to_physical().to_numpy(), microseconds(time))) :]
+
+
+def _is_by_time(times: pl.Series) -> bool:
+    return bool((np.diff(times.to_physical().to_numpy()) >= 0).all())
 
 
 def _time(rows: pl.DataFrame) -> str:

@@ -1,5 +1,6 @@
 """The types that a feature may have: those that Feast holds, offline and online."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -17,13 +18,23 @@ SCALARS: tuple[pl.DataType, ...] = (
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def microseconds(time: datetime) -> int:
+    """A time as `TIME` counts it: since 1970."""
+    return (time - _EPOCH) // timedelta.resolution
+
+
 def moment(time: datetime) -> pl.Expr:
     """A time as a literal of `TIME`; Polars takes thirty times as long to build one from a time with a zone.
 
     >>> pl.select(moment(datetime(2024, 6, 1, 12, tzinfo=UTC))).item()
     datetime.datetime(2024, 6, 1, 12, 0, tzinfo=zoneinfo.ZoneInfo(key='UTC'))
     """
-    return pl.lit((time - _EPOCH) // timedelta.resolution).cast(TIME)
+    return pl.lit(microseconds(time)).cast(TIME)
+
+
+def moments(times: Iterable[datetime]) -> pl.Series:
+    """Times as a column of `TIME`, which Polars takes five times as long to build from times with a zone."""
+    return pl.Series([*map(microseconds, times)], dtype=pl.Int64).cast(TIME)
 
 
 def column_type(feature: str, dtype: Dtype) -> pl.DataType:

@@ -14,7 +14,7 @@ def in_order(frame: pl.DataFrame, time: str) -> bool:
     if frame[time].null_count() or frame["symbol"].null_count():
         return False
     if frame.height <= _FEW:
-        rows = [*frame.select("symbol", time).iter_rows()]
+        rows = [*zip(frame["symbol"].to_list(), frame[time].to_physical().to_list(), strict=True)]
         return all(map(operator.lt, rows, rows[1:]))
     lengths, names = frame["symbol"].rle().struct.unnest().select("len", "value")
     if not all(map(operator.lt, names, names.slice(1))):

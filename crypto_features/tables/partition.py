@@ -221,11 +221,10 @@ def _needed(
     if "month" in frame.columns:
         return pl.col("month").is_between(pl.lit(month_of(start)), pl.lit(month_of(end - _INSTANT)))
     if "open_time" in frame.columns:
-        time = pl.col("open_time")
-        late_enough = time > moment(start - length) if length else time >= moment(start)
-        return late_enough & (time < moment(end)) & (time <= moment(end - source.table.early(interval)))
+        first = start - length + _INSTANT if length else start
+        return pl.col("open_time").is_between(moment(first), moment(end - max(source.table.early(interval), _INSTANT)))
     if "event_timestamp" in frame.columns:
-        return (pl.col("event_timestamp") > moment(start)) & (pl.col("event_timestamp") <= moment(end))
+        return pl.col("event_timestamp").is_between(moment(start), moment(end), closed="right")
     raise InputError(
         f"{source.table.name} has neither open_time nor event_timestamp; it has {', '.join(frame.columns)}."
     )

@@ -34,8 +34,10 @@ def beginnings(bars: pl.DataFrame, time: str) -> pl.Series:
         bars: Bars by symbol and time.
         time: The column of their times.
     """
-    other = pl.col("symbol") != pl.col("symbol").shift()
-    return bars.select((other | (pl.col(time).diff() > ABSENCE)).fill_null(value=True)).to_series()
+    symbols, times = bars["symbol"], bars[time].to_physical().to_numpy()
+    first = np.ones(len(times), np.bool_)
+    first[1:] = symbols[1:].ne_missing(symbols[:-1]).to_numpy() | (np.diff(times) > ABSENCE // timedelta.resolution)
+    return pl.Series(first)
 
 
 def spells(bars: pl.DataFrame, time: str) -> list[pl.DataFrame]:

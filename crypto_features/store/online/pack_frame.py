@@ -78,7 +78,7 @@ def _micros(frame: pl.DataFrame, time: str | None) -> list[int]:
     """A time column in microseconds since 1970 UTC; 0 where there is none."""
     if not time:
         return [0] * frame.height
-    return as_utc(frame[time]).to_physical().fill_null(0).to_list()
+    return [moment or 0 for moment in as_utc(frame[time]).to_physical().to_list()]
 
 
 def _values(column: pl.Series, kind: str, value_type: ValueType) -> list[Any]:
