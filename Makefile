@@ -32,6 +32,9 @@ bench: .venv/ready ## Measure speed and memory beside plain Feast and the bare f
 lock: .venv/ready ## Resolve the dependencies anew.
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
 		--no-header --no-annotate --no-emit-package crypto-features-reader --upgrade pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra redis --extra postgres --extra openlineage \
+		--no-header --no-annotate --no-emit-package crypto-features-reader --constraint requirements.lock pyproject.toml \
+		--output-file deploy/compose/image.lock
 
 clean: ## Remove the environment; data stays.
 	@rm -rf .venv

@@ -6,9 +6,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from crypto_features.settings import Settings
 
@@ -85,14 +88,46 @@ def test_the_service_cannot_replace_its_secrets() -> None:
 
 
 def test_only_what_the_image_copies_reaches_the_builder() -> None:
-    copied = re.findall(r"^COPY (.+) \S+$", (DEPLOY / "compose/Dockerfile").read_text(), re.MULTILINE)
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (DEPLOY / "compose/Dockerfile").read_text(), re.MULTILINE)
     ignored = (DEPLOY.parent / ".dockerignore").read_text().splitlines()
     rules = [line for line in ignored if line and not line.startswith("#")]
     assert rules[0] == "*"
     kept = [line.removeprefix("!") for line in rules if line.startswith("!")]
-    assert sorted(kept) == sorted(path for paths in copied for path in paths.split())
+    assert sorted(kept) == sorted({path for paths in copied for path in paths.split()})
     assert all((DEPLOY.parent / path).exists() for path in kept)
     assert rules[len(kept) + 1 :] == ["**/__pycache__"]
+
+
+def locked(lock: Path) -> dict[str, str]:
+    """What a lock says of each package: version, marker and hashes."""
+    blocks = re.findall(r"^([\w.-]+)(==.*(?:\n    .*)*)", lock.read_text(), re.MULTILINE)
+    return {canonicalize_name(name): rest for name, rest in blocks}
+
+
+def test_the_image_has_all_that_runs_in_the_versions_that_are_tested_and_no_tool_of_developers() -> None:
+    image, tested = locked(DEPLOY / "compose/image.lock"), locked(DEPLOY.parent / "requirements.lock")
+    pinned = {name: re.findall(r"==(\S+)|sha256:(\w+)", text) for name, text in tested.items()}
+    assert {name: re.findall(r"==(\S+)|sha256:(\w+)", text) for name, text in image.items()} == {
+        name: pinned[name] for name in image
+    }
+    runs = {"redis", "postgres", "openlineage"}
+    declared = [Requirement(one) for one in requires("crypto-features") or ()]
+    needed = {
+        canonicalize_name(one.name)
+        for one in declared
+        if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in runs)
+    }
+    assert needed - {"crypto-features-reader"} <= image.keys()
+    assert not image.keys() & {
+        "pytest",
+        "ruff",
+        "uv",
+        "hatchling",
+        "playwright",
+        "hypothesis",
+        "import-linter",
+        "duckdb",
+    }
 
 
 def test_images_are_pinned_by_content() -> None:
