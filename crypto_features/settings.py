@@ -204,6 +204,11 @@ class Settings(BaseSettings):
     alert_repeat: Duration = Field(
         timedelta(hours=6), description="How long until an alert that is still open is repeated, such as 6h."
     )
+    heartbeat_url: SecretStr = Field(
+        SecretStr(""),
+        description="Address that gets a request after each look of the sensor `alerts` that reported all it had to: "
+        "who expects it, such as Healthchecks, alerts when it stays away. By default none.",
+    )
     ui_url: str = Field("http://127.0.0.1:3000", description="Where people open the Dagster UI; alerts link to it.")
     openlineage: str = Field(
         "",

@@ -4,17 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-import requests
-
-from crypto_features.errors import PermanentError, SettingsError, TransientError
-from crypto_features.sources.bounded import bounded
-from crypto_features.sources.web import BUSY, SERVER_FAULT
-
-TIMEOUT_SECONDS = 10
-_ANSWER_BYTES = 1 << 20
-_TAKEN = range(200, 300)
 MOST_SIGNS = 2900
 """A section of Slack takes 3,000."""
 MAX_SHOWN = 20
@@ -78,34 +68,6 @@ def slack(notice: Notice, now: datetime) -> dict[str, object]:
         {"type": "context", "elements": [{"type": "mrkdwn", "text": f"crypto-features, {now:%Y-%m-%d %H:%M} UTC"}]}
     )
     return {"text": "\n".join(lines), "blocks": blocks}
-
-
-def post(url: str, message: Mapping[str, Any]) -> None:
-    """Send a message to a webhook. The address is a secret: no error repeats it.
-
-    Raises:
-        SettingsError: if the address is not http or https.
-        TransientError: if the receiver is away, slow, busy or broken; the next tick tries again.
-        PermanentError: if the receiver refuses the message, or sends it on to another address.
-    """
-    refused = SettingsError("CRYPTO_FEATURES_ALERT_WEBHOOK is not an http or https address; expected https://…")
-    if not url.startswith(("http://", "https://")):
-        raise refused
-    try:
-        with bounded(requests.Session(), _ANSWER_BYTES, TIMEOUT_SECONDS) as session:
-            status = session.post(url, json=message, timeout=TIMEOUT_SECONDS, allow_redirects=False).status_code
-    except ValueError:
-        raise refused from None
-    except requests.RequestException as error:
-        raise TransientError(
-            f"the alert webhook is not reachable ({type(error).__name__}); the next tick sends the alert again"
-        ) from None
-    if status in BUSY or status >= SERVER_FAULT:
-        raise TransientError(f"the alert webhook answered {status}; the next tick sends the alert again")
-    if status not in _TAKEN:
-        raise PermanentError(
-            f"the alert webhook answered {status} and took no alert; check CRYPTO_FEATURES_ALERT_WEBHOOK"
-        )
 
 
 def remember(told: Mapping[str, tuple[str, datetime]]) -> str:

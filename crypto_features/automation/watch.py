@@ -8,8 +8,9 @@ import dagster as dg
 import polars as pl
 
 from crypto_features import clock
-from crypto_features.automation.alerts import Problem, due, post, recall, remember, slack
+from crypto_features.automation.alerts import Problem, due, recall, remember, slack
 from crypto_features.automation.runs import UNFINISHED
+from crypto_features.automation.webhook import ALERTS, HEARTBEAT
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.graph.checks.candles import ended_markets
 from crypto_features.graph.checks.finding import SAYS_TODO, TODO
@@ -44,7 +45,7 @@ def alert_sensor(
         default_status=status,
         minimum_interval_seconds=max(30, int(settings.look_every.total_seconds())),
         description="Tells a person, once, of failed runs, failed checks and stale views, and when they are over, "
-        "by the webhook in CRYPTO_FEATURES_ALERT_WEBHOOK.",
+        "by the webhook in CRYPTO_FEATURES_ALERT_WEBHOOK; then says so to CRYPTO_FEATURES_HEARTBEAT_URL.",
     )
     def alerts(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SkipReason:
         now, told, ui = clock.now(), recall(context.cursor), settings.ui_url
@@ -64,17 +65,29 @@ def alert_sensor(
             ),
         ]
         notice = due(problems, told, now, settings.alert_repeat)
-        if not notice.begun and not notice.ended:
-            return dg.SkipReason(f"{len(problems)} open problems, all reported" if problems else "nothing is wrong")
-        summary = f"{len(notice.begun)} began, {len(notice.ended)} ended"
         url = settings.alert_webhook.get_secret_value()
-        if not url:
-            return dg.SkipReason(f"{summary}: no webhook is set, so nothing was reported")
-        post(url, slack(notice, now))
-        context.update_cursor(remember(notice.told))
-        return dg.SkipReason(f"{summary}: reported")
+        summary = f"{len(problems)} open problems, all reported" if problems else "nothing is wrong"
+        if notice.begun or notice.ended:
+            summary = f"{len(notice.begun)} began, {len(notice.ended)} ended"
+            if not url:
+                return dg.SkipReason(f"{summary}: no webhook is set, so nothing was reported")
+            ALERTS.call(url, slack(notice, now))
+            context.update_cursor(remember(notice.told))
+            summary += ": reported"
+        return dg.SkipReason(summary + _beat(settings))
 
     return alerts
+
+
+def _beat(settings: Settings) -> str:
+    """Say to the heartbeat address, if there is one, that a person would be alerted; what went wrong with it."""
+    url = settings.heartbeat_url.get_secret_value()
+    try:
+        if url:
+            HEARTBEAT.call(url)
+    except CryptoFeaturesError as error:  # its receiver alerts by itself, and what was reported here stays so.
+        return f"; {error}"
+    return ""
 
 
 def failed_runs(instance: dg.DagsterInstance, ui: str) -> Iterator[Problem]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from crypto_features.automation.alerts import Notice, Problem, due, post, recall, remember, slack
+from crypto_features.automation.alerts import Notice, Problem, due, recall, remember, slack
+from crypto_features.automation.webhook import ALERTS
 from crypto_features.errors import PermanentError, SettingsError, TransientError
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -90,7 +91,7 @@ def test_the_memory_survives_as_text() -> None:
 
 def test_the_message_has_what_a_person_needs_at_night(receiver: Receiver) -> None:
     notice = due([problem()], {"check:x": ("x fails", NOW)}, NOW, REPEAT)
-    post(receiver.url, slack(notice, NOW))
+    ALERTS.call(receiver.url, slack(notice, NOW))
     (message,) = receiver.received
     assert message["text"] == "trading_signals is stale\nOver: x fails"
     text = message["blocks"][0]["text"]["text"]
@@ -132,7 +133,7 @@ def test_text_of_a_problem_cannot_forge_a_link() -> None:
 def test_a_refusal_is_typed_and_hides_the_address(receiver: Receiver, status: int, kind: type[Exception]) -> None:
     receiver.status = status
     with pytest.raises(kind, match=str(status)) as caught:
-        post(receiver.url, slack(due([problem()], {}, NOW, REPEAT), NOW))
+        ALERTS.call(receiver.url, slack(due([problem()], {}, NOW, REPEAT), NOW))
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
@@ -140,7 +141,7 @@ def test_a_receiver_that_is_away_is_transient() -> None:
     with Receiver() as server:
         url = server.url
     with pytest.raises(TransientError, match="not reachable"):
-        post(url, {})
+        ALERTS.call(url, {})
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,6 @@ def test_a_receiver_that_is_away_is_transient() -> None:
 )
 def test_a_webhook_that_is_no_web_address_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises((SettingsError, TransientError), match=r"webhook|ALERT_WEBHOOK") as caught:
-        post(url, {})
+        ALERTS.call(url, {})
     shown = "".join(traceback.format_exception(caught.value))
-    assert not [word for word in ("secret", "sec ret", "sécret") if word in shown.replace(f'post("{url}"', "")]
+    assert not [word for word in ("secret", "sec ret", "sécret") if word in shown.replace(f'ALERTS.call("{url}"', "")]
