@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test dev check proof bench lock clean
+.PHONY: help run test dev docs check proof bench lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -16,6 +16,10 @@ test: .venv/ready ## Run the tests.
 
 dev: .venv/ready ## Open the Dagster UI.
 	@$(BIN)/crypto-features dev
+
+docs: .venv/ready ## Build the documentation as a site, into site/.
+	@$(BIN)/python -m docs.tools.settings_page
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && echo "site/index.html; to search it: $(BIN)/python -m http.server -b 127.0.0.1 -d site"
 
 check: .venv/ready ## Lint, types, import rings.
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""What MkDocs does beside its pages: files of the repository that they link to become pages, links are those of the site."""
+"""What MkDocs does beside docs/: what the pages link to in the repository becomes a page, and links are the site's."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 from docs.tools.links import DOCS, as_page, place, relink, targets
+from docs.tools.llms import llms, sections
 
 ROOT = Path(__file__).parents[2]
 BESIDE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "reader/README.md", "deploy/README.md")
@@ -50,3 +51,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Links as they are on the site."""
     source = SOURCES.get(page.file.src_uri)
     return relink(markdown, source, SHOWN) if source and source.endswith(".md") else markdown
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Add llms.txt."""
+    texts = {page: (ROOT / path).read_text() for page, path in SOURCES.items() if path.endswith(".md")}
+    Path(config.site_dir, "llms.txt").write_text(llms(sections(config.nav or [], texts)))
