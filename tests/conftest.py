@@ -13,6 +13,8 @@ pytest_plugins = ["tests.servers"]
 os.environ["TZ"] = "UTC"
 time.tzset()
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+# Threads that spin until they are scheduled would take the cores from the other worker.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["FEAST_USAGE"] = "False"
 plain_feast.load()
 

@@ -79,17 +79,21 @@ class Journal:
         return self._file[1]
 
 
-def read(folder: Path, start: Mapping[str, int] | None = None) -> Iterator[tuple[Entry, str, int]]:
+def read(
+    folder: Path, start: Mapping[str, int] | None = None, *, since: datetime | None = None
+) -> Iterator[tuple[Entry, str, int]]:
     """The entries in their order, each with the name of its file and where it ends there.
 
     Args:
         folder: The folder of the journal, which need not exist.
         start: From where on each file is read; by default from its beginning.
+        since: What was known before the UTC day of this time is left out; by default nothing is.
 
     Raises:
         UnreadableTableError: if a line is damaged that is not the end of a file.
     """
-    for path in sorted(folder.glob("*.jsonl")):
+    first = "" if since is None else f"{since:%Y-%m-%d}"
+    for path in sorted(path for path in folder.glob("*.jsonl") if path.stem >= first):
         with path.open("rb") as file:
             file.seek((start or {}).get(path.name, 0))
             content, at = file.read(), file.tell()

@@ -10,7 +10,7 @@ _MANY = 60
 """Candles of a symbol that are asked for before the hour is over."""
 _SETTLED = timedelta(minutes=1)
 """How long after its close a candle is not asked for: REST may have it later."""
-_OLDEST = timedelta(days=1)
+OLDEST = timedelta(days=1)
 """How long after its close at most: the batch fetches older ones again."""
 _MOST = 300
 """Candles of one request: what every exchange gives at once."""
@@ -32,7 +32,7 @@ class Audit:
 
     def due(self, now: datetime) -> list[tuple[str, Span]]:
         """By symbol the candles to ask for now; each symbol is asked for again an hour later."""
-        first, end = (number(now - ago, self._interval) for ago in (_OLDEST, _SETTLED))
+        first, end = (number(now - ago, self._interval) for ago in (OLDEST, _SETTLED))
         found = []
         for symbol, candles in self._finality.unconfirmed(first).items():
             oldest = opening(candles[0] + 1, self._interval)

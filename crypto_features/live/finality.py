@@ -104,6 +104,13 @@ class Finality:
         self._interval = interval
         self._markets = {symbol: _Market(number(time, interval) + 1) for symbol, time in known.items()}
 
+    def remember(self, symbol: str, time: datetime, prices: Prices) -> None:
+        """A candle that an earlier process took as final, and that REST has not confirmed."""
+        if market := self._markets.get(symbol):
+            candle = number(time, self._interval)
+            market.settle(candle, prices)
+            market.unconfirmed[candle] = None
+
     def connected(self) -> None:
         """Begin a session: the next message of each symbol only primes it."""
         for market in self._markets.values():
@@ -150,9 +157,9 @@ class Finality:
         market, found, agreed = self._markets[symbol], list[Final](), list[datetime]()
         for time, prices in candles:
             candle = number(time, self._interval)
+            market.unconfirmed.pop(candle, None)
             if candle in market.final and market.final[candle] == prices:
                 market.doubted.discard(candle)
-                market.unconfirmed.pop(candle, None)
                 agreed.append(time)
             elif candle in market.final or not market.is_final(candle):
                 corrects = candle in market.final

@@ -1,15 +1,29 @@
 """How candles became final, how late, and whether REST agreed: the ledger that the journal is. Pure."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 
 from crypto_features.lake.journal import Entry
+from crypto_features.live.finality import How
+from crypto_features.live.told import PRICES, Prices
 from crypto_features.tables.dtypes import TIME
 
 AGREED = "agreed"
+_BY_REST = (AGREED, How.REST)
 _SCHEMA = pl.Schema({"symbol": pl.String(), "open_time": TIME, "known_at": TIME, "how": pl.String()})
+
+
+def unconfirmed(entries: Iterable[Entry]) -> list[tuple[str, datetime, Prices]]:
+    """The candles that only the stream has told, each with its last prices."""
+    found: dict[tuple[str, datetime], Prices] = {}
+    for entry in entries:
+        found.pop((entry.symbol, entry.open_time), None)
+        if entry.how not in _BY_REST:
+            opened, high, low, close, volume = (float(entry.values[name]) for name in PRICES)
+            found[entry.symbol, entry.open_time] = opened, high, low, close, volume
+    return [(symbol, time, prices) for (symbol, time), prices in found.items()]
 
 
 def ledger(entries: Iterable[Entry], interval: timedelta, exchange: str) -> pl.DataFrame:

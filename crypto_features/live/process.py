@@ -19,7 +19,7 @@ from crypto_features.live.compute import Following
 from crypto_features.live.finality import LATE, Final, Finality
 from crypto_features.live.repair import Repair, Rest
 from crypto_features.live.stream import DisconnectedError, Message, Transport
-from crypto_features.live.told import Read
+from crypto_features.live.told import Prices, Read
 from crypto_features.tables.candle_rows import CANDLES
 from crypto_features_reader.budget import Heard
 
@@ -71,6 +71,7 @@ class Live:
         interval: Length of a candle.
         wait: How long REST is asked for a candle that it does not have.
         parallel: How many symbols REST is asked for at once.
+        unconfirmed: Candles that an earlier process took as final, and that REST has not confirmed.
 
     Attributes:
         counts: How many candles became final by what, and how many broke the contract, messages could not be read, and
@@ -83,6 +84,7 @@ class Live:
     wait: timedelta
     parallel: int = 4
     counts: Counter[str] = field(default_factory=Counter)
+    unconfirmed: Sequence[tuple[str, datetime, Prices]] = ()
 
     def __post_init__(self) -> None:
         self._unpublished: dict[str, pl.DataFrame] = {}
@@ -107,6 +109,8 @@ class Live:
     def _begin(self) -> None:
         newest = {s: time for s, time in self.following.newest.items() if s in {*self.edges.symbols.values()}}
         self._finality = Finality(self.interval, newest)
+        for candle in self.unconfirmed:
+            self._finality.remember(*candle)
         self._repair = Repair(
             self._finality, self.edges.rest, interval=self.interval, wait=self.wait, parallel=self.parallel
         )

@@ -10,11 +10,11 @@ import polars as pl
 from crypto_features.errors import CryptoFeaturesError
 from crypto_features.lake.spans import Span, opening
 from crypto_features.live.finality import Final, Finality
+from crypto_features.live.told import PRICES
 
 Rest = Callable[[str, datetime, datetime], Awaitable[pl.DataFrame]]
 """`await rest(symbol, start, end)`: the candles that open in `[start, end)` and are over by the exchange's clock."""
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
-_PRICES = ("open", "high", "low", "close", "volume")
 
 
 @dataclass
@@ -74,5 +74,5 @@ class Repair:
                 self.troubles[symbol] = str(error)
                 return [], []
         self.troubles.pop(symbol, None)
-        rows = candles.select("open_time", *_PRICES).iter_rows()
+        rows = candles.select("open_time", *PRICES).iter_rows()
         return self._finality.filled(symbol, ((time, tuple(prices)) for time, *prices in rows), now())

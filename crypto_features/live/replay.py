@@ -18,7 +18,7 @@ from crypto_features.live.kept import followed
 from crypto_features.live.process import Edges, Live
 from crypto_features.live.simulated import SimulatedExchange
 from crypto_features.live.tail import Load
-from crypto_features.live.told import binance
+from crypto_features.live.told import PRICES, binance
 from crypto_features.live.virtual_time import run
 from crypto_features.settings import Settings
 from crypto_features.tables.catalog import Catalog
@@ -29,7 +29,6 @@ from crypto_features.tables.read import Terms
 _AFTER = timedelta(minutes=2)
 """How long after the last candle the replay goes on, so that REST can fill what was lost at its end."""
 _MIDNIGHT = datetime(1970, 1, 1, tzinfo=UTC)
-_PRICES = ("open", "high", "low", "close", "volume")
 _CANDLE, _ROW = ["symbol", "open_time"], ["symbol", "event_timestamp"]
 
 
@@ -80,7 +79,7 @@ class Replayed:
             market: What was replayed, and what the batch computed from it.
         """
         journalled, candles = frame(self.entries), market.candles
-        right = journalled.join(candles, on=[*_CANDLE, *_PRICES], how="semi").height
+        right = journalled.join(candles, on=[*_CANDLE, *PRICES], how="semi").height
         counts = {
             "candles are missing": candles.join(journalled, on=_CANDLE, how="anti").height,
             "candles are there twice": journalled.height - journalled.select(_CANDLE).n_unique(),

@@ -22,7 +22,9 @@ from crypto_features.lake import journal, live_rows
 from crypto_features.lake.folder import published
 from crypto_features.lake.live_rows import LiveRows
 from crypto_features.lake.table import stored
+from crypto_features.live.audit import OLDEST
 from crypto_features.live.compute import Following
+from crypto_features.live.ledger import unconfirmed
 from crypto_features.live.process import Edges, Live
 from crypto_features.live.publish import OnlinePublisher
 from crypto_features.live.stream import CcxtStream
@@ -110,6 +112,7 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[tuple[L
             settings.late_wait,
             settings.exchange_parallel,
             counts,
+            unconfirmed(entry for entry, _, _ in journal.read(journal_folder(settings), since=now - OLDEST)),
         )
         try:
             live.catch_up(unmerged.filter(pl.col("symbol").is_in([*names])))

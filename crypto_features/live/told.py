@@ -9,6 +9,8 @@ from crypto_features.lake.spans import opening
 _MILLISECOND = timedelta(milliseconds=1)
 Prices = tuple[float, float, float, float, float]
 """Open, high, low, close and volume."""
+PRICES = ("open", "high", "low", "close", "volume")
+"""The names of `Prices`, in their order."""
 
 
 class Told(NamedTuple):

@@ -1,5 +1,7 @@
 """No planted leak of a cross-section goes unnoticed, and honest ones raise no alarm."""
 
+from collections.abc import Callable
+
 import polars as pl
 import pytest
 
@@ -50,10 +52,11 @@ def test_a_universe_of_survivors_is_caught() -> None:
     assert "look-ahead" in {leak.kind for leak in leak_test(survivors).leaks}
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", ["against", "strength"])
-def test_an_honest_group_that_compares_symbols_raises_no_alarm(name: str) -> None:
-    report = leak_test(catalog.groups[name])
-    assert report.passed, str(report)
-    assert {"elsewhere", "delist", "list", "permutation"} <= report.cuts.keys()
-    assert ("isolation" in report.cuts) == (name == "against")
+def test_an_honest_group_that_compares_symbols_raises_no_alarm(count: Callable[..., int]) -> None:
+    for name in ["against", "strength"][: count(ci=1, proof=2)]:
+        report = leak_test(catalog.groups[name])
+        assert report.passed, str(report)
+        assert {"elsewhere", "delist", "list", "permutation"} <= report.cuts.keys()
+        assert ("isolation" in report.cuts) == (name == "against")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,10 @@ def test_versions_are_the_same_on_other_pythons() -> None:
     assert {python: fingerprints(python) for python in pythons} == dict.fromkeys(pythons, HERE)
 
 
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_versions_are_the_same_on_one_thread_and_on_two(threads: str) -> None:
-    assert fingerprints(sys.executable, POLARS_MAX_THREADS=threads) == HERE
+@pytest.mark.proof
+def test_versions_are_the_same_on_one_thread_and_on_two(count: Callable[..., int]) -> None:
+    for threads in ["1", "2"][: count(ci=1, proof=2)]:  # this process has as many as there are cores.
+        assert fingerprints(sys.executable, POLARS_MAX_THREADS=threads) == HERE
 
 
 def test_the_probe_market_is_the_same_on_every_machine() -> None:

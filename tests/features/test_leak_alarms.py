@@ -1,5 +1,8 @@
 """No honest feature raises an alarm: neither a shipped one nor one that looks suspicious."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from crypto_features.leak import leak_test
@@ -23,9 +26,12 @@ def test_no_shipped_feature_raises_an_alarm(group: FeatureGroup) -> None:
     assert report.cuts["calendar"] > 4000
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("group", HONEST, ids=lambda group: group.name)
-def test_no_honest_feature_raises_an_alarm(group: FeatureGroup) -> None:
+def test_no_honest_feature_raises_an_alarm(group: FeatureGroup, count: Callable[..., int]) -> None:
+    if group.name == DAILY.name:
+        group = replace(group, features=group.features[:: count(ci=6, proof=1)])
     report = leak_test(group)
     assert report.passed, str(report)
     assert report.unprobed == ()

@@ -1,5 +1,7 @@
 """No planted leak of a function over whole tables goes unnoticed, nor one that no candle shows."""
 
+from collections.abc import Callable
+
 import pytest
 
 from crypto_features.leak import leak_test
@@ -9,9 +11,11 @@ from tests.features.zoo import ZOO, caught, missed
 from tests.features.zoo_common import fitted_zoo
 
 
-@pytest.mark.parametrize("group", [name for name, group in ZOO.items() if group.function is not None])
-def test_every_planted_leak_is_caught(group: str) -> None:
-    assert missed(group) == []
+@pytest.mark.proof
+@pytest.mark.timeout(1800)
+def test_every_planted_leak_is_caught(count: Callable[..., int]) -> None:
+    groups = [name for name, group in ZOO.items() if group.function is not None][:: count(ci=3, proof=1)]
+    assert {group: missed(group) for group in groups} == {group: [] for group in groups}
 
 
 @pytest.mark.parametrize(("group", "kind"), [("process state", "process state"), ("machine clock", "clock")])

@@ -94,7 +94,7 @@ def test_features_as_known_equal_a_build_that_was_made_then(
     catalog: Catalog, wanted: Wanted, count: Callable[..., int]
 ) -> None:
     differ = 0
-    for seed in range(count(ci=2, proof=100)):
+    for seed in range(count(ci=1, proof=100)):
         draw = random.Random(seed)
         versions = market_with_a_past(draw)
         models = models_with_a_past(draw, versions, catalog)

@@ -125,7 +125,7 @@ def listed(lake: MemoryLake, *, exact: bool) -> Listed:
 def test_an_edit_that_changes_values_makes_stale_what_really_differs(
     built: MemoryLake, count: Callable[..., int]
 ) -> None:
-    for name in ["an unfinished day resampled", *list(CHANGED)[:: count(ci=20, proof=1)]]:
+    for name in ["an unfinished day resampled", *list(CHANGED)[:: count(ci=40, proof=1)]]:
         quick, exact, differs = after(built, CHANGED[name][0])
         assert exact.keys() == differs, name
         assert quick.keys() >= {key for key, reason in exact.items() if reason != "LAST_BITS"}, name
@@ -152,7 +152,7 @@ def settled(lake: MemoryLake, edits: Sequence[Edit]) -> tuple[set[Key], set[Key]
 @pytest.mark.timeout(1800)
 def test_nothing_is_stale_once_what_the_plan_lists_is_computed(built: MemoryLake, count: Callable[..., int]) -> None:
     assert settled(built, CHANGED["RSI over 13 bars"][0])[0]
-    for name in ["RSI over 13 bars", *list(CHANGED)[:: count(ci=20, proof=1)]]:
+    for name in ["RSI over 13 bars", *list(CHANGED)[:: count(ci=60, proof=1)]]:
         assert settled(built, CHANGED[name][0])[1] == set(), name
 
 
@@ -161,7 +161,7 @@ def test_nothing_is_stale_once_what_the_plan_lists_is_computed(built: MemoryLake
 def test_an_edit_that_keeps_the_values_leaves_only_last_bits_to_publish(
     built: MemoryLake, count: Callable[..., int]
 ) -> None:
-    for name in list(SAME)[:: count(ci=9, proof=1)]:
+    for name in list(SAME)[:: count(ci=18, proof=1)]:
         quick, exact, differs = after(built, SAME[name])
         assert set(quick.values()) <= {"DEFINITION_CHANGED"}, name
         assert exact.keys() == differs, name
