@@ -198,6 +198,11 @@ class Settings(BaseSettings):
     look_every: Duration = Field(
         timedelta(seconds=30), description="How often sensors and declarative automation look, such as 30s."
     )
+    keep_runs: Duration = Field(
+        timedelta(days=30),
+        description="How long Dagster's records of a run and its logs are kept, such as 30d; a run that made the "
+        "newest of a partition stays.",
+    )
     alert_webhook: SecretStr = Field(
         SecretStr(""), description="Where alerts are posted as Slack-compatible JSON; by default nowhere."
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from crypto_features.automation.history import forget_old_runs
 from crypto_features.automation.lineage_events import lineage_sensors
 from crypto_features.automation.live import live_sensor
 from crypto_features.automation.schedules import CANDLES, DAILY, schedules
@@ -39,7 +40,13 @@ def automation(settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCh
     own = not catalog.raw.project  # another project that fetches the candles acts on them too.
     return dg.Definitions(
         jobs=jobs if own else [],
-        schedules=[*schedules(settings, catalog, schedule), scrub(settings, catalog, schedule)] if own else [],
+        schedules=[
+            *schedules(settings, catalog, schedule),
+            scrub(settings, catalog, schedule),
+            forget_old_runs(settings, schedule),
+        ]
+        if own
+        else [],
         sensors=[
             follows,
             *sensors(settings, catalog, sensor),

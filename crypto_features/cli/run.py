@@ -55,6 +55,7 @@ def run() -> None:
         from crypto_features.graph.lake import LakeResource
         from crypto_features.graph.materialize import materialize_all
         from crypto_features.graph.recompute import plan_of
+        from crypto_features.host.run_history import forget_runs
         from crypto_features.sources import source
         from crypto_features.store import FeastResource
         from crypto_features.tables.months import months_between
@@ -97,6 +98,7 @@ def run() -> None:
                     on_message=status.update,
                 )
             console.print(_built_table(built))
+        forget_runs(instance, settings.keep_runs)
         for line in _to_know(settings, catalog, instance, market, at.now):
             console.print(line, soft_wrap=True)
     console.print()
