@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 @command
 def live(
     report: Annotated[bool, typer.Option("--report", help="Show how candles became final.")] = False,  # noqa: FBT002 - typer reads it.
+    shard: Annotated[
+        str, typer.Option("--shard", metavar="K/N", help="Follow the K-th of N parts of the symbols.")
+    ] = "1/1",
 ) -> None:
     """Follow the exchange's websocket, and publish the features of each candle that closes.
 
     Examples:
         CRYPTO_FEATURES_SOURCE=ccxt CRYPTO_FEATURES_EXCHANGE=bybit crypto-features live
+        crypto-features live --shard 2/3
         crypto-features live --report
     """
     console = Console()
@@ -32,13 +36,14 @@ def live(
         _report(console)
         return
     with console.status("Loading the tables"):
+        from crypto_features.live import shard as shards
         from crypto_features.live.start import live_of
         from crypto_features.settings import Settings
 
     def note(text: str) -> None:
         console.print(escape(text), soft_wrap=True)
 
-    with live_of(Settings.load(), note) as (process, watched):
+    with live_of(Settings.load(), note, shards.shard(shard)) as (process, watched):
         followed = ", ".join(sorted(process.edges.symbols.values()))
         note(f"Following {followed}. Ctrl-C or SIGTERM ends it.")
         gc.freeze()  # what was loaded stays: to look through all of it takes longer than a step.

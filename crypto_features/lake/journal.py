@@ -1,7 +1,7 @@
 """Candles that became final live, in the order in which they did: appended, on the disk before anybody sees them.
 
-A file a UTC day, a line an entry: a checksum and the entry as JSON, which a person can read. A line that a kill cut off
-at the end was never acknowledged, and is left out; one that is damaged before others is an error.
+A file a UTC day and process, a line an entry: a checksum and the entry as JSON, which a person can read. A line that a
+kill cut off at the end was never acknowledged, and is left out; one that is damaged before others is an error.
 """
 
 import json
@@ -9,12 +9,15 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from heapq import merge
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from crypto_features.errors import UnreadableTableError
+from crypto_features.lake.live_files import file_name
 from crypto_features.tables.candle_rows import CANDLES
 from crypto_features.tables.dtypes import moments
 from crypto_features.whole_file import make_folder, sync_folder
@@ -43,21 +46,22 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """Appends entries to the journal of a data folder, which one process writes.
+    """Appends entries to the journal of a data folder.
 
     Args:
         folder: The folder of its files, which need not exist.
+        shard: Of several processes which one writes, such as `"2-of-3"`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, shard: str = "") -> None:
+        self._folder, self._shard = folder, shard
         self._file: tuple[Path, int] | None = None
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Add entries, all with the same `known_at`; they are on the disk when it returns."""
         if not entries:
             return
-        descriptor = self._opened(self._folder / f"{entries[0].known_at:%Y-%m-%d}.jsonl")
+        descriptor = self._opened(self._folder / file_name(f"{entries[0].known_at:%Y-%m-%d}", self._shard, ".jsonl"))
         lines = memoryview(b"".join(map(_line, entries)))
         while lines:
             lines = lines[os.write(descriptor, lines) :]
@@ -82,7 +86,7 @@ class Journal:
 def read(
     folder: Path, start: Mapping[str, int] | None = None, *, since: datetime | None = None
 ) -> Iterator[tuple[Entry, str, int]]:
-    """The entries in their order, each with the name of its file and where it ends there.
+    """The entries in the order in which they were known, each with the name of its file and where it ends there.
 
     Args:
         folder: The folder of the journal, which need not exist.
@@ -93,14 +97,20 @@ def read(
         UnreadableTableError: if a line is damaged that is not the end of a file.
     """
     first = "" if since is None else f"{since:%Y-%m-%d}"
-    for path in sorted(path for path in folder.glob("*.jsonl") if path.stem >= first):
-        with path.open("rb") as file:
-            file.seek((start or {}).get(path.name, 0))
-            content, at = file.read(), file.tell()
-        at -= len(content)
-        for line in _whole_lines(content, path):
-            at += len(line)
-            yield _entry(line), path.name, at
+    paths = sorted(path for path in folder.glob("*.jsonl") if path.name >= first)
+    for _, same_day in groupby(paths, lambda path: path.name[: len("2024-01-01")]):
+        parts = [_read(path, (start or {}).get(path.name, 0)) for path in same_day]
+        yield from merge(*parts, key=lambda part: part[0].known_at)
+
+
+def _read(path: Path, start: int) -> Iterator[tuple[Entry, str, int]]:
+    with path.open("rb") as file:
+        file.seek(start)
+        content, at = file.read(), file.tell()
+    at -= len(content)
+    for line in _whole_lines(content, path):
+        at += len(line)
+        yield _entry(line), path.name, at
 
 
 def frame(entries: Iterable[Entry]) -> pl.DataFrame:

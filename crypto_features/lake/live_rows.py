@@ -1,7 +1,7 @@
 """The rows that were published live, each kept as it was until the batch has compared it with its own.
 
-A file a view and UTC day, to which rows are appended before they are published: the checksum and length of a frame,
-then the frame in Arrow's stream format, which keeps every bit. What a kill cut off at the end is left out.
+A file a view, UTC day and process, to which rows are appended before they are published: the checksum and length of a
+frame, then the frame in Arrow's stream format, which keeps every bit. What a kill cut off at the end is left out.
 """
 
 import io
@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from crypto_features.errors import UnreadableTableError
+from crypto_features.lake.live_files import file_name
 from crypto_features.tables.dtypes import TIME
 from crypto_features.whole_file import make_folder, sync_folder
 
@@ -33,10 +34,11 @@ class LiveRows:
     Args:
         folder: The folder of all views, which need not exist.
         since: Which state of the lake the process has loaded, UTC.
+        shard: Of several processes which one it is, such as `"2-of-3"`.
     """
 
-    def __init__(self, folder: Path, since: datetime) -> None:
-        self._folder, self._since, self._opened = folder, since, set[Path]()
+    def __init__(self, folder: Path, since: datetime, shard: str = "") -> None:
+        self._folder, self._since, self._shard, self._opened = folder, since, shard, set[Path]()
 
     def append(self, view: str, rows: pl.DataFrame, at: datetime, version: str) -> None:
         """Keep rows of a view.
@@ -47,7 +49,7 @@ class LiveRows:
             at: When they were computed, UTC.
             version: That of the code that computed them.
         """
-        path = self._folder / view / f"{at:%Y-%m-%d}{_SUFFIX}"
+        path = self._folder / view / file_name(f"{at:%Y-%m-%d}", self._shard, _SUFFIX)
         if path not in self._opened:
             make_folder(path.parent)
             if path.exists():

@@ -1,15 +1,16 @@
-"""What a process that publishes live says of itself, in a small file that whoever watches it reads."""
+"""What processes that publish live say of themselves, in a small file each that whoever watches them reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from crypto_features.lake.live_files import file_name, parts_of
 from crypto_features.sealed_json import sealed, unsealed
 from crypto_features.whole_file import whole_file
 
-PLACE = ".live/status.json"
-"""Where the file of a data folder lies."""
+PLACES = ".live/status*.json"
+"""Where the files of a data folder lie: one of each process."""
 COUNTS = ("flag", "successor", "rest", "corrected", "rejected", "disconnected", "unreadable")
 """Candles by how they became final, corrections, candles that broke the contract, lost connections, and messages that
 could not be read."""
@@ -45,8 +46,13 @@ class LiveStatus:
         return max(now - self.due[view], timedelta(0))
 
 
-def write(folder: Path, status: LiveStatus) -> None:
-    """Replace the file of a data folder."""
+def place(folder: Path, shard: str = "") -> Path:
+    """The file of a process in a data folder."""
+    return folder / ".live" / file_name("status", shard, ".json")
+
+
+def write(folder: Path, status: LiveStatus, shard: str = "") -> None:
+    """Replace the file of a process in a data folder."""
     content = {
         "began": status.began.isoformat(),
         "at": status.at.isoformat(),
@@ -57,14 +63,41 @@ def write(folder: Path, status: LiveStatus) -> None:
         "due": {view: time.isoformat() for view, time in status.due.items()},
         "delays": {view: delay.total_seconds() for view, delay in status.delays.items()},
     }
-    with whole_file(folder / PLACE) as file:
+    with whole_file(place(folder, shard)) as file:
         file.write(sealed(content, indent=1).encode())
 
 
+def remove_others(folder: Path, parts: int) -> None:
+    """Remove the files of processes that followed a data folder in another number of parts."""
+    for path in folder.glob(PLACES):
+        if parts_of(path.name) != parts:
+            path.unlink()
+
+
 def read(folder: Path) -> LiveStatus | None:
-    """The file of a data folder; none if there is none, or it is damaged: the process writes it again."""
+    """What the processes of a data folder say together: of each view what the one says that is furthest behind.
+
+    None if there is no file; one that is damaged is left out, and its process writes it again.
+    """
+    found = [one for path in sorted(folder.glob(PLACES)) if (one := _read(path))]
+    if not found:
+        return None
+    views = sorted({view for one in found for view in one.newest})
+    return LiveStatus(
+        began=min(one.began for one in found),
+        at=min(one.at for one in found),
+        stopped=all(one.stopped for one in found),
+        symbols=sum(one.symbols for one in found),
+        counts={name: sum(one.counts[name] for one in found) for name in COUNTS},
+        newest={view: min(one.newest[view] for one in found if view in one.newest) for view in views},
+        due={view: min(one.due[view] for one in found if view in one.due) for view in views},
+        delays={view: max(delays) for view in views if (delays := [o.delays[view] for o in found if view in o.delays])},
+    )
+
+
+def _read(path: Path) -> LiveStatus | None:
     try:
-        content = unsealed((folder / PLACE).read_bytes())
+        content = unsealed(path.read_bytes())
         return LiveStatus(
             datetime.fromisoformat(content["began"]),
             datetime.fromisoformat(content["at"]),

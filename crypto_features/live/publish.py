@@ -18,16 +18,20 @@ _NONE: Mapping[str, Heard] = MappingProxyType({})
 
 
 class OnlinePublisher:
-    """Publishes rows of the project's views; a later one of the same project takes its place, and this one ends.
+    """Publishes rows of the project's views; a later one of the same project and shard takes its place.
+
+    Args:
+        shard: Of several processes which one it is, such as `"2-of-3"`.
 
     Raises:
         NotAppliedError: if there is no registry.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shard: str = "") -> None:
         self._store = session.applied_store()
         self._online = guarded_store(self._store)
-        self._fence = self._online.backend(self._store.config).claim(f"live/{self._store.project}")
+        writer = "/".join(("live", self._store.project, *filter(None, [shard])))
+        self._fence = self._online.backend(self._store.config).claim(writer)
         self._is_described = False
         self._views = {view.name: view for view in registered.all_views(self._store)}
 

@@ -13,12 +13,11 @@ import polars as pl
 from crypto_features import clock
 from crypto_features.catalogs import current_catalog
 from crypto_features.durations import timeframe
-from crypto_features.errors import InputError, SettingsError, TransientError
-from crypto_features.file_lock import file_lock
+from crypto_features.errors import InputError, SettingsError
 from crypto_features.ingest.journalled import merged_ends
 from crypto_features.ingest.notes import nature
 from crypto_features.ingest.venue import VENUE, noted_venue
-from crypto_features.lake import journal, live_rows
+from crypto_features.lake import journal, live_rows, live_status
 from crypto_features.lake.folder import published
 from crypto_features.lake.live_rows import LiveRows
 from crypto_features.lake.table import stored
@@ -27,6 +26,7 @@ from crypto_features.live.compute import Following
 from crypto_features.live.ledger import unconfirmed
 from crypto_features.live.process import Edges, Live
 from crypto_features.live.publish import OnlinePublisher
+from crypto_features.live.shard import WHOLE, Shard, held
 from crypto_features.live.stream import CcxtStream
 from crypto_features.live.streamed import can_stream
 from crypto_features.live.tail import Load
@@ -51,7 +51,7 @@ _RUN = "Run `crypto-features run` first"
 
 
 @contextmanager
-def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[tuple[Live, Watched]]:
+def live_of(settings: Settings, note: Callable[[str], None], mine: Shard = WHOLE) -> Iterator[tuple[Live, Watched]]:
     """The live path of the settings' data folder, which no other process has meanwhile, and what says how it is.
 
     What is stored is caught up with, and published.
@@ -59,6 +59,7 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[tuple[L
     Args:
         settings: The settings.
         note: Tells a person what happens.
+        mine: The part of the symbols that it follows, where several processes share them.
 
     Raises:
         SettingsError: if the source has no stream, or the data folder is a bucket.
@@ -68,11 +69,11 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[tuple[L
     """
     catalog, folder, offered = current_catalog(), _folder(settings), _offered(settings)
     make_folder(folder / ".locks")
-    busy = TransientError(f"another `crypto-features live` publishes from {folder}; stop it first.")
-    with file_lock(folder / ".locks" / "live", 0, busy):
+    with held(folder / ".locks", mine, folder):
         _check(settings, catalog, offered)
-        publish, now = OnlinePublisher(), clock.now()
-        wanted = settings.symbols
+        live_status.remove_others(folder, mine.parts)
+        publish, now = OnlinePublisher(mine.name), clock.now()
+        wanted = mine.of(settings.symbols)
         terms = Terms(settings.interval, now, settings.late_wait, settings.min_completeness)
         load, unmerged = published(settings.root, catalog), _unmerged(journal_folder(settings))
         recent = _recent(settings, catalog, load, unmerged, now)
@@ -82,12 +83,13 @@ def live_of(settings: Settings, note: Callable[[str], None]) -> Iterator[tuple[L
         following = Following(catalog, [*names], terms, load, absent=recent - {*names})
         for name in sorted(catalog.groups.keys() - {table.name for table in following.tables}):
             note(f"{name} is not published live: it reads what is not streamed.")
-        written = journal.Journal(journal_folder(settings))
-        rows = LiveRows(folder / live_rows.FOLDER, now)
+        written = journal.Journal(journal_folder(settings), mine.name)
+        rows = LiveRows(folder / live_rows.FOLDER, now, mine.name)
         groups = [table for table in following.tables if isinstance(table, FeatureGroup)]
         versions, counts = {group.name: table_version(group.name) for group in groups}, Counter[str]()
         bars = {group.name: group.bar(settings.interval) for group in groups}
-        watched = Watched(folder, bars, len(names), counts, clock.now)
+        write = partial(live_status.write, folder, shard=mine.name)
+        watched = Watched(write, bars, len(names), counts, clock.now)
 
         def kept(view: str, published: pl.DataFrame, heard: Mapping[str, Heard]) -> None:
             rows.append(view, published, clock.now(), versions[view])

@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import polars as pl
 
 from crypto_features.compute.resample import opens
-from crypto_features.lake import live_status
 from crypto_features.lake.live_status import LiveStatus
 from crypto_features.tables.dtypes import TIME
 from crypto_features.tables.partition import KEYS
@@ -21,7 +19,7 @@ class Watched:
     """The status of one process.
 
     Args:
-        folder: The data folder.
+        write: Keeps the status where whoever watches reads it.
         bars: By view that the process publishes, the length of its bars.
         symbols: How many symbols it follows.
         counts: What it counts.
@@ -30,13 +28,13 @@ class Watched:
 
     def __init__(
         self,
-        folder: Path,
+        write: Callable[[LiveStatus], None],
         bars: Mapping[str, timedelta],
         symbols: int,
         counts: Mapping[str, int],
         now: Callable[[], datetime],
     ) -> None:
-        self._folder, self._symbols, self._counts, self._now = folder, symbols, counts, now
+        self._write, self._symbols, self._counts, self._now = write, symbols, counts, now
         self._began = now()
         self._bars = bars
         self._newest = {view: _last_close(self._began, bar) for view, bar in bars.items()}
@@ -64,12 +62,12 @@ class Watched:
     async def keep(self) -> None:
         """Write the status every few seconds until it is cancelled; the disk holds up nothing else."""
         while True:
-            await asyncio.to_thread(live_status.write, self._folder, self.status())
+            await asyncio.to_thread(self._write, self.status())
             await asyncio.sleep(_EVERY)
 
     def end(self) -> None:
         """Write that the process was asked to end."""
-        live_status.write(self._folder, self.status(stopped=True))
+        self._write(self.status(stopped=True))
 
 
 def _last_close(time: datetime, bar: timedelta) -> datetime:

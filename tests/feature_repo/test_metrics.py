@@ -89,7 +89,7 @@ def test_the_dashboard_asks_for_what_is_exported_and_by_labels_that_are_there(cl
     exported: dict[str, set[str]] = {}
     for name, labels in samples(client):
         exported.setdefault(name, set()).update(json.loads(labels))
-    (shared / live_status.PLACE).unlink()
+    live_status.place(shared).unlink()
     asked = [target["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel["targets"]]
     assert len(asked) == 18
     for query in asked:

@@ -94,9 +94,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
 
 
 @contextmanager
-def running() -> Iterator["subprocess.Popen[str]"]:
-    """The command, once it follows the exchange."""
-    command = [sys.executable, "-c", "from crypto_features.cli import app; app()", "live"]
+def running(*options: str) -> Iterator["subprocess.Popen[str]"]:
+    """The command."""
+    command = [sys.executable, "-c", "from crypto_features.cli import app; app()", "live", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "300"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
@@ -104,6 +104,20 @@ def running() -> Iterator["subprocess.Popen[str]"]:
     finally:
         process.kill()
         process.communicate()
+
+
+def is_refused(*options: str) -> bool:
+    """Whether the command does not begin beside the processes that run."""
+    done = CliRunner().invoke(app, ["live", *options])
+    return done.exit_code == 1 and "another `crypto-features live`" in done.output
+
+
+def said_when_stopped(live: "subprocess.Popen[str]") -> str:
+    """What a command that is asked to end has printed."""
+    live.send_signal(signal.SIGTERM)
+    said = live.communicate(timeout=60)[0]
+    assert live.returncode == 0, said
+    return said
 
 
 def until(is_so: Callable[[], bool], what: str, seconds: float = 240) -> None:
@@ -144,8 +158,7 @@ def test_a_bot_in_another_process_reads_the_features_of_a_candle_that_closed_wha
     world.exchange.now = hour + 2 * HOUR + timedelta(seconds=3)
     with running() as live:
         until(lambda: len(world.socket.sockets) == 1, "it connects")
-        second = CliRunner().invoke(app, ["live"])
-        assert (second.exit_code, "another `crypto-features live`" in second.output) == (1, True)
+        assert is_refused()
         world.tell(hour, closed=False)
         world.at(hour + HOUR + timedelta(seconds=1))
         world.tell(hour, closed=True)
@@ -160,8 +173,10 @@ def test_a_bot_in_another_process_reads_the_features_of_a_candle_that_closed_wha
         live.wait()
 
     before = world.socket.sessions
-    with running() as live:
-        until(lambda: world.socket.sessions > before and len(world.socket.sockets) == 1, "it connects again")
+    with running("--shard", "1/2") as one, running("--shard", "2/2") as other:
+        until(lambda: world.socket.sessions > before and len(world.socket.sockets) == 2, "both connect")
+        for taken in ([], ["--shard", "2/2"], ["--shard", "1/3"]):
+            assert is_refused(*taken), taken
         for number in (2, 3, 4):  # midnight is among them: the day's features come first.
             opened = hour + number * HOUR
             world.tell(opened, closed=False)
@@ -171,10 +186,7 @@ def test_a_bot_in_another_process_reads_the_features_of_a_candle_that_closed_wha
             assert online() == expected(opened + HOUR)
         day = get_online_features([*SYMBOLS], ["price_features:return_1d"])
         assert {*day.event_times["price_features"]} == {START + (DAYS + 1) * DAY}
-        live.send_signal(signal.SIGTERM)
-        said = live.communicate(timeout=60)[0]
-        assert live.returncode == 0, said
-        assert "6 flag" in said
+        assert all("3 flag" in said_when_stopped(live) for live in (one, other))
 
     settings = Settings.load()
     table = stored(settings.root, catalog, "candles")

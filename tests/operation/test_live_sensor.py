@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -42,14 +43,14 @@ def test_a_status_is_read_as_it_was_written_and_not_at_all_when_it_rotted(tmp_pa
     assert live_status.read(tmp_path) is None
     live_status.write(tmp_path, status(flag=3, disconnected=1))
     assert live_status.read(tmp_path) == status(flag=3, disconnected=1)
-    path = tmp_path / live_status.PLACE
+    path = live_status.place(tmp_path)
     path.write_text(path.read_text().replace('"flag": 3', '"flag": 4'))
     assert live_status.read(tmp_path) is None
 
 
 def test_a_process_says_what_it_published_and_that_it_was_stopped(tmp_path: Path) -> None:
     now, counts = [START + 90 * timedelta(minutes=1)], Counter[str]()
-    watched = Watched(tmp_path, {VIEW: HOUR}, 2, counts, lambda: now[0])
+    watched = Watched(partial(live_status.write, tmp_path), {VIEW: HOUR}, 2, counts, lambda: now[0])
     assert watched.status().newest == {VIEW: START + HOUR}, "the bar that closed before it began"
     now[0], counts["flag"] = START + 2 * HOUR + 3 * SECOND, 2
     watched.published(VIEW, row(START + 2 * HOUR), now[0])

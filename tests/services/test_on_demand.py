@@ -15,6 +15,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView, on_demand_feature_
 
 from crypto_features.errors import InputError
 from crypto_features.store.online.answer import summary
+from crypto_features.store.online.pack_frame import packed_rows
 from tests.services import seen
 from tests.store import factory
 
@@ -105,6 +106,20 @@ def test_a_function_is_given_the_served_rows_only(feast: FeatureStore, mode: str
     assert values[name] == [None, 22, None, None, 28]
     assert statuses[name] == ["EXPIRED", "PRESENT", "DISABLED", "NOT_FOUND", "PRESENT"]
     assert seen.rows == ([11, 14] if mode == "singleton" else [[11, 14]])
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_what_is_computed_from_a_partial_row_is_partial(feast: FeatureStore) -> None:
+    feast.apply([doubling(feast, "python")])
+    view = feast.get_feature_view("prices")
+    stamps = {"event_timestamp": NOW, "created_timestamp": NOW}
+    rows = pl.DataFrame([{"symbol": symbol, **stamps, "price": 7} for symbol in ("BTC", "ETH")])
+    packed = packed_rows(rows, view, feast.config.entity_key_serialization_version, partial=[True, False])
+    feast._get_provider().online_store.write_rows(feast.config, view, packed)
+    response: Any = feast.get_online_features(["doubled:double", "prices:price"], {"symbol": ["BTC", "ETH"]})
+    values, statuses, _ = summary(response, {"symbol"})
+    assert (values["double"], statuses["double"]) == ([14, 14], ["PARTIAL", "PRESENT"])
+    assert (values["price"], statuses["price"]) == ([7, 7], ["PARTIAL", "PRESENT"])
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

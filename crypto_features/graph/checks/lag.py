@@ -6,7 +6,7 @@ import dagster as dg
 
 from crypto_features.durations import spoken
 from crypto_features.graph.checks.finding import Finding
-from crypto_features.lake.live_status import PLACE, LiveStatus
+from crypto_features.lake.live_status import PLACES, LiveStatus
 
 NAME = "lag"
 """The check's name."""
@@ -33,7 +33,7 @@ def punctual(status: LiveStatus | None, view: str, now: datetime, limit: timedel
         passed=lag <= limit,
         text=f"The live row of the newest bar {due}; {spoken(limit)} is allowed.",
         todo="if `crypto-features live` runs, its log says what the exchange or the store refuses; if it does not, "
-        f"start it again. Where none is wanted any more, remove {PLACE} in the data folder.",
+        f"start it again. Where none is wanted any more, remove {PLACES} in the data folder.",
         facts=facts(status, view, now),
     )
 
