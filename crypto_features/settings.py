@@ -153,6 +153,12 @@ class Settings(BaseSettings):
         description="How long after a bar's close a symbol's missing candles are waited for, such as 1h. After that "
         "the bar counts as over, with the candles that it has.",
     )
+    disk_reserve: int = Field(
+        256 << 20,
+        ge=0,
+        description="How many bytes must stay free on the data folder's disk: with less no run begins, and below four "
+        "times as many an alert comes.",
+    )
     live: bool = Field(
         default=True,
         description="Whether `crypto-features dev` runs `crypto-features live` beside itself where the source can "

@@ -20,6 +20,7 @@ from crypto_features.graph.materialize import innermost
 from crypto_features.graph.table_age import table_ages
 from crypto_features.host import dagster_private
 from crypto_features.ingest.silence import last_candles, silent_symbols, unexpected
+from crypto_features.lake.room import MAKE_ROOM, WARN, room, spoken
 from crypto_features.lake.table import restoring
 from crypto_features.settings import Settings
 from crypto_features.sources import source
@@ -58,6 +59,7 @@ def alert_sensor(
                 for table, problem in troubled_tables(lake, catalog, settings)
                 if problem.key in told or not being_made(context.instance, table)
             ),
+            *little_room(settings),
             *(
                 silent_markets(lake, settings, ended_markets(context.instance, catalog.raw.name))
                 if catalog.raw.project is None
@@ -182,6 +184,20 @@ def troubled_tables(lake: LakeResource, catalog: Catalog, settings: Settings) ->
                 todo = f"look for a failed run of {name} or of what it is made from, or a failed tick, "
                 todo += "then materialize it."
                 yield name, Problem(f"stale:{name}", f"Stale: {name}", seen, todo, url)
+
+
+def little_room(settings: Settings) -> Iterator[Problem]:
+    """The disk, long before it is full."""
+    free, reserve = room(settings.root), settings.disk_reserve
+    if free is not None and free < WARN * reserve:
+        goes_on = "No run begins, so tables and online rows grow old" if free < reserve else "Runs go on until then"
+        yield Problem(
+            key="disk",
+            title="The disk is almost full",
+            detail=f"{spoken(free)} are left on the disk of {settings.root}; below {spoken(reserve)} no run begins. "
+            f"{goes_on}; what is published goes on being served.",
+            action=MAKE_ROOM,
+        )
 
 
 def silent_markets(lake: LakeResource, settings: Settings, ended: Mapping[str, Standing]) -> Iterator[Problem]:

@@ -82,7 +82,9 @@ def plan(
 def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool) -> None:
     """One Dagster run for each range of months in which the same assets are stale, oldest first."""
     from crypto_features.host.instance import dagster_environment
+    from crypto_features.lake.room import require_room
 
+    require_room(settings.root, settings.disk_reserve)
     os.environ.update(dagster_environment(settings))
     import dagster as dg
 

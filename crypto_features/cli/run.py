@@ -40,11 +40,7 @@ def run() -> None:
     began = time.perf_counter()
     console = Console()
     with console.status("Loading the graph"):
-        from crypto_features.host.instance import dagster_environment
-        from crypto_features.settings import Settings
-
-        settings = Settings.load()
-        os.environ.update(dagster_environment(settings))
+        settings = _prepared()
         import dagster as dg
 
         from crypto_features import clock
@@ -105,6 +101,18 @@ def run() -> None:
     _show_online(console, catalog, [at.head] if nothing_new else [asset.last for asset in built], symbols)
     done = "Looked" if nothing_new else f"{len(built)} assets"
     console.print(f"\n{done} in {time.perf_counter() - began:.0f} s. `crypto-features dev` shows the graph.")
+
+
+def _prepared() -> "Settings":
+    """The settings, once Dagster's home is there and the disk has room."""
+    from crypto_features.host.instance import dagster_environment
+    from crypto_features.lake.room import require_room
+    from crypto_features.settings import Settings
+
+    settings = Settings.load()
+    os.environ.update(dagster_environment(settings))
+    require_room(settings.root, settings.disk_reserve)
+    return settings
 
 
 def _to_know(

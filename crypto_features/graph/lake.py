@@ -8,7 +8,9 @@ import polars as pl
 from upath import UPath
 
 from crypto_features.catalogs import current_catalog
+from crypto_features.lake.room import require_room
 from crypto_features.lake.table import Table, stored
+from crypto_features.settings import Settings
 from crypto_features.tables.raw import RawTable
 
 
@@ -19,6 +21,11 @@ class LakeResource(dg.ConfigurableResource[None]):
     """Absolute path or URL of the data folder."""
     interval_minutes: int
     """Length of a base candle."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Refuse a run, but no look of a sensor, that could fill the disk."""
+        if context.run is not None:
+            require_room(self.path, Settings.load().disk_reserve)
 
     @property
     def interval(self) -> timedelta:

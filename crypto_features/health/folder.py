@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crypto_features.health.finding import Finding, ok, warn, wrong
+from crypto_features.lake.room import MAKE_ROOM, WARN, spoken
 from crypto_features.settings import Settings
 from crypto_features.whole_file import on_disk
 
 ABOUT = "data folder"
-LITTLE, TOO_LITTLE = 1 << 30, 100 << 20
-"""Bytes below which the room on a disk is little, and too little for a run."""
 _NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "fuse.s", "fuse.r", "fuse.g")
 """How the names of file systems begin that several machines share."""
 _IN_MEMORY = ("tmpfs", "ramfs")
@@ -47,7 +46,7 @@ def _local(settings: Settings, folder: Path) -> Iterator[Finding]:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         yield wrong(ABOUT, f"{foreign[0]}{more} may not be written by this user.", f"sudo chown -R $(id -un) {folder}")
     yield _file_system(folder)
-    yield _room(folder)
+    yield _room(folder, settings.disk_reserve)
 
 
 def _bucket(settings: Settings) -> Finding:
@@ -108,16 +107,16 @@ def _kind(folder: Path) -> str:
     return found[1]
 
 
-def _room(folder: Path) -> Finding:
+def _room(folder: Path, reserve: int) -> Finding:
     free = shutil.disk_usage(folder).free
-    text = f"{free / 1e9:,.1f} GB free"
+    text = f"{spoken(free)} free"
     inodes = os.statvfs(folder)
     if inodes.f_files and not inodes.f_favail:
         return wrong("disk", f"{text}, and no inode is left for another file.", "remove files that nobody needs")
-    if free < TOO_LITTLE:
-        return wrong("disk", f"{text}; a run needs {TOO_LITTLE / 1e6:.0f} MB and more.", "make room on it")
-    if free < LITTLE:
-        return warn("disk", f"{text}, which is little.", "crypto-features old-versions --delete, or make room on it")
+    if free < reserve:
+        return wrong("disk", f"{text}; no run begins below {spoken(reserve)}.", MAKE_ROOM)
+    if free < WARN * reserve:
+        return warn("disk", f"{text}; no run begins below {spoken(reserve)}.", MAKE_ROOM)
     return ok("disk", text)
 
 

@@ -19,7 +19,9 @@ SECTIONS = {
     "Funding and open interest": "derivatives_source derivatives_markets",
     "Live": "live live_lag",
     "Online store": "store postgres_url redis_url online_grace",
-    "Operation": "automation look_every alert_webhook alert_repeat heartbeat_url keep_runs ui_url openlineage",
+    "Operation": (
+        "automation look_every alert_webhook alert_repeat heartbeat_url keep_runs disk_reserve ui_url openlineage"
+    ),
 }
 """Every setting, by what it is about."""
 HEAD = """\

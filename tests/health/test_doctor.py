@@ -170,7 +170,7 @@ def test_a_full_disk_in_memory_is_both(small_disk: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(small_disk))
     told = found("wrong", 1)
     assert f"the disk of {small_disk} is full" in told["data folder"]
-    assert "a run needs 105 MB and more" in told["disk"]
+    assert "no run begins below 268 MB" in told["disk"]
     assert "gone once this machine" in found("warn", 1)["file system"]
 
 

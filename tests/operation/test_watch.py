@@ -1,5 +1,6 @@
 """What is wrong is seen from Dagster's records, reported once, and over when a later run of any kind fixes it."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,8 +21,11 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import serializable_error_info_from_exc_info
 
 from crypto_features.automation.alerts import Problem
-from crypto_features.automation.watch import being_made, failed_checks, failed_runs, failed_ticks
+from crypto_features.automation.watch import being_made, failed_checks, failed_runs, failed_ticks, little_room
 from crypto_features.errors import InputError
+from crypto_features.graph.lake import LakeResource
+from crypto_features.lake.room import DiskReserveError
+from crypto_features.settings import Settings
 
 UI = "http://ui"
 
@@ -183,3 +187,52 @@ def test_a_check_is_a_problem_until_it_passes(instance: dg.DagsterInstance) -> N
             assert problems[0].detail.startswith("12 are missing. Nothing downstream of it")
             assert problems[0].action == "fetch them again"
             assert problems[0].url == f"{UI}/assets/candles?view=checks"
+
+
+GB = 10**9
+
+
+def left(monkeypatch: pytest.MonkeyPatch, folder: Path, free: int) -> None:
+    """A disk with so many bytes left, of which one gigabyte must stay."""
+    monkeypatch.setenv("CRYPTO_FEATURES_DATA", str(folder / "not there yet"))
+    monkeypatch.setenv("CRYPTO_FEATURES_DISK_RESERVE", str(GB))
+    usage = shutil.disk_usage(folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free))
+
+
+def test_a_disk_is_a_problem_long_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left(monkeypatch, tmp_path, 4 * GB)
+    assert not list(little_room(Settings.load()))
+    left(monkeypatch, tmp_path, 4 * GB - 10**8)
+    (problem,) = little_room(Settings.load())
+    assert "3.9 GB are left" in problem.detail
+    assert "below 1.0 GB no run begins. Runs go on until then" in problem.detail
+    left(monkeypatch, tmp_path, GB - 1)
+    assert "No run begins" in next(little_room(Settings.load())).detail
+
+
+def test_no_run_begins_that_could_fill_the_disk_and_sensors_look_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    computed = []
+
+    @dg.asset
+    def table(lake: LakeResource) -> None:
+        computed.append(lake.root)
+
+    @dg.sensor(asset_selection="*")
+    def look(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SkipReason:
+        return dg.SkipReason(lake.root)
+
+    lake = LakeResource(root=str(tmp_path), interval_minutes=60)
+    left(monkeypatch, tmp_path, GB - 1)
+    with pytest.raises(dg.DagsterError) as caught:
+        dg.materialize([table], instance=instance, resources={"lake": lake})
+    assert isinstance(caught.value.__cause__, DiskReserveError)
+    assert "1,000 MB left, and 1.0 GB must stay free" in str(caught.value.__cause__)
+    assert not computed
+    with dg.build_sensor_context(instance, resources={"lake": lake}) as context:
+        assert look(context) == dg.SkipReason(str(tmp_path))
+    left(monkeypatch, tmp_path, GB)
+    assert dg.materialize([table], instance=instance, resources={"lake": lake}).success
+    assert computed == [str(tmp_path)]
