@@ -42,7 +42,7 @@ def reached(data: Path, name: str) -> datetime | None:
 @pytest.mark.proof
 @pytest.mark.timeout(5400)
 def test_kills_at_any_moment_lose_nothing(tmp_path: Path, count: Callable[..., int]) -> None:
-    ticks, kills, pace = count(ci=6, proof=200), count(ci=3, proof=60), count(ci=5, proof=7)
+    ticks, kills, pace = count(ci=4, proof=200), count(ci=3, proof=60), count(ci=5, proof=7)
     seed = int(os.environ.get("KILL_SEED", "20240226"))
     dice = random.Random(seed)
     first = datetime(2024, 2, 26, 21, 30, tzinfo=UTC)
