@@ -96,8 +96,9 @@ class Live:
         """Whether REST is asked for what is missing: to confirm the rest can wait."""
         self._finals: list[Final] = []
         self._agreed: list[tuple[str, datetime]] = []
-        self._nothing = self._pending = frame([])
-        """Candles that are in the journal and not computed yet."""
+        self._nothing = frame([])[_COLUMNS]
+        self._pending: dict[tuple[str, datetime], Entry] = {}
+        """Candles that are in the journal and not computed yet, each in its last version."""
         self._wake, self._look = asyncio.Event(), asyncio.Event()
         self._disk = ThreadPoolExecutor(1, "journal")
 
@@ -188,7 +189,7 @@ class Live:
 
     async def _work(self) -> None:
         while True:
-            waits = [self.following.due, *(known + HOLD for known in self._pending["known_at"])]
+            waits = [self.following.due, *(entry.known_at + HOLD for entry in self._pending.values())]
             seconds = (min(waits) - self.edges.now()).total_seconds()
             await _woken(self._wake, _LOOK if self._unpublished else min(max(seconds, 0.0), _LONGEST_PAUSE))
             await self._gathered()
@@ -207,19 +208,15 @@ class Live:
     def advance(self) -> None:
         """Journal what became final, and compute and publish what follows from it and from the time."""
         now = self.edges.now()
-        candles, saving = self._kept(now)
-        self._pending = candles if self._pending.is_empty() else pl.concat([self._pending, candles])
-        waits = [
-            now < known + HOLD and self._finality.waits(symbol, time)
-            for symbol, time, known in self._pending[["symbol", "open_time", "known_at"]].iter_rows()
-        ]
-        ready, self._pending = self._pending, self._nothing
-        if any(waits):
-            ready, self._pending = ready.filter([not one for one in waits]), ready.filter(waits)
-        if ready.height > 1:  # of a candle that was corrected meanwhile only the last version counts.
-            ready = ready.unique(["symbol", "open_time"], keep="last", maintain_order=True)
+        kept, candles, saving = self._kept(now)
+        waited, pending = self._pending, {**self._pending, **kept}
+        self._pending = {
+            key: entry for key, entry in pending.items() if now < entry.known_at + HOLD and self._finality.waits(*key)
+        }
+        if waited or self._pending:
+            candles = frame(entry for key, entry in pending.items() if key not in self._pending)[_COLUMNS]
         try:
-            rows = self.following.step(ready[_COLUMNS], now)
+            rows = self.following.step(candles, now)
         finally:
             saving.result()  # nothing is published before it is in the journal.
         self._publish(rows)
@@ -228,26 +225,26 @@ class Live:
             self.edges.note(f"{name}: {troubles[name]}")
         self._told = troubles
 
-    def _kept(self, now: datetime) -> tuple[pl.DataFrame, Future[None]]:
-        """The final candles that keep the contract, and when they are in the journal."""
+    def _kept(self, now: datetime) -> tuple[dict[tuple[str, datetime], Entry], pl.DataFrame, Future[None]]:
+        """The final candles that keep the contract, the same as a frame, and when they are in the journal."""
         told = {(final.symbol, final.open_time): final for final in self._finals}
         entries = [Entry(symbol, time, now, "agreed", {}) for symbol, time in self._agreed]
         self._finals, self._agreed = [], []
         if not told:
-            return self._nothing, self._saved(entries)
+            return {}, self._nothing, self._saved(entries)
         for final in told.values():
             self._heard[final.symbol] = Heard(final.open_time + self.interval, final.sent, final.at)
-        noted = {key: _entry(final, now) for key, final in told.items()}
-        candles = frame(noted.values())
-        over = max([now, *(time + self.interval for _, time in told)])  # the local clock may be slow.
-        good = validate(candles[_COLUMNS], self.interval, over)[0][["symbol", "open_time"]]
-        kept = [*good.iter_rows()]
-        saving = self._saved([*entries, *map(noted.__getitem__, kept)])
+        kept = {key: _entry(final, now) for key, final in told.items()}
+        candles = frame(kept.values())[_COLUMNS]
+        over = max(now, max(time for _, time in told) + self.interval)  # the local clock may be slow.
+        good, _ = validate(candles, self.interval, over)
+        if good.height < len(told):
+            candles = good
+            kept = {key: kept[key] for key in good[["symbol", "open_time"]].iter_rows()}
+        saving = self._saved([*entries, *kept.values()])
         self.counts.update(told[key].how for key in kept)
         self.counts.update(corrected=sum(told[key].corrects for key in kept), rejected=len(told) - len(kept))
-        if len(kept) < len(told):
-            candles = candles.join(good, on=["symbol", "open_time"], how="semi", maintain_order="left")
-        return candles, saving
+        return kept, candles, saving
 
     def _saved(self, entries: list[Entry]) -> Future[None]:
         """Append to the journal, beside what is computed meanwhile: the disk takes as long as the processor."""
