@@ -1,13 +1,14 @@
 """`crypto-features live`: from a message of the exchange to what a bot reads in another process."""
 
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -22,10 +23,11 @@ from crypto_features.code_location import build
 from crypto_features.graph.checks.live import LiveRowsCompared
 from crypto_features.graph.lake import LakeResource
 from crypto_features.graph.materialize import RunFailedError, materialize_all
-from crypto_features.lake import live_rows
+from crypto_features.lake import journal, live_rows
 from crypto_features.lake.candles import current
 from crypto_features.lake.live_rows import LiveRows
 from crypto_features.lake.table import stored
+from crypto_features.live.start import journal_folder
 from crypto_features.settings import Settings
 from crypto_features.shipped import trading_signals
 from crypto_features.store import parity
@@ -47,9 +49,9 @@ PRICES = ("open", "high", "low", "close", "volume")
 
 
 def market() -> pl.DataFrame:
-    """Two coins until two days after now, with prices of as many digits as the exchange sends."""
+    """Two coins until eleven days after now, with prices of as many digits as the exchange sends."""
     renamed = {"HUGE": "BTC", "LATE": "ETH"}
-    candles = probe_market(DAYS + 3).filter(pl.col("symbol").is_in([*renamed]))
+    candles = probe_market(DAYS + 12).filter(pl.col("symbol").is_in([*renamed]))
     return candles.with_columns(
         pl.col("symbol").replace_strict(renamed), pl.col(PRICES).round(6), completeness=pl.lit(1.0)
     ).sort("symbol", "open_time")
@@ -209,6 +211,42 @@ def test_a_bot_in_another_process_reads_the_features_of_a_candle_that_closed_wha
     replayed = CliRunner().invoke(app, ["replay", "--from", first, "--to", last])
     assert (replayed.exit_code, replayed.output.count("Live = batch.")) == (0, 1), replayed.output
     the_batch_that_follows_compares(world, hour)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(7200)
+def test_killed_at_any_moment_it_loses_no_candle_and_publishes_whole_closes(
+    world: Market, count: Callable[..., int]
+) -> None:
+    draw, opened, slowest = random.Random(18), NOW.replace(minute=0), 0.0
+    folder = journal_folder(Settings.load())
+    with ExitStack() as processes:
+        live = processes.enter_context(running())
+        until(lambda: len(world.socket.sockets) == 1, "it connects")
+        for number in range(count(ci=3, proof=200)):
+            world.tell(opened, closed=False)
+            world.exchange.now = opened + HOUR + timedelta(seconds=3)
+            world.at(opened + HOUR + timedelta(seconds=1))
+            world.tell(opened, closed=True)
+            time.sleep(draw.uniform(0, 0.12))
+            live.kill()
+            live.wait()
+            (close,) = {*served().values()}
+            assert close in (opened, opened + HOUR), number
+            assert online() == expected(close), f"after kill {number}"
+            acknowledged = [entry for entry, _, _ in journal.read(folder)]
+            sessions, begun = world.socket.sessions, time.monotonic()
+            world.at(opened + HOUR + timedelta(seconds=3))
+            live = processes.enter_context(running())
+            until(partial(serves, opened + HOUR), f"candle {number} is published by the next process")
+            slowest = max(slowest, time.monotonic() - begun)
+            assert online() == expected(opened + HOUR), f"after start {number}"
+            entries = [entry for entry, _, _ in journal.read(folder)]
+            assert entries[: len(acknowledged)] == acknowledged
+            assert {entry.symbol for entry in entries if entry.open_time == opened and entry.values} == {*SYMBOLS}
+            until(lambda: world.socket.sessions > sessions and len(world.socket.sockets) == 1, "it connects again")  # noqa: B023 - at once.
+            opened += HOUR
+    print(f"the slowest start took {slowest:.1f} s until its candle was served")
 
 
 def compared() -> str:
