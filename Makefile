@@ -19,6 +19,7 @@ dev: .venv/ready ## Open the Dagster UI.
 
 docs: .venv/ready ## Build the documentation as a site, into site/.
 	@$(BIN)/python -m docs.tools.settings_page
+	@$(BIN)/python -m docs.tools.notebooks
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && echo "site/index.html; to search it: $(BIN)/python -m http.server -b 127.0.0.1 -d site"
 
 check: .venv/ready ## Lint, types, import rings.

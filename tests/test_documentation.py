@@ -22,7 +22,7 @@ from crypto_features.versions.probe_market import HOUR, START, probe_market
 ROOT = Path(__file__).parents[1]
 BLOCKS = {
     f"{path.name} {number}": block
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE), 1)
 }
 

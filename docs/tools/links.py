@@ -15,7 +15,7 @@ def place(path: str) -> str:
         return "index.md"
     if path.startswith(DOCS):
         return path.removeprefix(DOCS)
-    return path if path.endswith(".md") else f"{path}.md"
+    return path if path.endswith((".md", ".ipynb")) else f"{path}.md"
 
 
 def targets(text: str, source: str) -> dict[str, str]:
