@@ -110,7 +110,7 @@ def _materialize(settings: "Settings", stale: "Sequence[Stale]", *, refit: bool)
             result = job.execute_in_process(
                 run_config=QUIET | refits,
                 instance=instance,
-                tags=command_tags(first, last),
+                tags=command_tags(first, last, "plan --run"),
                 asset_selection=[dg.AssetKey(asset.split("/")) for asset in asked],
                 raise_on_error=False,
             )

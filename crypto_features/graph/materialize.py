@@ -107,9 +107,9 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
 
 
-def command_tags(first: str, last: str) -> dict[str, str]:
-    """The tags of a run over a range of months that this process executes itself."""
-    return {**range_tags(first, last), TAG: this_process()}
+def command_tags(first: str, last: str, command: str = "run") -> dict[str, str]:
+    """The tags of a run over a range of months that this process executes itself, for a command of ours."""
+    return {**range_tags(first, last), TAG: this_process(), "command": f"crypto-features {command}"}
 
 
 def _built(events: Sequence[dg.DagsterEvent], seconds: float) -> Iterator[Built]:

@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 
 COLUMNS = 5
 BINS = 40
+SHOWN_SYMBOLS = 20
+"""How many symbols have a line of their own: as many as can be seen apart."""
 
 
 def feature_distributions(
     table: pl.DataFrame, features: Sequence[str], title: str = "Feature distributions"
 ) -> "Figure":
-    """One histogram a feature, from its 0.5 % to its 99.5 % quantile, with the median; labels as counts of rows."""
+    """One panel per feature, from its 0.5 % to its 99.5 % quantile: a line per symbol, and the median of all rows.
+
+    Each line has an area of 1, so that symbols with a short history show as clearly. Of more than `SHOWN_SYMBOLS` those
+    with most rows are drawn. Texts are counted over all symbols.
+    """
     rows = max(1, math.ceil(len(features) / COLUMNS))
     drawn, axes = figure(rows, min(COLUMNS, max(1, len(features))), height=0.5 + 1.15 * rows, title=title)
     for one, name in zip(axes, features, strict=False):
@@ -32,9 +38,19 @@ def feature_distributions(
         elif values.len():
             numbers = values.cast(pl.Float64).to_numpy()
             low, median, high = np.quantile(numbers, [0.005, 0.5, 0.995])
-            one.hist(numbers, bins=BINS, range=(low, high), color=LINE, histtype="stepfilled")
+            for own in _by_symbol(table, name):
+                one.hist(
+                    own, BINS, range=(low, high), density=True, histtype="step", color=LINE, alpha=0.5, linewidth=0.7
+                )
             one.axvline(median, color=ACCENT, linewidth=0.9)
             one.locator_params(axis="x", nbins=2)
     for unused in axes[len(features) :]:
         unused.set_visible(False)
     return drawn
+
+
+def _by_symbol(table: pl.DataFrame, name: str) -> list[np.ndarray]:
+    """The values of a feature of each symbol, those with most first; of symbols with two values or more."""
+    rows = table.select("symbol", pl.col(name).cast(pl.Float64)).drop_nulls()
+    parts = sorted(rows.partition_by("symbol"), key=lambda part: part.height, reverse=True)
+    return [part[name].to_numpy() for part in parts[:SHOWN_SYMBOLS] if part[name].n_unique() > 1]

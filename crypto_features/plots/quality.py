@@ -1,5 +1,6 @@
 """What an operator looks for first: holes, rejected candles, and what is late."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from crypto_features.plots.style import ACCENT, BAD, GOOD, INK, figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_LABELS = 12
+"""How many months are named: as many as stand beside each other."""
 SHOWN_SYMBOLS = 40
 """How many symbols a heat map shows: as many as can be read."""
 
@@ -44,7 +47,7 @@ def null_heat_map(table: pl.DataFrame, features: Sequence[str], *, time: str = "
         mesh = axes.pcolormesh(
             range(len(months) + 1), range(len(symbols) + 1), grid.to_numpy(), cmap="cividis", vmin=0, vmax=1
         )
-        every = max(1, len(months) // 12)
+        every = math.ceil(len(months) / MOST_LABELS)
         axes.set_xticks([i + 0.5 for i in range(0, len(months), every)], months[::every])
         axes.set_yticks([i + 0.5 for i in range(len(symbols))], symbols)
         bar = drawn.colorbar(mesh, ax=axes, pad=0.01)

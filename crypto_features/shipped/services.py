@@ -5,9 +5,11 @@ from crypto_features.shipped.regime_model import ULTRA_5
 from crypto_features.tables.service import FeatureService
 from crypto_features.tables.training import TrainingSet
 
+_FIVE = f"the Ultra-5, which are {', '.join(ULTRA_5[:-1])} and {ULTRA_5[-1]}"
+
 ml_training_features = FeatureService(
     "ml_training_features",
-    "Training sets of return models: the Ultra-5 and relative volume.",
+    f"Training sets of return models: relative volume and {_FIVE}.",
     {"price_features": ULTRA_5, "volume_features": ("volume_ratio",)},
 )
 trading_features = FeatureService(
@@ -22,7 +24,7 @@ trading_features = FeatureService(
 )
 regime_classification_features = FeatureService(
     "regime_classification_features",
-    "The five features that the regime model reads (Ultra-5).",
+    f"What the regime model reads: {_FIVE}.",
     {"price_features": ULTRA_5},
 )
 training_set = TrainingSet(ml_training_features, rows=daily_candles)

@@ -51,4 +51,7 @@ def test_an_error_of_another_library_keeps_its_class_and_hides_no_cause() -> Non
 def test_a_run_that_a_command_executes_says_whose_it_is() -> None:
     from crypto_features.graph.materialize import command_tags
 
-    assert command_tags("2024-01", "2024-02")[TAG] == this_process()
+    tags = command_tags("2024-01", "2024-02")
+    assert tags[TAG] == this_process()
+    assert tags["command"] == "crypto-features run"
+    assert command_tags("2024-01", "2024-02", "plan --run")["command"] == "crypto-features plan --run"

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,29 @@ def test_a_heat_map_of_500_symbols_and_36_months_shows_the_40_with_most_nulls_an
     shown = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
     assert len(shown) == 40
     assert min(shown) > "S440"
+
+
+@pytest.mark.parametrize("months", [1, 12, 13, 23, 35, 36])
+def test_the_months_of_a_heat_map_stand_beside_each_other(months: int) -> None:
+    (axes, _) = plots.null_heat_map(nulls(2, months), [f"f{i}" for i in range(8)]).axes
+    drawn = axes.figure
+    assert isinstance(drawn, Figure)
+    drawn.canvas.draw()
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert len(boxes) > min(months, 6) - 1
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_each_symbol_has_a_distribution_of_its_own() -> None:
+    """Ten values of one symbol are as visible as a thousand of another."""
+    low, high = [float(i % 10) for i in range(1000)], [90.0 + i for i in range(10)]
+    table = pl.DataFrame({"symbol": ["BTC"] * 1000 + ["NEW"] * 10, "x": low + high})
+    (axes,) = plots.feature_distributions(table, ["x"]).axes
+    lines = [patch.get_path().vertices for patch in axes.patches]
+    assert len(lines) == 2
+    reach = [max(x for x, y in line if y > 0) for line in np.asarray(lines)]
+    assert reach[0] < 20
+    assert reach[1] > 90
 
 
 def test_a_plot_that_is_too_large_is_a_text(monkeypatch: pytest.MonkeyPatch) -> None:

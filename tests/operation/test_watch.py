@@ -1,5 +1,6 @@
 """What is wrong is seen from Dagster's records, reported once, and over when a later run of any kind fixes it."""
 
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -236,3 +237,15 @@ def test_no_run_begins_that_could_fill_the_disk_and_sensors_look_on(
     left(monkeypatch, tmp_path, GB)
     assert dg.materialize([table], instance=instance, resources={"lake": lake}).success
     assert computed == [str(tmp_path)]
+
+
+def test_the_runbook_has_a_row_for_each_kind_of_alert() -> None:
+    """Each title in the code begins, or ends, as a row of the table in docs/backup.md does."""
+    root = Path(__file__).parents[2]
+    titles = re.findall(
+        r'title=f?"([^"{]*)|Problem\(f"[^"]*", f"([^"{]*)', (root / "crypto_features/automation/watch.py").read_text()
+    )
+    begun = {one or other for one, other in titles}
+    assert begun == {"Run failed: ", "The ", "Check failed: ", "Unreadable: ", "Stale: ", "The disk is almost full", ""}
+    rows = re.findall(r"^\| (`.*?) \|", (root / "docs/backup.md").read_text(), re.MULTILINE)
+    assert [one for one in begun if not any(one in row for row in rows)] == []
