@@ -38,20 +38,17 @@ def automation(settings: Settings, catalog: Catalog, checks: Sequence[dg.AssetCh
     if bars := [bars.name for bars in catalog.bars.values() if not bars.project]:
         jobs.append(dg.define_asset_job(DAILY, dg.AssetSelection.assets(*bars), description="The bars that are over."))
     own = not catalog.raw.project  # another project that fetches the candles acts on them too.
+    scheduled = [*schedules(settings, catalog, schedule), scrub(settings, catalog, schedule)] if own else []
+    looking = [
+        follows,
+        *sensors(settings, catalog, sensor),
+        alert_sensor(settings, catalog, checks, sensor),
+        *([live_sensor(settings, catalog, sensor)] if can_stream(settings) else []),
+        *lineage_sensors(settings, sensor),
+    ]
+    names = [*(one.name for one in scheduled), *(one.name for one in looking)]
     return dg.Definitions(
         jobs=jobs if own else [],
-        schedules=[
-            *schedules(settings, catalog, schedule),
-            scrub(settings, catalog, schedule),
-            forget_old_runs(settings, schedule),
-        ]
-        if own
-        else [],
-        sensors=[
-            follows,
-            *sensors(settings, catalog, sensor),
-            alert_sensor(settings, catalog, checks, sensor),
-            *([live_sensor(settings, catalog, sensor)] if can_stream(settings) else []),
-            *lineage_sensors(settings, sensor),
-        ],
+        schedules=[*scheduled, forget_old_runs(settings, schedule, names)],
+        sensors=looking,
     )

@@ -4,8 +4,9 @@ What Dagster, the sensors and the checks go by is the newest event of each parti
 of each check. So a run that has any of these stays, however old: at most one of each kind for each of them.
 """
 
+import glob
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,23 +27,47 @@ UNION SELECT run_id FROM asset_check_executions WHERE id IN (
 """
 
 
-def forget_runs(instance: dg.DagsterInstance, keep: timedelta) -> int:
+BY_COMMAND: Mapping[str, Sequence[str]] = {"command": ("crypto-features run", "crypto-features plan --run")}
+"""The tags of runs that a command of ours executes itself."""
+
+
+def of_location(run: dg.DagsterRun) -> Mapping[str, str] | None:
+    """The tags of all runs of a run's code location; `None` of one that was not launched from one."""
+    origin = run.remote_job_origin
+    return {dagster_private.REPOSITORY_LABEL_TAG: origin.repository_origin.get_label()} if origin else None
+
+
+def forget_runs(
+    instance: dg.DagsterInstance, keep: timedelta, tags: Mapping[str, str | Sequence[str]] = BY_COMMAND
+) -> int:
     """Delete what is recorded of runs that began longer ago than `keep`, and what older ones printed; how many runs.
 
     A run that goes on stays, and so does one that made the newest of anything. Killed at any point, it goes on next
     time.
+
+    Args:
+        instance: A Dagster, which may have runs of others.
+        keep: How long a run is kept.
+        tags: Which runs are ours.
     """
     before = dagster_private.get_current_datetime() - keep
-    kept = _newest(instance)
-    old = [
-        run_id
-        for run_id in _finished(instance, dg.RunsFilter(statuses=FINISHED, created_before=before))
-        if run_id not in kept
-    ]
-    for run_id in old:
-        _forget(instance, run_id)
-    _forget_output(instance, before.timestamp())
-    return len(old)
+    kept, forgotten = _newest(instance), 0
+    chosen = {name: value if isinstance(value, str) else [*value] for name, value in tags.items()}
+    for run_id in [*_runs(instance, dg.RunsFilter(statuses=FINISHED, created_before=before, tags=chosen))]:
+        if run_id in kept:
+            _forget_output(Path(instance.storage_directory(), run_id), before.timestamp())
+        else:
+            _forget(instance, run_id)
+            forgotten += 1
+    return forgotten
+
+
+def forget_ticks(instance: dg.DagsterInstance, keep: timedelta, names: Iterable[str]) -> None:
+    """Delete what ticks of schedules and sensors printed that ended longer ago than `keep`."""
+    before = dagster_private.get_current_datetime() - keep
+    for name in names:
+        for folder in Path(instance.storage_directory()).glob(f"*/{glob.escape(name)}"):
+            _forget_output(folder, before.timestamp())
 
 
 def _newest(instance: dg.DagsterInstance) -> set[str]:
@@ -50,7 +75,7 @@ def _newest(instance: dg.DagsterInstance) -> set[str]:
         return {row[0] for row in connection.execute(sql.text(_NEWEST))}
 
 
-def _finished(instance: dg.DagsterInstance, which: dg.RunsFilter) -> Iterator[str]:
+def _runs(instance: dg.DagsterInstance, which: dg.RunsFilter) -> Iterator[str]:
     cursor: str | None = None
     while page := instance.get_run_records(which, limit=PAGE, cursor=cursor):
         cursor = page[-1].dagster_run.run_id
@@ -70,8 +95,7 @@ def _forget(instance: dg.DagsterInstance, run_id: str) -> None:
     instance.run_storage.delete_run(run_id)
 
 
-def _forget_output(instance: dg.DagsterInstance, before: float) -> None:
-    """What was printed by runs that stay, and by sensors and schedules."""
-    for file in Path(instance.storage_directory()).rglob("*"):
+def _forget_output(folder: Path, before: float) -> None:
+    for file in folder.rglob("*"):
         if file.suffix in _OUTPUT and file.is_file() and file.stat().st_mtime < before:
             file.unlink(missing_ok=True)

@@ -1,20 +1,22 @@
 """Dagster's home is bounded: old runs go, and nothing that is still the newest of its kind goes with them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from crypto_features.graph.checks.remembered import last_evaluations
 from crypto_features.host.event_log import BatchedSqliteStorage
-from crypto_features.host.run_history import forget_runs
+from crypto_features.host.run_history import forget_runs, forget_ticks, of_location
 
 MONTHS = dg.StaticPartitionsDefinition(["2024-01", "2024-02"])
 NOW = timedelta(0)
 """Keep nothing that is not the newest."""
 PRICES = dg.AssetKey("prices")
+OURS = {"command": "crypto-features run"}
 CHECK = dg.AssetCheckKey(PRICES, "whole")
 
 
@@ -46,11 +48,11 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
         yield one
 
 
-def make(instance: dg.DagsterInstance, *months: str, check: bool = True) -> str:
+def make(instance: dg.DagsterInstance, *months: str, check: bool = True, tags: Mapping[str, str] = OURS) -> str:
     """A run of the asset over some months, with its check or without it."""
     for month in months:
         chosen = [prices, whole] if check else [prices]
-        result = dg.materialize(chosen, instance=instance, partition_key=month, raise_on_error=False)
+        result = dg.materialize(chosen, instance=instance, partition_key=month, raise_on_error=False, tags=tags)
     return result.run_id
 
 
@@ -86,6 +88,24 @@ def test_the_newest_result_of_a_check_stays_with_its_run(instance: dg.DagsterIns
     assert not last_evaluations(instance, [CHECK])[CHECK].passed
 
 
+def test_runs_of_other_code_locations_in_the_same_dagster_stay(instance: dg.DagsterInstance) -> None:
+    ours, theirs = (
+        RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(name), "__repository__") for name in ("ours", "theirs")
+    )
+    launched = [
+        instance.create_run_for_job(
+            plain, status=dg.DagsterRunStatus.SUCCESS, remote_job_origin=RemoteJobOrigin(origin, "plain")
+        )
+        for origin in (ours, theirs, ours)
+    ]
+    by_hand = make(instance, "2024-01", tags={}), make(instance, "2024-01", tags={"command": "somebody's"})
+    tags = of_location(launched[0])
+    assert tags == {".dagster/repository": "__repository__@ours"}
+    assert forget_runs(instance, timedelta(days=1), tags) == forget_runs(instance, NOW) == 0
+    assert forget_runs(instance, NOW, tags) == 2
+    assert {*runs(instance)} == {launched[1].run_id, *by_hand}
+
+
 def test_a_run_that_is_young_or_goes_on_stays(instance: dg.DagsterInstance) -> None:
     make(instance, "2024-01")
     make(instance, "2024-01")
@@ -100,7 +120,7 @@ def test_the_home_stops_growing(instance: dg.DagsterInstance, tmp_path: Path) ->
     for _ in range(4):
         for _ in range(3):
             make(instance, "2024-01")
-            plain.execute_in_process(instance=instance)
+            plain.execute_in_process(instance=instance, tags=OURS)
         forget_runs(instance, NOW)
         assert len(runs(instance)) == 1
         sizes.append(sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()))
@@ -111,15 +131,17 @@ def test_what_a_kept_run_and_a_sensor_printed_goes_by_its_age(instance: dg.Dagst
     kept = make(instance, "2024-01")
     storage = Path(instance.storage_directory())
     (storage / "repository/behind").mkdir(parents=True)
-    said, value = storage / "repository/behind/1.err", storage / "prices"
-    for file in (said, value):
+    (storage / "repository/theirs").mkdir()
+    said, foreign, value = storage / "repository/behind/1.err", storage / "repository/theirs/1.err", storage / "prices"
+    for file in (said, foreign, value):
         file.write_text("x")
     assert any(path.suffix == ".out" for path in (storage / kept).rglob("*"))
-    forget_runs(instance, timedelta(days=1))
-    assert said.exists()
-    forget_runs(instance, NOW)
-    assert not said.exists()
-    assert not any(path.suffix in (".out", ".err") for path in storage.rglob("*"))
+    for keep, stays in ((timedelta(days=1), True), (NOW, False)):
+        forget_runs(instance, keep)
+        forget_ticks(instance, keep, ["behind"])
+        assert said.exists() is stays
+        assert any((storage / kept).rglob("*.out")) is stays
+    assert foreign.exists(), "of a sensor that is not ours"
     assert value.exists(), "what an asset stored is not output"
 
 
