@@ -84,6 +84,12 @@ def test_every_link_leads_to_a_page_and_an_anchor(site: Path, pages: dict[str, H
     assert sum(len(html.links) for html in pages.values()) > 2000
 
 
+def test_what_is_written_as_a_page_is_shown_as_one_and_not_as_its_source(site: Path, pages: dict[str, Html]) -> None:
+    heads = {name: re.search(r"<h1[^>]*>([^<]*)", (site / name).read_text()) for name in pages}
+    assert [name for name, head in heads.items() if head and head[1].strip().endswith(".md")] == []
+    assert {"use-it", "your-own-candles"} <= pages["index.html"].anchors
+
+
 def test_no_page_loads_anything_from_another_host(site: Path, pages: dict[str, Html]) -> None:
     loads = {load for html in pages.values() for load in html.loads}
     assert {load for load in loads if re.match(r"[a-z]+:|//", load)} == set()

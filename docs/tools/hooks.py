@@ -42,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             continue
         text = (ROOT / path).read_text()
         level = InclusionLevel.INCLUDED if f"'{page}'" in nav else InclusionLevel.NOT_IN_NAV
-        content = text if page == path else as_page(path, text)
+        content = text if path.endswith((".md", ".ipynb")) else as_page(path, text)
         files.append(File.generated(config, page, content=content, inclusion=level))
     return files
 
