@@ -30,6 +30,7 @@ class LiveStatus:
             since.
         due: By view, when the bar of the next row closes.
         delays: By view, how long after the newest row's time it was published.
+        absent: Of the processes that share the symbols, how many never said anything.
     """
 
     began: datetime
@@ -40,6 +41,7 @@ class LiveStatus:
     newest: Mapping[str, datetime]
     due: Mapping[str, datetime]
     delays: Mapping[str, timedelta] = field(default_factory=dict)
+    absent: int = 0
 
     def lag(self, view: str, now: datetime) -> timedelta:
         """For how long the next row of a view has been due; 0 if it is not due."""
@@ -79,7 +81,8 @@ def read(folder: Path) -> LiveStatus | None:
 
     None if there is no file; one that is damaged is left out, and its process writes it again.
     """
-    found = [one for path in sorted(folder.glob(PLACES)) if (one := _read(path))]
+    files = sorted(folder.glob(PLACES))
+    found = [one for path in files if (one := _read(path))]
     if not found:
         return None
     views = sorted({view for one in found for view in one.newest})
@@ -92,6 +95,7 @@ def read(folder: Path) -> LiveStatus | None:
         newest={view: min(one.newest[view] for one in found if view in one.newest) for view in views},
         due={view: min(one.due[view] for one in found if view in one.due) for view in views},
         delays={view: max(delays) for view in views if (delays := [o.delays[view] for o in found if view in o.delays])},
+        absent=max(parts_of(path.name) for path in files) - len(files),
     )
 
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from crypto_features.errors import InputError, TransientError
+from crypto_features.graph.checks.lag import punctual
 from crypto_features.lake import journal, live_rows, live_status
 from crypto_features.lake.journal import Entry, Journal
 from crypto_features.lake.live_rows import LiveRows
@@ -92,5 +93,17 @@ def test_together_they_are_as_late_as_the_latest(tmp_path: Path) -> None:
     assert (found.began, found.at, found.stopped, found.symbols) == (NOON + MINUTE, NOON + 2 * MINUTE, False, 3)
     assert found.due == found.newest == {"v": NOON + MINUTE, "w": NOON + 2 * MINUTE}
     assert {*found.counts.values()} == {3}
+    assert found.absent == 0
     live_status.place(tmp_path, "1-of-2").write_bytes(b"{")
     assert live_status.read(tmp_path) == told(2, {"v": 1}, stopped=True)
+
+
+def test_a_part_that_nobody_follows_is_named_once_it_had_the_time_to_begin(tmp_path: Path) -> None:
+    (tmp_path / ".live").mkdir()
+    live_status.write(tmp_path, told(0, {"v": 60}), "2-of-3")
+    found, limit = live_status.read(tmp_path), 2 * MINUTE
+    assert found is not None
+    assert found.absent == 2
+    early, late = (punctual(found, "v", NOON + minutes * MINUTE, limit) for minutes in (2, 3))
+    assert (early.passed, late.passed) == (True, False)
+    assert "2 of the processes that share the symbols never began" in late.text

@@ -26,12 +26,14 @@ def punctual(status: LiveStatus | None, view: str, now: datetime, limit: timedel
         return Finding(passed=True, text=f"`crypto-features live` {since}; the batch publishes.", todo="")
     if view not in status.newest:
         return Finding(passed=True, text="The view is not published live; the batch publishes it.", todo="")
+    absent = status.absent if now - status.began > limit else 0
     lag = status.lag(view, now)
     seen = f"it last said so {spoken(now - status.at)} ago"
     due = f"has been due for {spoken(lag)}, {seen}" if lag else "is there, or is not due"
+    others = f" {absent} of the processes that share the symbols never began." if absent else ""
     return Finding(
-        passed=lag <= limit,
-        text=f"The live row of the newest bar {due}; {spoken(limit)} is allowed.",
+        passed=lag <= limit and not absent,
+        text=f"The live row of the newest bar {due}; {spoken(limit)} is allowed.{others}",
         todo="if `crypto-features live` runs, its log says what the exchange or the store refuses; if it does not, "
         f"start it again. Where none is wanted any more, remove {PLACES} in the data folder.",
         facts=facts(status, view, now),
