@@ -201,7 +201,7 @@ def test_one_setting_turns_everything_on_or_off(
     repository = build(Settings.load()).get_repository_def()
     found = [one.default_status.value for one in repository.schedule_defs]
     found += [one.default_status.value for one in repository.sensor_defs]
-    assert found == [status] * 8
+    assert found == [status] * 9
 
 
 def test_the_registry_and_each_online_view_have_a_pool_of_their_own(world: World) -> None:
