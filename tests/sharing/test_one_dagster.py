@@ -51,7 +51,7 @@ def test_what_is_borrowed_is_upstream_of_what_reads_it(locations: tuple[dg.Defin
 
 def test_a_borrower_fetches_nothing(locations: tuple[dg.Definitions, dg.Definitions]) -> None:
     repository = locations[1].get_repository_def()
-    assert not repository.schedule_defs
+    assert [one.name for one in repository.schedule_defs] == ["forget_old_runs_each_day"]
     assert {sensor.name for sensor in repository.sensor_defs} == {"follow_inputs", "behind", "alerts"}
 
 
