@@ -79,7 +79,7 @@ def remove_others(folder: Path, parts: int) -> None:
 def read(folder: Path) -> LiveStatus | None:
     """What the processes of a data folder say together: of each view what the one says that is furthest behind.
 
-    None if there is no file; one that is damaged is left out, and its process writes it again.
+    `None` without a file. A damaged one is left out until its process writes it again.
     """
     files = sorted(folder.glob(PLACES))
     found = [one for path in files if (one := _read(path))]

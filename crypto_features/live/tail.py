@@ -104,8 +104,7 @@ class Tail:
         before = self._rows[table]
         if changed["again"].any():
             before = before.join(changed, on=["symbol", time], how="anti", maintain_order="left")
-        both = pl.concat([before, changed[before.columns]], rechunk=True)
-        self._rows[table] = both if _is_by_time(both[time]) else both.sort(time, maintain_order=True)
+        self._rows[table] = _by_time(before, changed[before.columns])
         for symbol, at in told:
             newest[symbol] = max(at, newest.get(symbol, at))
         if now - self._since[table] > self._reach(table) + _ROOM:
@@ -117,7 +116,7 @@ class Tail:
         time, names = _time(rows), rows.columns
         keys = ["symbol", time]
         if first < self._since[table]:
-            self._rows[table] = pl.concat([self._old[table], self._rows[table]], rechunk=True)
+            self._rows[table] = _by_time(self._old[table], self._rows[table])
             self._old[table], self._since[table] = rows.clear(), _EVER
         near = _since(self._rows[table], first)
         joined = rows.join(
@@ -129,7 +128,7 @@ class Tail:
 
     def _put_away(self, table: str, now: datetime) -> None:
         """Move what is older than the younger part goes back to the older part, and drop what is older than is kept."""
-        both = pl.concat([self._old[table], self._rows[table]])
+        both = _by_time(self._old[table], self._rows[table])
         self._since[table] = since = now - self._reach(table)
         if both.width:
             kept, self._rows[table] = _since(both, now - self._keep[table]), _since(both, since)
@@ -144,8 +143,12 @@ def _since(rows: pl.DataFrame, time: datetime) -> pl.DataFrame:
     return rows[int(np.searchsorted(rows[_time(rows)].to_physical().to_numpy(), microseconds(time))) :]
 
 
-def _is_by_time(times: pl.Series) -> bool:
-    return bool((np.diff(times.to_physical().to_numpy()) >= 0).all())
+def _by_time(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """The rows of both by time; a symbol that is late may add some that are older than all of `one`."""
+    both = pl.concat([one, other], rechunk=True)
+    if not both.width or (np.diff(both[_time(both)].to_physical().to_numpy()) >= 0).all():
+        return both
+    return both.sort(_time(both), maintain_order=True)
 
 
 def _time(rows: pl.DataFrame) -> str:

@@ -44,6 +44,20 @@ def test_a_row_is_new_or_another_one_wherever_it_is_kept() -> None:
     assert kept.newest("t") == {"A": START + 100 * HOUR, "B": START + 99 * HOUR}
 
 
+def test_a_candle_that_is_older_than_the_younger_part_is_kept_like_any_other() -> None:
+    kept = tail()
+    kept.put("t", rows("B", 100, 101), START + 101 * HOUR)
+    for symbol in ("C", "D"):  # new, and older than all of the younger part.
+        kept.put("t", rows(symbol, *range(90)), START + 101 * HOUR)
+    changed = kept.put("t", rows("A", 40, 41, value=2.0), START + 101 * HOUR)
+    assert (hours(changed, "A"), changed["again"].all()) == ([40, 41], True)
+    for hour in range(100, 160):
+        kept.put("t", rows("A", hour), START + (hour + 1) * HOUR)
+    found = kept.read("t", START + 15 * HOUR)
+    assert (hours(found, "A"), hours(found, "C")) == ([*range(15, 160)], [*range(15, 90)])
+    assert hours(kept.read("t", START + 99 * HOUR), "B") == [99, 100, 101]
+
+
 def test_what_is_older_than_is_kept_is_dropped_once_a_day() -> None:
     kept = tail()
     for hour in range(100, 400):
