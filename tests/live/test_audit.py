@@ -160,3 +160,13 @@ def test_a_flagged_candle_that_rest_contradicts_is_corrected_and_the_others_are_
     ticks = pl.concat([test_replay.before(test_replay.tables()["ticks"]), right])
     batch = moves.whole({"ticks": ticks}, MINUTE).filter(pl.col("event_timestamp") == BEGIN + 64 * MINUTE)
     assert rows[-1].select(batch.columns).sort("symbol").equals(batch.sort("symbol"))
+
+
+def test_what_rest_has_told_is_not_asked_for_again_by_the_next_process() -> None:
+    def entry(symbol: str, how: str, close: float = 1.0) -> Entry:
+        values = {} if how == "agreed" else dict.fromkeys(FIELDS, 1.0) | {"close": close}
+        return Entry(symbol, at(0), at(1), how, values)
+
+    told = [entry("A", "flag"), entry("B", "flag"), entry("C", "flag"), entry("D", "rest"), entry("E", "successor")]
+    told += [entry("A", "agreed"), entry("B", "rest", 2.0), entry("C", "flag", 3.0)]
+    assert unconfirmed(told) == [("E", at(0), PRICES), ("C", at(0), (1.0, 1.0, 1.0, 3.0, 1.0))]
